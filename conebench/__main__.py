@@ -1,0 +1,5 @@
+"""`python -m conebench`."""
+
+from conebench.cli import main
+
+main()

@@ -1,0 +1,97 @@
+"""Geometry of Phase II, all from the Gram matrix G (SCIENCE section 4)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from conebench.analysis.distance import (
+    FloatArray,
+    IntArray,
+    angles_deg,
+    lagged_distances,
+    uniform_part,
+)
+
+MIN_CHECKPOINTS = 4
+
+
+@dataclass(frozen=True)
+class Cone:
+    """The cone of one seed's trajectory; angles in degrees.
+
+    N = clip(1 - half_angle / turn, 0, 1). `alpha` is None where Phase II is too short or the
+    kernel does not move in it.
+    """
+
+    half_angle_deg: float
+    half_angle_95_deg: float
+    turn_deg: float
+    N: float
+    alpha: float | None
+    path_deg: float
+    end_to_end_deg: float
+
+
+def measure_cone(
+    G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"], every: int, T_star: int
+) -> Cone:
+    """Geometry of the unit kernels h_t at the uniform checkpoints t >= T*.
+
+    Axis a = mean of h_t, normalised; half-angle = max_t arccos <h_t, a> and its 95th percentile;
+    turn = arccos <h_0, a>; path = sum of the angles between neighbours, against the angle between
+    its ends.
+    """
+    phase2 = uniform_part(steps, every)
+    phase2 = phase2[steps[phase2] >= T_star]
+    inside = G[np.ix_(phase2, phase2)]
+    axis_length = np.sqrt(inside.mean())
+    to_axis = angles_deg(inside.mean(axis=1) / axis_length)
+    turn = float(angles_deg(G[0, phase2].mean() / axis_length))
+    half_angle = float(to_axis.max())
+    return Cone(
+        half_angle_deg=half_angle,
+        half_angle_95_deg=float(np.percentile(to_axis, 95)),
+        turn_deg=turn,
+        N=float(np.clip(1 - half_angle / turn, 0, 1)) if turn > 0 else 0.0,
+        alpha=confinement_exponent(inside),
+        path_deg=float(angles_deg(np.diagonal(inside, offset=1)).sum()),
+        end_to_end_deg=float(angles_deg(inside[0, -1])),
+    )
+
+
+def confinement_exponent(inside: Float[FloatArray, "t t"]) -> float | None:
+    """alpha of mean S(t, t + lag) ~ lag^alpha, least squares in log-log, lags up to half of t.
+
+    0 = bounded at every lag, 1 = diffusion, 2 = a straight line: the exponent of a mean squared
+    displacement. None with fewer than 4 checkpoints or a kernel that stands still.
+    """
+    if len(inside) < MIN_CHECKPOINTS:
+        return None
+    lags = np.arange(1, len(inside) // 2 + 1)
+    spread = np.array([lagged_distances(inside, int(lag)).mean() for lag in lags])
+    if np.any(spread <= 0):
+        return None
+    return float(np.polyfit(np.log(lags), np.log(spread), 1)[0])
+
+
+def cone_picture(
+    G: Float[FloatArray, "t t"],
+) -> tuple[Float[FloatArray, "t 3"], float]:
+    """Classical multidimensional scaling of the chords ||h_i - h_j|| to three dimensions.
+
+    Returns coordinates (signs fixed: the largest entry of each axis is positive) and the stress
+    sqrt(sum (d_ij - delta_ij)^2 / sum delta_ij^2), delta the chord and d its picture.
+    """
+    squared_chords = np.maximum(2 * (1 - G), 0)
+    centring = np.eye(len(G)) - 1 / len(G)
+    values, vectors = np.linalg.eigh(-0.5 * centring @ squared_chords @ centring)
+    count = min(3, len(G))
+    picture = np.zeros((len(G), 3))
+    picture[:, :count] = vectors[:, ::-1][:, :count] * np.sqrt(np.maximum(values[::-1][:count], 0))
+    largest = picture[np.abs(picture).argmax(axis=0), np.arange(3)]
+    picture *= np.where(largest < 0, -1.0, 1.0)
+    drawn = np.linalg.norm(picture[:, None] - picture[None], axis=2)
+    total = squared_chords.sum()
+    stress = np.sqrt(((drawn - np.sqrt(squared_chords)) ** 2).sum() / total) if total > 0 else 0.0
+    return picture, float(stress)

@@ -1,0 +1,45 @@
+"""Kernel distance S, angle and velocity, from the trajectory's Gram matrix G.
+
+G[i, j] = 1 - S(theta_i, theta_j) = <H_i, H_j>_F / (||H_i||_F ||H_j||_F), shape [t, t].
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def distances(G: Float[FloatArray, "t t"]) -> Float[FloatArray, "t t"]:
+    """S = 1 - G, in [0, 1] for positive semi-definite kernels (C1, kernel distance)."""
+    return 1.0 - G
+
+
+def angles_deg(G: Float[FloatArray, "*shape"]) -> Float[FloatArray, "*shape"]:
+    """phi = arccos(G) = arccos(1 - S), in degrees."""
+    return np.degrees(np.arccos(np.clip(G, -1.0, 1.0)))
+
+
+def lagged_distances(G: Float[FloatArray, "t t"], lag: int) -> Float[FloatArray, " u"]:
+    """S between checkpoints `lag` apart: S(theta_i, theta_{i + lag}), u = t - lag values."""
+    return 1.0 - np.diagonal(G, offset=lag)
+
+
+def velocity(
+    G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]
+) -> Float[FloatArray, " u"]:
+    """v(t) = S(theta_t, theta_{t+dt}) / dt between neighbours, per step, u = t - 1 (C2, Fig. 5)."""
+    return lagged_distances(G, 1) / np.diff(steps)
+
+
+def uniform_part(steps: Int[IntArray, " t"], every: int) -> Int[IntArray, " u"]:
+    """Indices of the checkpoints on the uniform part of the grid: multiples of `every` steps."""
+    return np.flatnonzero(steps % every == 0)
+
+
+def effective_rank(
+    trace: Float[FloatArray, " t"], norm: Float[FloatArray, " t"]
+) -> Float[FloatArray, " t"]:
+    """(tr H)^2 / ||H||_F^2, between 1 and the size of H."""
+    return (trace / norm) ** 2

@@ -1,0 +1,152 @@
+"""Cone-effect strength over seeds (SCIENCE section 6) and shared ranks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from conebench.analysis.bootstrap import Estimate, bootstrap, mean_estimate
+from conebench.analysis.cone import Cone
+from conebench.analysis.distance import FloatArray
+from conebench.analysis.phases import Phases
+
+Verdict = Literal[
+    "measured",
+    "no Phase II",
+    "no constant learning rate",
+    "arm diverged",
+    "arm missing",
+    "lazy gap not significant",
+]
+
+
+@dataclass(frozen=True)
+class SeedOutcome:
+    """What one seed contributes; an accuracy is None where the arm diverged or did not run."""
+
+    phases: Phases
+    cone: Cone | None
+    A_lazy: float | None
+    A_switched: float | None
+    A_full: float | None
+    diverged: bool
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The board's figures, each a mean over seeds with its interval; None where undefined.
+
+    `verdict` is "measured" where CES is defined, else the reason why it is not; `detail` says it
+    in a sentence.
+    """
+
+    verdict: Verdict
+    detail: str
+    CES: Estimate | None
+    Gamma: Estimate | None
+    R: Estimate | None
+    lazy_gap: Estimate | None
+    N: Estimate | None
+    alpha: Estimate | None
+    floor: Estimate | None
+    T_star: Estimate | None
+    turn_deg: Estimate | None
+    half_angle_deg: Estimate | None
+    A_lazy: Estimate | None
+    A_switched: Estimate | None
+    A_full: Estimate | None
+
+
+def summarize(seeds: Sequence[SeedOutcome]) -> Summary:
+    """All figures of section 6 over the seeds of one run; CES only where it is defined."""
+    cones = [seed.cone for seed in seeds]
+    gap = _lazy_gap(seeds)
+    verdict, detail = _verdict(seeds, gap)
+    shares = _shares(seeds) if verdict == "measured" else (None, None, None)
+    return Summary(
+        verdict=verdict,
+        detail=detail,
+        R=shares[0],
+        Gamma=shares[1],
+        CES=shares[2],
+        lazy_gap=gap,
+        N=_mean([cone and cone.N for cone in cones]),
+        alpha=_mean([cone and cone.alpha for cone in cones]),
+        turn_deg=_mean([cone and cone.turn_deg for cone in cones]),
+        half_angle_deg=_mean([cone and cone.half_angle_deg for cone in cones]),
+        floor=_mean([seed.phases.floor for seed in seeds]),
+        T_star=_mean([seed.phases.T_star for seed in seeds]),
+        A_lazy=_mean([seed.A_lazy for seed in seeds]),
+        A_switched=_mean([seed.A_switched for seed in seeds]),
+        A_full=_mean([seed.A_full for seed in seeds]),
+    )
+
+
+def _mean(values: Sequence[float | None]) -> Estimate | None:
+    known = np.array([value for value in values if value is not None], dtype=np.float64)
+    return mean_estimate(known) if len(known) else None
+
+
+def _lazy_gap(seeds: Sequence[SeedOutcome]) -> Estimate | None:
+    gaps = [
+        seed.A_full - seed.A_lazy
+        for seed in seeds
+        if seed.A_full is not None and seed.A_lazy is not None
+    ]
+    return _mean(gaps)
+
+
+def _verdict(seeds: Sequence[SeedOutcome], gap: Estimate | None) -> tuple[Verdict, str]:
+    total = len(seeds)
+    for outcome in ("no constant learning rate", "no Phase II"):
+        count = sum(seed.phases.outcome == outcome for seed in seeds)
+        if count and outcome == "no Phase II":
+            return outcome, f"the kernel never settles in {count} of {total} seeds"
+        if count:
+            return outcome, "T* needs a stretch of constant learning rate with 8 intervals"
+    if any(seed.diverged for seed in seeds):
+        count = sum(seed.diverged for seed in seeds)
+        return "arm diverged", f"an arm that CES needs diverged in {count} of {total} seeds"
+    if any(None in (seed.A_lazy, seed.A_switched, seed.A_full, seed.cone) for seed in seeds):
+        return "arm missing", "CES needs the arms lazy, switched(T*) and full of every seed"
+    if gap is None or (gap.value if gap.low is None else gap.low) <= 0:
+        return "lazy gap not significant", "A(full) - A(lazy) is not significantly above zero"
+    return "measured", "CES = 100 sqrt(N Gamma)"
+
+
+def _shares(seeds: Sequence[SeedOutcome]) -> tuple[Estimate, Estimate, Estimate]:
+    """R, Gamma and CES, from columns A(lazy), A(switched(T*)), A(full), N paired by seed."""
+    table = np.array(
+        [(s.A_lazy, s.A_switched, s.A_full, s.cone.N if s.cone else None) for s in seeds],
+        dtype=np.float64,
+    )
+    return bootstrap(table, _recovered), bootstrap(table, _cone_share), bootstrap(table, _strength)
+
+
+def _recovered(means: FloatArray) -> FloatArray:
+    gap = means[:, 2] - means[:, 0]
+    safe_gap = np.where(gap > 0, gap, np.nan)
+    return np.asarray((means[:, 1] - means[:, 0]) / safe_gap)
+
+
+def _cone_share(means: FloatArray) -> FloatArray:
+    return np.clip(1 - _recovered(means), 0, 1)
+
+
+def _strength(means: FloatArray) -> FloatArray:
+    return np.asarray(100 * np.sqrt(means[:, 3] * _cone_share(means)))
+
+
+def shared_ranks(estimates: Sequence[Estimate | None]) -> list[int | None]:
+    """Rank of each row: 1 + the number of rows whose interval lies wholly above its own.
+
+    Rows whose intervals overlap the best of a group share its rank; rows without an interval
+    (one seed, undefined) have no rank.
+    """
+    return [
+        None
+        if row is None or row.high is None
+        else 1 + sum(o is not None and o.low is not None and o.low > row.high for o in estimates)
+        for row in estimates
+    ]

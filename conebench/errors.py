@@ -1,0 +1,68 @@
+"""Every error conebench raises on purpose, and the exit code each one gives.
+
+ConebenchError
+├── InputError        1   a spec or a record is not valid
+│   ├── SpecError
+│   └── RecordError
+├── RunError          2   a run or one of its stages failed
+└── UnmetNeedError    3   the machine lacks something: data, a network, a device, disk
+    ├── DataMissingError
+    ├── DeviceMissingError
+    └── StorageError
+
+A message is one line that names the place, what came and what is allowed or what to do.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command."""
+
+    OK = 0
+    BAD_INPUT = 1
+    RUN_FAILED = 2
+    ENVIRONMENT = 3
+    INTERRUPTED = 130
+
+
+class ConebenchError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = ExitCode.RUN_FAILED
+
+
+class InputError(ConebenchError):
+    """Something the user wrote is not valid."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class SpecError(InputError):
+    """A spec is not valid; one line a problem, `file:line: field: what came, what is allowed`."""
+
+
+class RecordError(InputError):
+    """A record cannot be read, or does not say what it must."""
+
+
+class RunError(ConebenchError):
+    """A run, or one of its stages, failed."""
+
+
+class UnmetNeedError(ConebenchError):
+    """The machine lacks something the run needs."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+class DataMissingError(UnmetNeedError):
+    """A dataset or pretrained weights are neither on this machine nor to be downloaded."""
+
+
+class DeviceMissingError(UnmetNeedError):
+    """The device that was asked for is not there."""
+
+
+class StorageError(UnmetNeedError):
+    """A file cannot be written or read: no space, no permission."""

@@ -1,0 +1,34 @@
+"""Records: schema, files, and the figures that follow from the raw data. Imports no torch."""
+
+from conebench.record.derive import derive_geometry, derive_summary, recompute
+from conebench.record.files import read_record, record_text
+from conebench.record.schema import (
+    SCHEMA_VERSION,
+    ArmName,
+    ArmResult,
+    DataFacts,
+    KernelTrajectory,
+    ModelFacts,
+    Provenance,
+    Record,
+    SeedResult,
+    TrainingCurve,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ArmName",
+    "ArmResult",
+    "DataFacts",
+    "KernelTrajectory",
+    "ModelFacts",
+    "Provenance",
+    "Record",
+    "SeedResult",
+    "TrainingCurve",
+    "derive_geometry",
+    "derive_summary",
+    "read_record",
+    "recompute",
+    "record_text",
+]

@@ -1,0 +1,54 @@
+"""Every derived figure of a record, recomputed from its raw data."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from conebench.analysis.cone import Cone, measure_cone
+from conebench.analysis.phases import Phases, find_phases
+from conebench.analysis.strength import SeedOutcome, Summary, summarize
+from conebench.record.schema import ArmResult, KernelTrajectory, Record, SeedResult
+from conebench.spec import Spec, constant_stretch
+
+
+def derive_geometry(spec: Spec, kernel: KernelTrajectory) -> tuple[Phases, Cone | None]:
+    """Phases and cone of one seed (SCIENCE sections 3 and 4); no cone without a Phase II."""
+    G, steps = kernel.G(), np.array(kernel.steps)
+    every = spec.kernel.checkpoints.every
+    phases = find_phases(G, steps, every, constant_stretch(spec))
+    if phases.T_star is None:
+        return phases, None
+    return phases, measure_cone(G, steps, every, phases.T_star)
+
+
+def derive_summary(seeds: Sequence[SeedResult]) -> Summary:
+    """The figures over seeds (SCIENCE section 6)."""
+    return summarize([_outcome(seed) for seed in seeds])
+
+
+def recompute(record: Record) -> Record:
+    """The same record with every derived figure computed anew from its raw data."""
+    seeds = []
+    for seed in record.seeds:
+        phases, cone = derive_geometry(record.spec, seed.kernel)
+        seeds.append(seed.model_copy(update={"phases": phases, "cone": cone}))
+    return record.model_copy(update={"seeds": seeds, "summary": derive_summary(seeds)})
+
+
+def _outcome(seed: SeedResult) -> SeedOutcome:
+    lazy = _find(seed.arms, "lazy")
+    switched = next((arm for arm in seed.arms if arm.at_T_star and arm.arm == "switched"), None)
+    full = _find(seed.arms, "full")
+    needed = [arm for arm in (lazy, switched, full) if arm is not None]
+    return SeedOutcome(
+        phases=seed.phases,
+        cone=seed.cone,
+        A_lazy=lazy.test_accuracy if lazy else None,
+        A_switched=switched.test_accuracy if switched else None,
+        A_full=full.test_accuracy if full else None,
+        diverged=any(arm.status == "diverged" for arm in needed),
+    )
+
+
+def _find(arms: Sequence[ArmResult], name: str) -> ArmResult | None:
+    return next((arm for arm in arms if arm.arm == name), None)

@@ -1,0 +1,161 @@
+"""The record: what one run of one spec found, with all raw data that its figures follow from."""
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from conebench.analysis.cone import Cone
+from conebench.analysis.distance import FloatArray
+from conebench.analysis.phases import Phases
+from conebench.analysis.strength import Summary
+from conebench.spec import Spec, content_hash
+
+SCHEMA_MAJOR = 1
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.0"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[str, Field(max_length=500)]
+
+
+class Part(BaseModel):
+    """Base of every part of a record: unknown fields refused, no coercion, no NaN, immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class DataFacts(Part):
+    """The images a run used: sizes after subsetting, and the SHA-256 of pixels and labels."""
+
+    name: Text
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    train_images: Annotated[int, Field(ge=1)]
+    test_images: Annotated[int, Field(ge=1)]
+    classes: Annotated[int, Field(ge=2)]
+    channels: Annotated[int, Field(ge=1)]
+    image_size: Annotated[int, Field(ge=1)]
+
+
+class ModelFacts(Part):
+    """The network a run trained."""
+
+    parameters: Annotated[int, Field(ge=1)]
+
+
+class TrainingCurve(Part):
+    """Ordinary training at its checkpoints; all lists have one entry a checkpoint.
+
+    `train_loss` is the mean minibatch loss since the checkpoint before, None at the first.
+    """
+
+    steps: list[Annotated[int, Field(ge=0)]]
+    train_loss: list[float | None]
+    test_loss: list[float]
+    test_accuracy: list[Share]
+
+
+class KernelTrajectory(Part):
+    """The empirical NTK along training, t checkpoints.
+
+    `gram` and `gram_centred` hold the lower triangle of G, row by row, diagonal included: row i
+    has i + 1 entries. The other lists have one entry a checkpoint.
+    """
+
+    steps: list[Annotated[int, Field(ge=0)]]
+    gram: list[list[float]]
+    gram_centred: list[list[float]]
+    norm: list[Annotated[float, Field(gt=0)]]
+    trace: list[float]
+    top_eigenvalue_share: list[float]
+    label_alignment: list[float]
+
+    def G(self, *, centred: bool = False) -> FloatArray:
+        """The full symmetric Gram matrix, shape [t, t]; of the centred kernels if asked."""
+        rows = self.gram_centred if centred else self.gram
+        lower = np.zeros((len(rows), len(rows)))
+        for i, row in enumerate(rows):
+            lower[i, : len(row)] = row
+        return lower + np.tril(lower, -1).T
+
+
+ArmName = Literal["full", "lazy", "switched", "control", "probe"]
+
+
+class ArmResult(Part):
+    """One arm at its end, step T.
+
+    `step` is where the arm leaves ordinary training (0 for lazy, None for full). Accuracy and
+    loss are None if, and only if, it diverged, at `diverged_at`.
+    """
+
+    arm: ArmName
+    step: Annotated[int, Field(ge=0)] | None
+    at_T_star: bool
+    status: Literal["finished", "diverged"]
+    diverged_at: Annotated[int, Field(ge=0)] | None
+    test_accuracy: Share | None
+    test_loss: float | None
+
+
+class SeedResult(Part):
+    """Everything one seed gave: raw data first, then what follows from it."""
+
+    seed: Annotated[int, Field(ge=0)]
+    training: TrainingCurve
+    kernel: KernelTrajectory
+    arms: list[ArmResult]
+    phases: Phases
+    cone: Cone | None
+
+
+class Provenance(Part):
+    """Where, when and with what a record was made; the only part that two equal runs differ in."""
+
+    created_at: Text
+    wall_seconds: Annotated[float, Field(ge=0)]
+    device: Literal["cpu", "cuda"]
+    device_name: Text
+    cpu_threads: Annotated[int, Field(ge=1)]
+    platform: Text
+    versions: dict[Text, Text]
+    git_commit: Text | None
+    git_dirty: bool | None
+
+
+class Record(Part):
+    """One run of one spec."""
+
+    schema_version: Annotated[str, Field(pattern=r"^\d+\.\d+$")]
+    spec: Spec
+    spec_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    status: Literal["complete", "partial"] = Field(
+        description="partial: not all seeds of the spec; never ranked."
+    )
+    data: DataFacts
+    model: ModelFacts
+    seeds: list[SeedResult] = Field(min_length=1)
+    summary: Summary
+    provenance: Provenance
+
+    def dump(self) -> dict[str, Any]:
+        """The record as plain JSON data."""
+        return self.model_dump(mode="json")
+
+    @property
+    def id(self) -> str:
+        """First 8 hexadecimal digits of the SHA-256 of everything but the provenance."""
+        content = self.dump()
+        del content["provenance"]
+        return content_hash(content)[:8]
+
+    @property
+    def comparability(self) -> tuple[str, str, int, str, str]:
+        """Dataset, kernel reduction, probe size, BatchNorm mode, schema major: ranked together."""
+        kernel = self.spec.kernel
+        return (
+            self.spec.dataset.label,
+            str(kernel.outputs),
+            kernel.samples,
+            kernel.batchnorm,
+            f"schema {self.schema_version.partition('.')[0]}",
+        )

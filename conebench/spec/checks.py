@@ -1,0 +1,158 @@
+"""What must hold between the fields of a spec, before any work starts."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from conebench.spec.schema import Spec
+
+MIN_UNIFORM_INTERVALS = 8
+
+
+class Problem(NamedTuple):
+    """A field, by its path, and what is wrong with it: what came, what is allowed."""
+
+    field: tuple[str | int, ...]
+    message: str
+
+
+def cross_field_problems(spec: Spec) -> list[Problem]:
+    """Everything that does not fit together in a resolved spec, in the order of its sections."""
+    problems = [*_length(spec), *_dataset(spec)]
+    if spec.training.steps is not None:
+        problems += [*_schedule(spec), *_grid(spec), *_switching(spec)]
+    return [*problems, *_model(spec), *_optimizer(spec), *_kernel(spec), *_seeds(spec)]
+
+
+def _length(spec: Spec) -> Iterator[Problem]:
+    training, epochs_given = spec.training, spec.training.epochs is not None
+    if not epochs_given and training.steps is None:
+        yield Problem(("training",), "came neither steps nor epochs, allowed is one of the two")
+    if epochs_given and spec.dataset.train_images is None:
+        yield Problem(
+            ("training", "epochs"),
+            "came epochs for an imagefolder of unknown size, allowed with dataset.train_size",
+        )
+
+
+def _dataset(spec: Spec) -> Iterator[Problem]:
+    dataset, facts = spec.dataset, spec.dataset.facts
+    is_folder = dataset.name == "imagefolder"
+    if is_folder != (dataset.folder is not None):
+        rule = "missing, needed by imagefolder" if is_folder else "allowed with imagefolder only"
+        yield Problem(("dataset", "folder"), f"came {dataset.folder!r}, {rule}")
+    if dataset.image_size is None:
+        yield Problem(("dataset", "image_size"), "missing, needed by imagefolder")
+    for field, known in (("train_size", facts.train_images), ("test_size", facts.test_images)):
+        size = getattr(dataset, field)
+        if size is not None and known is not None and size > known:
+            yield Problem(("dataset", field), f"came {size}, allowed is at most {known}")
+        if size is not None and facts.classes is not None and size < facts.classes:
+            yield Problem(
+                ("dataset", field), f"came {size}, allowed is at least one a class: {facts.classes}"
+            )
+    batch, images = spec.training.batch_size, dataset.train_images
+    if images is not None and batch > images:
+        yield Problem(
+            ("training", "batch_size"), f"came {batch}, allowed is at most the {images} images"
+        )
+    if dataset.normalization not in ("train", "none"):
+        for field in ("mean", "std"):
+            count = len(getattr(dataset.normalization, field))
+            if count != facts.channels:
+                yield Problem(
+                    ("dataset", "normalization", field),
+                    f"came {count} values, allowed is one a channel: {facts.channels}",
+                )
+
+
+def _schedule(spec: Spec) -> Iterator[Problem]:
+    schedule, where = spec.training.schedule, ("training", "schedule")
+    if schedule.warmup_steps >= spec.total_steps:
+        yield Problem(
+            (*where, "warmup_steps"),
+            f"came {schedule.warmup_steps}, allowed is less than the {spec.total_steps} steps",
+        )
+    if (schedule.name == "multistep") != bool(schedule.milestones):
+        yield Problem(
+            (*where, "milestones"),
+            f"came {list(schedule.milestones)}, allowed with multistep, and needed by it",
+        )
+    if list(schedule.milestones) != sorted(set(schedule.milestones)):
+        yield Problem(
+            (*where, "milestones"), f"came {list(schedule.milestones)}, allowed is ascending order"
+        )
+
+
+def _grid(spec: Spec) -> Iterator[Problem]:
+    grid, total, where = spec.kernel.checkpoints, spec.total_steps, ("kernel", "checkpoints")
+    if total % grid.every:
+        yield Problem(
+            (*where, "every"), f"came {grid.every}, allowed is a divisor of the {total} steps"
+        )
+    elif total // grid.every < MIN_UNIFORM_INTERVALS:
+        yield Problem(
+            (*where, "every"),
+            f"came {grid.every}, allowed is at most {total // MIN_UNIFORM_INTERVALS}: T* needs "
+            f"{MIN_UNIFORM_INTERVALS} intervals",
+        )
+    for step in grid.extra:
+        if step >= total:
+            yield Problem(
+                (*where, "extra"), f"came step {step}, allowed is before the end, step {total}"
+            )
+
+
+def _switching(spec: Spec) -> Iterator[Problem]:
+    steps, where = spec.switching.steps, ("switching", "steps")
+    if len(set(steps)) != len(steps):
+        yield Problem(where, f"came {list(steps)}, allowed is each step once")
+    points = [(where, step) for step in steps]
+    if isinstance(spec.linearization.point, int):
+        points.append((("linearization", "point"), spec.linearization.point))
+    for field, step in points:
+        if step >= spec.total_steps:
+            yield Problem(
+                field, f"came step {step}, allowed is before the end, step {spec.total_steps}"
+            )
+        elif step not in spec.checkpoint_steps:
+            yield Problem(
+                field,
+                f"came step {step}, allowed are checkpoints: multiples of "
+                f"{spec.kernel.checkpoints.every} and kernel.checkpoints.extra",
+            )
+
+
+def _model(spec: Spec) -> Iterator[Problem]:
+    for key in ("num_classes", "in_chans", "pretrained"):
+        if key in spec.model.kwargs:
+            source = "model.pretrained" if key == "pretrained" else "the dataset"
+            yield Problem(("model", "kwargs", key), f"not allowed here, it comes from {source}")
+
+
+def _optimizer(spec: Spec) -> Iterator[Problem]:
+    optimizer = spec.training.optimizer
+    if optimizer.name == "sgd" and optimizer.nesterov and optimizer.momentum == 0:
+        yield Problem(
+            ("training", "optimizer", "nesterov"), "came true, allowed with a momentum above 0"
+        )
+
+
+def _kernel(spec: Spec) -> Iterator[Problem]:
+    images, classes = spec.dataset.train_images, spec.dataset.facts.classes
+    for field in ("samples", "calibration_samples"):
+        count = getattr(spec.kernel, field)
+        if images is not None and count > images:
+            yield Problem(
+                ("kernel", field),
+                f"came {count}, allowed is at most the {images} training images",
+            )
+    if classes is not None and spec.kernel.samples < classes:
+        yield Problem(
+            ("kernel", "samples"),
+            f"came {spec.kernel.samples}, allowed is at least one a class: {classes}",
+        )
+
+
+def _seeds(spec: Spec) -> Iterator[Problem]:
+    if len(set(spec.seeds)) != len(spec.seeds):
+        yield Problem(("seeds",), f"came {list(spec.seeds)}, allowed is each seed once")

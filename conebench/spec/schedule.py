@@ -1,0 +1,38 @@
+"""The learning rate as a pure function of the step."""
+
+import math
+
+from conebench.spec.schema import Spec
+
+
+def learning_rate(spec: Spec, step: int) -> float:
+    """Learning rate used by the update from `step` to `step + 1`."""
+    return spec.training.optimizer.learning_rate * schedule_factor(spec, step)
+
+
+def schedule_factor(spec: Spec, step: int) -> float:
+    """Factor in (0, 1] on the optimizer's learning rate for the update after `step`."""
+    schedule, total = spec.training.schedule, spec.total_steps
+    if step < schedule.warmup_steps:
+        return (step + 1) / schedule.warmup_steps
+    if schedule.name == "multistep":
+        return float(schedule.factor ** sum(step >= m for m in milestone_steps(spec)))
+    if schedule.name == "cosine":
+        progress = (step - schedule.warmup_steps) / (total - schedule.warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return 1.0
+
+
+def milestone_steps(spec: Spec) -> tuple[int, ...]:
+    """Steps at which a multistep schedule drops the learning rate."""
+    return tuple(round(m * spec.total_steps) for m in spec.training.schedule.milestones)
+
+
+def constant_stretch(spec: Spec) -> tuple[int, int] | None:
+    """First and last step of the first stretch of constant learning rate; None for cosine."""
+    schedule = spec.training.schedule
+    if schedule.name == "cosine":
+        return None
+    drops = [m for m in milestone_steps(spec) if m > schedule.warmup_steps]
+    end = drops[0] if schedule.name == "multistep" and drops else spec.total_steps
+    return schedule.warmup_steps, end

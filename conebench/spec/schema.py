@@ -1,0 +1,257 @@
+"""The spec: one frozen, checked model a section. Defaults stand here and nowhere else."""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from conebench.spec.datasets import DATASETS, DatasetFacts
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+PositiveInt = Annotated[int, Field(ge=1, le=10**9)]
+StepIndex = Annotated[int, Field(ge=1, le=10**9)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+BatchNormMode = Literal["recalibrated", "eval"]
+Loss = Literal["cross-entropy", "mse"]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown fields refused, no coercion, no NaN, immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Model(Section):
+    """Which network is trained."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = Field(
+        description="A classification model that timm can make, by its timm name."
+    )
+    kwargs: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], JsonValue] = Field(
+        default={}, description="Keyword arguments for timm's create_model."
+    )
+    pretrained: bool = Field(default=False, description="Start from timm's pretrained weights.")
+
+
+class Augmentation(Section):
+    """Random changes to a training image, drawn anew at each step."""
+
+    flip: bool = Field(default=False, description="Mirror left to right with probability 1/2.")
+    crop_padding: int = Field(
+        default=0, ge=0, le=64, description="Pad by this many zero pixels, crop back at random."
+    )
+
+
+class ChannelStatistics(Section):
+    """Mean and standard deviation of each channel, in [0, 1] pixel units."""
+
+    mean: tuple[float, ...] = Field(min_length=1, max_length=4)
+    std: tuple[PositiveFloat, ...] = Field(min_length=1, max_length=4)
+
+
+class Dataset(Section):
+    """Which images are learned, and how they are fed."""
+
+    name: Literal[tuple(DATASETS)]  # type: ignore[valid-type]  # one list of names, not two
+    folder: Name | None = Field(
+        default=None, description="imagefolder only: folder under the data root with train/, test/."
+    )
+    image_size: PositiveInt | None = Field(
+        default=None, le=1024, description="Side in pixels; default: the dataset's own."
+    )
+    train_size: PositiveInt | None = Field(
+        default=None, description="Class-balanced subset of the training images; default: all."
+    )
+    test_size: PositiveInt | None = Field(
+        default=None, description="Class-balanced subset of the test images; default: all."
+    )
+    subset_seed: Seed = 0
+    augmentation: Augmentation = Augmentation()
+    normalization: Literal["train", "none"] | ChannelStatistics = Field(
+        default="train",
+        description="`train`: mean and standard deviation of the training images, by channel.",
+    )
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """What is known of this dataset before it is read."""
+        return DATASETS[self.name]
+
+    @property
+    def label(self) -> str:
+        """Name on the board: the folder's for `imagefolder`, else the dataset's."""
+        return self.folder or str(self.name)
+
+    @property
+    def train_images(self) -> int | None:
+        """Number of training images used, None where only the files can tell."""
+        return self.train_size or self.facts.train_images
+
+
+class Sgd(Section):
+    """Stochastic gradient descent; weight decay is added to the gradient."""
+
+    name: Literal["sgd"]
+    learning_rate: PositiveFloat
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    nesterov: bool = False
+    weight_decay: NonNegativeFloat = 0.0
+
+
+class Adam(Section):
+    """Adam (weight decay added to the gradient) or AdamW (decoupled weight decay)."""
+
+    name: Literal["adam", "adamw"]
+    learning_rate: PositiveFloat
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    eps: PositiveFloat = 1e-8
+    weight_decay: NonNegativeFloat = 0.0
+
+
+Optimizer = Annotated[Sgd | Adam, Field(discriminator="name")]
+
+
+class Schedule(Section):
+    """Factor on the learning rate as a function of the step."""
+
+    name: Literal["constant", "multistep", "cosine"] = "constant"
+    warmup_steps: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        default=0, description="Linear from 0 over this many steps, before anything else."
+    )
+    milestones: tuple[Fraction, ...] = Field(
+        default=(), description="multistep only: drops at these fractions of the run."
+    )
+    factor: Fraction = Field(default=0.1, description="multistep only: factor at each drop.")
+
+
+class Training(Section):
+    """Ordinary training; its length is given in steps or in epochs."""
+
+    steps: PositiveInt | None = None
+    epochs: PositiveInt | None = None
+    batch_size: PositiveInt
+    optimizer: Optimizer
+    schedule: Schedule = Schedule()
+    loss: Loss = "cross-entropy"
+
+
+class Linearization(Section):
+    """How the linear arms are made and trained (SCIENCE section 5)."""
+
+    point: Literal["init", "pretrained"] | StepIndex = Field(
+        default="init", description="Where the `lazy` arm is linearised."
+    )
+    batchnorm: BatchNormMode = "recalibrated"
+    intercept: Literal["kept", "centred"] = Field(
+        default="kept", description="`centred` drops f(x; theta_s) and leaves J w alone."
+    )
+    optimizer_state: Literal["reset", "carry"] = Field(
+        default="reset", description="Momentum at the switch: zero, or the parent's."
+    )
+    learning_rate: Literal["inherit"] | PositiveFloat = Field(
+        default="inherit", description="The parent's schedule, or a constant of its own."
+    )
+    weight_decay: Literal["zero-origin", "switch-point", "none"] = Field(
+        default="zero-origin", description="Towards 0, towards theta_s, or none."
+    )
+    augmentation: Literal["inherit", "none"] = "inherit"
+    loss: Literal["inherit"] | Loss = "inherit"
+
+
+class Switching(Section):
+    """Steps at which ordinary training is switched to linearised training."""
+
+    steps: tuple[StepIndex, ...] = Field(default=(), max_length=100)
+    add_t_star: bool = Field(default=True, description="Switch at the measured T* too.")
+
+
+class CheckpointGrid(Section):
+    """Steps at which the kernel is measured: 0, every `every` steps, and the `extra` ones."""
+
+    every: PositiveInt
+    extra: tuple[StepIndex, ...] = Field(default=(), max_length=100)
+
+
+class Kernel(Section):
+    """How the empirical NTK is measured (SCIENCE section 1)."""
+
+    samples: PositiveInt = Field(le=20_000, description="Probe images, class-balanced.")
+    probe_seed: Seed = 0
+    outputs: Literal["full", "trace", "sum"] | None = Field(
+        default=None, description="Reduction over classes; default: full up to 10 classes."
+    )
+    batchnorm: BatchNormMode = "recalibrated"
+    calibration_samples: PositiveInt = Field(
+        default=512, description="Training images that re-estimate the BatchNorm statistics."
+    )
+    dtype: Literal["float32", "float64"] = "float32"
+    checkpoints: CheckpointGrid
+
+
+class Spec(Section):
+    """A benchmark: everything that decides its numbers."""
+
+    name: Name
+    title: Annotated[str, Field(min_length=1, max_length=120)]
+    model: Model
+    dataset: Dataset
+    training: Training
+    linearization: Linearization = Linearization()
+    switching: Switching = Switching()
+    kernel: Kernel
+    seeds: tuple[Seed, ...] = Field(min_length=1, max_length=100)
+
+    def resolved(self) -> Self:
+        """The same spec with every default that depends on the dataset filled in."""
+        facts = self.dataset.facts
+        steps = self.training.steps
+        if steps is None and self.training.epochs and self.dataset.train_images:
+            per_epoch = max(1, self.dataset.train_images // self.training.batch_size)
+            steps = self.training.epochs * per_epoch
+        few_classes = facts.classes is not None and facts.classes <= 10
+        return self.model_copy(
+            update={
+                "dataset": self.dataset.model_copy(
+                    update={"image_size": self.dataset.image_size or facts.image_size}
+                ),
+                "training": self.training.model_copy(update={"steps": steps}),
+                "kernel": self.kernel.model_copy(
+                    update={
+                        "outputs": self.kernel.outputs or ("full" if few_classes else "trace")
+                    }
+                ),
+            }
+        )
+
+    @property
+    def total_steps(self) -> int:
+        """T, the number of training steps; the spec must be resolved."""
+        if self.training.steps is None:
+            raise ValueError("total_steps needs a resolved spec")
+        return self.training.steps
+
+    @property
+    def checkpoint_steps(self) -> tuple[int, ...]:
+        """All steps at which the kernel is measured, ascending, 0 and T included."""
+        uniform = range(0, self.total_steps + 1, self.kernel.checkpoints.every)
+        return tuple(sorted({*uniform, *self.kernel.checkpoints.extra}))
+
+    def dump(self) -> dict[str, Any]:
+        """The spec as plain JSON data."""
+        return self.model_dump(mode="json")
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the spec's canonical JSON, in hexadecimal."""
+        return content_hash(self.dump())
+
+
+def content_hash(value: object) -> str:
+    """SHA-256 of the canonical JSON of plain data, in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

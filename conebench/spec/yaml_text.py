@@ -1,0 +1,88 @@
+"""YAML 1.2 from strangers: plain data and the line of each field, within limits."""
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from conebench.errors import SpecError
+
+MAX_BYTES = 1_000_000
+MAX_NODES = 10_000
+MAX_DEPTH = 20
+
+FieldPath = tuple[str | int, ...]
+
+
+def read_yaml(path: Path) -> tuple[Any, dict[FieldPath, int]]:
+    """Plain data of a YAML file, and the line (from 1) at which each field stands.
+
+    Refused with a SpecError: over 1 MB, not UTF-8, tags, directives, duplicate keys, several
+    documents, dates, aliases that grow past 10,000 nodes, more than 20 levels.
+    """
+    text = _read_text(path)
+    lines: dict[FieldPath, int] = {}
+    try:
+        _refuse_tags(text, path)
+        node = YAML(typ="safe", pure=True).compose(text)
+        if node is None:
+            raise SpecError(f"{path}:1: the file is empty, allowed is one YAML mapping")
+        _walk(node, (), lines, path, [0])
+        return YAML(typ="safe", pure=True).load(text), lines
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise SpecError(f"{path}:{line}: {error.problem or error.context}") from None
+    except RecursionError:
+        raise SpecError(f"{path}:1: allowed are at most {MAX_DEPTH} levels") from None
+    except (YAMLError, ValueError, TypeError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise SpecError(f"{path}:1: not YAML 1.2: {first_line}") from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise SpecError(f"{path}: came {size:,} bytes, allowed are at most {MAX_BYTES:,}")
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not UTF-8 at byte {error.start}") from None
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _refuse_tags(text: str, path: Path) -> None:
+    for event in YAML(typ="safe", pure=True).parse(text):
+        line = event.start_mark.line + 1
+        if getattr(event, "tag", None) is not None:
+            raise SpecError(f"{path}:{line}: came the tag {event.tag}, no tags are allowed")
+        # A %YAML 1.1 directive would bring back `no` as false and silent duplicate keys.
+        if getattr(event, "version", None) or getattr(event, "tags", None):
+            raise SpecError(f"{path}:{line}: came a directive, no directives are allowed")
+
+
+def _walk(
+    node: Node, field: FieldPath, lines: dict[FieldPath, int], path: Path, count: list[int]
+) -> None:
+    line = node.start_mark.line + 1
+    count[0] += 1
+    if count[0] > MAX_NODES:
+        raise SpecError(f"{path}:{line}: allowed are at most {MAX_NODES:,} values, aliases expanded")
+    if len(field) > MAX_DEPTH:
+        raise SpecError(f"{path}:{line}: allowed are at most {MAX_DEPTH} levels")
+    lines.setdefault(field, line)
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            if not isinstance(key, ScalarNode) or not key.tag.endswith(":str"):
+                raise SpecError(f"{path}:{key.start_mark.line + 1}: allowed keys are plain text")
+            lines[*field, key.value] = key.start_mark.line + 1
+            _walk(value, (*field, key.value), lines, path, count)
+    elif isinstance(node, SequenceNode):
+        for index, value in enumerate(node.value):
+            _walk(value, (*field, index), lines, path, count)
+    elif node.tag.endswith((":timestamp", ":binary")):
+        raise SpecError(f"{path}:{line}: came {node.value!r}, which YAML reads as a date: quote it")
+

@@ -1,0 +1,145 @@
+"""Kernel trajectories and records whose answer is known, for tests."""
+
+import numpy as np
+from conebench.analysis.distance import FloatArray
+from conebench.record import (
+    SCHEMA_VERSION,
+    ArmResult,
+    DataFacts,
+    KernelTrajectory,
+    ModelFacts,
+    Provenance,
+    Record,
+    SeedResult,
+    TrainingCurve,
+    derive_geometry,
+    derive_summary,
+)
+from conebench.spec import Spec
+
+BASE_SPEC = {
+    "name": "synthetic",
+    "title": "A synthetic run",
+    "model": {"name": "cifar_resnet20"},
+    "dataset": {"name": "digits"},
+    "training": {
+        "steps": 1000,
+        "batch_size": 64,
+        "optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9},
+    },
+    "switching": {"steps": [100, 500]},
+    "kernel": {"samples": 50, "checkpoints": {"every": 50, "extra": [5, 20]}},
+    "seeds": [0, 1, 2],
+}
+
+
+def make_spec(**changes: object) -> Spec:
+    """The base spec with whole sections replaced, resolved."""
+    return Spec.model_validate(
+        {**BASE_SPEC, **changes}, strict=False
+    ).resolved()
+
+
+def turning_kernels(
+    steps: np.ndarray, *, settle: int, turn_deg: float, noise: float, seed: int, dimension: int = 400
+) -> FloatArray:
+    """Unit vectors that turn by `turn_deg` until step `settle`, then jitter about an axis.
+
+    The jitter is independent from checkpoint to checkpoint, so alpha is 0; its angle from the
+    axis is arctan(noise).
+    """
+    rng = np.random.default_rng(seed)
+    start, axis = np.eye(dimension)[:2]
+    angle = np.radians(turn_deg) * np.minimum(steps / settle, 1.0)
+    path = np.sin(angle)[:, None] * axis + np.cos(angle)[:, None] * start
+    jitter = rng.normal(size=(len(steps), dimension))
+    jitter[:, :2] = 0
+    jitter /= np.linalg.norm(jitter, axis=1, keepdims=True)
+    moved = path + noise * jitter * (steps > 0)[:, None]
+    return moved / np.linalg.norm(moved, axis=1, keepdims=True)
+
+
+def lower_triangle(G: FloatArray) -> list[list[float]]:
+    return [list(map(float, row[: i + 1])) for i, row in enumerate(G)]
+
+
+def make_seed_result(spec: Spec, seed: int, *, settle: int = 200, noise: float = 0.1) -> SeedResult:
+    """One seed with a known phase boundary, and accuracies that follow the switch step."""
+    steps = np.array(spec.checkpoint_steps)
+    h = turning_kernels(steps, settle=settle, turn_deg=60, noise=noise, seed=seed)
+    G = np.clip(h @ h.T, -1, 1)
+    np.fill_diagonal(G, 1.0)
+    t = len(steps)
+    kernel = KernelTrajectory(
+        steps=steps.tolist(),
+        gram=lower_triangle(G),
+        gram_centred=lower_triangle(G),
+        norm=(100 + steps / 10).tolist(),
+        trace=(300 + steps / 10).tolist(),
+        top_eigenvalue_share=[0.3] * t,
+        label_alignment=(0.1 + 0.4 * steps / steps[-1]).tolist(),
+    )
+    phases, cone = derive_geometry(spec, kernel)
+    T_star = phases.T_star
+
+    def arm(name: str, step: int | None, accuracy: float) -> ArmResult:
+        return ArmResult(
+            arm=name,  # type: ignore[arg-type]
+            step=step,
+            at_T_star=name == "switched" and step == T_star,
+            status="finished",
+            diverged_at=None,
+            test_accuracy=accuracy + 0.001 * seed,
+            test_loss=0.2,
+        )
+
+    switches = sorted({*spec.switching.steps, *([] if T_star is None else [T_star])})
+    arms = [
+        arm("full", None, 0.95),
+        arm("lazy", 0, 0.60),
+        *(arm("switched", s, 0.6 + 0.3 * min(1, s / 300)) for s in switches),
+    ]
+    curve = TrainingCurve(
+        steps=steps.tolist(),
+        train_loss=[None, *(2.3 * np.exp(-steps[1:] / 200)).tolist()],
+        test_loss=(2.3 * np.exp(-steps / 250)).tolist(),
+        test_accuracy=(0.95 - 0.85 * np.exp(-steps / 150)).tolist(),
+    )
+    return SeedResult(
+        seed=seed, training=curve, kernel=kernel, arms=arms, phases=phases, cone=cone
+    )
+
+
+def make_record(spec: Spec | None = None, *, noise: float = 0.1, settle: int = 200) -> Record:
+    """A complete record of synthetic trajectories for every seed of the spec."""
+    spec = spec or make_spec()
+    seeds = [make_seed_result(spec, s, noise=noise, settle=settle) for s in spec.seeds]
+    return Record(
+        schema_version=SCHEMA_VERSION,
+        spec=spec,
+        spec_hash=spec.hash,
+        status="complete",
+        data=DataFacts(
+            name=spec.dataset.label,
+            hash="0" * 64,
+            train_images=1437,
+            test_images=360,
+            classes=10,
+            channels=1,
+            image_size=8,
+        ),
+        model=ModelFacts(parameters=269_722),
+        seeds=seeds,
+        summary=derive_summary(seeds),
+        provenance=Provenance(
+            created_at="2026-01-02T03:04:05Z",
+            wall_seconds=12.5,
+            device="cpu",
+            device_name="synthetic",
+            cpu_threads=2,
+            platform="Linux",
+            versions={"conebench": "0.1.0", "torch": "2.13.0"},
+            git_commit=None,
+            git_dirty=None,
+        ),
+    )
