@@ -1,0 +1,17 @@
+"""The empirical neural tangent kernel: exact kernels, their Gram matrix, their spectrum."""
+
+from conebench.entk.gram import double_centred, unit_gram
+from conebench.entk.kernel import OUTPUTS, KernelError, Outputs, as_matrix, empirical_ntk
+from conebench.entk.statistics import KernelStatistics, kernel_statistics
+
+__all__ = [
+    "OUTPUTS",
+    "KernelError",
+    "KernelStatistics",
+    "Outputs",
+    "as_matrix",
+    "double_centred",
+    "empirical_ntk",
+    "kernel_statistics",
+    "unit_gram",
+]

@@ -1,0 +1,85 @@
+"""A network's linearization as an ordinary module, and BatchNorm statistics made to measure."""
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call, jvp
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class LinearizedModel(nn.Module):
+    """f_lin(x; w) = f(x; theta_s) + J(x; theta_s) w, trained in w, which starts at 0.
+
+    The network is copied at theta_s, put into evaluation mode (BatchNorm statistics frozen,
+    dropout and drop-path off) and never changes; J w is one forward-mode pass. `w` is stored as
+    its own tensors, in the order of the network's trainable parameters, since theta - theta_s in
+    float32 loses small updates. With `intercept=False` the model is J w alone.
+
+    Source: C2, section on linearized training; Lee et al. 2019, arXiv 1902.06720, eq. 5.
+    """
+
+    def __init__(self, model: nn.Module, *, intercept: bool = True) -> None:
+        super().__init__()
+        # In a tuple, the frozen network's tensors are no state of this module: anchors are given
+        # by the checkpoint they come from.
+        self._frozen = (copy.deepcopy(model).eval(),)
+        self.intercept = intercept
+        trainable = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+        self._frozen[0].requires_grad_(False)
+        self.names = tuple(name for name, _ in trainable)
+        self.displacement = nn.ParameterList(torch.zeros_like(p) for _, p in trainable)
+
+    @property
+    def network(self) -> nn.Module:
+        """The frozen network at theta_s, in evaluation mode."""
+        return self._frozen[0]
+
+    def anchors(self) -> list[Tensor]:
+        """theta_s, in the order of the displacement tensors."""
+        return [self.network.get_parameter(name) for name in self.names]
+
+    def forward(self, x: Float[Tensor, "b ch h w"]) -> Float[Tensor, "b c"]:
+        """Logits [b, c] of the linearized model."""
+        anchors = dict(zip(self.names, self.anchors(), strict=True))
+        tangents = dict(zip(self.names, self.displacement, strict=True))
+
+        def network(parameters: dict[str, Tensor]) -> Tensor:
+            return functional_call(self.network, parameters, (x,))  # type: ignore[no-any-return]
+
+        # Fused attention has no forward-mode derivative.
+        with sdpa_kernel(SDPBackend.MATH):
+            value, tangent = jvp(network, (anchors,), (tangents,))
+        return value + tangent if self.intercept else tangent  # type: ignore[no-any-return]
+
+
+def with_recalibrated_batchnorm(
+    model: nn.Module, batches: Iterable[Float[Tensor, "b ch h w"]]
+) -> nn.Module:
+    """A copy in evaluation mode whose BatchNorm statistics are those of the given inputs.
+
+    Early running statistics are stale and make an almost constant kernel. The statistics are the
+    plain average over batches of batch mean and (unbiased) batch variance. Only BatchNorm layers
+    run in training mode meanwhile; the model given keeps its own statistics. Without BatchNorm
+    the copy is the same network.
+    """
+    fresh = copy.deepcopy(model).eval()
+    layers = [
+        m for m in fresh.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None
+    ]
+    if not layers:
+        return fresh
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None
+        layer.train()
+    with torch.no_grad():
+        for batch in batches:
+            fresh(batch)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    return fresh.eval()

@@ -1,0 +1,119 @@
+"""From a timm name to a seeded network; the only module that imports timm."""
+
+import difflib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import timm
+import torch
+from timm.models import register_model
+from torch import nn
+
+from conebench.cifar_networks import CifarResNet, CifarVgg16
+from conebench.errors import DataMissingError, SpecError
+
+__all__ = ["cifar_resnet8", "cifar_resnet20", "cifar_vgg16_bn", "make_model"]
+
+
+def make_model(
+    name: str, kwargs: dict[str, Any], *, pretrained: bool, classes: int, channels: int, seed: int
+) -> nn.Module:
+    """A timm classification model in training mode, initialised from `seed`.
+
+    The global random state is left as it was. Raises a SpecError for an unknown name or arguments
+    that the model does not take, a DataMissingError for pretrained weights that are neither
+    cached nor to be downloaded.
+    """
+    check_name(name)
+    if pretrained and not timm.is_model_pretrained(name):
+        raise SpecError(f"model.pretrained: came true, but timm has no weights for {name!r}")
+
+    def create(weights: bool) -> nn.Module:
+        model: nn.Module = timm.create_model(
+            name, pretrained=weights, num_classes=classes, in_chans=channels, **kwargs
+        )
+        return model.train()
+
+    with torch.random.fork_rng(), _quiet("timm"), _quiet("huggingface_hub"):
+        torch.manual_seed(seed)
+        try:
+            model = create(weights=False)
+        except Exception as error:  # noqa: BLE001  # any model file may raise anything
+            raise SpecError(f"model: timm cannot make {name!r}: {first_line(error)}") from None
+        if not pretrained:
+            return model
+        torch.manual_seed(seed)
+        try:
+            return create(weights=True)
+        except Exception as error:  # noqa: BLE001  # hub, network and file errors of many kinds
+            raise DataMissingError(
+                f"pretrained weights of {name!r} are neither cached nor to be downloaded "
+                f"({first_line(error)}); put them into the Hugging Face cache (HF_HOME)"
+            ) from None
+
+
+@contextmanager
+def _quiet(logger_name: str) -> Iterator[None]:
+    logger = logging.getLogger(logger_name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def check_name(name: str) -> None:
+    """Raise a SpecError, with the nearest names, where timm knows no model of this name."""
+    if timm.is_model(name.partition(".")[0]):
+        return
+    near = difflib.get_close_matches(name, timm.list_models(), n=3)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise SpecError(f"model.name: came {name!r}, allowed are timm's models{hint}")
+
+
+def classifier_parameters(model: nn.Module) -> set[str]:
+    """Names of the last layer's parameters (timm's `get_classifier`)."""
+    heads = model.get_classifier()  # type: ignore[operator]
+    modules = heads if isinstance(heads, tuple | list) else (heads,)
+    owned = {id(p) for module in modules for p in module.parameters()}
+    return {name for name, p in model.named_parameters() if id(p) in owned}
+
+
+def classifier_parameters(model: nn.Module) -> set[str]:
+    """Names of the last layer's parameters (timm's `get_classifier`)."""
+    heads = model.get_classifier()  # type: ignore[operator]
+    modules = heads if isinstance(heads, tuple | list) else (heads,)
+    owned = {id(p) for module in modules for p in module.parameters()}
+    return {name for name, p in model.named_parameters() if id(p) in owned}
+
+
+def first_line(error: Exception) -> str:
+    """First line of an error's text, its class name where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _own_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
+    # timm hands these to every entry point; they concern weights, of which these have none.
+    timms = {"pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"}
+    return {name: value for name, value in kwargs.items() if name not in timms}
+
+
+@register_model
+def cifar_resnet8(pretrained: bool = False, **kwargs: Any) -> CifarResNet:  # noqa: ARG001
+    """ResNet-8 for small images: one block a stage."""
+    return CifarResNet(blocks=1, **_own_arguments(kwargs))
+
+
+@register_model
+def cifar_resnet20(pretrained: bool = False, **kwargs: Any) -> CifarResNet:  # noqa: ARG001
+    """ResNet-20 for 32x32 images, 0.27 M parameters at width 16."""
+    return CifarResNet(blocks=3, **_own_arguments(kwargs))
+
+
+@register_model
+def cifar_vgg16_bn(pretrained: bool = False, **kwargs: Any) -> CifarVgg16:  # noqa: ARG001
+    """VGG-16 with BatchNorm for 32x32 images, 14.7 M parameters."""
+    return CifarVgg16(**_own_arguments(kwargs))

@@ -1,0 +1,181 @@
+"""Stages that leave ordinary training at a step: linear arms, their control, the linear probe."""
+
+import math
+import time
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from conebench.linearize import LinearizedModel
+from conebench.model import classifier_parameters
+from conebench.record import ArmName
+from conebench.runner.context import Context
+from conebench.runner.trajectory import parent_recipe, train_stage
+from conebench.store import Stage, StageResult, read_tensors
+from conebench.training import DivergedError, Recipe, evaluate, train
+
+ARM_VERSION = 1
+
+Kind = Literal["linear", "control", "probe"]
+
+
+class Arm(NamedTuple):
+    """One arm of one seed: what it is called, where it starts and what its network is."""
+
+    name: ArmName
+    kind: Kind
+    start: int
+    anchor: int | Literal["pretrained"]
+    at_T_star: bool
+
+
+def plan_arms(context: Context, reached: int, T_star: int | None) -> list[Arm]:
+    """The arms `lazy`, then `switched`, `control` and `probe` at each switch step.
+
+    Switch steps are those of the spec up to `reached`, the last checkpoint of ordinary training,
+    and T* if it is asked for.
+    """
+    point = context.spec.linearization.point
+    switches = {step for step in context.spec.switching.steps if step <= reached}
+    arms = []
+    if not isinstance(point, int) or point <= reached:
+        arms.append(Arm("lazy", "linear", 0, 0 if point == "init" else point, at_T_star=False))
+    if T_star is not None and context.spec.switching.add_t_star:
+        switches.add(T_star)
+    for step in sorted(switches):
+        at = step == T_star
+        arms.append(Arm("switched", "linear", step, step, at))
+        if settings_differ(context):
+            arms.append(Arm("control", "control", step, step, at))
+        arms.append(Arm("probe", "probe", step, step, at))
+    return arms
+
+
+def settings_differ(context: Context) -> bool:
+    """Whether linear arms are trained otherwise than `full`, so that a control is needed."""
+    spec, choice = context.spec, context.spec.linearization
+    augmentation = spec.dataset.augmentation
+    augments = augmentation.flip or augmentation.crop_padding > 0
+    return (
+        choice.learning_rate != "inherit"
+        or (choice.weight_decay != "zero-origin" and spec.training.optimizer.weight_decay > 0)
+        or (choice.augmentation == "none" and augments)
+        or choice.loss not in ("inherit", spec.training.loss)
+    )
+
+
+def arm_stage(context: Context, seed: int, arm: Arm) -> Stage:
+    """The stage of an arm; arms that do the same work share it."""
+    inputs = {
+        **train_stage(context, seed).inputs,
+        **context.inputs("linearization"),
+        "calibration": [context.spec.kernel.calibration_samples, context.spec.kernel.probe_seed],
+        "kind": arm.kind,
+        "start": arm.start,
+        "anchor": arm.anchor,
+        "arm_version": ARM_VERSION,
+    }
+    return Stage(f"{arm.kind}-seed{seed}-from{arm.start}", inputs)
+
+
+class ArmEnd(BaseModel):
+    """Result of an arm's stage: how it ended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["finished", "diverged"]
+    diverged_at: int | None = None
+    test_accuracy: float | None = None
+    test_loss: float | None = None
+
+
+def run_arm(context: Context, seed: int, arm: Arm) -> ArmEnd:
+    """Train one arm from its start to the end and test it."""
+    stage = arm_stage(context, seed, arm)
+    context.progress.stage(stage.name)
+    began = time.monotonic()
+    try:
+        accuracy, loss = _train_and_test(context, seed, arm)
+        end = ArmEnd(status="finished", test_accuracy=accuracy, test_loss=loss)
+    except DivergedError as error:
+        end = ArmEnd(status="diverged", diverged_at=error.step)
+    context.store.save_result(stage, StageResult(end.model_dump(), time.monotonic() - began))
+    return end
+
+
+def _train_and_test(context: Context, seed: int, arm: Arm) -> tuple[float, float]:
+    network = _network(context, seed, arm)
+    recipe = _recipe(context, seed, network)
+    last = arm.start
+    for checkpoint in train(
+        network,
+        context.data,
+        recipe,
+        start=arm.start,
+        # An arm stores no checkpoints: its pauses only drive the progress display.
+        checkpoints=context.spec.checkpoint_steps,
+        optimizer_state=_carried_state(context, seed, arm),
+    ):
+        context.progress.advance(arm_work(context, arm, checkpoint.step - last))
+        last = checkpoint.step
+    accuracy, loss = evaluate(network, context.data, recipe.loss)
+    if not math.isfinite(loss):
+        raise DivergedError(last)
+    return accuracy, loss
+
+
+def arm_work(context: Context, arm: Arm, steps: int | None = None) -> float:
+    """Work of an arm, or of some of its steps, in passes of one image through the network."""
+    steps = context.spec.total_steps - arm.start if steps is None else steps
+    passes = {"linear": 6.0, "control": 3.0, "probe": 1.5}[arm.kind]
+    return passes * context.spec.training.batch_size * steps
+
+
+def _network(context: Context, seed: int, arm: Arm) -> nn.Module:
+    if arm.anchor == "pretrained":
+        anchor = context.initial_network(seed, pretrained=True)
+    else:
+        anchor = context.network_at(train_stage(context, seed), seed, arm.anchor)
+    if arm.kind == "control":
+        return anchor
+    if arm.kind == "linear":
+        return context.linearized(anchor)
+    frozen = context.frozen(anchor, context.spec.linearization.batchnorm)
+    head = classifier_parameters(frozen)
+    for name, parameter in frozen.named_parameters():
+        parameter.requires_grad_(name in head)
+    return frozen
+
+
+def _recipe(context: Context, seed: int, network: nn.Module) -> Recipe:
+    """The linearization section's way of training, for any arm that leaves ordinary training."""
+    parent, choice = parent_recipe(context, seed), context.spec.linearization
+    rate = choice.learning_rate
+    return replace(
+        parent,
+        learning_rate=parent.learning_rate if rate == "inherit" else lambda _: rate,
+        weight_decay=0.0 if choice.weight_decay == "none" else parent.weight_decay,
+        loss=parent.loss if choice.loss == "inherit" else choice.loss,
+        augment=choice.augmentation == "inherit",
+        decay_origin=_decay_origin(network, choice.weight_decay) if parent.weight_decay else None,
+    )
+
+
+def _decay_origin(network: nn.Module, weight_decay: str) -> list[Tensor] | None:
+    """Offsets o so that decay acts on p + o: w + theta_s towards 0, or theta towards theta_s."""
+    is_linear = isinstance(network, LinearizedModel)
+    if weight_decay == "zero-origin" and is_linear:
+        return network.anchors()
+    if weight_decay == "switch-point" and not is_linear:
+        return [-p.detach() for p in network.parameters() if p.requires_grad]
+    return None
+
+
+def _carried_state(context: Context, seed: int, arm: Arm) -> dict[str, Tensor] | None:
+    carries = context.spec.linearization.optimizer_state == "carry" and arm.kind != "probe"
+    if not carries or arm.start == 0:
+        return None
+    train = train_stage(context, seed)
+    return read_tensors(context.store.checkpoint_path(train, arm.start, optimizer=True))

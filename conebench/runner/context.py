@@ -1,0 +1,84 @@
+"""What every stage of one run shares, and the networks it is made of."""
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from conebench.data import Data, Images, counter_seed
+from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
+from conebench.model import make_model
+from conebench.runner.progress import Progress
+from conebench.spec import Spec
+from conebench.store import Stage, Store, read_tensors
+
+CALIBRATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Context:
+    """One spec on one machine."""
+
+    spec: Spec
+    data: Data
+    device: torch.device
+    store: Store
+    progress: Progress
+
+    @cached_property
+    def probe(self) -> Images:
+        """The probe set: the same for every seed of the run."""
+        kernel = self.spec.kernel
+        return self.data.balanced_subset(kernel.samples, kernel.probe_seed, "probe")
+
+    @cached_property
+    def calibration_batches(self) -> list[Tensor]:
+        """Inputs that re-estimate BatchNorm statistics."""
+        kernel = self.spec.kernel
+        images = self.data.balanced_subset(
+            kernel.calibration_samples, kernel.probe_seed, "calibration"
+        )
+        return [self.data.normalize(part) for part in images.pixels.split(CALIBRATION_BATCH)]
+
+    def inputs(self, *sections: str) -> dict[str, Any]:
+        """What decides a stage's result beside its seed: data, stack and sections of the spec."""
+        whole = self.spec.dump()
+        return {
+            "data": self.data.hash,
+            "device": self.device.type,
+            "torch": torch.__version__,
+            **{section: whole[section] for section in sections},
+        }
+
+    def initial_network(self, seed: int, *, pretrained: bool | None = None) -> nn.Module:
+        """The network at theta_0 of this seed, on the device, in training mode."""
+        model = self.spec.model
+        return make_model(
+            model.name,
+            model.kwargs,
+            pretrained=model.pretrained if pretrained is None else pretrained,
+            classes=len(self.data.classes),
+            channels=self.data.train.pixels.shape[1],
+            seed=counter_seed(seed, "init"),
+        ).to(self.device)
+
+    def network_at(self, train: Stage, seed: int, step: int) -> nn.Module:
+        """The network at theta_step of this seed, in training mode."""
+        network = self.initial_network(seed, pretrained=False)
+        network.load_state_dict(read_tensors(self.store.checkpoint_path(train, step)))
+        return network
+
+    def frozen(self, network: nn.Module, batchnorm: str) -> nn.Module:
+        """A copy in evaluation mode, its BatchNorm statistics recalibrated if so asked."""
+        if batchnorm == "recalibrated":
+            return with_recalibrated_batchnorm(network, self.calibration_batches)
+        return copy.deepcopy(network).eval()
+
+    def linearized(self, network: nn.Module) -> LinearizedModel:
+        """The network's linearization, as the spec's linearization section says."""
+        choice = self.spec.linearization
+        frozen = self.frozen(network, choice.batchnorm)
+        return LinearizedModel(frozen, intercept=choice.intercept == "kept")

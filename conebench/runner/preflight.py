@@ -1,0 +1,86 @@
+"""Every check that needs the data or the network, before any training."""
+
+import torch
+from torch import nn
+
+from conebench.entk import KernelError, empirical_ntk
+from conebench.errors import ConebenchError, SpecError
+from conebench.linearize import LinearizedModel
+from conebench.model import first_line
+from conebench.runner.context import Context
+
+
+def check_context(context: Context) -> int:
+    """Raise a SpecError where data, network and spec do not fit; returns the parameter count."""
+    _check_counts(context)
+    network = context.initial_network(context.spec.seeds[0])
+    _check_forward(context, network)
+    network.eval()
+    _check_kernel(context, network)
+    _check_linearization(context, network)
+    if context.spec.linearization.point == "pretrained":
+        context.initial_network(context.spec.seeds[0], pretrained=True)
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def _check_counts(context: Context) -> None:
+    spec, images, classes = context.spec, len(context.data.train), len(context.data.classes)
+    for field, count in (
+        ("training.batch_size", spec.training.batch_size),
+        ("kernel.samples", spec.kernel.samples),
+        ("kernel.calibration_samples", spec.kernel.calibration_samples),
+    ):
+        if count > images:
+            raise SpecError(f"{field}: came {count}, allowed is at most the {images} images")
+    if spec.kernel.samples < classes:
+        raise SpecError(
+            f"kernel.samples: came {spec.kernel.samples}, allowed is at least one a class: "
+            f"{classes}"
+        )
+
+
+def _two_images(context: Context) -> torch.Tensor:
+    return context.data.normalize(context.data.train.pixels[:2])
+
+
+def _check_forward(context: Context, network: nn.Module) -> None:
+    x, classes = _two_images(context), len(context.data.classes)
+    sides = f"{x.shape[-1]} x {x.shape[-1]} images"
+    name = context.spec.model.name
+    try:
+        # On a copy of the statistics, so that the check leaves no trace in the network.
+        with torch.no_grad(), torch.random.fork_rng():
+            state = {k: v.clone() for k, v in network.state_dict().items()}
+            logits = network(x)
+            network.load_state_dict(state)
+    except Exception as error:  # noqa: BLE001  # any model file may raise anything
+        raise SpecError(
+            f"dataset.image_size: {name!r} cannot take {sides}: {first_line(error)}"
+        ) from None
+    if logits.shape != (2, classes):
+        raise SpecError(
+            f"model.name: {name!r} gives an output of shape {list(logits.shape)} for 2 images, "
+            f"allowed is one logit a class: [2, {classes}]"
+        )
+
+
+def _check_kernel(context: Context, network: nn.Module) -> None:
+    try:
+        empirical_ntk(network, _two_images(context)[:1], outputs="sum")
+    except ConebenchError:
+        raise
+    except (KernelError, RuntimeError, NotImplementedError) as error:
+        raise SpecError(
+            f"model.name: no kernel can be built of {context.spec.model.name!r}: "
+            f"{first_line(error)}"
+        ) from None
+
+
+def _check_linearization(context: Context, network: nn.Module) -> None:
+    try:
+        logits = LinearizedModel(network)(_two_images(context))
+        torch.autograd.backward(logits.sum())
+    except (RuntimeError, NotImplementedError) as error:
+        raise SpecError(
+            f"model.name: {context.spec.model.name!r} cannot be linearized: {first_line(error)}"
+        ) from None

@@ -1,0 +1,29 @@
+"""What a run tells of itself while it works; the command line shows it."""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives what happens; `work` is counted in passes of one image through the network."""
+
+    def plan(self, work: float) -> None:
+        """The run will take this much more work than was known."""
+
+    def stage(self, name: str, *, cached: bool = False) -> None:
+        """A stage begins, or was found finished from an earlier run."""
+
+    def advance(self, work: float) -> None:
+        """This much work is done."""
+
+
+class SilentProgress:
+    """Shows nothing."""
+
+    def plan(self, work: float) -> None:
+        """Ignored."""
+
+    def stage(self, name: str, *, cached: bool = False) -> None:
+        """Ignored."""
+
+    def advance(self, work: float) -> None:
+        """Ignored."""

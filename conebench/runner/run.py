@@ -1,0 +1,179 @@
+"""One run of one spec: its stages in order, then its record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from pydantic import BaseModel
+
+from conebench.data import load_data
+from conebench.record import (
+    SCHEMA_VERSION,
+    ArmResult,
+    DataFacts,
+    KernelTrajectory,
+    ModelFacts,
+    Record,
+    SeedResult,
+    derive_geometry,
+    derive_summary,
+    record_text,
+)
+from conebench.runner.arms import ArmEnd, arm_stage, arm_work, plan_arms, run_arm
+from conebench.runner.context import Context
+from conebench.runner.preflight import check_context
+from conebench.runner.progress import Progress
+from conebench.runner.provenance import gather_provenance
+from conebench.runner.trajectory import (
+    Trained,
+    kernel_stage,
+    kernel_work,
+    run_kernels,
+    run_training,
+    train_stage,
+    training_work,
+)
+from conebench.spec import Spec
+from conebench.store import Stage, Store
+
+ResultT = TypeVar("ResultT", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a spec is run; `seeds` None means all of the spec's."""
+
+    data_root: Path
+    run_dir: Path
+    device: torch.device
+    seeds: tuple[int, ...] | None = None
+
+
+def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Record, Path]:
+    """Run every stage whose result is not stored yet; returns the record and its path.
+
+    Raises a SpecError before any training where spec, data and network do not fit, a
+    DataMissingError, a StorageError, or a RunError where a stage failed.
+    """
+    data = load_data(spec.dataset, options.data_root, options.device)
+    store = Store(options.run_dir / spec.name)
+    context = Context(spec, data, options.device, store, progress)
+    parameters = check_context(context)
+    chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
+    progress.plan(len(chosen) * _expected_work(context))
+    clock = _Clock()
+    seeds = [_run_seed(context, seed, clock) for seed in chosen]
+    record = Record(
+        schema_version=SCHEMA_VERSION,
+        spec=spec,
+        spec_hash=spec.hash,
+        status="complete" if len(chosen) == len(spec.seeds) else "partial",
+        data=_data_facts(context),
+        model=ModelFacts(parameters=parameters),
+        seeds=seeds,
+        summary=derive_summary(seeds),
+        provenance=gather_provenance(options.device, clock.wall_seconds),
+    )
+    store.write_text(store.record_path, record_text(record))
+    return record, store.record_path
+
+
+def _run_seed(context: Context, seed: int, clock: "_Clock") -> SeedResult:
+    trained = clock.staged(
+        context,
+        train_stage(context, seed),
+        Trained,
+        training_work(context, context.spec.total_steps),
+        lambda: run_training(context, seed),
+    )
+    kernel = clock.staged(
+        context,
+        kernel_stage(context, seed),
+        KernelTrajectory,
+        kernel_work(context) * len(trained.curve.steps),
+        lambda: run_kernels(context, seed, trained),
+    )
+    phases, cone = derive_geometry(context.spec, kernel)
+    arms = [_full_arm(trained)]
+    for arm in plan_arms(context, trained.curve.steps[-1], phases.T_star):
+        end = clock.staged(
+            context,
+            arm_stage(context, seed, arm),
+            ArmEnd,
+            arm_work(context, arm),
+            lambda arm=arm: run_arm(context, seed, arm),  # type: ignore[misc]
+        )
+        arms.append(
+            ArmResult(arm=arm.name, step=arm.start, at_T_star=arm.at_T_star, **dict(end))
+        )
+    return SeedResult(
+        seed=seed, training=trained.curve, kernel=kernel, arms=arms, phases=phases, cone=cone
+    )
+
+
+class _Clock:
+    """Sums the wall time of stages, also of those that an earlier run finished."""
+
+    def __init__(self) -> None:
+        self.wall_seconds = 0.0
+
+    def staged(
+        self,
+        context: Context,
+        stage: Stage,
+        kind: type[ResultT],
+        work: float,
+        compute: Callable[[], ResultT],
+    ) -> ResultT:
+        """The stored result of a stage, else a computed one."""
+        stored = context.store.result(stage)
+        if stored is None:
+            compute()
+            stored = context.store.result(stage)
+        else:
+            context.progress.stage(stage.name, cached=True)
+            context.progress.advance(work)
+        if stored is None:
+            raise RuntimeError(f"stage {stage.name} stored no result")
+        self.wall_seconds += stored.wall_seconds
+        # Always through the stored form, so that a resumed run cannot differ from a straight one.
+        return kind.model_validate(stored.value)
+
+
+def _full_arm(trained: Trained) -> ArmResult:
+    finished = trained.status == "finished"
+    return ArmResult(
+        arm="full",
+        step=None,
+        at_T_star=False,
+        status=trained.status,
+        diverged_at=trained.diverged_at,
+        test_accuracy=trained.curve.test_accuracy[-1] if finished else None,
+        test_loss=trained.curve.test_loss[-1] if finished else None,
+    )
+
+
+def _expected_work(context: Context) -> float:
+    """Work of one seed, in passes of one image; T* is taken to come early."""
+    spec = context.spec
+    arms = plan_arms(context, spec.total_steps, spec.kernel.checkpoints.every)
+    return (
+        training_work(context, spec.total_steps)
+        + kernel_work(context) * len(spec.checkpoint_steps)
+        + sum(arm_work(context, arm) for arm in arms)
+    )
+
+
+def _data_facts(context: Context) -> DataFacts:
+    data = context.data
+    return DataFacts(
+        name=context.spec.dataset.label,
+        hash=data.hash,
+        train_images=len(data.train),
+        test_images=len(data.test),
+        classes=len(data.classes),
+        channels=data.train.pixels.shape[1],
+        image_size=data.train.pixels.shape[2],
+    )

@@ -1,0 +1,244 @@
+"""Stages of one seed's trajectory: ordinary training, then kernels and their Gram matrix."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from safetensors import safe_open
+from torch import Tensor
+
+from conebench.entk import (
+    KernelError,
+    as_matrix,
+    double_centred,
+    empirical_ntk,
+    kernel_statistics,
+    unit_gram,
+)
+from conebench.errors import RunError
+from conebench.record import KernelTrajectory, TrainingCurve
+from conebench.runner.context import Context
+from conebench.spec import learning_rate
+from conebench.store import Stage, StageResult, read_facts, read_tensors
+from conebench.training import Checkpoint, DivergedError, Recipe, evaluate, train
+
+# Raised whenever the code of a stage changes what it computes: older results are then not met.
+TRAIN_VERSION = 1
+KERNEL_VERSION = 1
+
+
+class Trained(BaseModel):
+    """Result of ordinary training: its curve, and how it ended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    curve: TrainingCurve
+    status: Literal["finished", "diverged"]
+    diverged_at: int | None
+
+
+def train_stage(context: Context, seed: int) -> Stage:
+    """Ordinary training of one seed."""
+    inputs = context.inputs("model", "dataset", "training")
+    grid = list(context.spec.checkpoint_steps)
+    return Stage(f"train-seed{seed}", {**inputs, "grid": grid, "version": TRAIN_VERSION})
+
+
+def parent_recipe(context: Context, seed: int) -> Recipe:
+    """How ordinary training goes."""
+    spec = context.spec
+    return Recipe(
+        seed=seed,
+        batch_size=spec.training.batch_size,
+        optimizer=spec.training.optimizer,
+        learning_rate=lambda step: learning_rate(spec, step),
+        weight_decay=spec.training.optimizer.weight_decay,
+        loss=spec.training.loss,
+        augment=True,
+    )
+
+
+def run_training(context: Context, seed: int) -> Trained:
+    """Train one seed, or take up its training at the last checkpoint stored."""
+    stage, spec = train_stage(context, seed), context.spec
+    context.progress.stage(stage.name)
+    began = time.monotonic()
+    network = context.initial_network(seed)
+    done = _stored_steps(context, stage)
+    optimizer_state = None
+    if done:
+        path = context.store.checkpoint_path(stage, done[-1])
+        network.load_state_dict(read_tensors(path))
+        path = context.store.checkpoint_path(stage, done[-1], optimizer=True)
+        optimizer_state = read_tensors(path)
+        context.progress.advance(training_work(context, done[-1]))
+    start = done[-1] if done else 0
+    diverged_at = None
+    try:
+        for checkpoint in train(
+            network,
+            context.data,
+            parent_recipe(context, seed),
+            start=start,
+            checkpoints=[step for step in spec.checkpoint_steps if step not in done],
+            optimizer_state=optimizer_state,
+        ):
+            _store_checkpoint(context, stage, checkpoint)
+            context.progress.advance(training_work(context, checkpoint.step - start))
+            start = checkpoint.step
+            done.append(start)
+    except DivergedError as error:
+        diverged_at = error.step
+    trained = Trained(
+        curve=_curve(context, stage, done),
+        status="finished" if diverged_at is None else "diverged",
+        diverged_at=diverged_at,
+    )
+    result = StageResult(trained.model_dump(), time.monotonic() - began)
+    context.store.save_result(stage, result)
+    return trained
+
+
+def training_work(context: Context, steps: int) -> float:
+    """Work of ordinary training, in passes of one image through the network."""
+    return 3.0 * context.spec.training.batch_size * steps
+
+
+def _stored_steps(context: Context, stage: Stage) -> list[int]:
+    """Steps of the grid, from 0 without a gap, up to one that training can be resumed from."""
+    steps: list[int] = []
+    for step in context.spec.checkpoint_steps:
+        if read_facts(context.store.checkpoint_path(stage, step)) is None:
+            break
+        steps.append(step)
+
+    def resumable(step: int) -> bool:
+        path = context.store.checkpoint_path(stage, step, optimizer=True)
+        return read_facts(path) is not None
+
+    while steps and not resumable(steps[-1]):
+        steps.pop()
+    return steps
+
+
+def _store_checkpoint(context: Context, stage: Stage, checkpoint: Checkpoint) -> None:
+    accuracy, loss = evaluate(checkpoint.model, context.data, context.spec.training.loss)
+    if not math.isfinite(loss):
+        raise DivergedError(checkpoint.step)
+    facts = {"train_loss": checkpoint.train_loss, "test_loss": loss, "test_accuracy": accuracy}
+    store, step = context.store, checkpoint.step
+    # The optimizer first: a checkpoint counts once its network is there.
+    optimizer_path = store.checkpoint_path(stage, step, optimizer=True)
+    store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
+    store.write_tensors(store.checkpoint_path(stage, step), checkpoint.model_tensors(), facts)
+    if context.spec.linearization.optimizer_state == "reset":
+        for other in optimizer_path.parent.glob("*.optimizer.safetensors"):
+            if other != optimizer_path:
+                other.unlink()
+
+
+def _curve(context: Context, stage: Stage, steps: Sequence[int]) -> TrainingCurve:
+    facts = [read_facts(context.store.checkpoint_path(stage, step)) or {} for step in steps]
+    return TrainingCurve(
+        steps=list(steps),
+        train_loss=[f["train_loss"] for f in facts],
+        test_loss=[f["test_loss"] for f in facts],
+        test_accuracy=[f["test_accuracy"] for f in facts],
+    )
+
+
+def kernel_stage(context: Context, seed: int) -> Stage:
+    """All kernels of one seed and their Gram matrix."""
+    inputs = {**train_stage(context, seed).inputs, **context.inputs("kernel")}
+    return Stage(f"kernel-seed{seed}", {**inputs, "kernel_version": KERNEL_VERSION})
+
+
+def kernel_work(context: Context) -> float:
+    """Work of one kernel, in passes of one image through the network."""
+    kernel, classes = context.spec.kernel, len(context.data.classes)
+    return 3.0 * kernel.samples * (1 if kernel.outputs == "sum" else classes)
+
+
+def run_kernels(context: Context, seed: int, trained: Trained) -> KernelTrajectory:
+    """The kernel at every checkpoint of one seed, then G; kernels stored earlier are used."""
+    stage = kernel_stage(context, seed)
+    context.progress.stage(stage.name)
+    began = time.monotonic()
+    facts: list[dict[str, Any]] = []
+    for step in trained.curve.steps:
+        path = context.store.kernel_path(stage, step)
+        try:
+            facts.append(read_facts(path) or _store_kernel(context, stage, seed, step))
+        except KernelError as error:
+            # A diverging network's last kernels may overflow: its trajectory ends before them.
+            if trained.status == "diverged" and facts:
+                break
+            raise RunError(f"seed {seed}, kernel at step {step}: {error}") from None
+        context.progress.advance(kernel_work(context))
+    trajectory = _trajectory(context, stage, trained.curve.steps[: len(facts)], facts)
+    result = StageResult(trajectory.model_dump(), time.monotonic() - began)
+    context.store.save_result(stage, result)
+    context.store.drop_kernels(stage)
+    return trajectory
+
+
+def _store_kernel(context: Context, stage: Stage, seed: int, step: int) -> dict[str, Any]:
+    kernel, data = context.spec.kernel, context.data
+    network = context.frozen(
+        context.network_at(train_stage(context, seed), seed, step), kernel.batchnorm
+    )
+    x = data.normalize(context.probe.pixels)
+    if kernel.dtype == "float64":
+        network, x = network.double(), x.double()
+    H = as_matrix(empirical_ntk(network, x, outputs=kernel.outputs or "full"))
+    statistics = kernel_statistics(H, context.probe.labels, len(data.classes))
+    if not statistics.norm > 0:
+        raise KernelError("the kernel is zero: no output depends on any parameter")
+    mean = H.double().mean(0)
+    facts = {
+        "norm": statistics.norm,
+        "trace": statistics.trace,
+        "top_eigenvalue_share": statistics.top_eigenvalue_share,
+        "label_alignment": statistics.label_alignment,
+        "centred_norm": float(double_centred(H.double()).norm()),
+    }
+    tensors = {"H": H.cpu(), "column_mean": mean.cpu()}
+    context.store.write_tensors(context.store.kernel_path(stage, step), tensors, facts)
+    return facts
+
+
+def _trajectory(
+    context: Context, stage: Stage, steps: Sequence[int], facts: list[dict[str, Any]]
+) -> KernelTrajectory:
+    paths = [context.store.kernel_path(stage, step) for step in steps]
+    means = [read_tensors(path)["column_mean"] for path in paths]
+
+    def rows(i: int, start: int, stop: int) -> Tensor:
+        with safe_open(paths[i], framework="pt") as file:
+            part: Tensor = file.get_slice("H")[start:stop]
+        return part.to(context.device)
+
+    def centred_rows(i: int, start: int, stop: int) -> Tensor:
+        # P H P, row by row: H is symmetric, so its row means are its column means.
+        mean = means[i].to(context.device)
+        part = rows(i, start, stop).double()
+        return part - mean[start:stop, None] - mean[None, :] + mean.mean()
+
+    count, size = len(steps), len(means[0])
+    gram = unit_gram(count, size, rows, [f["norm"] for f in facts])
+    centred = unit_gram(count, size, centred_rows, [f["centred_norm"] for f in facts])
+    return KernelTrajectory(
+        steps=list(steps),
+        gram=_lower_triangle(gram),
+        gram_centred=_lower_triangle(centred),
+        norm=[f["norm"] for f in facts],
+        trace=[f["trace"] for f in facts],
+        top_eigenvalue_share=[f["top_eigenvalue_share"] for f in facts],
+        label_alignment=[f["label_alignment"] for f in facts],
+    )
+
+
+def _lower_triangle(G: Tensor) -> list[list[float]]:
+    return [row[: i + 1] for i, row in enumerate(G.tolist())]
