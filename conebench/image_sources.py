@@ -55,7 +55,7 @@ def read_images(dataset: Dataset, root: Path) -> Source:
 def _resized(pixels: Tensor, size: int | None) -> Tensor:
     if size is None or pixels.shape[-2:] == (size, size):
         return pixels
-    chunks = [transforms.resize(c, [size, size], antialias=True) for c in pixels.split(1024)]
+    chunks = [transforms.resize(c, [size, size], antialias=True) for c in torch.split(pixels, 1024)]
     return torch.cat(chunks)
 
 
@@ -67,7 +67,10 @@ def _digits() -> Source:
     pixels = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8))[:, None]
     labels = torch.from_numpy(bunch.target.astype(np.int64))
     is_test = torch.arange(len(labels)) % DIGITS_TEST_EVERY == 0
-    parts = {"train": (pixels[~is_test], labels[~is_test]), "test": (pixels[is_test], labels[is_test])}
+    parts = {
+        "train": (pixels[~is_test], labels[~is_test]),
+        "test": (pixels[is_test], labels[is_test]),
+    }
     return Source(parts, tuple(map(str, bunch.target_names)))
 
 

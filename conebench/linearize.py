@@ -52,8 +52,9 @@ class LinearizedModel(nn.Module):
 
         # Fused attention has no forward-mode derivative.
         with sdpa_kernel(SDPBackend.MATH):
-            value, tangent = jvp(network, (anchors,), (tangents,))
-        return value + tangent if self.intercept else tangent  # type: ignore[no-any-return]
+            value, tangent = jvp(network, (anchors,), (tangents,))[:2]
+        logits: Tensor = value + tangent if self.intercept else tangent
+        return logits
 
 
 def with_recalibrated_batchnorm(

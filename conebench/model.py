@@ -2,17 +2,18 @@
 
 import difflib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import timm
 import torch
-from timm.models import register_model
 from torch import nn
 
 from conebench.cifar_networks import CifarResNet, CifarVgg16
 from conebench.errors import DataMissingError, SpecError
+
+EntryPointT = TypeVar("EntryPointT", bound=Callable[..., nn.Module])
 
 __all__ = ["cifar_resnet8", "cifar_resnet20", "cifar_vgg16_bn", "make_model"]
 
@@ -82,17 +83,15 @@ def classifier_parameters(model: nn.Module) -> set[str]:
     return {name for name, p in model.named_parameters() if id(p) in owned}
 
 
-def classifier_parameters(model: nn.Module) -> set[str]:
-    """Names of the last layer's parameters (timm's `get_classifier`)."""
-    heads = model.get_classifier()  # type: ignore[operator]
-    modules = heads if isinstance(heads, tuple | list) else (heads,)
-    owned = {id(p) for module in modules for p in module.parameters()}
-    return {name for name, p in model.named_parameters() if id(p) in owned}
-
-
 def first_line(error: Exception) -> str:
     """First line of an error's text, its class name where it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def register_model(entry_point: EntryPointT) -> EntryPointT:
+    """`timm.models.register_model`, typed."""
+    timm.models.register_model(entry_point)
+    return entry_point
 
 
 def _own_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:

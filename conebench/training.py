@@ -121,9 +121,7 @@ def _update(
     return loss.detach()
 
 
-def _step_with_decay_origin(
-    optimizer: torch.optim.Optimizer, recipe: Recipe, rate: float
-) -> None:
+def _step_with_decay_origin(optimizer: torch.optim.Optimizer, recipe: Recipe, rate: float) -> None:
     origins = recipe.decay_origin or ()
     parameters = optimizer.param_groups[0]["params"] if origins else ()
     decoupled = recipe.optimizer.name == "adamw"

@@ -1,6 +1,7 @@
 """Kernel trajectories and records whose answer is known, for tests."""
 
 import numpy as np
+
 from conebench.analysis.distance import FloatArray
 from conebench.record import (
     SCHEMA_VERSION,
@@ -35,13 +36,17 @@ BASE_SPEC = {
 
 def make_spec(**changes: object) -> Spec:
     """The base spec with whole sections replaced, resolved."""
-    return Spec.model_validate(
-        {**BASE_SPEC, **changes}, strict=False
-    ).resolved()
+    return Spec.model_validate({**BASE_SPEC, **changes}, strict=False).resolved()
 
 
 def turning_kernels(
-    steps: np.ndarray, *, settle: int, turn_deg: float, noise: float, seed: int, dimension: int = 400
+    steps: np.ndarray,
+    *,
+    settle: int,
+    turn_deg: float,
+    noise: float,
+    seed: int,
+    dimension: int = 400,
 ) -> FloatArray:
     """Unit vectors that turn by `turn_deg` until step `settle`, then jitter about an axis.
 
@@ -105,9 +110,7 @@ def make_seed_result(spec: Spec, seed: int, *, settle: int = 200, noise: float =
         test_loss=(2.3 * np.exp(-steps / 250)).tolist(),
         test_accuracy=(0.95 - 0.85 * np.exp(-steps / 150)).tolist(),
     )
-    return SeedResult(
-        seed=seed, training=curve, kernel=kernel, arms=arms, phases=phases, cone=cone
-    )
+    return SeedResult(seed=seed, training=curve, kernel=kernel, arms=arms, phases=phases, cone=cone)
 
 
 def make_record(spec: Spec | None = None, *, noise: float = 0.1, settle: int = 200) -> Record:

@@ -61,7 +61,7 @@ def measure_cone(
 
 
 def confinement_exponent(inside: Float[FloatArray, "t t"]) -> float | None:
-    """alpha of mean S(t, t + lag) ~ lag^alpha, least squares in log-log, lags up to half of t.
+    """Alpha of mean S(t, t + lag) ~ lag^alpha, least squares in log-log, lags up to half of t.
 
     0 = bounded at every lag, 1 = diffusion, 2 = a straight line: the exponent of a mean squared
     displacement. None with fewer than 4 checkpoints or a kernel that stands still.

@@ -17,7 +17,7 @@ def distances(G: Float[FloatArray, "t t"]) -> Float[FloatArray, "t t"]:
 
 
 def angles_deg(G: Float[FloatArray, "*shape"]) -> Float[FloatArray, "*shape"]:
-    """phi = arccos(G) = arccos(1 - S), in degrees."""
+    """Phi = arccos(G) = arccos(1 - S), in degrees."""
     return np.degrees(np.arccos(np.clip(G, -1.0, 1.0)))
 
 
@@ -26,9 +26,7 @@ def lagged_distances(G: Float[FloatArray, "t t"], lag: int) -> Float[FloatArray,
     return 1.0 - np.diagonal(G, offset=lag)
 
 
-def velocity(
-    G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]
-) -> Float[FloatArray, " u"]:
+def velocity(G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]) -> Float[FloatArray, " u"]:
     """v(t) = S(theta_t, theta_{t+dt}) / dt between neighbours, per step, u = t - 1 (C2, Fig. 5)."""
     return lagged_distances(G, 1) / np.diff(steps)
 

@@ -60,7 +60,7 @@ class Summary:
 
 def summarize(seeds: Sequence[SeedOutcome]) -> Summary:
     """All figures of section 6 over the seeds of one run; CES only where it is defined."""
-    cones = [seed.cone for seed in seeds]
+    cones = [seed.cone for seed in seeds if seed.cone is not None]
     gap = _lazy_gap(seeds)
     verdict, detail = _verdict(seeds, gap)
     shares = _shares(seeds) if verdict == "measured" else (None, None, None)
@@ -71,10 +71,10 @@ def summarize(seeds: Sequence[SeedOutcome]) -> Summary:
         Gamma=shares[1],
         CES=shares[2],
         lazy_gap=gap,
-        N=_mean([cone and cone.N for cone in cones]),
-        alpha=_mean([cone and cone.alpha for cone in cones]),
-        turn_deg=_mean([cone and cone.turn_deg for cone in cones]),
-        half_angle_deg=_mean([cone and cone.half_angle_deg for cone in cones]),
+        N=_mean([cone.N for cone in cones]),
+        alpha=_mean([cone.alpha for cone in cones]),
+        turn_deg=_mean([cone.turn_deg for cone in cones]),
+        half_angle_deg=_mean([cone.half_angle_deg for cone in cones]),
         floor=_mean([seed.phases.floor for seed in seeds]),
         T_star=_mean([seed.phases.T_star for seed in seeds]),
         A_lazy=_mean([seed.A_lazy for seed in seeds]),

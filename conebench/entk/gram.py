@@ -22,6 +22,7 @@ def unit_gram(
         size: rows of each kernel.
         read_rows: (i, start, stop) -> rows start..stop of kernel i, [stop - start, columns].
         norms: Frobenius norm of each kernel.
+
     """
     S = torch.zeros(count, count, dtype=torch.float64)
     step = max(1, ENTRIES_AT_ONCE // max(1, count * size))

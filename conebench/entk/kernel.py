@@ -55,6 +55,7 @@ def empirical_ntk(
             or infinity, or a parameter that was not counted.
 
     Source: Novak et al. 2022, arXiv 2206.08720, "Jacobian contraction", sliced by parameters.
+
     """
     _check(model, x1, x2)
     parameters = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
@@ -153,12 +154,12 @@ def _gradients(
         def logits(parameters: dict[str, Tensor]) -> Tensor:
             return functional_call(model, parameters, (sample[None],))[0]  # type: ignore[no-any-return]
 
-        _, pull_back = vjp(logits, moving)
+        pull_back = vjp(logits, moving)[1]
         return vmap(lambda direction: pull_back(direction)[0])(basis)  # type: ignore[no-any-return]
 
     # Fused attention cannot be batched over samples and classes.
     with sdpa_kernel(SDPBackend.MATH):
-        return vmap(of_sample)(x)  # type: ignore[no-any-return]
+        return vmap(of_sample)(x)
 
 
 def _contract(left: Tensor, right: Tensor, outputs: Outputs) -> Tensor:

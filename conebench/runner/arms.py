@@ -1,7 +1,6 @@
 """Stages that leave ordinary training at a step: linear arms, their control, the linear probe."""
 
 import math
-import time
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -13,7 +12,7 @@ from conebench.model import classifier_parameters
 from conebench.record import ArmName
 from conebench.runner.context import Context
 from conebench.runner.trajectory import parent_recipe, train_stage
-from conebench.store import Stage, StageResult, read_tensors
+from conebench.store import Stage, read_tensors
 from conebench.training import DivergedError, Recipe, evaluate, train
 
 ARM_VERSION = 1
@@ -29,6 +28,11 @@ class Arm(NamedTuple):
     start: int
     anchor: int | Literal["pretrained"]
     at_T_star: bool
+
+    @property
+    def label(self) -> str:
+        """The arm's name as the documentation writes it."""
+        return "lazy" if self.name == "lazy" else f"{self.name}({self.start})"
 
 
 def plan_arms(context: Context, reached: int, T_star: int | None) -> list[Arm]:
@@ -93,16 +97,11 @@ class ArmEnd(BaseModel):
 
 def run_arm(context: Context, seed: int, arm: Arm) -> ArmEnd:
     """Train one arm from its start to the end and test it."""
-    stage = arm_stage(context, seed, arm)
-    context.progress.stage(stage.name)
-    began = time.monotonic()
     try:
         accuracy, loss = _train_and_test(context, seed, arm)
-        end = ArmEnd(status="finished", test_accuracy=accuracy, test_loss=loss)
     except DivergedError as error:
-        end = ArmEnd(status="diverged", diverged_at=error.step)
-    context.store.save_result(stage, StageResult(end.model_dump(), time.monotonic() - began))
-    return end
+        return ArmEnd(status="diverged", diverged_at=error.step)
+    return ArmEnd(status="finished", test_accuracy=accuracy, test_loss=loss)
 
 
 def _train_and_test(context: Context, seed: int, arm: Arm) -> tuple[float, float]:
@@ -165,10 +164,9 @@ def _recipe(context: Context, seed: int, network: nn.Module) -> Recipe:
 
 def _decay_origin(network: nn.Module, weight_decay: str) -> list[Tensor] | None:
     """Offsets o so that decay acts on p + o: w + theta_s towards 0, or theta towards theta_s."""
-    is_linear = isinstance(network, LinearizedModel)
-    if weight_decay == "zero-origin" and is_linear:
-        return network.anchors()
-    if weight_decay == "switch-point" and not is_linear:
+    if isinstance(network, LinearizedModel):
+        return network.anchors() if weight_decay == "zero-origin" else None
+    if weight_decay == "switch-point":
         return [-p.detach() for p in network.parameters() if p.requires_grad]
     return None
 

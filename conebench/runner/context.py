@@ -41,7 +41,7 @@ class Context:
         images = self.data.balanced_subset(
             kernel.calibration_samples, kernel.probe_seed, "calibration"
         )
-        return [self.data.normalize(part) for part in images.pixels.split(CALIBRATION_BATCH)]
+        return [self.data.normalize(part) for part in torch.split(images.pixels, CALIBRATION_BATCH)]
 
     def inputs(self, *sections: str) -> dict[str, Any]:
         """What decides a stage's result beside its seed: data, stack and sections of the spec."""

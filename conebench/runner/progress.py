@@ -13,7 +13,7 @@ class Progress(Protocol):
         """A stage begins, or was found finished from an earlier run."""
 
     def advance(self, work: float) -> None:
-        """This much work is done."""
+        """So much more work is done."""
 
 
 class SilentProgress:

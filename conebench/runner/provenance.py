@@ -30,7 +30,9 @@ def gather_provenance(device: torch.device, wall_seconds: float) -> Provenance:
             "conebench": conebench.__version__,
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
-            **({"cuda": torch.version.cuda} if device.type == "cuda" and torch.version.cuda else {}),
+            **(
+                {"cuda": torch.version.cuda} if device.type == "cuda" and torch.version.cuda else {}
+            ),
         },
         git_commit=commit,
         git_dirty=dirty,

@@ -1,7 +1,10 @@
 """One run of one spec: its stages in order, then its record."""
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,6 +12,7 @@ import torch
 from pydantic import BaseModel
 
 from conebench.data import load_data
+from conebench.errors import RunError
 from conebench.record import (
     SCHEMA_VERSION,
     ArmResult,
@@ -36,7 +40,7 @@ from conebench.runner.trajectory import (
     training_work,
 )
 from conebench.spec import Spec
-from conebench.store import Stage, Store
+from conebench.store import Stage, StageResult, Store
 
 ResultT = TypeVar("ResultT", bound=BaseModel)
 
@@ -63,83 +67,102 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
     parameters = check_context(context)
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
     progress.plan(len(chosen) * _expected_work(context))
-    clock = _Clock()
-    seeds = [_run_seed(context, seed, clock) for seed in chosen]
+    stages = _Stages(context)
+    results = {seed: _seed_result(stages, seed) for seed in chosen}
+    # Seeds that other runs in this folder finished belong to the record too.
+    stages.compute_missing = False
+    for seed in set(spec.seeds) - set(chosen):
+        with suppress(_NotFinishedError):
+            results[seed] = _seed_result(stages, seed)
+    seeds = [results[seed] for seed in spec.seeds if seed in results]
     record = Record(
         schema_version=SCHEMA_VERSION,
         spec=spec,
         spec_hash=spec.hash,
-        status="complete" if len(chosen) == len(spec.seeds) else "partial",
+        status="complete" if len(seeds) == len(spec.seeds) else "partial",
         data=_data_facts(context),
         model=ModelFacts(parameters=parameters),
         seeds=seeds,
         summary=derive_summary(seeds),
-        provenance=gather_provenance(options.device, clock.wall_seconds),
+        provenance=gather_provenance(options.device, stages.wall_seconds),
     )
     store.write_text(store.record_path, record_text(record))
     return record, store.record_path
 
 
-def _run_seed(context: Context, seed: int, clock: "_Clock") -> SeedResult:
-    trained = clock.staged(
-        context,
+class _NotFinishedError(Exception):
+    """A stage has no stored result, and none is to be computed."""
+
+
+@dataclass
+class _Stages:
+    """Results of stages, stored or computed, and the wall time that they took."""
+
+    context: Context
+    compute_missing: bool = True
+    wall_seconds: float = 0.0
+
+    def result(
+        self,
+        stage: Stage,
+        kind: type[ResultT],
+        compute: Callable[[], ResultT],
+        *,
+        label: str,
+        work: float,
+    ) -> ResultT:
+        """The stored result of a stage, else a computed one."""
+        store, progress = self.context.store, self.context.progress
+        stored = store.result(stage)
+        if stored is None:
+            if not self.compute_missing:
+                raise _NotFinishedError
+            progress.stage(label)
+            began = time.monotonic()
+            value = compute().model_dump()
+            store.save_result(stage, StageResult(value, time.monotonic() - began))
+            # Always through the stored form: a resumed run cannot differ from a straight one.
+            stored = store.result(stage)
+            if stored is None:
+                raise RunError(f"{label}: its result could not be read back")
+        elif self.compute_missing:
+            progress.stage(label, cached=True)
+            progress.advance(work)
+        self.wall_seconds += stored.wall_seconds
+        return kind.model_validate(stored.value)
+
+
+def _seed_result(stages: _Stages, seed: int) -> SeedResult:
+    context = stages.context
+    trained = stages.result(
         train_stage(context, seed),
         Trained,
-        training_work(context, context.spec.total_steps),
         lambda: run_training(context, seed),
+        label=f"seed {seed}: ordinary training",
+        work=training_work(context, context.spec.total_steps),
     )
-    kernel = clock.staged(
-        context,
+    kernel = stages.result(
         kernel_stage(context, seed),
         KernelTrajectory,
-        kernel_work(context) * len(trained.curve.steps),
         lambda: run_kernels(context, seed, trained),
+        label=f"seed {seed}: kernels",
+        work=kernel_work(context) * len(trained.curve.steps),
     )
+    context.store.drop_kernels(kernel_stage(context, seed))
     phases, cone = derive_geometry(context.spec, kernel)
     arms = [_full_arm(trained)]
     for arm in plan_arms(context, trained.curve.steps[-1], phases.T_star):
-        end = clock.staged(
-            context,
+        end = stages.result(
             arm_stage(context, seed, arm),
             ArmEnd,
-            arm_work(context, arm),
-            lambda arm=arm: run_arm(context, seed, arm),  # type: ignore[misc]
+            partial(run_arm, context, seed, arm),
+            label=f"seed {seed}: {arm.label}",
+            work=arm_work(context, arm),
         )
-        arms.append(
-            ArmResult(arm=arm.name, step=arm.start, at_T_star=arm.at_T_star, **dict(end))
-        )
+        arms.append(ArmResult(arm=arm.name, step=arm.start, at_T_star=arm.at_T_star, **dict(end)))
     return SeedResult(
         seed=seed, training=trained.curve, kernel=kernel, arms=arms, phases=phases, cone=cone
     )
-
-
-class _Clock:
-    """Sums the wall time of stages, also of those that an earlier run finished."""
-
-    def __init__(self) -> None:
-        self.wall_seconds = 0.0
-
-    def staged(
-        self,
-        context: Context,
-        stage: Stage,
-        kind: type[ResultT],
-        work: float,
-        compute: Callable[[], ResultT],
-    ) -> ResultT:
-        """The stored result of a stage, else a computed one."""
-        stored = context.store.result(stage)
-        if stored is None:
-            compute()
-            stored = context.store.result(stage)
-        else:
-            context.progress.stage(stage.name, cached=True)
-            context.progress.advance(work)
-        if stored is None:
-            raise RuntimeError(f"stage {stage.name} stored no result")
-        self.wall_seconds += stored.wall_seconds
-        # Always through the stored form, so that a resumed run cannot differ from a straight one.
-        return kind.model_validate(stored.value)
 
 
 def _full_arm(trained: Trained) -> ArmResult:

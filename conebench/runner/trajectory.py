@@ -1,7 +1,6 @@
 """Stages of one seed's trajectory: ordinary training, then kernels and their Gram matrix."""
 
 import math
-import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -21,7 +20,7 @@ from conebench.errors import RunError
 from conebench.record import KernelTrajectory, TrainingCurve
 from conebench.runner.context import Context
 from conebench.spec import learning_rate
-from conebench.store import Stage, StageResult, read_facts, read_tensors
+from conebench.store import Stage, read_facts, read_tensors
 from conebench.training import Checkpoint, DivergedError, Recipe, evaluate, train
 
 # Raised whenever the code of a stage changes what it computes: older results are then not met.
@@ -63,8 +62,6 @@ def parent_recipe(context: Context, seed: int) -> Recipe:
 def run_training(context: Context, seed: int) -> Trained:
     """Train one seed, or take up its training at the last checkpoint stored."""
     stage, spec = train_stage(context, seed), context.spec
-    context.progress.stage(stage.name)
-    began = time.monotonic()
     network = context.initial_network(seed)
     done = _stored_steps(context, stage)
     optimizer_state = None
@@ -91,14 +88,11 @@ def run_training(context: Context, seed: int) -> Trained:
             done.append(start)
     except DivergedError as error:
         diverged_at = error.step
-    trained = Trained(
+    return Trained(
         curve=_curve(context, stage, done),
         status="finished" if diverged_at is None else "diverged",
         diverged_at=diverged_at,
     )
-    result = StageResult(trained.model_dump(), time.monotonic() - began)
-    context.store.save_result(stage, result)
-    return trained
 
 
 def training_work(context: Context, steps: int) -> float:
@@ -164,8 +158,6 @@ def kernel_work(context: Context) -> float:
 def run_kernels(context: Context, seed: int, trained: Trained) -> KernelTrajectory:
     """The kernel at every checkpoint of one seed, then G; kernels stored earlier are used."""
     stage = kernel_stage(context, seed)
-    context.progress.stage(stage.name)
-    began = time.monotonic()
     facts: list[dict[str, Any]] = []
     for step in trained.curve.steps:
         path = context.store.kernel_path(stage, step)
@@ -177,11 +169,7 @@ def run_kernels(context: Context, seed: int, trained: Trained) -> KernelTrajecto
                 break
             raise RunError(f"seed {seed}, kernel at step {step}: {error}") from None
         context.progress.advance(kernel_work(context))
-    trajectory = _trajectory(context, stage, trained.curve.steps[: len(facts)], facts)
-    result = StageResult(trajectory.model_dump(), time.monotonic() - began)
-    context.store.save_result(stage, result)
-    context.store.drop_kernels(stage)
-    return trajectory
+    return _trajectory(context, stage, trained.curve.steps[: len(facts)], facts)
 
 
 def _store_kernel(context: Context, stage: Stage, seed: int, step: int) -> dict[str, Any]:

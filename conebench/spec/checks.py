@@ -6,6 +6,16 @@ from typing import NamedTuple
 from conebench.spec.schema import Spec
 
 MIN_UNIFORM_INTERVALS = 8
+ARGUMENTS_SET_ELSEWHERE = {
+    "num_classes": "the dataset",
+    "in_chans": "the dataset",
+    "pretrained": "model.pretrained",
+    # These would read files of the spec's choosing.
+    "checkpoint_path": "timm",
+    "cache_dir": "timm",
+    "pretrained_cfg": "timm",
+    "pretrained_cfg_overlay": "timm",
+}
 
 
 class Problem(NamedTuple):
@@ -123,9 +133,9 @@ def _switching(spec: Spec) -> Iterator[Problem]:
 
 
 def _model(spec: Spec) -> Iterator[Problem]:
-    for key in ("num_classes", "in_chans", "pretrained"):
-        if key in spec.model.kwargs:
-            source = "model.pretrained" if key == "pretrained" else "the dataset"
+    for key in sorted(spec.model.kwargs):
+        if key in ARGUMENTS_SET_ELSEWHERE:
+            source = ARGUMENTS_SET_ELSEWHERE[key]
             yield Problem(("model", "kwargs", key), f"not allowed here, it comes from {source}")
 
 

@@ -221,9 +221,7 @@ class Spec(Section):
                 ),
                 "training": self.training.model_copy(update={"steps": steps}),
                 "kernel": self.kernel.model_copy(
-                    update={
-                        "outputs": self.kernel.outputs or ("full" if few_classes else "trace")
-                    }
+                    update={"outputs": self.kernel.outputs or ("full" if few_classes else "trace")}
                 ),
             }
         )

@@ -70,19 +70,20 @@ def _walk(
     line = node.start_mark.line + 1
     count[0] += 1
     if count[0] > MAX_NODES:
-        raise SpecError(f"{path}:{line}: allowed are at most {MAX_NODES:,} values, aliases expanded")
+        raise SpecError(
+            f"{path}:{line}: allowed are at most {MAX_NODES:,} values, aliases expanded"
+        )
     if len(field) > MAX_DEPTH:
         raise SpecError(f"{path}:{line}: allowed are at most {MAX_DEPTH} levels")
     lines.setdefault(field, line)
     if isinstance(node, MappingNode):
         for key, value in node.value:
-            if not isinstance(key, ScalarNode) or not key.tag.endswith(":str"):
+            if not isinstance(key, ScalarNode) or not str(key.tag).endswith(":str"):
                 raise SpecError(f"{path}:{key.start_mark.line + 1}: allowed keys are plain text")
             lines[*field, key.value] = key.start_mark.line + 1
             _walk(value, (*field, key.value), lines, path, count)
     elif isinstance(node, SequenceNode):
         for index, value in enumerate(node.value):
             _walk(value, (*field, index), lines, path, count)
-    elif node.tag.endswith((":timestamp", ":binary")):
+    elif str(node.tag).endswith((":timestamp", ":binary")):
         raise SpecError(f"{path}:{line}: came {node.value!r}, which YAML reads as a date: quote it")
-

@@ -1,0 +1,53 @@
+"""The command line: arguments, messages, exit codes, no logic. Imports no torch by itself."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from conebench import __version__
+from conebench.cli.leaderboard import app as leaderboard
+from conebench.cli.list import list_specs
+from conebench.cli.run import run
+from conebench.cli.validate import validate
+from conebench.errors import ExitCode
+
+app = typer.Typer(
+    help="Measure the cone effect in the learning dynamics of deep networks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+app.command()(validate)
+app.command(name="list")(list_specs)
+app.add_typer(leaderboard, name="leaderboard")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"conebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[  # typer calls back
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Entry point of the `conebench` command."""
+    try:
+        code = app(prog_name="conebench", standalone_mode=False)
+    except typer.Abort:
+        code = ExitCode.INTERRUPTED
+    except typer.TyperException as error:
+        # typer itself would leave with 2, which means a failed run; a wrong word is bad input.
+        typer.echo(f"conebench: {error.format_message()} See conebench --help.", err=True)
+        code = ExitCode.BAD_INPUT
+    sys.exit(code)

@@ -1,0 +1,159 @@
+"""What a run shows on the terminal: progress, and the closing table."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from conebench.analysis.bootstrap import Estimate
+from conebench.record import Record
+
+if TYPE_CHECKING:
+    # Importing the runner imports torch, which only a run may pay for.
+    from conebench.runner import Progress as RunProgress
+
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+@contextmanager
+def open_progress(console: Console, name: str) -> "Iterator[RunProgress]":
+    """A bar with the time left on a terminal, plain lines elsewhere."""
+    if not console.is_terminal:
+        yield LineProgress(console, name)
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        yield BarProgress(bar, name)
+
+
+class BarProgress:
+    """Progress as one bar for the whole run."""
+
+    def __init__(self, bar: Progress, name: str) -> None:
+        self._bar, self._name = bar, name
+        self._task: TaskID = bar.add_task(f"{name}: reading", total=None)
+
+    def plan(self, work: float) -> None:
+        """Set the bar's length."""
+        self._bar.update(self._task, total=work)
+
+    def stage(self, name: str, *, cached: bool = False) -> None:
+        """Name the stage beside the bar."""
+        found = " (done before)" if cached else ""
+        self._bar.update(self._task, description=f"{self._name}: {name}{found}")
+
+    def advance(self, work: float) -> None:
+        """Move the bar."""
+        self._bar.advance(self._task, work)
+
+
+class LineProgress:
+    """Progress as plain lines: one a stage, and at most two a minute in between."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        self._console, self._name = console, name
+        self._began = self._last_line = time.monotonic()
+        self._done = self._fresh = self._total = 0.0
+        self._stage = ""
+        self._cached = False
+
+    def plan(self, work: float) -> None:
+        """Learn how much work there is."""
+        self._total = work
+
+    def stage(self, name: str, *, cached: bool = False) -> None:
+        """One line for the stage."""
+        self._stage, self._cached = name, cached
+        self._line(f"{name}{' (done before)' if cached else ''}")
+
+    def advance(self, work: float) -> None:
+        """A line where none came for half a minute."""
+        self._done += work
+        if not self._cached:
+            self._fresh += work
+        if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
+            self._line(self._stage)
+
+    def _line(self, text: str) -> None:
+        self._last_line = time.monotonic()
+        elapsed = self._last_line - self._began
+        share = min(1.0, self._done / self._total) if self._total else 0.0
+        left = ""
+        if self._fresh:
+            seconds = max(0.0, self._total - self._done) * elapsed / self._fresh
+            left = f", {_duration(seconds)} left"
+        self._console.print(
+            f"{self._name}: {share:4.0%} {_duration(elapsed)}{left}: {text}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+FIGURES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("T*", "T_star", lambda x: f"{x:,.0f} steps"),
+    ("half-angle", "half_angle_deg", lambda x: f"{x:.1f}°"),
+    ("turn", "turn_deg", lambda x: f"{x:.1f}°"),
+    ("N", "N", lambda x: f"{x:.3f}"),
+    ("alpha", "alpha", lambda x: f"{x:.2f}"),
+    ("A(lazy)", "A_lazy", lambda x: f"{x:.2%}"),
+    ("A(switched(T*))", "A_switched", lambda x: f"{x:.2%}"),
+    ("A(full)", "A_full", lambda x: f"{x:.2%}"),
+    ("Gamma", "Gamma", lambda x: f"{x:.3f}"),
+    ("CES", "CES", lambda x: f"{x:.1f}"),
+)
+
+
+def print_summary(record: Record, path: Path) -> None:
+    """The closing table of a run, on stdout."""
+    console = Console()
+    summary = record.summary
+    table = Table(title=f"{record.spec.title} ({record.spec.name})", title_justify="left", box=None)
+    table.add_column("figure")
+    table.add_column("mean over seeds", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for label, field, shown in FIGURES:
+        table.add_row(label, *_cells(getattr(summary, field), shown))
+    console.print(table)
+    console.print(f"{summary.verdict}: {summary.detail}", highlight=False)
+    if record.status == "partial":
+        console.print(
+            f"partial: {len(record.seeds)} of {len(record.spec.seeds)} seeds, so not ranked",
+            highlight=False,
+        )
+    console.print(f"record: {path}", highlight=False, soft_wrap=True)
+
+
+def _cells(estimate: Estimate | None, shown: Callable[[float], str]) -> tuple[str, str]:
+    if estimate is None:
+        return "undefined", ""
+    if estimate.low is None or estimate.high is None:
+        return shown(estimate.value), "one seed"
+    return shown(estimate.value), f"{shown(estimate.low)} to {shown(estimate.high)}"

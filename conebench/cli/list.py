@@ -1,0 +1,59 @@
+"""`conebench list`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.errors import ExitCode, SpecError
+from conebench.spec import Spec, find_specs, load_spec
+
+
+def list_specs(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Spec files, or folders of them; default: specs.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a spec.")] = False,
+) -> None:
+    """List the specs there are."""
+    specs, failed = [], False
+    with errors_as_exit_codes():
+        for file in find_specs(paths or [Path("specs")]):
+            try:
+                specs.append((file, load_spec(file)))
+            except SpecError as error:
+                failed = True
+                show_error(error)
+    if as_json:
+        for file, spec in specs:
+            typer.echo(json.dumps({"path": str(file), **_facts(spec)}))
+    else:
+        _print_table(specs)
+    if failed:
+        raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def _facts(spec: Spec) -> dict[str, str | int]:
+    return {
+        "name": spec.name,
+        "model": spec.model.name,
+        "dataset": spec.dataset.label,
+        "steps": spec.total_steps,
+        "kernels": len(spec.checkpoint_steps),
+        "seeds": len(spec.seeds),
+        "title": spec.title,
+    }
+
+
+def _print_table(specs: list[tuple[Path, Spec]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    numbers = {"steps", "kernels", "seeds"}
+    for column in ("name", "model", "dataset", "steps", "kernels", "seeds", "title"):
+        table.add_column(column, justify="right" if column in numbers else "left")
+    for _, spec in specs:
+        table.add_row(*map(str, _facts(spec).values()))
+    Console().print(table)
