@@ -94,7 +94,7 @@ def _torchvision_part(name: str, root: Path, part: str) -> Part:
     choice: dict[str, object] = {"split": part} if name == "svhn" else {"train": part == "train"}
     try:
         found = factory(root=str(root), download=False, **choice)
-    except (RuntimeError, OSError):
+    except Exception:  # noqa: BLE001  # a broken file may raise anything
         found = _downloaded(name, root, factory, choice, files)
     return _as_tensors(found)
 
@@ -108,7 +108,7 @@ def _downloaded(
     except Exception as error:  # noqa: BLE001  # URL, HTTP, checksum and file errors alike
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataMissingError(
-            f"dataset {name!r} is not in {root} and cannot be downloaded ({reason}); put "
+            f"dataset {name!r} is missing or broken in {root} and cannot be downloaded ({reason}); put "
             f"{files} of torchvision's {name} there, or choose --data-root or CONEBENCH_DATA"
         ) from None
 

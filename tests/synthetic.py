@@ -91,7 +91,6 @@ def make_seed_result(spec: Spec, seed: int, *, settle: int = 200, noise: float =
         return ArmResult(
             arm=name,  # type: ignore[arg-type]
             step=step,
-            at_T_star=name == "switched" and step == T_star,
             status="finished",
             diverged_at=None,
             test_accuracy=accuracy + 0.001 * seed,

@@ -3,12 +3,15 @@
 G[i, j] = 1 - S(theta_i, theta_j) = <H_i, H_j>_F / (||H_i||_F ||H_j||_F), shape [t, t].
 """
 
+from typing import TypeVar
+
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+AnglesT = TypeVar("AnglesT", FloatArray, np.float64)
 
 
 def distances(G: Float[FloatArray, "t t"]) -> Float[FloatArray, "t t"]:
@@ -16,9 +19,10 @@ def distances(G: Float[FloatArray, "t t"]) -> Float[FloatArray, "t t"]:
     return 1.0 - G
 
 
-def angles_deg(G: Float[FloatArray, "*shape"]) -> Float[FloatArray, "*shape"]:
+def angles_deg(G: AnglesT) -> AnglesT:
     """Phi = arccos(G) = arccos(1 - S), in degrees."""
-    return np.degrees(np.arccos(np.clip(G, -1.0, 1.0)))
+    angles: AnglesT = np.degrees(np.arccos(np.clip(G, -1.0, 1.0)))
+    return angles
 
 
 def lagged_distances(G: Float[FloatArray, "t t"], lag: int) -> Float[FloatArray, " u"]:

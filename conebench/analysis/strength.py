@@ -76,14 +76,14 @@ def summarize(seeds: Sequence[SeedOutcome]) -> Summary:
         turn_deg=_mean([cone.turn_deg for cone in cones]),
         half_angle_deg=_mean([cone.half_angle_deg for cone in cones]),
         floor=_mean([seed.phases.floor for seed in seeds]),
-        T_star=_mean([seed.phases.T_star for seed in seeds]),
+        T_star=_mean([s.phases.T_star for s in seeds]),
         A_lazy=_mean([seed.A_lazy for seed in seeds]),
         A_switched=_mean([seed.A_switched for seed in seeds]),
         A_full=_mean([seed.A_full for seed in seeds]),
     )
 
 
-def _mean(values: Sequence[float | None]) -> Estimate | None:
+def _mean(values: Sequence[float | int | None]) -> Estimate | None:
     known = np.array([value for value in values if value is not None], dtype=np.float64)
     return mean_estimate(known) if len(known) else None
 
@@ -99,15 +99,15 @@ def _lazy_gap(seeds: Sequence[SeedOutcome]) -> Estimate | None:
 
 def _verdict(seeds: Sequence[SeedOutcome], gap: Estimate | None) -> tuple[Verdict, str]:
     total = len(seeds)
+    if any(seed.diverged for seed in seeds):
+        count = sum(seed.diverged for seed in seeds)
+        return "arm diverged", f"an arm that CES needs diverged in {count} of {total} seeds"
     for outcome in ("no constant learning rate", "no Phase II"):
         count = sum(seed.phases.outcome == outcome for seed in seeds)
         if count and outcome == "no Phase II":
             return outcome, f"the kernel never settles in {count} of {total} seeds"
         if count:
             return outcome, "T* needs a stretch of constant learning rate with 8 intervals"
-    if any(seed.diverged for seed in seeds):
-        count = sum(seed.diverged for seed in seeds)
-        return "arm diverged", f"an arm that CES needs diverged in {count} of {total} seeds"
     if any(None in (seed.A_lazy, seed.A_switched, seed.A_full, seed.cone) for seed in seeds):
         return "arm missing", "CES needs the arms lazy, switched(T*) and full of every seed"
     if gap is None or (gap.value if gap.low is None else gap.low) <= 0:

@@ -35,7 +35,7 @@ class Piece(NamedTuple):
 def empirical_ntk(
     model: nn.Module,
     x1: Float[Tensor, "n ch h w"],
-    x2: Float[Tensor, "m ch h w"] | None = None,
+    x2: Float[Tensor, "m ..."] | None = None,
     *,
     outputs: Outputs = "full",
     memory_limit: int = DEFAULT_MEMORY_LIMIT,

@@ -37,7 +37,8 @@ def recompute(record: Record) -> Record:
 
 def _outcome(seed: SeedResult) -> SeedOutcome:
     lazy = _find(seed.arms, "lazy")
-    switched = next((arm for arm in seed.arms if arm.at_T_star and arm.arm == "switched"), None)
+    T_star = seed.phases.T_star
+    switched = next((a for a in seed.arms if a.arm == "switched" and a.step == T_star), None)
     full = _find(seed.arms, "full")
     needed = [arm for arm in (lazy, switched, full) if arm is not None]
     return SeedOutcome(

@@ -84,13 +84,13 @@ ArmName = Literal["full", "lazy", "switched", "control", "probe"]
 class ArmResult(Part):
     """One arm at its end, step T.
 
-    `step` is where the arm leaves ordinary training (0 for lazy, None for full). Accuracy and
-    loss are None if, and only if, it diverged, at `diverged_at`.
+    `step` is where the arm leaves ordinary training (0 for lazy, None for full); switched(T*) is
+    the switched arm whose step is the seed's T*. Accuracy and loss are None if, and only if, it
+    diverged, at `diverged_at`.
     """
 
     arm: ArmName
     step: Annotated[int, Field(ge=0)] | None
-    at_T_star: bool
     status: Literal["finished", "diverged"]
     diverged_at: Annotated[int, Field(ge=0)] | None
     test_accuracy: Share | None

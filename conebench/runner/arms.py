@@ -27,7 +27,6 @@ class Arm(NamedTuple):
     kind: Kind
     start: int
     anchor: int | Literal["pretrained"]
-    at_T_star: bool
 
     @property
     def label(self) -> str:
@@ -45,15 +44,14 @@ def plan_arms(context: Context, reached: int, T_star: int | None) -> list[Arm]:
     switches = {step for step in context.spec.switching.steps if step <= reached}
     arms = []
     if not isinstance(point, int) or point <= reached:
-        arms.append(Arm("lazy", "linear", 0, 0 if point == "init" else point, at_T_star=False))
+        arms.append(Arm("lazy", "linear", 0, 0 if point == "init" else point))
     if T_star is not None and context.spec.switching.add_t_star:
         switches.add(T_star)
     for step in sorted(switches):
-        at = step == T_star
-        arms.append(Arm("switched", "linear", step, step, at))
+        arms.append(Arm("switched", "linear", step, step))
         if settings_differ(context):
-            arms.append(Arm("control", "control", step, step, at))
-        arms.append(Arm("probe", "probe", step, step, at))
+            arms.append(Arm("control", "control", step, step))
+        arms.append(Arm("probe", "probe", step, step))
     return arms
 
 

@@ -159,7 +159,7 @@ def _seed_result(stages: _Stages, seed: int) -> SeedResult:
             label=f"seed {seed}: {arm.label}",
             work=arm_work(context, arm),
         )
-        arms.append(ArmResult(arm=arm.name, step=arm.start, at_T_star=arm.at_T_star, **dict(end)))
+        arms.append(ArmResult(arm=arm.name, step=arm.start, **dict(end)))
     return SeedResult(
         seed=seed, training=trained.curve, kernel=kernel, arms=arms, phases=phases, cone=cone
     )
@@ -170,7 +170,6 @@ def _full_arm(trained: Trained) -> ArmResult:
     return ArmResult(
         arm="full",
         step=None,
-        at_T_star=False,
         status=trained.status,
         diverged_at=trained.diverged_at,
         test_accuracy=trained.curve.test_accuracy[-1] if finished else None,
@@ -179,9 +178,9 @@ def _full_arm(trained: Trained) -> ArmResult:
 
 
 def _expected_work(context: Context) -> float:
-    """Work of one seed, in passes of one image; T* is taken to come early."""
+    """Work of one seed, in passes of one image; T* is taken to be a third of the way."""
     spec = context.spec
-    arms = plan_arms(context, spec.total_steps, spec.kernel.checkpoints.every)
+    arms = plan_arms(context, spec.total_steps, spec.total_steps // 3)
     return (
         training_work(context, spec.total_steps)
         + kernel_work(context) * len(spec.checkpoint_steps)

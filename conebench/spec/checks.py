@@ -124,7 +124,7 @@ def _switching(spec: Spec) -> Iterator[Problem]:
             yield Problem(
                 field, f"came step {step}, allowed is before the end, step {spec.total_steps}"
             )
-        elif step not in spec.checkpoint_steps:
+        elif step % spec.kernel.checkpoints.every and step not in spec.kernel.checkpoints.extra:
             yield Problem(
                 field,
                 f"came step {step}, allowed are checkpoints: multiples of "

@@ -4,14 +4,14 @@ import difflib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from conebench.errors import SpecError
 from conebench.spec.checks import Problem, cross_field_problems
 from conebench.spec.schema import Spec
-from conebench.spec.yaml_text import FieldPath, read_yaml
+from conebench.spec.yaml_text import FieldPath, one_line, read_yaml
 
 UNION_TAGS = {"sgd", "adam", "adamw"}
 
@@ -62,8 +62,8 @@ def _wrong_name(spec: Spec, path: Path) -> list[Problem]:
 
 def _message(path: Path, lines: dict[FieldPath, int], problems: Iterable[Problem]) -> str:
     return "\n".join(
-        f"{path}:{_line_of(problem.field, lines)}: {'.'.join(map(str, problem.field)) or 'spec'}: "
-        f"{problem.message}"
+        f"{path}:{_line_of(problem.field, lines)}: "
+        + one_line(f"{'.'.join(map(str, problem.field)) or 'spec'}: {problem.message}")
         for problem in problems
     )
 
@@ -77,10 +77,13 @@ def _line_of(field: FieldPath, lines: dict[FieldPath, int]) -> int:
 def _schema_problems(error: ValidationError, data: Any) -> list[Problem]:
     problems: dict[FieldPath, list[str]] = {}
     for detail in error.errors(include_url=False):
-        field = _yaml_path(detail["loc"], data)
+        if detail["type"] == "too_short" and detail["input"]:
+            continue  # pydantic counts valid items only: the others have their own problems
+        missing = detail["type"] == "missing"
+        field = _yaml_path(detail["loc"], data, missing=missing)
         if detail["type"] == "extra_forbidden":
-            message = _unknown_field(field)
-        elif detail["type"] == "missing":
+            message = _unknown_field(detail["loc"])
+        elif missing:
             message = "missing"
         else:
             rule = detail["msg"][0].lower() + detail["msg"][1:]
@@ -94,43 +97,43 @@ def _joined(messages: list[str]) -> str:
     return ", or ".join([messages[0], *(m.removeprefix(f"{came}, ") for m in messages[1:])])
 
 
-def _yaml_path(loc: tuple[str | int, ...], data: Any) -> FieldPath:
+def _yaml_path(loc: FieldPath, data: Any, *, missing: bool) -> FieldPath:
     """Pydantic's location without the steps that name a member of a union."""
     path: list[str | int] = []
-    for position, part in enumerate(loc):
-        is_last = position == len(loc) - 1
-        if isinstance(data, dict) and (part in data or (is_last and part not in UNION_TAGS)):
-            path.append(part)
-            data = data.get(part)
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+    for part in loc:
+        in_list = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if in_list or (isinstance(data, dict) and part in data):
             path.append(part)
             data = data[part]
-    return tuple(path)
+    return (*path, loc[-1]) if missing else tuple(path)
 
 
-def _unknown_field(field: FieldPath) -> str:
-    allowed = _fields_at(field[:-1])
-    nearest = difflib.get_close_matches(str(field[-1]), allowed, n=1)
+def _unknown_field(loc: FieldPath) -> str:
+    allowed = _fields_at(loc[:-1])
+    nearest = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     return f"unknown field, {hint}allowed are {', '.join(allowed)}"
 
 
-def _fields_at(path: FieldPath) -> list[str]:
+def _fields_at(loc: FieldPath) -> list[str]:
     section: list[type[BaseModel]] = [Spec]
-    for part in path:
+    for part in loc:
+        if part in UNION_TAGS:
+            section = [m for m in section if part in get_args(m.model_fields["name"].annotation)]
+            continue
         section = [
             kind
             for model in section
             if str(part) in model.model_fields
             for kind in _sections_in(model.model_fields[str(part)].annotation)
-        ]
+        ] or section
     return sorted({name for model in section for name in model.model_fields})
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [s for part in getattr(annotation, "__args__", ()) for s in _sections_in(part)]
+    return [s for part in get_args(annotation) for s in _sections_in(part)]
 
 
 def _shown(value: Any) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, NodeEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from conebench.errors import SpecError
@@ -12,6 +13,7 @@ from conebench.errors import SpecError
 MAX_BYTES = 1_000_000
 MAX_NODES = 10_000
 MAX_DEPTH = 20
+MAX_NUMBER_LENGTH = 100
 
 FieldPath = tuple[str | int, ...]
 
@@ -20,12 +22,13 @@ def read_yaml(path: Path) -> tuple[Any, dict[FieldPath, int]]:
     """Plain data of a YAML file, and the line (from 1) at which each field stands.
 
     Refused with a SpecError: over 1 MB, not UTF-8, tags, directives, duplicate keys, several
-    documents, dates, aliases that grow past 10,000 nodes, more than 20 levels.
+    documents, dates, aliases that grow past 10,000 nodes, more than 20 levels, numbers of more
+    than 100 characters.
     """
     text = _read_text(path)
     lines: dict[FieldPath, int] = {}
     try:
-        _refuse_tags(text, path)
+        _check_events(text, path)
         node = YAML(typ="safe", pure=True).compose(text)
         if node is None:
             raise SpecError(f"{path}:1: the file is empty, allowed is one YAML mapping")
@@ -34,12 +37,17 @@ def read_yaml(path: Path) -> tuple[Any, dict[FieldPath, int]]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise SpecError(f"{path}:{line}: {error.problem or error.context}") from None
-    except RecursionError:
-        raise SpecError(f"{path}:1: allowed are at most {MAX_DEPTH} levels") from None
+        # A duplicate key comes with both values, which may be of any length.
+        problem = str(error.problem or error.context).partition(" with value ")[0]
+        raise SpecError(f"{path}:{line}: {one_line(problem)}") from None
     except (YAMLError, ValueError, TypeError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise SpecError(f"{path}:1: not YAML 1.2: {first_line}") from None
+        problem = str(error).partition("\n")[0]
+        raise SpecError(f"{path}:1: not YAML 1.2: {one_line(problem)}") from None
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and control characters, fit for a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _read_text(path: Path) -> str:
@@ -54,14 +62,29 @@ def _read_text(path: Path) -> str:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _refuse_tags(text: str, path: Path) -> None:
+def _check_events(text: str, path: Path) -> None:
+    # Before the text is composed as a whole, which takes minutes for 100,000 open brackets.
+    depth = count = 0
     for event in YAML(typ="safe", pure=True).parse(text):
         line = event.start_mark.line + 1
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        count += isinstance(event, NodeEvent)
+        _check_size(depth, count, path, line)
         if getattr(event, "tag", None) is not None:
-            raise SpecError(f"{path}:{line}: came the tag {event.tag}, no tags are allowed")
+            tag = one_line(event.tag)
+            raise SpecError(f"{path}:{line}: came the tag {tag}, no tags are allowed")
         # A %YAML 1.1 directive would bring back `no` as false and silent duplicate keys.
         if getattr(event, "version", None) or getattr(event, "tags", None):
             raise SpecError(f"{path}:{line}: came a directive, no directives are allowed")
+
+
+def _check_size(depth: int, count: int, path: Path, line: int) -> None:
+    if depth > MAX_DEPTH:
+        raise SpecError(f"{path}:{line}: allowed are at most {MAX_DEPTH} levels")
+    if count > MAX_NODES:
+        raise SpecError(
+            f"{path}:{line}: allowed are at most {MAX_NODES:,} values, aliases expanded"
+        )
 
 
 def _walk(
@@ -69,12 +92,7 @@ def _walk(
 ) -> None:
     line = node.start_mark.line + 1
     count[0] += 1
-    if count[0] > MAX_NODES:
-        raise SpecError(
-            f"{path}:{line}: allowed are at most {MAX_NODES:,} values, aliases expanded"
-        )
-    if len(field) > MAX_DEPTH:
-        raise SpecError(f"{path}:{line}: allowed are at most {MAX_DEPTH} levels")
+    _check_size(len(field), count[0], path, line)
     lines.setdefault(field, line)
     if isinstance(node, MappingNode):
         for key, value in node.value:
@@ -87,3 +105,8 @@ def _walk(
             _walk(value, (*field, index), lines, path, count)
     elif str(node.tag).endswith((":timestamp", ":binary")):
         raise SpecError(f"{path}:{line}: came {node.value!r}, which YAML reads as a date: quote it")
+    elif str(node.tag).endswith((":int", ":float")) and len(node.value) > MAX_NUMBER_LENGTH:
+        # Python refuses to write integers of more than 4300 digits.
+        raise SpecError(
+            f"{path}:{line}: allowed are numbers of at most {MAX_NUMBER_LENGTH} characters"
+        )

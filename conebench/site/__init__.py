@@ -1,0 +1,5 @@
+"""The leaderboard as a static site, made from records alone. Imports no torch."""
+
+from conebench.site.build import BuildReport, build_site
+
+__all__ = ["BuildReport", "build_site"]

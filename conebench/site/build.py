@@ -1,0 +1,150 @@
+"""From folders of records to a folder of pages, swapped in whole."""
+
+import filecmp
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from conebench.errors import RecordError, StorageError
+from conebench.record import Record, read_record, recompute
+from conebench.site.collect import Found, find_records
+from conebench.site.download import csv_text, json_text
+from conebench.site.pages import index_page, record_page
+from conebench.site.rows import Row, group_rows, row_of
+
+MARKER = ".conebench-site"
+ASSETS = Path(__file__).parent / "assets"
+
+# What arithmetic raises on numbers that no run can have written.
+UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError)
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """The site's first page, how many records it shows, and the files left out with the reason."""
+
+    index: Path
+    shown: int
+    skipped: list[tuple[Path, str]]
+
+
+def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
+    """Build the site of all records under the given folders into `out`, or leave `out` as it was.
+
+    Every record found is on a page or in the report's `skipped`. The same records give the same
+    bytes. Raises a RecordError where a folder is missing, a StorageError where `out` cannot be
+    written or holds something that is not a site built by this function.
+    """
+    try:
+        _check_folders(record_dirs, out)
+        with _swapped_in(out.resolve()) as folder:
+            rows, skipped = _write_records(find_records(record_dirs), folder)
+            _write_board(rows, skipped, folder)
+    except OSError as error:
+        place = error.filename or out
+        raise StorageError(f"{place}: cannot be written: {error.strerror or error}") from None
+    return BuildReport(
+        out / "index.html", len(rows), [(found.path, reason) for found, reason in skipped]
+    )
+
+
+def _check_folders(record_dirs: Sequence[Path], out: Path) -> None:
+    target = out.resolve()
+    for folder in record_dirs:
+        if not folder.is_dir():
+            raise RecordError(f"{folder}: no such folder, a folder of records is needed")
+        if folder.resolve().is_relative_to(target):
+            raise StorageError(f"{out}: holds the records in {folder}, allowed is another folder")
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise StorageError(f"{out}: is not a folder, allowed is a new folder or a built site")
+    if any(target.iterdir()) and not (target / MARKER).is_file():
+        raise StorageError(
+            f"{out}: holds files that are no site of conebench, allowed is a new or empty folder"
+        )
+
+
+@contextmanager
+def _swapped_in(out: Path) -> Iterator[Path]:
+    """A new folder beside `out`, put in its place when the block ends well."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    workspace = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    new, old = workspace / "new", workspace / "old"
+    try:
+        new.mkdir()
+        yield new
+        try:
+            if out.exists():
+                out.rename(old)
+            new.rename(out)
+        except BaseException:
+            if old.exists():
+                old.rename(out)
+            raise
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+
+
+def _write_records(
+    records: Sequence[Found], folder: Path
+) -> tuple[list[Row], list[tuple[Found, str]]]:
+    """One page a record; the board's rows, and the records left out with the reason."""
+    (folder / "records").mkdir()
+    rows: list[Row] = []
+    skipped: list[tuple[Found, str]] = []
+    shown: dict[str, Found] = {}
+    for found in records:
+        try:
+            stored = _read(found)
+            record_id = stored.id
+            twin = shown.get(record_id)
+            if twin is None:
+                rows.append(_write_record(found, stored, record_id, folder / "records"))
+                shown[record_id] = found
+            # A plain copy of a file is not worth a word: a run's record is submitted by copying it.
+            elif not filecmp.cmp(found.path, twin.path, shallow=False):
+                skipped.append((found, f"the same results as {twin.label}, which is shown"))
+        except RecordError as error:
+            skipped.append((found, str(error).removeprefix(f"{found.path}: ")))
+    return rows, skipped
+
+
+def _read(found: Found) -> Record:
+    if found.problem:
+        raise RecordError(found.problem)
+    return read_record(found.path)
+
+
+def _write_record(found: Found, stored: Record, record_id: str, folder: Path) -> Row:
+    try:
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            record = recompute(stored)
+            row = row_of(record, record_id)
+            page = record_page(record, row)
+    except UNUSABLE as error:
+        raise RecordError(f"its figures cannot be recomputed: {error}") from None
+    _write(folder / f"{record_id}.html", page)
+    shutil.copyfile(found.path, folder / f"{record_id}.json")
+    return row
+
+
+def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], folder: Path) -> None:
+    groups = group_rows(rows)
+    left_out = [(found.label, reason) for found, reason in skipped]
+    _write(folder / "index.html", index_page(groups, left_out))
+    _write(folder / "table.csv", csv_text(groups))
+    _write(folder / "table.json", json_text(groups))
+    _write(folder / MARKER, "Built by conebench; the whole folder is replaced by the next build.\n")
+    (folder / "assets").mkdir()
+    for asset in sorted(ASSETS.iterdir()):
+        shutil.copyfile(asset, folder / "assets" / asset.name)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")

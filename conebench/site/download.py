@@ -1,0 +1,58 @@
+"""The board as CSV and JSON: raw numbers, accuracies as fractions."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+
+from conebench.site.quantities import BOARD, MORE
+from conebench.site.rows import Group, Row
+
+# A spreadsheet runs a cell that begins like this as a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+Value = str | int | float | None
+
+
+def csv_text(groups: Sequence[Group]) -> str:
+    """All rows, in the board's order; text that would run as a formula gets a quote before it."""
+    rows = _flat_rows(groups)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _columns(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _guarded(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def json_text(groups: Sequence[Group]) -> str:
+    """All rows, in the board's order; null where a figure is undefined."""
+    return json.dumps(_flat_rows(groups), indent=1, allow_nan=False) + "\n"
+
+
+def _flat_rows(groups: Sequence[Group]) -> list[dict[str, Value]]:
+    return [dict(zip(_columns(), _values(row), strict=True)) for g in groups for row in g.rows]
+
+
+def _columns() -> list[str]:
+    figures = [
+        name
+        for quantity in (*BOARD, *MORE)
+        for name in (quantity.field, f"{quantity.field}_low", f"{quantity.field}_high")
+    ]
+    identity = ["rank", "record", "spec", "title", "model"]
+    group = ["dataset", "kernel_outputs", "probe_samples", "batchnorm", "schema"]
+    return [*identity, *group, *figures, "seeds", "date", "status", "verdict", "unranked_reason"]
+
+
+def _values(row: Row) -> list[Value]:
+    values: list[Value] = [row.rank, row.record_id, row.spec_name, row.title, row.model, *row.group]
+    for quantity in (*BOARD, *MORE):
+        figure = row.figures[quantity.field]
+        values += [figure.value, figure.low, figure.high] if figure else [None, None, None]
+    return [*values, row.seeds, row.date, row.status, row.verdict, row.reason]
+
+
+def _guarded(value: Value) -> Value:
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return f"'{value}"
+    return value

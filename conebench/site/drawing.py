@@ -1,0 +1,235 @@
+"""Scales, ticks and shapes of a plot: from data to coordinates; no HTML, no records."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 640, 360
+LEFT, RIGHT, TOP, BOTTOM = 80, 26, 12, 50
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis: its coordinate and its label."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Data from `low` to `high` onto coordinates from `start` to `end`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        """The coordinate of a value; beyond the ends, the end."""
+        if self.log:
+            floor = max(value, self.low)
+            share = math.log(floor / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 1)
+
+    def ticks(self, label: Callable[[float], str]) -> tuple[Tick, ...]:
+        """About five labeled marks at round values."""
+        values = _log_ticks(self.low, self.high) if self.log else _ticks(self.low, self.high)
+        return tuple(Tick(self.at(value), label(value)) for value in values)
+
+
+def horizontal(values: Iterable[float], *, log: bool = False) -> Scale:
+    """The x scale that shows all the values."""
+    return Scale(*_range(values, log), LEFT, WIDTH - RIGHT, log)
+
+
+def vertical(values: Iterable[float], *, log: bool = False) -> Scale:
+    """The y scale that shows all the values, with a little room."""
+    low, high = _range(values, log)
+    room = 0.0 if log else 0.04 * (high - low)
+    return Scale(low - room, high + room, HEIGHT - BOTTOM, TOP, log)
+
+
+def _range(values: Iterable[float], log: bool) -> tuple[float, float]:
+    known = [float(value) for value in values if not log or value > 0]
+    low, high = (min(known), max(known)) if known else (1.0, 10.0)
+    if low < high:
+        return low, high
+    return (low / 2, 2 * low) if log else (low - 0.5, low + 0.5)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    raw = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * unit for unit in (1, 2, 5, 10) if power * unit >= raw * 0.999)
+    return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    decades = math.log10(high / low)
+    if decades < 1:
+        return _ticks(low, high)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    units = (1, 2, 5) if decades < 3 else (1,)
+    stride = max(1, math.ceil(decades / 6))
+    values = [unit * 10.0**power for power in range(first, last + 1, stride) for unit in units]
+    return [value for value in values if low * 0.999 <= value <= high * 1.001]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one meaning; `style` is their CSS class.
+
+    `intervals` are (x, low, high). Points of None break the line.
+    """
+
+    name: str
+    style: str
+    points: Sequence[Point | None]
+    intervals: Sequence[tuple[float, float, float]] = ()
+    joined: bool = True
+    dots: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A straight line across the plot at one value."""
+
+    name: str
+    style: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Key:
+    """An entry of the legend; `mark` is "line" or "dot"."""
+
+    name: str
+    style: str
+    mark: str
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A straight line between two points."""
+
+    style: str
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A point's mark."""
+
+    style: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Path:
+    """A line through points, or cells of one color, as SVG path data."""
+
+    style: str
+    data: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Everything the template draws, in coordinates."""
+
+    width: int
+    height: int
+    x_label: str
+    y_label: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    frame: tuple[float, float, float, float]
+    paths: tuple[Path, ...]
+    segments: tuple[Segment, ...]
+    dots: tuple[Dot, ...]
+    legend: tuple[Key, ...]
+
+
+def draw(
+    x: Scale,
+    y: Scale,
+    labels: tuple[str, str],
+    series: Sequence[Series],
+    *,
+    upright: Sequence[Rule] = (),
+    level: Sequence[Rule] = (),
+) -> Drawing:
+    """A plot of series over axes, with upright lines at steps and level lines at values."""
+    rules = [Segment(r.style, x.at(r.at), TOP, x.at(r.at), HEIGHT - BOTTOM) for r in upright]
+    rules += [Segment(r.style, LEFT, y.at(r.at), WIDTH - RIGHT, y.at(r.at)) for r in level]
+    bars = [
+        Segment(f"bar {s.style}", x.at(at), y.at(low), x.at(at), y.at(high))
+        for s in series
+        for at, low, high in s.intervals
+    ]
+    return Drawing(
+        width=WIDTH,
+        height=HEIGHT,
+        x_label=labels[0],
+        y_label=labels[1],
+        x_ticks=x.ticks(compact),
+        y_ticks=y.ticks(compact),
+        frame=(LEFT, TOP, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM),
+        paths=tuple(Path(s.style, _path(s.points, x, y)) for s in series if s.joined),
+        segments=(*rules, *bars),
+        dots=tuple(_dots(series, x, y)),
+        legend=_legend(series, [*level, *upright]),
+    )
+
+
+def _path(points: Sequence[Point | None], x: Scale, y: Scale) -> str:
+    parts, pen = [], "M"
+    for point in points:
+        if point is None:
+            pen = "M"
+            continue
+        parts.append(f"{pen}{x.at(point[0]):g} {y.at(point[1]):g}")
+        pen = "L"
+    return "".join(parts)
+
+
+def _dots(series: Sequence[Series], x: Scale, y: Scale) -> list[Dot]:
+    return [
+        Dot(s.style, x.at(point[0]), y.at(point[1]))
+        for s in series
+        if s.dots
+        for point in s.points
+        if point is not None
+    ]
+
+
+def _legend(series: Sequence[Series], rules: Sequence[Rule]) -> tuple[Key, ...]:
+    """Each name once, in the order drawn; nameless shapes are left out."""
+    keys = [Key(s.name, s.style, "line" if s.joined else "dot") for s in series]
+    keys += [Key(rule.name, rule.style, "line") for rule in rules]
+    return tuple({key.name: key for key in reversed(keys) if key.name}.values())[::-1]
+
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def compact(value: float) -> str:
+    """A short label: 0.05, 200, 20k, 3M, 5×10⁻⁷."""
+    size = abs(value)
+    if size and not 1e-4 <= size < 1e9:
+        digits, _, power = f"{value:.0e}".partition("e")
+        scale = "10" + str(int(power)).translate(SUPERSCRIPTS)
+        return scale if digits == "1" else f"{digits}×{scale}"
+    for unit, name in ((1e6, "M"), (1e4, "k")):
+        if size >= unit:
+            return f"{value / (1e3 if name == 'k' else unit):g}{name}"
+    return f"{value:,g}"

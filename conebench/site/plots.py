@@ -1,0 +1,195 @@
+"""The plots of a record's page: what is drawn, in words and in data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from conebench.analysis.distance import FloatArray, IntArray, distances, velocity
+from conebench.record import Record, SeedResult
+from conebench.site.drawing import Drawing, Rule, Series, draw, horizontal, vertical
+from conebench.site.heatmap import draw_heatmap
+from conebench.site.quantities import UNDEFINED, distance, percent, whole
+from conebench.site.switching import draw_switch_curve, switch_table
+from conebench.site.tables import Table
+from conebench.spec.schedule import milestone_steps
+
+MAX_CHECKPOINTS = 64
+MAX_TABLE_ROWS = 40
+MAX_TABLE_CHECKPOINTS = 12
+MAX_COLORS = 6
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing with its words and the table behind it; `key` is its name in the page."""
+
+    key: str
+    title: str
+    caption: str
+    drawing: Drawing
+    table: Table
+
+
+def plots_of(record: Record) -> list[Plot]:
+    """All plots of a record, in the page's order."""
+    return [
+        _distance_plot(record),
+        _velocity_plot(record),
+        _switch_plot(record),
+        _training_plot(record),
+        _reference_plot(record),
+    ]
+
+
+def evenly(count: int, limit: int) -> IntArray:
+    """At most `limit` of `count` indices, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(np.int64))
+
+
+def _distance_plot(record: Record) -> Plot:
+    seed = record.seeds[0]
+    chosen = evenly(len(seed.kernel.steps), MAX_CHECKPOINTS)
+    S = distances(seed.kernel.G()[np.ix_(chosen, chosen)])
+    steps = np.array(seed.kernel.steps)[chosen]
+    few = evenly(len(steps), MAX_TABLE_CHECKPOINTS)
+    return Plot(
+        key="distance",
+        title="Kernel distance S between checkpoints",
+        caption=f"S between the kernels of every two checkpoints of seed {seed.seed}, "
+        f"{_thinned(len(steps), len(seed.kernel.steps), 'checkpoints')}. A cone shows as a dark "
+        "square up and to the right of T*: all distances stay small there.",
+        drawing=draw_heatmap(S, steps, seed.phases.T_star),
+        table=Table(
+            ("S, from step", *(whole(step) for step in steps[few])),
+            tuple((whole(steps[i]), *(distance(float(S[i, j])) for j in few)) for i in few),
+            _thinned(len(few), len(seed.kernel.steps), "checkpoints"),
+        ),
+    )
+
+
+def _velocity_plot(record: Record) -> Plot:
+    moves = {}
+    for seed in record.seeds:
+        steps = np.array(seed.kernel.steps)
+        speeds = velocity(seed.kernel.G(), steps)
+        moves[seed.seed] = dict(zip(steps[1:].tolist(), speeds.tolist(), strict=True))
+    series = [
+        Series(name, style, [(t, v) if v > 0 else None for t, v in moves[seed].items()])
+        for seed, (name, style) in _seed_styles(record).items()
+    ]
+    x = horizontal((t for of_seed in moves.values() for t in of_seed), log=True)
+    y = vertical((v for of_seed in moves.values() for v in of_seed.values()), log=True)
+    rules = [*_boundaries(record), *_drops(record)]
+    return Plot(
+        key="velocity",
+        title="Kernel velocity v",
+        caption="S between neighboring checkpoints divided by the steps between them, at the end "
+        "of each interval; both axes are logarithmic. Two phases show as a fall, then a level "
+        "that is not zero. Intervals differ in length where the grid has extra checkpoints.",
+        drawing=draw(x, y, ("step", "v, per step"), series, upright=rules),
+        table=_seed_columns(moves, distance),
+    )
+
+
+def _switch_plot(record: Record) -> Plot:
+    return Plot(
+        key="switch",
+        title="Test accuracy at T against the switch step",
+        caption="Ordinary training to s, linearized from there to T: mean over seeds with its "
+        "95 % interval, between the levels of lazy and full. Where switched reaches full, "
+        "nothing that non-linear training does after s is needed. Hollow dots: steps that not "
+        "every seed finished, such as the T* of one seed.",
+        drawing=draw_switch_curve(record, _boundaries(record)),
+        table=switch_table(record),
+    )
+
+
+def _training_plot(record: Record) -> Plot:
+    curves = {
+        seed.seed: dict(zip(seed.training.steps, seed.training.test_accuracy, strict=True))
+        for seed in record.seeds
+    }
+    series = [
+        Series(name, style, [(t, 100 * A) for t, A in curves[seed].items()])
+        for seed, (name, style) in _seed_styles(record).items()
+    ]
+    x = horizontal(t for curve in curves.values() for t in curve)
+    y = vertical(100 * A for curve in curves.values() for A in curve.values())
+    rules = [*_boundaries(record), *_drops(record)]
+    return Plot(
+        key="training",
+        title="Test accuracy during ordinary training",
+        caption="The arm full at its checkpoints: what is still gained after T* is earned while "
+        "the kernel stays in its cone.",
+        drawing=draw(x, y, ("step", "test accuracy, %"), series, upright=rules),
+        table=_seed_columns(curves, percent),
+    )
+
+
+def _reference_plot(record: Record) -> Plot:
+    seed = record.seeds[0]
+    steps, S = np.array(seed.kernel.steps), distances(seed.kernel.G())
+    references = evenly(len(steps), 5).tolist()
+    series = [
+        Series(f"τ = {steps[r]:,}", f"c{i}", _points(steps, S[r])) for i, r in enumerate(references)
+    ]
+    few = evenly(len(steps), MAX_TABLE_ROWS)
+    return Plot(
+        key="references",
+        title="Kernel distance S to reference checkpoints",
+        caption=f"S between each checkpoint and five references, the checkpoints at steps τ, "
+        f"for seed {seed.seed}. A cone shows as a plateau that is low for the later references "
+        "and higher for τ = 0.",
+        drawing=draw(
+            horizontal(steps.tolist()),
+            vertical(S[references].ravel().tolist()),
+            ("step", "S to reference"),
+            series,
+            upright=_boundaries(record, [seed]),
+        ),
+        table=Table(
+            ("Step", *(f"τ = {steps[r]:,}" for r in references)),
+            tuple((whole(steps[i]), *(distance(float(S[r, i])) for r in references)) for i in few),
+            _thinned(len(few), len(steps), "checkpoints"),
+        ),
+    )
+
+
+def _points(steps: IntArray, values: FloatArray) -> list[tuple[float, float] | None]:
+    return list(zip(steps.tolist(), values.tolist(), strict=True))
+
+
+def _seed_styles(record: Record) -> dict[int, tuple[str, str]]:
+    """Name and color of each seed's line; one name for all where there are too many to tell."""
+    seeds = [seed.seed for seed in record.seeds]
+    if len(seeds) > MAX_COLORS:
+        return dict.fromkeys(seeds, ("one line a seed", "c0 thin"))
+    return {seed: (f"seed {seed}", f"c{i}") for i, seed in enumerate(seeds)}
+
+
+def _boundaries(record: Record, seeds: Sequence[SeedResult] = ()) -> list[Rule]:
+    found = {seed.phases.T_star for seed in seeds or record.seeds}
+    name = "T*" if len(found) == 1 else "T* of each seed"
+    return [Rule(name, "boundary", step) for step in sorted(s for s in found if s is not None)]
+
+
+def _drops(record: Record) -> list[Rule]:
+    if record.spec.training.schedule.name != "multistep":
+        return []
+    return [Rule("learning-rate drop", "drop", step) for step in milestone_steps(record.spec)]
+
+
+def _thinned(shown: int, total: int, what: str) -> str:
+    return f"all {total:,} {what}" if shown == total else f"{shown:,} of {total:,} {what}, evenly"
+
+
+def _seed_columns(values: dict[int, dict[int, float]], write: Callable[[float], str]) -> Table:
+    """One row a step, one column a seed, thinned to what a page can hold."""
+    steps = sorted({step for of_seed in values.values() for step in of_seed})
+    few = [steps[i] for i in evenly(len(steps), MAX_TABLE_ROWS)]
+    rows = tuple(
+        (whole(t), *(write(v[t]) if t in v else UNDEFINED for v in values.values())) for t in few
+    )
+    head = ("Step", *(f"seed {seed}" for seed in values))
+    return Table(head, rows, _thinned(len(few), len(steps), "checkpoints"))

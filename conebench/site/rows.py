@@ -1,0 +1,99 @@
+"""Records as rows of the board: groups, order, shared ranks, reasons."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from conebench.analysis.bootstrap import Estimate
+from conebench.analysis.strength import shared_ranks
+from conebench.record import Record
+from conebench.site.quantities import BOARD, MORE, check_finite
+
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record on the board; `reason` says why it is not ranked, empty where it may be."""
+
+    record_id: str
+    group: tuple[str, str, int, str, str]
+    spec_name: str
+    title: str
+    model: str
+    figures: Mapping[str, Estimate | None]
+    seeds: int
+    date: str
+    status: str
+    verdict: str
+    reason: str
+    rank: int | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of one comparability key, in the board's order."""
+
+    label: str
+    rows: tuple[Row, ...]
+
+
+def row_of(record: Record, record_id: str) -> Row:
+    """The row of a record whose figures were recomputed, under the id of its file."""
+    summary = record.summary
+    figures = {quantity.field: getattr(summary, quantity.field) for quantity in (*BOARD, *MORE)}
+    for estimate in figures.values():
+        check_finite(estimate)
+    date = DATE.match(record.provenance.created_at)
+    return Row(
+        record_id=record_id,
+        group=record.comparability,
+        spec_name=record.spec.name,
+        title=record.spec.title,
+        model=record.spec.model.name,
+        figures=figures,
+        seeds=len(record.seeds),
+        date=date.group() if date else "",
+        status=record.status,
+        verdict=summary.verdict,
+        reason=unranked_reason(record),
+    )
+
+
+def unranked_reason(record: Record) -> str:
+    """Why the record has no rank, in words; empty where it may have one."""
+    summary, reasons = record.summary, []
+    measured, planned = [seed.seed for seed in record.seeds], record.spec.seeds
+    # The list of seeds counts, not the stored status alone: a repeated seed narrows intervals.
+    if record.status != "complete" or sorted(measured) != sorted(planned):
+        reasons.append(f"partial: {len(set(measured) & set(planned))} of {len(planned)} seeds")
+    if summary.verdict != "measured":
+        reasons.append(f"{summary.verdict}: {summary.detail}")
+    elif summary.CES is None or summary.CES.low is None:
+        reasons.append("one seed: no interval" if len(measured) == 1 else "no interval")
+    return "; ".join(reasons)
+
+
+def group_rows(rows: Sequence[Row]) -> list[Group]:
+    """One group a comparability key, each ranked within itself: best first, unranked last."""
+    keys = sorted({row.group for row in rows})
+    return [
+        Group(_label(key), tuple(_ranked([row for row in rows if row.group == key])))
+        for key in keys
+    ]
+
+
+def _ranked(rows: Sequence[Row]) -> list[Row]:
+    ordered = sorted(rows, key=_order)
+    ranks = shared_ranks([None if row.reason else row.figures["CES"] for row in ordered])
+    return [replace(row, rank=rank) for row, rank in zip(ordered, ranks, strict=True)]
+
+
+def _order(row: Row) -> tuple[bool, float, str, str]:
+    strength = row.figures["CES"]
+    return bool(row.reason), -strength.value if strength else 1.0, row.title, row.record_id
+
+
+def _label(key: tuple[str, str, int, str, str]) -> str:
+    dataset, outputs, samples, batchnorm, schema = key
+    return f"{dataset}, kernel {outputs}, {samples:,} probe images, BatchNorm {batchnorm}, {schema}"

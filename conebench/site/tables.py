@@ -1,0 +1,157 @@
+"""The tables of a record's page, as text."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from conebench.analysis.cone import Cone
+from conebench.record import ArmResult, Record, SeedResult
+from conebench.site.quantities import (
+    BOARD,
+    MORE,
+    UNDEFINED,
+    distance,
+    one_decimal,
+    optional,
+    percent,
+    two_decimals,
+    whole,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Header and rows as text; the first cell of a row names it."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def figures_table(record: Record) -> Table:
+    """Every summary figure with its interval and what it says."""
+    rows = []
+    for quantity in (*BOARD, *MORE):
+        estimate = getattr(record.summary, quantity.field)
+        interval = quantity.interval(estimate) or UNDEFINED
+        seeds = f"{estimate.seeds if estimate else 0} of {len(record.spec.seeds)}"
+        rows.append((quantity.symbol, quantity.value(estimate), interval, seeds, quantity.meaning))
+    return Table(("Figure", "Value", "95 % interval", "Seeds", "What it says"), tuple(rows))
+
+
+def seeds_table(record: Record) -> Table:
+    """Phases and cone of each seed."""
+    head = (
+        "Seed",
+        "T*, velocity floor",
+        "T*, change-point",
+        "Estimators",
+        "Floor",
+        "Half-angle",
+        "95th percentile",
+        "Turn",
+        "N",
+        "α",
+        "Path",
+        "End to end",
+    )
+    return Table(head, tuple(_seed_cells(seed) for seed in record.seeds))
+
+
+def _seed_cells(seed: SeedResult) -> tuple[str, ...]:
+    phases = seed.phases
+    agreement = "differ by more than a factor of 2" if phases.estimators_disagree else "agree"
+    return (
+        str(seed.seed),
+        phases.outcome if phases.T_star is None else whole(phases.T_star),
+        optional(whole, phases.change_point),
+        UNDEFINED if phases.T_star is None else agreement,
+        optional(distance, phases.floor),
+        *_cone_cells(seed.cone),
+    )
+
+
+def _cone_cells(cone: Cone | None) -> tuple[str, ...]:
+    if cone is None:
+        return (UNDEFINED,) * 7
+    return (
+        _degrees(cone.half_angle_deg),
+        _degrees(cone.half_angle_95_deg),
+        _degrees(cone.turn_deg),
+        two_decimals(cone.N),
+        optional(two_decimals, cone.alpha),
+        _degrees(cone.path_deg),
+        _degrees(cone.end_to_end_deg),
+    )
+
+
+def _degrees(angle: float) -> str:
+    return f"{one_decimal(angle)}°"
+
+
+def arms_table(record: Record) -> Table:
+    """How each arm of each seed ended."""
+    rows = [
+        (
+            str(seed.seed),
+            arm_name(arm, seed.phases.T_star),
+            _accuracy(arm),
+            optional(distance, arm.test_loss),
+            _end(arm),
+        )
+        for seed in record.seeds
+        for arm in seed.arms
+    ]
+    return Table(("Seed", "Arm", "Test accuracy at T", "Test loss at T", "Outcome"), tuple(rows))
+
+
+def arm_name(arm: ArmResult, T_star: int | None) -> str:
+    """The arm with its step, as SCIENCE writes it."""
+    if arm.arm in ("full", "lazy"):
+        return arm.arm
+    return f"{arm.arm}({optional(whole, arm.step)}{' = T*' if arm.step == T_star else ''})"
+
+
+def _accuracy(arm: ArmResult) -> str:
+    return UNDEFINED if arm.test_accuracy is None else f"{percent(arm.test_accuracy)} %"
+
+
+def _end(arm: ArmResult) -> str:
+    if arm.status == "finished":
+        return "finished"
+    return f"diverged at step {optional(whole, arm.diverged_at)}"
+
+
+def facts_table(record: Record) -> Table:
+    """What was trained on what, and where."""
+    data, made = record.data, record.provenance
+    rows = [
+        ("Network", f"{record.spec.model.name}, {record.model.parameters:,} parameters"),
+        (
+            "Data",
+            f"{data.name}: {data.train_images:,} training and {data.test_images:,} test images, "
+            f"{data.classes} classes, {data.channels} × {data.image_size} × {data.image_size}",
+        ),
+        ("Data hash (SHA-256)", data.hash),
+        ("Spec hash (SHA-256)", record.spec.hash),
+        ("Device", f"{made.device}: {made.device_name}, {_threads(made.cpu_threads)}"),
+        ("Platform", made.platform),
+        ("Made at", made.created_at),
+        ("Wall time", f"{made.wall_seconds:,.0f} s"),
+        ("Versions", _joined(f"{name} {version}" for name, version in made.versions.items())),
+        ("Commit of conebench", _commit(made.git_commit, made.git_dirty)),
+    ]
+    return Table(("Fact", "Value"), tuple(rows))
+
+
+def _threads(count: int) -> str:
+    return f"{count} CPU thread{'' if count == 1 else 's'}"
+
+
+def _joined(items: Iterable[str]) -> str:
+    return ", ".join(sorted(items)) or UNDEFINED
+
+
+def _commit(commit: str | None, dirty: bool | None) -> str:
+    if commit is None:
+        return "not known"
+    return f"{commit}, with local changes" if dirty else commit

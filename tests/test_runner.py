@@ -1,0 +1,266 @@
+"""conebench.runner end to end on a tiny spec: stages, resuming, determinism, outcomes."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from synthetic import make_spec
+
+from conebench.errors import ConebenchError, DeviceMissingError, SpecError, StorageError
+from conebench.record import Record, read_record
+from conebench.runner import RunOptions, run_spec
+from conebench.runner.device import choose_device
+from conebench.runner.provenance import package_git_state
+from conebench.spec import Spec
+
+TINY: dict[str, object] = {
+    "name": "tiny",
+    "model": {"name": "cifar_resnet8", "kwargs": {"width": 2}},
+    "dataset": {"name": "digits", "train_size": 200, "test_size": 50},
+    "training": {
+        "steps": 16,
+        "batch_size": 20,
+        "optimizer": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-3},
+    },
+    "switching": {"steps": [4]},
+    "kernel": {
+        "samples": 10,
+        "calibration_samples": 40,
+        "checkpoints": {"every": 2, "extra": [1]},
+    },
+    "seeds": [0, 1],
+}
+
+
+def tiny_spec(**changes: object) -> Spec:
+    return make_spec(**{**TINY, **changes})
+
+
+class RecordingProgress:
+    """Notes every stage, and stops the run at one of them if asked."""
+
+    def __init__(self, stop_at: str | None = None) -> None:
+        self.stages: list[tuple[str, bool]] = []
+        self.planned = self.done = 0.0
+        self._stop_at = stop_at
+
+    def plan(self, work: float) -> None:
+        self.planned += work
+
+    def stage(self, name: str, *, cached: bool = False) -> None:
+        self.stages.append((name, cached))
+
+    def advance(self, work: float) -> None:
+        self.done += work
+        if self._stop_at == self.stages[-1][0]:
+            raise KeyboardInterrupt
+
+
+def run(
+    spec: Spec,
+    folder: Path,
+    progress: RecordingProgress | None = None,
+    seeds: tuple[int, ...] | None = None,
+) -> Record:
+    options = RunOptions(folder / "data", folder / "runs", torch.device("cpu"), seeds)
+    record, path = run_spec(spec, options, progress or RecordingProgress())
+    assert read_record(path) == record
+    return record
+
+
+def content(record: Record) -> dict[str, object]:
+    return {key: value for key, value in record.dump().items() if key != "provenance"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Path, RecordingProgress]:
+    folder = tmp_path_factory.mktemp("tiny")
+    progress = RecordingProgress()
+    return run(tiny_spec(), folder, progress), folder, progress
+
+
+def test_a_record_holds_every_seed_checkpoint_and_arm(finished) -> None:  # type: ignore[no-untyped-def]
+    record, _, _ = finished
+    assert record.status == "complete"
+    assert [seed.seed for seed in record.seeds] == [0, 1]
+    grid = list(record.spec.checkpoint_steps)
+    for seed in record.seeds:
+        assert seed.training.steps == grid
+        assert seed.kernel.steps == grid
+        switches = sorted({4, *([] if seed.phases.T_star is None else [seed.phases.T_star])})
+        expected = [(arm, step) for step in switches for arm in ("switched", "probe")]
+        arms = [(arm.arm, arm.step) for arm in seed.arms]
+        assert arms == [("full", None), ("lazy", 0), *expected]
+        full = seed.arms[0]
+        assert full.test_accuracy == seed.training.test_accuracy[-1]
+        assert all(arm.status == "finished" for arm in seed.arms)
+
+
+def test_the_gram_matrix_is_one_of_kernels(finished) -> None:  # type: ignore[no-untyped-def]
+    record, _, _ = finished
+    for seed in record.seeds:
+        for G in (seed.kernel.G(), seed.kernel.G(centred=True)):
+            assert (G.diagonal() == 1).all()
+            assert G.min() > -1e-12
+            assert torch.linalg.eigvalsh(torch.from_numpy(G)).min() > -1e-9
+        assert all(0 < share <= 1 for share in seed.kernel.top_eigenvalue_share)
+
+
+def test_all_planned_work_is_done_and_no_kernel_is_left(finished) -> None:  # type: ignore[no-untyped-def]
+    _, folder, progress = finished
+    assert 0.5 * progress.planned < progress.done <= 1.01 * progress.planned
+    assert not list((folder / "runs/tiny/kernels").glob("*"))
+    assert not list(folder.rglob("*.tmp"))
+
+
+def test_the_same_spec_gives_the_same_bits(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
+
+
+def test_a_second_run_computes_nothing(finished) -> None:  # type: ignore[no-untyped-def]
+    record, folder, _ = finished
+    progress = RecordingProgress()
+    assert content(run(tiny_spec(), folder, progress)) == content(record)
+    assert all(cached for _, cached in progress.stages)
+
+
+@pytest.mark.parametrize(
+    "stage", ["seed 0: ordinary training", "seed 1: kernels", "seed 1: lazy", "seed 0: probe(4)"]
+)
+def test_an_interrupted_run_is_taken_up_to_the_same_bits(
+    finished, tmp_path: Path, stage: str
+) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_spec(), tmp_path, RecordingProgress(stop_at=stage))
+    assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
+
+
+def test_training_is_taken_up_at_its_last_checkpoint(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_spec(), tmp_path, RecordingProgress(stop_at="seed 0: ordinary training"))
+    folder = next((tmp_path / "runs/tiny/checkpoints").iterdir())
+    kept = {path.name for path in folder.iterdir()}
+    assert kept == {"00000000.safetensors", "00000000.optimizer.safetensors"}
+    assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
+    # Only the last optimizer is kept.
+    assert [p.name for p in folder.glob("*.optimizer.safetensors")] == [
+        "00000016.optimizer.safetensors"
+    ]
+
+
+def test_seeds_run_apart_add_up_to_the_whole_record(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    first = run(tiny_spec(), tmp_path, seeds=(1,))
+    assert (first.status, [seed.seed for seed in first.seeds]) == ("partial", [1])
+    progress = RecordingProgress()
+    assert content(run(tiny_spec(), tmp_path, progress, seeds=(0,))) == content(finished[0])
+    assert all(name.startswith("seed 0") for name, _ in progress.stages)
+
+
+def test_a_changed_switching_schedule_reruns_only_new_arms(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
+    progress = RecordingProgress()
+    spec = tiny_spec(switching={"steps": [1, 4]}, title="Another title")
+    run(spec, tmp_path, progress)
+    new = [name for name, cached in progress.stages if not cached]
+    assert new == [f"seed {s}: {arm}(1)" for s in (0, 1) for arm in ("switched", "probe")]
+
+
+def test_controls_run_where_linear_arms_are_trained_otherwise(tmp_path: Path) -> None:
+    spec = tiny_spec(
+        linearization={
+            "learning_rate": 0.01,
+            "weight_decay": "switch-point",
+            "optimizer_state": "carry",
+            "intercept": "centred",
+            "batchnorm": "eval",
+            "point": 2,
+            "loss": "mse",
+        },
+        seeds=[0],
+    )
+    record = run(spec, tmp_path)
+    arms = {(arm.arm, arm.step) for arm in record.seeds[0].arms}
+    assert {("lazy", 0), ("switched", 4), ("control", 4), ("probe", 4)} <= arms
+
+
+@pytest.mark.parametrize("outputs", ["trace", "sum"])
+def test_other_reductions_and_float64(tmp_path: Path, outputs: str) -> None:
+    kernel = {**TINY["kernel"], "outputs": outputs, "dtype": "float64", "batchnorm": "eval"}  # type: ignore[dict-item]
+    record = run(tiny_spec(kernel=kernel, seeds=[0]), tmp_path)
+    assert record.comparability == ("digits", outputs, 10, "eval", "schema 1")
+    assert record.summary.CES is None or record.summary.CES.low is None
+
+
+def test_divergence_is_an_outcome(tmp_path: Path) -> None:
+    training = {**TINY["training"], "optimizer": {"name": "sgd", "learning_rate": 1e25}}  # type: ignore[dict-item]
+    record = run(tiny_spec(training=training, seeds=[0]), tmp_path)
+    full = record.seeds[0].arms[0]
+    assert (full.status, full.test_accuracy, full.test_loss) == ("diverged", None, None)
+    assert full.diverged_at is not None
+    assert record.summary.verdict == "arm diverged"
+    assert record.summary.CES is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"model": {"name": "resnet99"}},
+            "model.name: came 'resnet99', allowed are timm's models; did you mean ",
+        ),
+        (
+            {"model": {"name": "cifar_vgg16_bn"}},
+            "dataset.image_size: 'cifar_vgg16_bn' cannot take 8 x 8 images: ",
+        ),
+        (
+            {"model": {"name": "cifar_resnet8", "kwargs": {"num_clases": 3}}},
+            "model: timm cannot make 'cifar_resnet8': ",
+        ),
+        (
+            {"model": {"name": "mobilenetv3_small_050"}},
+            "model.name: 'mobilenetv3_small_050' cannot be linearized: ",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_before_any_training(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    progress = RecordingProgress()
+    with pytest.raises(SpecError) as caught:
+        run(tiny_spec(**changes), tmp_path, progress)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert not progress.stages
+
+
+def test_a_run_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(StorageError, match="runs"):
+        run(tiny_spec(), tmp_path)
+
+
+def test_devices() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    if not torch.cuda.is_available():
+        assert choose_device("auto") == torch.device("cpu")
+        with pytest.raises(DeviceMissingError) as caught:
+            choose_device("cuda")
+        assert isinstance(caught.value, ConebenchError)
+
+
+def test_the_commit_is_that_of_the_package_not_of_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = package_git_state()
+    monkeypatch.chdir(tmp_path)
+    assert package_git_state() == here
+
+
+def test_provenance_is_all_that_two_runs_differ_in(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    record = finished[0]
+    assert set(record.dump()) - set(content(record)) == {"provenance"}
+    assert {"torch", "timm", "conebench", "python"} <= set(record.provenance.versions)
+    assert record.provenance.wall_seconds > 0
+    assert dataclasses.is_dataclass(record.summary)
