@@ -108,8 +108,8 @@ def _downloaded(
     except Exception as error:  # noqa: BLE001  # URL, HTTP, checksum and file errors alike
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataMissingError(
-            f"dataset {name!r} is missing or broken in {root} and cannot be downloaded ({reason}); put "
-            f"{files} of torchvision's {name} there, or choose --data-root or CONEBENCH_DATA"
+            f"dataset {name!r} is missing or broken in {root} and cannot be downloaded ({reason}); "
+            f"put {files} of torchvision's {name} there, or choose --data-root or CONEBENCH_DATA"
         ) from None
 
 

@@ -58,7 +58,7 @@ def vit() -> nn.Module:
 
 def frozen_part() -> nn.Module:
     network = mlp()
-    network[1].weight.requires_grad_(False)  # type: ignore[union-attr]
+    network[1].weight.requires_grad_(False)
     return network
 
 

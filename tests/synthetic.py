@@ -89,7 +89,7 @@ def make_seed_result(spec: Spec, seed: int, *, settle: int = 200, noise: float =
 
     def arm(name: str, step: int | None, accuracy: float) -> ArmResult:
         return ArmResult(
-            arm=name,  # type: ignore[arg-type]
+            arm=name,
             step=step,
             status="finished",
             diverged_at=None,

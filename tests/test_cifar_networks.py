@@ -37,8 +37,8 @@ def test_logits_have_one_column_a_class(network: nn.Module, shape: tuple[int, ..
 def test_a_shortcut_pads_the_channels_on_both_sides_and_halves_the_image() -> None:
     network = CifarResNet(1, width=4)
     block = network.layers[1]
-    for convolution in (block.conv1, block.conv2):  # type: ignore[union-attr]
-        nn.init.zeros_(convolution.weight)  # type: ignore[arg-type,union-attr]
+    for convolution in (block.conv1, block.conv2):
+        nn.init.zeros_(convolution.weight)
     x = torch.rand(1, 4, 6, 6)
     y = block(x)
     assert y.shape == (1, 8, 3, 3)

@@ -150,7 +150,7 @@ def test_images_are_resized(size: int) -> None:
 
 def test_counter_seeds_differ_by_seed_purpose_and_index() -> None:
     seeds = {
-        counter_seed(seed, purpose, index)  # type: ignore[arg-type]
+        counter_seed(seed, purpose, index)
         for seed in range(5)
         for purpose in ("init", "order", "augment")
         for index in range(5)

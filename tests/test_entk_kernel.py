@@ -37,8 +37,8 @@ def test_reductions_follow_from_the_full_kernel(name: str) -> None:
 @pytest.mark.parametrize("outputs", ["full", "trace", "sum"])
 def test_kernel_between_two_sets_is_a_block_of_the_kernel_of_both(outputs: str) -> None:
     network, x = make_network("batchnorm_cnn", count=5)
-    whole = empirical_ntk(network, x, outputs=outputs)  # type: ignore[arg-type]
-    block = empirical_ntk(network, x[:2], x[2:], outputs=outputs)  # type: ignore[arg-type]
+    whole = empirical_ntk(network, x, outputs=outputs)
+    block = empirical_ntk(network, x[:2], x[2:], outputs=outputs)
     expected = whole[:2, :, 2:] if outputs == "full" else whole[:2, 2:]
     torch.testing.assert_close(block, expected)
 
@@ -95,7 +95,7 @@ def _infinite_weight(network: nn.Module, x: torch.Tensor) -> tuple[nn.Module, to
         (_infinite_weight, "the kernel has NaN or infinite entries: check weights and inputs"),
     ],
 )
-def test_what_has_no_kernel_is_refused(spoil, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_has_no_kernel_is_refused(spoil, message: str) -> None:
     network, x = spoil(*make_network("mlp"))
     with pytest.raises(KernelError) as caught:
         empirical_ntk(network, x)

@@ -47,7 +47,7 @@ def test_the_gradient_is_the_jacobian_transposed_times_the_loss_gradient(name: s
     logits.retain_grad()
     nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 0])).backward()
     assert logits.grad is not None
-    gradient = torch.cat([w.grad.flatten() for w in linear.displacement])  # type: ignore[union-attr]
+    gradient = torch.cat([w.grad.flatten() for w in linear.displacement])
     expected = jacobian_by_rows(network, x).T @ logits.grad.flatten()
     torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-12)
 
@@ -124,13 +124,13 @@ def test_recalibration_averages_the_statistics_of_the_batches() -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
     batches = list(torch.randn(3, 8, 3, 2, 2, dtype=torch.float64).unbind())
     fresh = with_recalibrated_batchnorm(network, batches)
-    inputs = torch.stack([network[0](b).transpose(0, 1).flatten(1) for b in batches])  # type: ignore[index,operator]
-    torch.testing.assert_close(fresh[1].running_mean, inputs.mean(2).mean(0).detach())  # type: ignore[index,union-attr,arg-type]
-    torch.testing.assert_close(fresh[1].running_var, inputs.var(2).mean(0).detach())  # type: ignore[index,union-attr,arg-type]
+    inputs = torch.stack([network[0](b).transpose(0, 1).flatten(1) for b in batches])
+    torch.testing.assert_close(fresh[1].running_mean, inputs.mean(2).mean(0).detach())
+    torch.testing.assert_close(fresh[1].running_var, inputs.var(2).mean(0).detach())
     assert not fresh.training
     assert network.training
     assert all(torch.equal(before[n], v) for n, v in network.state_dict().items())
-    assert fresh[1].momentum == network[1].momentum  # type: ignore[index]
+    assert fresh[1].momentum == network[1].momentum
 
 
 def test_recalibration_without_batchnorm_changes_nothing() -> None:

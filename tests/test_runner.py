@@ -81,7 +81,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Path, Re
     return run(tiny_spec(), folder, progress), folder, progress
 
 
-def test_a_record_holds_every_seed_checkpoint_and_arm(finished) -> None:  # type: ignore[no-untyped-def]
+def test_a_record_holds_every_seed_checkpoint_and_arm(finished) -> None:
     record, _, _ = finished
     assert record.status == "complete"
     assert [seed.seed for seed in record.seeds] == [0, 1]
@@ -98,7 +98,7 @@ def test_a_record_holds_every_seed_checkpoint_and_arm(finished) -> None:  # type
         assert all(arm.status == "finished" for arm in seed.arms)
 
 
-def test_the_gram_matrix_is_one_of_kernels(finished) -> None:  # type: ignore[no-untyped-def]
+def test_the_gram_matrix_is_one_of_kernels(finished) -> None:
     record, _, _ = finished
     for seed in record.seeds:
         for G in (seed.kernel.G(), seed.kernel.G(centred=True)):
@@ -108,18 +108,18 @@ def test_the_gram_matrix_is_one_of_kernels(finished) -> None:  # type: ignore[no
         assert all(0 < share <= 1 for share in seed.kernel.top_eigenvalue_share)
 
 
-def test_all_planned_work_is_done_and_no_kernel_is_left(finished) -> None:  # type: ignore[no-untyped-def]
+def test_all_planned_work_is_done_and_no_kernel_is_left(finished) -> None:
     _, folder, progress = finished
     assert 0.5 * progress.planned < progress.done <= 1.01 * progress.planned
     assert not list((folder / "runs/tiny/kernels").glob("*"))
     assert not list(folder.rglob("*.tmp"))
 
 
-def test_the_same_spec_gives_the_same_bits(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_same_spec_gives_the_same_bits(finished, tmp_path: Path) -> None:
     assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
 
 
-def test_a_second_run_computes_nothing(finished) -> None:  # type: ignore[no-untyped-def]
+def test_a_second_run_computes_nothing(finished) -> None:
     record, folder, _ = finished
     progress = RecordingProgress()
     assert content(run(tiny_spec(), folder, progress)) == content(record)
@@ -131,13 +131,13 @@ def test_a_second_run_computes_nothing(finished) -> None:  # type: ignore[no-unt
 )
 def test_an_interrupted_run_is_taken_up_to_the_same_bits(
     finished, tmp_path: Path, stage: str
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tiny_spec(), tmp_path, RecordingProgress(stop_at=stage))
     assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
 
 
-def test_training_is_taken_up_at_its_last_checkpoint(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_training_is_taken_up_at_its_last_checkpoint(finished, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tiny_spec(), tmp_path, RecordingProgress(stop_at="seed 0: ordinary training"))
     folder = next((tmp_path / "runs/tiny/checkpoints").iterdir())
@@ -150,7 +150,7 @@ def test_training_is_taken_up_at_its_last_checkpoint(finished, tmp_path: Path) -
     ]
 
 
-def test_seeds_run_apart_add_up_to_the_whole_record(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_seeds_run_apart_add_up_to_the_whole_record(finished, tmp_path: Path) -> None:
     first = run(tiny_spec(), tmp_path, seeds=(1,))
     assert (first.status, [seed.seed for seed in first.seeds]) == ("partial", [1])
     progress = RecordingProgress()
@@ -158,7 +158,7 @@ def test_seeds_run_apart_add_up_to_the_whole_record(finished, tmp_path: Path) ->
     assert all(name.startswith("seed 0") for name, _ in progress.stages)
 
 
-def test_a_changed_switching_schedule_reruns_only_new_arms(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_changed_switching_schedule_reruns_only_new_arms(finished, tmp_path: Path) -> None:
     shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
     progress = RecordingProgress()
     spec = tiny_spec(switching={"steps": [1, 4]}, title="Another title")
@@ -187,14 +187,14 @@ def test_controls_run_where_linear_arms_are_trained_otherwise(tmp_path: Path) ->
 
 @pytest.mark.parametrize("outputs", ["trace", "sum"])
 def test_other_reductions_and_float64(tmp_path: Path, outputs: str) -> None:
-    kernel = {**TINY["kernel"], "outputs": outputs, "dtype": "float64", "batchnorm": "eval"}  # type: ignore[dict-item]
+    kernel = {**TINY["kernel"], "outputs": outputs, "dtype": "float64", "batchnorm": "eval"}
     record = run(tiny_spec(kernel=kernel, seeds=[0]), tmp_path)
     assert record.comparability == ("digits", outputs, 10, "eval", "schema 1")
     assert record.summary.CES is None or record.summary.CES.low is None
 
 
 def test_divergence_is_an_outcome(tmp_path: Path) -> None:
-    training = {**TINY["training"], "optimizer": {"name": "sgd", "learning_rate": 1e25}}  # type: ignore[dict-item]
+    training = {**TINY["training"], "optimizer": {"name": "sgd", "learning_rate": 1e25}}
     record = run(tiny_spec(training=training, seeds=[0]), tmp_path)
     full = record.seeds[0].arms[0]
     assert (full.status, full.test_accuracy, full.test_loss) == ("diverged", None, None)
@@ -258,7 +258,7 @@ def test_the_commit_is_that_of_the_package_not_of_the_current_directory(
     assert package_git_state() == here
 
 
-def test_provenance_is_all_that_two_runs_differ_in(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_provenance_is_all_that_two_runs_differ_in(finished) -> None:
     record = finished[0]
     assert set(record.dump()) - set(content(record)) == {"provenance"}
     assert {"torch", "timm", "conebench", "python"} <= set(record.provenance.versions)

@@ -46,7 +46,7 @@ def make_recipe(optimizer: Sgd | Adam = SGD, **changes: object) -> Recipe:
         "augment": True,
         **changes,
     }
-    return Recipe(**values)  # type: ignore[arg-type]
+    return Recipe(**values)
 
 
 def linear_network() -> nn.Module:
@@ -98,7 +98,7 @@ def test_one_update_of_sgd_is_the_formula() -> None:
 
 @pytest.mark.parametrize("make", [linear_network, noisy_network])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_resumed_training_gives_the_same_bits(make, optimizer: Sgd | Adam) -> None:  # type: ignore[no-untyped-def]
+def test_resumed_training_gives_the_same_bits(make, optimizer: Sgd | Adam) -> None:
     recipe = make_recipe(optimizer)
     straight = make()
     run_to(9, straight, recipe)
@@ -168,9 +168,9 @@ def test_losses() -> None:
 
 def test_evaluation_counts_the_test_images_and_restores_the_mode() -> None:
     data, network = make_data(1100), noisy_network().train()
-    network[2].eval()  # type: ignore[index]
+    network[2].eval()
     accuracy, loss = evaluate(network, data, "cross-entropy")
-    modes = [m.training for m in network]  # type: ignore[union-attr]
+    modes = [m.training for m in network]
     assert modes == [True, True, False, True, True]
     network.eval()
     with torch.no_grad():

@@ -48,6 +48,7 @@ def main() -> None:
         code = ExitCode.INTERRUPTED
     except typer.TyperException as error:
         # typer itself would leave with 2, which means a failed run; a wrong word is bad input.
-        typer.echo(f"conebench: {error.format_message()} See conebench --help.", err=True)
+        message = error.format_message().rstrip(".")
+        typer.echo(f"conebench: {message}. See conebench --help.", err=True)
         code = ExitCode.BAD_INPUT
     sys.exit(code)

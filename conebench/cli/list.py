@@ -31,7 +31,7 @@ def list_specs(
     if as_json:
         for file, spec in specs:
             typer.echo(json.dumps({"path": str(file), **_facts(spec)}))
-    else:
+    elif specs:
         _print_table(specs)
     if failed:
         raise typer.Exit(ExitCode.BAD_INPUT)

@@ -1,15 +1,19 @@
 """Records on disk: JSON, schema version first, read with suspicion."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from conebench.errors import RecordError
-from conebench.record.schema import SCHEMA_MAJOR, Record
+from conebench.record.schema import SCHEMA_MAJOR, ArmResult, KernelTrajectory, Record
+from conebench.spec.yaml_text import one_line
 
 MAX_BYTES = 50_000_000
+COSINE_ROUNDING = 1e-6
+VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
 
 
 def record_text(record: Record) -> str:
@@ -44,15 +48,15 @@ def read_record(path: Path) -> Record:
         record = Record.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"]))
+        field = one_line(".".join(map(str, first["loc"]))) or "record"
         raise RecordError(f"{path}: {field}: {first['msg']}") from None
-    _check_shapes(path, record)
+    _check_content(path, record)
     return record
 
 
 def _check_version(path: Path, data: object) -> None:
     version = data.get("schema_version") if isinstance(data, dict) else None
-    if not isinstance(version, str) or not version.partition(".")[0].isdecimal():
+    if not isinstance(version, str) or not VERSION.fullmatch(version):
         raise RecordError(f"{path}: schema_version: missing, so this is no conebench record")
     if int(version.partition(".")[0]) > SCHEMA_MAJOR:
         raise RecordError(
@@ -61,19 +65,52 @@ def _check_version(path: Path, data: object) -> None:
         )
 
 
-def _check_shapes(path: Path, record: Record) -> None:
+def _check_content(path: Path, record: Record) -> None:
     if record.spec != record.spec.resolved() or record.spec.training.steps is None:
         raise RecordError(f"{path}: spec: not resolved")
+    seeds = [seed.seed for seed in record.seeds]
+    if seeds != [seed for seed in record.spec.seeds if seed in seeds]:
+        raise RecordError(f"{path}: seeds: came {seeds}, allowed are the spec's, each once")
+    if (record.status == "complete") != (len(seeds) == len(record.spec.seeds)):
+        raise RecordError(f"{path}: status: came {record.status}, with {len(seeds)} seeds")
     for seed in record.seeds:
-        kernel, curve = seed.kernel, seed.training
-        where = f"{path}: seeds.{seed.seed}"
-        if not kernel.steps or kernel.steps[0] != 0 or kernel.steps != sorted(set(kernel.steps)):
-            raise RecordError(f"{where}: kernel.steps: allowed is 0 first, then ascending")
-        for name in ("gram", "gram_centred", "norm", "trace", "top_eigenvalue_share"):
-            if len(getattr(kernel, name)) != len(kernel.steps):
-                raise RecordError(f"{where}: kernel.{name}: one entry a checkpoint is needed")
-        for rows in (kernel.gram, kernel.gram_centred):
-            if [len(row) for row in rows] != list(range(1, len(kernel.steps) + 1)):
-                raise RecordError(f"{where}: kernel: G must be a lower triangle, row i of i + 1")
-        if not len(curve.steps) == len(curve.test_accuracy) == len(curve.train_loss):
+        where, curve = f"{path}: seeds.{seed.seed}", seed.training
+        _check_kernel(where, seed.kernel, record.spec.total_steps)
+        lists = (curve.steps, curve.train_loss, curve.test_loss, curve.test_accuracy)
+        if len({len(values) for values in lists}) != 1:
             raise RecordError(f"{where}: training: one entry a checkpoint is needed")
+        for arm in seed.arms:
+            _check_arm(where, arm)
+
+
+def _check_kernel(where: str, kernel: KernelTrajectory, total_steps: int) -> None:
+    steps = kernel.steps
+    if not steps or steps[0] != 0 or steps != sorted(set(steps)) or steps[-1] > total_steps:
+        raise RecordError(
+            f"{where}: kernel.steps: allowed is 0 first, then ascending to at most {total_steps}"
+        )
+    for name in ("norm", "trace", "top_eigenvalue_share", "label_alignment"):
+        if len(getattr(kernel, name)) != len(steps):
+            raise RecordError(f"{where}: kernel.{name}: one entry a checkpoint is needed")
+    for name in ("gram", "gram_centred"):
+        rows = getattr(kernel, name)
+        if [len(row) for row in rows] != list(range(1, len(steps) + 1)):
+            raise RecordError(f"{where}: kernel.{name}: G must be a lower triangle, row i of i + 1")
+        smallest, largest = min(map(min, rows)), max(map(max, rows))
+        on_diagonal = all(abs(row[-1] - 1) <= COSINE_ROUNDING for row in rows)
+        if smallest < -COSINE_ROUNDING or largest > 1 + COSINE_ROUNDING or not on_diagonal:
+            raise RecordError(
+                f"{where}: kernel.{name}: allowed are cosines in [0, 1], 1 on the diagonal"
+            )
+
+
+def _check_arm(where: str, arm: ArmResult) -> None:
+    figures_missing = (
+        arm.test_accuracy is None,
+        arm.test_loss is None,
+        arm.diverged_at is not None,
+    )
+    if set(figures_missing) != {arm.status == "diverged"}:
+        raise RecordError(
+            f"{where}: arms.{arm.arm}: needed are accuracy and loss, or the step of divergence"
+        )

@@ -4,7 +4,8 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
 from conebench.spec.datasets import DATASETS, DatasetFacts
 
@@ -16,6 +17,17 @@ NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
+
+def _finite(value: JsonValue) -> JsonValue:
+    # allow_inf_nan=False does not reach inside JsonValue.
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise PydanticCustomError("finite_number", "Input should hold finite numbers") from None
+    return value
+
+
+FiniteJson = Annotated[JsonValue, AfterValidator(_finite)]
 BatchNormMode = Literal["recalibrated", "eval"]
 Loss = Literal["cross-entropy", "mse"]
 
@@ -32,7 +44,7 @@ class Model(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = Field(
         description="A classification model that timm can make, by its timm name."
     )
-    kwargs: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], JsonValue] = Field(
+    kwargs: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], FiniteJson] = Field(
         default={}, description="Keyword arguments for timm's create_model."
     )
     pretrained: bool = Field(default=False, description="Start from timm's pretrained weights.")

@@ -1,0 +1,41 @@
+# `make demo` runs the embedded spec and builds its board; `make test` passes the tests.
+# Both set up a virtual environment in .venv first. Choose another interpreter with PYTHON=...
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/installed
+	# The demo's network is too small for more threads to pay; on a busy machine they would hurt.
+	OMP_NUM_THREADS=1 $(BIN)/conebench run specs/digits.yaml
+	$(BIN)/conebench leaderboard build
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed-dev
+	$(BIN)/python -m pytest tests/benchmarks
+
+clean:
+	rm -rf .venv leaderboard/_site
+
+.venv/python-ok:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "conebench needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/installed: .venv/python-ok pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/python-ok pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/installed

@@ -1,0 +1,268 @@
+"""conebench.cli: arguments, messages and exit codes, as a user meets them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from synthetic import make_record, make_spec
+
+from conebench import __version__
+from conebench.cli import main
+from conebench.cli.display import open_progress, print_summary
+
+TINY = """\
+name: NAME
+title: A tiny run
+model: {name: cifar_resnet8, kwargs: {width: 2}}
+dataset: {name: digits, train_size: 200, test_size: 50}
+training:
+  steps: 16
+  batch_size: 20
+  optimizer: {name: sgd, learning_rate: 0.05, momentum: 0.9}
+switching: {steps: [4]}
+kernel: {samples: 10, calibration_samples: 40, checkpoints: {every: 2}}
+seeds: [0, 1]
+"""
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Call:
+    """Runs `conebench ...` in an empty folder; returns exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["conebench", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        printed = capsys.readouterr()
+        return caught.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+def write_spec(folder: Path, name: str = "tiny", *changes: tuple[str, str]) -> str:
+    text = TINY.replace("NAME", name)
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / f"{name}.yaml").write_text(text)
+    return f"{name}.yaml"
+
+
+def test_version(call: Call) -> None:
+    assert call("--version") == (0, f"conebench {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fly"], "conebench: No such command 'fly'. See conebench --help.\n"),
+        (["run"], "conebench: Missing argument 'specs'. See conebench --help.\n"),
+        (["run", "x.yaml", "--seed", "a"], "conebench: Invalid value for '--seed': "),
+        (["run", "missing.yaml"], "missing.yaml: cannot be read: No such file or directory\n"),
+        (["validate", "missing.yaml"], "missing.yaml: cannot be read: No such file or directory\n"),
+        (["validate", "."], ".: the folder holds no *.yaml file\n"),
+        (["list"], "specs: cannot be read: No such file or directory\n"),
+        (
+            ["leaderboard", "build", "--records", "missing"],
+            "missing: ",
+        ),
+    ],
+)
+def test_a_wrong_word_is_bad_input(call: Call, arguments: list[str], message: str) -> None:
+    code, out, err = call(*arguments)
+    assert (code, out) == (1, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+
+
+def test_validate_says_what_is_valid_and_what_is_not(call: Call, tmp_path: Path) -> None:
+    write_spec(tmp_path, "good")
+    write_spec(tmp_path, "bad", ("batch_size: 20", "batch_size: 0"))
+    code, out, err = call("validate", ".")
+    assert code == 1
+    assert re.fullmatch(r"good\.yaml: valid, hash [0-9a-f]{8}\n", out)
+    assert err == (
+        "bad.yaml:7: training.batch_size: came 0, input should be greater than or equal to 1\n"
+    )
+    assert call("validate", "good.yaml")[0] == 0
+
+
+def test_list_shows_the_specs(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    write_spec(tmp_path / "specs")
+    code, out, _ = call("list")
+    assert code == 0
+    assert "tiny  cifar_resnet8  digits      16        9      2  A tiny run" in out
+    code, out, _ = call("list", "--json")
+    assert json.loads(out) == {
+        "path": "specs/tiny.yaml",
+        "name": "tiny",
+        "model": "cifar_resnet8",
+        "dataset": "digits",
+        "steps": 16,
+        "kernels": 9,
+        "seeds": 2,
+        "title": "A tiny run",
+    }
+    write_spec(tmp_path / "specs", "bad", ("seeds: [0, 1]", "seeds: []"))
+    assert call("list")[0] == 1
+
+
+def test_a_run_and_its_board(call: Call, tmp_path: Path) -> None:
+    spec = write_spec(tmp_path)
+    code, out, err = call("run", spec)
+    assert code == 0
+    assert "A tiny run (tiny)" in out
+    for figure in ("T*", "half-angle", "turn", "N", "alpha", "A(lazy)", "A(full)", "CES"):
+        assert figure in out
+    assert "record: runs/tiny/record.json" in out
+    assert "tiny:   0% 0:0" in err
+    assert "seed 1: lazy" in err
+    code, out, err = call("leaderboard", "build")
+    assert (code, err) == (0, "")
+    assert out == "1 record on the board: open leaderboard/_site/index.html\n"
+    assert (tmp_path / "leaderboard/_site/index.html").is_file()
+
+
+def test_json_is_one_object_a_spec_and_nothing_else(call: Call, tmp_path: Path) -> None:
+    write_spec(tmp_path, "a")
+    write_spec(tmp_path, "b", ("dataset: {name: digits", "dataset: {name: cifar10"))
+    code, out, err = call("run", "a.yaml", "b.yaml", "--json", "--seed", "1", "--data-root", "none")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 3
+    assert [(line["spec"], line["status"]) for line in lines] == [("a", "partial"), ("b", "failed")]
+    assert lines[0]["record"] == "runs/a/record.json"
+    assert set(lines[0]["summary"]) >= {"CES", "N", "Gamma", "T_star", "A_full", "verdict"}
+    assert lines[1]["error"].startswith("dataset 'cifar10' is missing or broken in none and cannot")
+    assert lines[1]["error"] in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed", "7"], "tiny.yaml: --seed: came 7, allowed are the spec's seeds: 0, 1\n"),
+        (["--device", "tpu"], "--device: came 'tpu', allowed are auto, cpu, cuda\n"),
+    ],
+)
+def test_wrong_options_of_a_run(
+    call: Call, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    assert call("run", write_spec(tmp_path), *arguments) == (1, "", message)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_bad_spec_stops_all_before_any_work(call: Call, tmp_path: Path) -> None:
+    good, bad = write_spec(tmp_path), write_spec(tmp_path, "bad", ("width: 2", "Width: 2"))
+    code, out, err = call("run", good, bad)
+    assert (code, out) == (1, "")
+    assert err.startswith("bad.yaml:3: model.kwargs.Width: ")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_model_unknown_to_timm_is_named_with_its_file(call: Call, tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, "tiny", ("cifar_resnet8", "cifar_resnet9"))
+    code, _, err = call("run", spec)
+    assert code == 1
+    assert err == (
+        "tiny.yaml: model.name: came 'cifar_resnet9', allowed are timm's models; did you mean "
+        "'cifar_resnet8' or 'cifar_resnet20' or 'resnet18'?\n"
+    ) or err.startswith("tiny.yaml: model.name: came 'cifar_resnet9', allowed are timm's models; ")
+
+
+def test_a_full_disk_or_a_file_in_the_way_is_the_machines_fault(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    code, out, err = call("run", write_spec(tmp_path))
+    assert (code, out) == (3, "")
+    assert err.splitlines()[-1].startswith("runs/tiny/")
+
+
+def _start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "conebench", *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_ctrl_c_leaves_a_run_that_can_be_taken_up(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, "tiny", ("steps: 16", "steps: 4000"), ("every: 2", "every: 4"))
+    process = _start(tmp_path, "run", spec)
+    assert process.stderr is not None
+    # Once a checkpoint is stored, training is under way.
+    first = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert "seed 0: ordinary training" in first
+    assert process.returncode == 130
+    assert out == ""
+    assert err.endswith("tiny: interrupted; the same command continues where it was\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["validate", "tiny.yaml"], ["list", "."], ["leaderboard", "build"], ["--help"]]
+)
+def test_commands_that_need_no_torch_do_not_import_it(tmp_path: Path, arguments: list[str]) -> None:
+    write_spec(tmp_path)
+    code = (
+        "import sys; from conebench.cli import main\n"
+        f"sys.argv = ['conebench', *{arguments}]\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert not {'torch', 'timm', 'torchvision', 'sklearn'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_names_stage_and_share(terminal: bool) -> None:
+    console = Console(force_terminal=terminal, width=100, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    with open_progress(console, "tiny") as progress:
+        progress.plan(200.0)
+        progress.stage("seed 0: lazy", cached=True)
+        progress.advance(100.0)
+        progress.stage("seed 1: lazy")
+        progress.advance(50.0)
+        progress.stage("seed 1: kernels")
+    text = console.export_text()
+    if terminal:
+        assert "tiny: seed 1: kernels" in text
+        assert "75%" in text
+    else:
+        assert [re.sub(r"\d+:\d\d", "-", line) for line in text.splitlines()] == [
+            "tiny:   0% -: seed 0: lazy (done before)",
+            "tiny:  50% -: seed 1: lazy",
+            "tiny:  75% -, - left: seed 1: kernels",
+        ]
+    console.file.close()
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (make_record(), ["200 steps to 200 steps", "measured: CES = 100 sqrt(N Gamma)"]),
+        (make_record(make_spec(seeds=[3])), ["one seed"]),
+        (make_record(settle=1000, noise=0.01), ["CES"]),
+    ],
+)
+def test_the_closing_table(record, words, capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(record, Path("runs/x/record.json"))
+    out = capsys.readouterr().out
+    assert all(word in out for word in [*words, "A synthetic run", "runs/x/record.json"])
