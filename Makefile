@@ -21,7 +21,7 @@ lint: .venv/installed-dev
 	$(BIN)/lint-imports
 
 bench: .venv/installed-dev
-	$(BIN)/python -m pytest tests/benchmarks
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py'
 
 clean:
 	rm -rf .venv leaderboard/_site

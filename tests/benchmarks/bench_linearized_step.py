@@ -5,6 +5,7 @@
 
 import pytest
 import torch
+
 from conebench.linearize import LinearizedModel
 from conebench.model import make_model
 
@@ -13,7 +14,7 @@ CASES = [("cifar_resnet20", 128), ("cifar_vgg16_bn", 32)]
 
 @pytest.mark.parametrize("kind", ["ordinary", "linearized"])
 @pytest.mark.parametrize(("name", "batch"), CASES)
-def test_step(benchmark, name: str, batch: int, kind: str) -> None:  # noqa: ANN001
+def test_step(benchmark, name: str, batch: int, kind: str) -> None:
     network = make_model(name, {}, pretrained=False, classes=10, channels=3, seed=0)
     if kind == "linearized":
         network = LinearizedModel(network)

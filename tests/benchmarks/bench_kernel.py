@@ -1,22 +1,18 @@
 """The kernel against a row-by-row autograd Jacobian of the same network, side by side."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from networks import jacobian_by_rows
+
 from conebench.entk import empirical_ntk
 from conebench.model import make_model
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from networks import jacobian_by_rows
 
 CASES = [("cifar_resnet20", 64), ("cifar_vgg16_bn", 4)]
 
 
 @pytest.mark.parametrize("kind", ["conebench", "rows"])
 @pytest.mark.parametrize(("name", "samples"), CASES)
-def test_full_kernel(benchmark, name: str, samples: int, kind: str) -> None:  # noqa: ANN001
+def test_full_kernel(benchmark, name: str, samples: int, kind: str) -> None:
     network = make_model(name, {}, pretrained=False, classes=10, channels=3, seed=0).eval()
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(samples, 3, 32, 32, generator=generator)
