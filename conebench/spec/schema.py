@@ -19,7 +19,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 def _finite(value: JsonValue) -> JsonValue:
-    # allow_inf_nan=False does not reach inside JsonValue.
+    # pydantic reads JSON text into JsonValue without heeding allow_inf_nan=False.
     try:
         json.dumps(value, allow_nan=False)
     except ValueError:
@@ -62,8 +62,8 @@ class Augmentation(Section):
 class ChannelStatistics(Section):
     """Mean and standard deviation of each channel, in [0, 1] pixel units."""
 
-    mean: tuple[float, ...] = Field(min_length=1, max_length=4)
-    std: tuple[PositiveFloat, ...] = Field(min_length=1, max_length=4)
+    mean: tuple[float, ...] = Field(min_length=1, max_length=4, description="One a channel.")
+    std: tuple[PositiveFloat, ...] = Field(min_length=1, max_length=4, description="One a channel.")
 
 
 class Dataset(Section):
@@ -82,7 +82,7 @@ class Dataset(Section):
     test_size: PositiveInt | None = Field(
         default=None, description="Class-balanced subset of the test images; default: all."
     )
-    subset_seed: Seed = 0
+    subset_seed: Seed = Field(default=0, description="Draws the subsets, for every run seed.")
     augmentation: Augmentation = Augmentation()
     normalization: Literal["train", "none"] | ChannelStatistics = Field(
         default="train",
@@ -131,7 +131,9 @@ Optimizer = Annotated[Sgd | Adam, Field(discriminator="name")]
 class Schedule(Section):
     """Factor on the learning rate as a function of the step."""
 
-    name: Literal["constant", "multistep", "cosine"] = "constant"
+    name: Literal["constant", "multistep", "cosine"] = Field(
+        default="constant", description="T* needs a stretch of constant learning rate."
+    )
     warmup_steps: Annotated[int, Field(ge=0, le=10**9)] = Field(
         default=0, description="Linear from 0 over this many steps, before anything else."
     )
@@ -144,21 +146,28 @@ class Schedule(Section):
 class Training(Section):
     """Ordinary training; its length is given in steps or in epochs."""
 
-    steps: PositiveInt | None = None
-    epochs: PositiveInt | None = None
-    batch_size: PositiveInt
+    steps: PositiveInt | None = Field(default=None, description="T; this or epochs.")
+    epochs: PositiveInt | None = Field(
+        default=None, description="T in passes through the training images; this or steps."
+    )
+    batch_size: PositiveInt = Field(description="A last, shorter batch of an epoch is left out.")
     optimizer: Optimizer
     schedule: Schedule = Schedule()
-    loss: Loss = "cross-entropy"
+    loss: Loss = Field(
+        default="cross-entropy", description="mse: mean over images and classes, one-hot targets."
+    )
 
 
 class Linearization(Section):
     """How the linear arms are made and trained (SCIENCE section 5)."""
 
     point: Literal["init", "pretrained"] | StepIndex = Field(
-        default="init", description="Where the `lazy` arm is linearised."
+        default="init", description="Where the `lazy` arm is linearized."
     )
-    batchnorm: BatchNormMode = "recalibrated"
+    batchnorm: BatchNormMode = Field(
+        default="recalibrated",
+        description="Statistics frozen at the switch: re-estimated there, or the running ones.",
+    )
     intercept: Literal["kept", "centred"] = Field(
         default="kept", description="`centred` drops f(x; theta_s) and leaves J w alone."
     )
@@ -171,52 +180,69 @@ class Linearization(Section):
     weight_decay: Literal["zero-origin", "switch-point", "none"] = Field(
         default="zero-origin", description="Towards 0, towards theta_s, or none."
     )
-    augmentation: Literal["inherit", "none"] = "inherit"
-    loss: Literal["inherit"] | Loss = "inherit"
+    augmentation: Literal["inherit", "none"] = Field(
+        default="inherit", description="As in ordinary training, or none."
+    )
+    loss: Literal["inherit"] | Loss = Field(
+        default="inherit", description="As in ordinary training, or another."
+    )
 
 
 class Switching(Section):
     """Steps at which ordinary training is switched to linearised training."""
 
-    steps: tuple[StepIndex, ...] = Field(default=(), max_length=100)
+    steps: tuple[StepIndex, ...] = Field(
+        default=(), max_length=100, description="On checkpoints, before the end."
+    )
     add_t_star: bool = Field(default=True, description="Switch at the measured T* too.")
 
 
 class CheckpointGrid(Section):
     """Steps at which the kernel is measured: 0, every `every` steps, and the `extra` ones."""
 
-    every: PositiveInt
-    extra: tuple[StepIndex, ...] = Field(default=(), max_length=100)
+    every: PositiveInt = Field(description="The uniform part, from which T* is read.")
+    extra: tuple[StepIndex, ...] = Field(
+        default=(), max_length=100, description="More steps, to see the first ones or switch there."
+    )
 
 
 class Kernel(Section):
     """How the empirical NTK is measured (SCIENCE section 1)."""
 
-    samples: PositiveInt = Field(le=20_000, description="Probe images, class-balanced.")
-    probe_seed: Seed = 0
+    samples: int = Field(ge=1, le=20_000, description="Probe images, class-balanced.")
+    probe_seed: Seed = Field(default=0, description="Draws the probe set, for every run seed.")
     outputs: Literal["full", "trace", "sum"] | None = Field(
         default=None, description="Reduction over classes; default: full up to 10 classes."
     )
-    batchnorm: BatchNormMode = "recalibrated"
+    batchnorm: BatchNormMode = Field(
+        default="recalibrated",
+        description="Statistics of the kernel's network: re-estimated, or the running ones.",
+    )
     calibration_samples: PositiveInt = Field(
         default=512, description="Training images that re-estimate the BatchNorm statistics."
     )
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64"] = Field(
+        default="float32", description="Precision of the kernel alone; S and G are always float64."
+    )
     checkpoints: CheckpointGrid
 
 
 class Spec(Section):
     """A benchmark: everything that decides its numbers."""
 
-    name: Name
-    title: Annotated[str, Field(min_length=1, max_length=120)]
+    name: Name = Field(description="The file's name, in lower case.")
+    title: Annotated[str, Field(min_length=1, max_length=120)] = Field(
+        description="What the board shows; up to 120 characters."
+    )
     model: Model
     dataset: Dataset
     training: Training
     linearization: Linearization = Linearization()
     switching: Switching = Switching()
     kernel: Kernel
-    seeds: tuple[Seed, ...] = Field(min_length=1, max_length=100)
+    seeds: tuple[Seed, ...] = Field(
+        min_length=1, max_length=100, description="Each gives one run; intervals need two or more."
+    )
 
     def resolved(self) -> Self:
         """The same spec with every default that depends on the dataset filled in."""

@@ -1,0 +1,87 @@
+"""The reference of specs as Markdown, written from the schema itself.
+
+`python -m conebench.spec.reference > docs/specs.md` renews the page.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from conebench.spec.schema import Spec
+
+HEAD = """\
+# Specs
+
+Written by `python -m conebench.spec.reference > docs/specs.md`; edit the schema, not this page.
+
+A spec is one YAML 1.2 file, named as its `name` field says, at most 1 MB. Unknown fields, duplicate
+keys, tags and directives are refused. Beyond the table, fields must fit together: switch steps and
+a linearization step lie on checkpoints before the end, `every` divides the number of steps at least
+eight times, subsets are no larger than the dataset, and so on; `conebench validate` says what does
+not fit.
+
+| field | allowed | default | meaning |
+|---|---|---|---|
+"""
+
+
+def reference_markdown() -> str:
+    """The page: one row a field."""
+    schema = Spec.model_json_schema()
+    rows = [f"| {' | '.join(row)} |" for row in _rows(schema, schema["$defs"], "")]
+    return HEAD + "\n".join(rows) + "\n"
+
+
+def _rows(section: dict[str, Any], defs: dict[str, Any], prefix: str) -> Iterator[list[str]]:
+    required = section.get("required", [])
+    for name, field in section["properties"].items():
+        path = f"{prefix}{name}"
+        sections = [defs[ref] for ref in _references(field)]
+        has_other_forms = any("$ref" not in form for form in _forms(field))
+        if not sections or has_other_forms:
+            default = "required" if name in required else _shown(field.get("default"))
+            allowed = " or ".join(_allowed(form) for form in _forms(field))
+            yield [f"`{path}`", allowed, default, field.get("description", "")]
+        for kind in sections:
+            tag = f" ({_allowed(kind['properties']['name'])})" if len(sections) > 1 else ""
+            for row in _rows(kind, defs, f"{path}."):
+                yield [row[0] + tag, *row[1:]]
+
+
+def _forms(field: dict[str, Any]) -> list[dict[str, Any]]:
+    forms = field.get("anyOf") or field.get("oneOf") or [field]
+    return [form for form in forms if form.get("type") != "null"]
+
+
+def _references(field: dict[str, Any]) -> list[str]:
+    return [form["$ref"].rpartition("/")[2] for form in _forms(field) if "$ref" in form]
+
+
+def _allowed(form: dict[str, Any]) -> str:
+    if "$ref" in form:
+        return "a section"
+    if "const" in form:
+        return f"`{form['const']}`"
+    if "enum" in form:
+        return ", ".join(f"`{value}`" for value in form["enum"])
+    if form.get("type") == "array":
+        items = form.get("items") or form.get("prefixItems", [{}])[0]
+        return f"list of {_allowed(items)}"
+    words = {"integer": "whole number", "number": "number", "boolean": "true, false"}
+    words |= {"string": "text", "object": "mapping"}
+    return words.get(str(form.get("type")), "anything") + _bounds(form)
+
+
+def _bounds(form: dict[str, Any]) -> str:
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {form[key]:,}" for key, sign in signs.items() if key in form]
+    return f" {', '.join(bounds)}" if bounds else ""
+
+
+def _shown(default: Any) -> str:
+    return "–" if default is None else f"`{json.dumps(default)}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_markdown())

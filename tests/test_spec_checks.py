@@ -1,0 +1,248 @@
+"""Every cross-field rule: one change to a valid spec, the exact field and message."""
+
+from typing import Any
+
+import pytest
+from synthetic import BASE_SPEC, make_spec
+
+from conebench.spec import Spec
+from conebench.spec.checks import ARGUMENTS_SET_ELSEWHERE, Problem, cross_field_problems
+
+
+def section(name: str, **changes: object) -> dict[str, Any]:
+    return {name: {**BASE_SPEC[name], **changes}}
+
+
+def training(**changes: object) -> dict[str, Any]:
+    return section("training", **changes)
+
+
+def folder(**changes: object) -> dict[str, Any]:
+    return {"dataset": {"name": "imagefolder", "folder": "birds", "image_size": 64, **changes}}
+
+
+SGD = {"name": "sgd", "learning_rate": 0.1}
+GRAY = {"mean": [0.5], "std": [0.2]}
+
+ALLOWED = {
+    "the base": {},
+    "epochs": training(steps=None, epochs=100) | section("kernel", checkpoints={"every": 50})
+    | {"switching": {"steps": [100]}},
+    "a folder of unknown size": folder(),
+    "epochs of a folder of known size": folder(train_size=6400) | training(steps=None, epochs=10),
+    "all images": section("dataset", train_size=1437, test_size=360),
+    "one image a class": section("dataset", train_size=512, test_size=10),
+    "one batch is the set": section("dataset", train_size=600) | training(batch_size=600),
+    "one mean a channel": section("dataset", normalization=GRAY),
+    "warm-up to the last step but one": training(schedule={"warmup_steps": 999}),
+    "multistep": training(schedule={"name": "multistep", "milestones": [0.5, 0.75]}),
+    "eight intervals": section("kernel", checkpoints={"every": 125})
+    | {"switching": {"steps": [125]}},
+    "a switch at an extra checkpoint": {"switching": {"steps": [5, 950]}},
+    "a lazy arm at a checkpoint": {"linearization": {"point": 20}},
+    "nesterov with momentum": training(optimizer={**SGD, "momentum": 0.9, "nesterov": True}),
+    "one probe image a class": section("kernel", samples=10),
+    "an argument of the network": section("model", kwargs={"width": 4}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", ALLOWED.values(), ids=ALLOWED)
+def test_allowed(changes: dict[str, Any]) -> None:
+    assert cross_field_problems(make_spec(**changes)) == []
+
+
+def at_most(count: int) -> str:
+    return f"allowed is at most {count}"
+
+
+BEFORE_THE_END = "allowed is before the end, step 1000"
+CHECKPOINTS = "allowed are checkpoints: multiples of 50 and kernel.checkpoints.extra"
+ONE_A_CLASS = "allowed is at least one a class: 10"
+WITH_MULTISTEP = "allowed with multistep, and needed by it"
+MULTISTEP = {"name": "multistep"}
+
+REFUSED = {
+    "neither steps nor epochs": (
+        training(steps=None),
+        "training",
+        "came neither steps nor epochs, allowed is one of the two",
+    ),
+    "epochs of a folder of unknown size": (
+        folder() | training(steps=None, epochs=3),
+        "training.epochs",
+        "came epochs for an imagefolder of unknown size, allowed with dataset.train_size",
+    ),
+    "folder of a known dataset": (
+        section("dataset", folder="birds"),
+        "dataset.folder",
+        "came 'birds', allowed with imagefolder only",
+    ),
+    "imagefolder without a folder": (
+        folder(folder=None),
+        "dataset.folder",
+        "came None, missing, needed by imagefolder",
+    ),
+    "imagefolder without a size": (
+        folder(image_size=None),
+        "dataset.image_size",
+        "missing, needed by imagefolder",
+    ),
+    "too many training images": (
+        section("dataset", train_size=1438),
+        "dataset.train_size",
+        f"came 1438, {at_most(1437)}",
+    ),
+    "too many test images": (
+        section("dataset", test_size=361),
+        "dataset.test_size",
+        f"came 361, {at_most(360)}",
+    ),
+    "too few test images": (
+        section("dataset", test_size=9),
+        "dataset.test_size",
+        f"came 9, {ONE_A_CLASS}",
+    ),
+    "batch larger than the set": (
+        training(batch_size=1438),
+        "training.batch_size",
+        "came 1438, allowed is at most the 1437 images",
+    ),
+    "means of another number of channels": (
+        section("dataset", normalization={"mean": [0.5, 0.5, 0.5], "std": [0.2]}),
+        "dataset.normalization.mean",
+        "came 3 values, allowed is one a channel: 1",
+    ),
+    "deviations of another number of channels": (
+        {"dataset": {"name": "cifar10", "normalization": {"mean": [0.5] * 3, "std": [0.2]}}},
+        "dataset.normalization.std",
+        "came 1 values, allowed is one a channel: 3",
+    ),
+    "warm-up to the end": (
+        training(schedule={"warmup_steps": 1000}),
+        "training.schedule.warmup_steps",
+        "came 1000, allowed is less than the 1000 steps",
+    ),
+    "multistep without milestones": (
+        training(schedule=MULTISTEP),
+        "training.schedule.milestones",
+        f"came [], {WITH_MULTISTEP}",
+    ),
+    "milestones without multistep": (
+        training(schedule={"milestones": [0.5]}),
+        "training.schedule.milestones",
+        f"came [0.5], {WITH_MULTISTEP}",
+    ),
+    "milestones out of order": (
+        training(schedule={**MULTISTEP, "milestones": [0.75, 0.5]}),
+        "training.schedule.milestones",
+        "came [0.75, 0.5], allowed is ascending order",
+    ),
+    "a milestone twice": (
+        training(schedule={**MULTISTEP, "milestones": [0.5, 0.5]}),
+        "training.schedule.milestones",
+        "came [0.5, 0.5], allowed is ascending order",
+    ),
+    "grid that misses the end": (
+        section("kernel", checkpoints={"every": 300}) | {"switching": {"steps": [300]}},
+        "kernel.checkpoints.every",
+        "came 300, allowed is a divisor of the 1000 steps",
+    ),
+    "grid too coarse for T*": (
+        section("kernel", checkpoints={"every": 200}) | {"switching": {"steps": [200]}},
+        "kernel.checkpoints.every",
+        f"came 200, {at_most(125)}: T* needs 8 intervals",
+    ),
+    "extra checkpoint at the end": (
+        section("kernel", checkpoints={"every": 50, "extra": [1000]}),
+        "kernel.checkpoints.extra",
+        f"came step 1000, {BEFORE_THE_END}",
+    ),
+    "a switch twice": (
+        {"switching": {"steps": [100, 50, 100]}},
+        "switching.steps",
+        "came [100, 50, 100], allowed is each step once",
+    ),
+    "switch at the end": (
+        {"switching": {"steps": [1000]}},
+        "switching.steps",
+        f"came step 1000, {BEFORE_THE_END}",
+    ),
+    "switch between checkpoints": (
+        {"switching": {"steps": [100, 6]}},
+        "switching.steps",
+        f"came step 6, {CHECKPOINTS}",
+    ),
+    "lazy arm at the end": (
+        {"linearization": {"point": 1000}},
+        "linearization.point",
+        f"came step 1000, {BEFORE_THE_END}",
+    ),
+    "lazy arm between checkpoints": (
+        {"linearization": {"point": 21}},
+        "linearization.point",
+        f"came step 21, {CHECKPOINTS}",
+    ),
+    "nesterov without momentum": (
+        training(optimizer={**SGD, "nesterov": True}),
+        "training.optimizer.nesterov",
+        "came true, allowed with a momentum above 0",
+    ),
+    "more probe images than images": (
+        section("kernel", samples=1438),
+        "kernel.samples",
+        "came 1438, allowed is at most the 1437 training images",
+    ),
+    "more calibration images than images": (
+        section("kernel", calibration_samples=601) | section("dataset", train_size=600),
+        "kernel.calibration_samples",
+        "came 601, allowed is at most the 600 training images",
+    ),
+    "fewer probe images than classes": (
+        section("kernel", samples=9),
+        "kernel.samples",
+        f"came 9, {ONE_A_CLASS}",
+    ),
+    "a seed twice": (
+        {"seeds": [1, 0, 1]},
+        "seeds",
+        "came [1, 0, 1], allowed is each seed once",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "field", "message"), REFUSED.values(), ids=REFUSED)
+def test_refused(changes: dict[str, Any], field: str, message: str) -> None:
+    assert cross_field_problems(make_spec(**changes)) == [Problem(tuple(field.split(".")), message)]
+
+
+@pytest.mark.parametrize(("argument", "source"), ARGUMENTS_SET_ELSEWHERE.items())
+def test_argument_set_elsewhere(argument: str, source: str) -> None:
+    spec = make_spec(model={"name": "resnet18", "kwargs": {"width": 4, argument: None}})
+    expected = f"not allowed here, it comes from {source}"
+    assert cross_field_problems(spec) == [Problem(("model", "kwargs", argument), expected)]
+
+
+def test_too_few_training_images_break_three_rules() -> None:
+    spec = make_spec(dataset={"name": "digits", "train_size": 9})
+    assert [problem.field for problem in cross_field_problems(spec)] == [
+        ("dataset", "train_size"),
+        ("training", "batch_size"),
+        ("kernel", "samples"),
+        ("kernel", "calibration_samples"),
+    ]
+
+
+def test_problems_come_in_the_order_of_the_sections() -> None:
+    spec = make_spec(
+        dataset={"name": "digits", "test_size": 1000},
+        training={**BASE_SPEC["training"], "schedule": {"milestones": [0.9]}},
+        seeds=[0, 0],
+    )
+    sections = [problem.field[0] for problem in cross_field_problems(spec)]
+    assert sections == ["dataset", "training", "seeds"]
+
+
+def test_the_schema_alone_lets_these_through() -> None:
+    # Otherwise the rules above would never be reached.
+    for changes, _, _ in REFUSED.values():
+        assert isinstance(make_spec(**changes), Spec)

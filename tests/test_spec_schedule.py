@@ -1,0 +1,82 @@
+"""The learning rate of each step, against values computed by hand."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import BASE_SPEC, make_spec
+
+from conebench.spec import Spec, constant_stretch, learning_rate, schedule_factor
+
+
+def scheduled(steps: int = 100, **schedule: object) -> Spec:
+    training = {**BASE_SPEC["training"], "steps": steps, "schedule": schedule}
+    return make_spec(training=training, switching={})
+
+
+DROPS = {"name": "multistep", "milestones": [0.5, 0.75]}
+FACTORS = {
+    "constant": ({}, {0: 1, 50: 1, 99: 1}),
+    "multistep": (DROPS, {0: 1, 49: 1, 50: 0.1, 74: 0.1, 75: 0.01, 99: 0.01}),
+    "multistep by halves": ({**DROPS, "factor": 0.5}, {49: 1, 50: 0.5, 75: 0.25}),
+    "cosine": (
+        {"name": "cosine"},
+        {0: 1, 25: (1 + math.sqrt(0.5)) / 2, 50: 0.5, 75: (1 - math.sqrt(0.5)) / 2, 100: 0},
+    ),
+    "warm-up": ({"warmup_steps": 4}, {0: 0.25, 1: 0.5, 2: 0.75, 3: 1, 4: 1, 99: 1}),
+    "warm-up, then multistep": ({**DROPS, "warmup_steps": 10}, {4: 0.5, 9: 1, 10: 1, 50: 0.1}),
+    "warm-up past a drop": ({**DROPS, "warmup_steps": 60}, {29: 0.5, 59: 1, 60: 0.1, 75: 0.01}),
+    "warm-up, then cosine": (
+        {"name": "cosine", "warmup_steps": 20},
+        {9: 0.5, 19: 1, 20: 1, 60: 0.5, 80: (1 - math.sqrt(0.5)) / 2},
+    ),
+}
+
+
+@pytest.mark.parametrize(("schedule", "factors"), FACTORS.values(), ids=FACTORS)
+def test_factor(schedule: dict[str, object], factors: dict[int, float]) -> None:
+    spec = scheduled(**schedule)
+    got = {step: schedule_factor(spec, step) for step in factors}
+    assert got == pytest.approx(factors, rel=1e-12, abs=1e-15)
+    rates = {step: learning_rate(spec, step) for step in factors}
+    assert rates == pytest.approx({s: 0.1 * f for s, f in factors.items()}, rel=1e-12, abs=1e-15)
+
+
+STRETCHES = {
+    "constant": ({}, (0, 100)),
+    "warm-up": ({"warmup_steps": 10}, (10, 100)),
+    "multistep": (DROPS, (0, 50)),
+    "warm-up, then multistep": ({**DROPS, "warmup_steps": 10}, (10, 50)),
+    "warm-up to the first drop": ({**DROPS, "warmup_steps": 50}, (50, 75)),
+    "warm-up past the first drop": ({**DROPS, "warmup_steps": 60}, (60, 75)),
+    "warm-up past all drops": ({**DROPS, "warmup_steps": 80}, (80, 100)),
+    "drop at the very start": ({"name": "multistep", "milestones": [0.001]}, (0, 100)),
+    "cosine": ({"name": "cosine"}, None),
+    "cosine after warm-up": ({"name": "cosine", "warmup_steps": 10}, None),
+}
+
+
+@pytest.mark.parametrize(("schedule", "stretch"), STRETCHES.values(), ids=STRETCHES)
+def test_constant_stretch(schedule: dict[str, object], stretch: tuple[int, int] | None) -> None:
+    assert constant_stretch(scheduled(**schedule)) == stretch
+
+
+@given(
+    milestones=st.sets(st.floats(0.01, 0.99), min_size=1, max_size=4),
+    warmup=st.integers(0, 99),
+    factor=st.floats(0.01, 0.99),
+)
+@settings(max_examples=100, deadline=None)
+def test_the_learning_rate_is_constant_on_the_stretch(
+    milestones: set[float], warmup: int, factor: float
+) -> None:
+    spec = scheduled(
+        name="multistep", milestones=sorted(milestones), warmup_steps=warmup, factor=factor
+    )
+    factors = [schedule_factor(spec, step) for step in range(spec.total_steps)]
+    start, end = constant_stretch(spec) or (0, 0)
+    assert 0 <= start < end <= spec.total_steps
+    assert len(set(factors[start:end])) == 1
+    assert end == spec.total_steps or factors[end] < factors[end - 1]
+    assert all(0 < f <= 1 for f in factors)
