@@ -8,7 +8,13 @@ import pytest
 import torch
 from synthetic import make_spec
 
-from conebench.errors import ConebenchError, DeviceMissingError, SpecError, StorageError
+from conebench.errors import (
+    ConebenchError,
+    DeviceMissingError,
+    RunError,
+    SpecError,
+    StorageError,
+)
 from conebench.record import Record, read_record
 from conebench.runner import RunOptions, run_spec
 from conebench.runner.device import choose_device
@@ -58,6 +64,9 @@ class RecordingProgress:
             raise KeyboardInterrupt
 
 
+Finished = tuple[Record, Path, RecordingProgress]
+
+
 def run(
     spec: Spec,
     folder: Path,
@@ -81,7 +90,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Path, Re
     return run(tiny_spec(), folder, progress), folder, progress
 
 
-def test_a_record_holds_every_seed_checkpoint_and_arm(finished) -> None:
+def test_a_record_holds_every_seed_checkpoint_and_arm(finished: Finished) -> None:
     record, _, _ = finished
     assert record.status == "complete"
     assert [seed.seed for seed in record.seeds] == [0, 1]
@@ -98,7 +107,7 @@ def test_a_record_holds_every_seed_checkpoint_and_arm(finished) -> None:
         assert all(arm.status == "finished" for arm in seed.arms)
 
 
-def test_the_gram_matrix_is_one_of_kernels(finished) -> None:
+def test_the_gram_matrix_is_one_of_kernels(finished: Finished) -> None:
     record, _, _ = finished
     for seed in record.seeds:
         for G in (seed.kernel.G(), seed.kernel.G(centred=True)):
@@ -108,18 +117,18 @@ def test_the_gram_matrix_is_one_of_kernels(finished) -> None:
         assert all(0 < share <= 1 for share in seed.kernel.top_eigenvalue_share)
 
 
-def test_all_planned_work_is_done_and_no_kernel_is_left(finished) -> None:
+def test_all_planned_work_is_done_and_no_kernel_is_left(finished: Finished) -> None:
     _, folder, progress = finished
     assert 0.5 * progress.planned < progress.done <= 1.01 * progress.planned
     assert not list((folder / "runs/tiny/kernels").glob("*"))
     assert not list(folder.rglob("*.tmp"))
 
 
-def test_the_same_spec_gives_the_same_bits(finished, tmp_path: Path) -> None:
+def test_the_same_spec_gives_the_same_bits(finished: Finished, tmp_path: Path) -> None:
     assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
 
 
-def test_a_second_run_computes_nothing(finished) -> None:
+def test_a_second_run_computes_nothing(finished: Finished) -> None:
     record, folder, _ = finished
     progress = RecordingProgress()
     assert content(run(tiny_spec(), folder, progress)) == content(record)
@@ -137,7 +146,7 @@ def test_an_interrupted_run_is_taken_up_to_the_same_bits(
     assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
 
 
-def test_training_is_taken_up_at_its_last_checkpoint(finished, tmp_path: Path) -> None:
+def test_training_is_taken_up_at_its_last_checkpoint(finished: Finished, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tiny_spec(), tmp_path, RecordingProgress(stop_at="seed 0: ordinary training"))
     folder = next((tmp_path / "runs/tiny/checkpoints").iterdir())
@@ -150,7 +159,7 @@ def test_training_is_taken_up_at_its_last_checkpoint(finished, tmp_path: Path) -
     ]
 
 
-def test_seeds_run_apart_add_up_to_the_whole_record(finished, tmp_path: Path) -> None:
+def test_seeds_run_apart_add_up_to_the_whole_record(finished: Finished, tmp_path: Path) -> None:
     first = run(tiny_spec(), tmp_path, seeds=(1,))
     assert (first.status, [seed.seed for seed in first.seeds]) == ("partial", [1])
     progress = RecordingProgress()
@@ -158,7 +167,9 @@ def test_seeds_run_apart_add_up_to_the_whole_record(finished, tmp_path: Path) ->
     assert all(name.startswith("seed 0") for name, _ in progress.stages)
 
 
-def test_a_changed_switching_schedule_reruns_only_new_arms(finished, tmp_path: Path) -> None:
+def test_a_changed_switching_schedule_reruns_only_new_arms(
+    finished: Finished, tmp_path: Path
+) -> None:
     shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
     progress = RecordingProgress()
     spec = tiny_spec(switching={"steps": [1, 4]}, title="Another title")
@@ -219,6 +230,10 @@ def test_divergence_is_an_outcome(tmp_path: Path) -> None:
             "model: timm cannot make 'cifar_resnet8': ",
         ),
         (
+            {"model": {"name": "resnet10t", "kwargs": {"global_pool": ""}}},
+            "dataset.image_size: 'resnet10t' cannot take 8 x 8 images: mat1 and mat2",
+        ),
+        (
             {"model": {"name": "mobilenetv3_small_050"}},
             "model.name: 'mobilenetv3_small_050' cannot be linearized: ",
         ),
@@ -241,6 +256,22 @@ def test_a_run_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None
         run(tiny_spec(), tmp_path)
 
 
+def test_a_stage_that_fails_is_named(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
+    (damaged,) = (tmp_path / "runs/tiny/stages").glob("probe-seed1-from4-*.json")
+    damaged.unlink()
+
+    def run_out(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\nmore")
+
+    monkeypatch.setattr(torch.optim.SGD, "step", run_out)
+    with pytest.raises(RunError) as caught:
+        run(tiny_spec(), tmp_path)
+    assert str(caught.value) == "seed 1: probe(4): CUDA out of memory. Tried to allocate"
+
+
 def test_devices() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     if not torch.cuda.is_available():
@@ -258,7 +289,7 @@ def test_the_commit_is_that_of_the_package_not_of_the_current_directory(
     assert package_git_state() == here
 
 
-def test_provenance_is_all_that_two_runs_differ_in(finished) -> None:
+def test_provenance_is_all_that_two_runs_differ_in(finished: Finished) -> None:
     record = finished[0]
     assert set(record.dump()) - set(content(record)) == {"provenance"}
     assert {"torch", "timm", "conebench", "python"} <= set(record.provenance.versions)

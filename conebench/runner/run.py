@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from conebench.data import load_data
 from conebench.errors import RunError
+from conebench.model import first_line
 from conebench.record import (
     SCHEMA_VERSION,
     ArmResult,
@@ -119,7 +120,11 @@ class _Stages:
                 raise _NotFinishedError
             progress.stage(label)
             began = time.monotonic()
-            value = compute().model_dump()
+            try:
+                value = compute().model_dump()
+            except (RuntimeError, MemoryError) as error:
+                # torch says so when memory runs out or a kernel fails: the stage failed, no more.
+                raise RunError(f"{label}: {first_line(error)}") from error
             store.save_result(stage, StageResult(value, time.monotonic() - began))
             # Always through the stored form: a resumed run cannot differ from a straight one.
             stored = store.result(stage)

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from conebench.spec.datasets import DATASETS, DatasetFacts
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 PositiveInt = Annotated[int, Field(ge=1, le=10**9)]
 StepIndex = Annotated[int, Field(ge=1, le=10**9)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -70,7 +71,7 @@ class Dataset(Section):
     """Which images are learned, and how they are fed."""
 
     name: Literal[tuple(DATASETS)]  # type: ignore[valid-type]  # one list of names, not two
-    folder: Name | None = Field(
+    folder: FolderName | None = Field(
         default=None, description="imagefolder only: folder under the data root with train/, test/."
     )
     image_size: PositiveInt | None = Field(
