@@ -62,6 +62,63 @@ def frozen_part() -> nn.Module:
     return network
 
 
+class Windows(nn.Module):
+    """Layers on four windows a sample, as window attention has them, in and out of order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(3)
+        self.in_order = nn.Linear(3, 4)
+        self.out_of_order = nn.Linear(4, 5, bias=False)
+        self.scale = nn.Parameter(torch.ones(5))
+        self.head = nn.Linear(20, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = len(x)
+        tokens = self.norm(x.flatten(2).transpose(1, 2))
+        tokens = torch.tanh(self.in_order(tokens.reshape(4 * n, 1, 3))).reshape(n, 4, 4)
+        tokens = torch.tanh(self.out_of_order(tokens.transpose(0, 1).reshape(4 * n, 4)))
+        return self.head((self.scale * tokens).reshape(4, n, 5).transpose(0, 1).flatten(1))
+
+
+class Convolutions(nn.Module):
+    """Strides, dilation, groups, padding by name, in-place activations, partly trained layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strided = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.dilated = nn.Conv2d(4, 4, (2, 1), dilation=(2, 1), padding=(1, 0), groups=2)
+        self.depthwise = nn.Conv2d(4, 8, 3, padding=1, groups=4, bias=False)
+        self.bn = nn.BatchNorm2d(8)
+        self.same = nn.Conv2d(8, 4, 3, padding="same")
+        self.group_norm = nn.GroupNorm(2, 4)
+        self.bias_only = nn.Linear(16, 5)
+        self.bias_only.weight.requires_grad_(False)
+        self.bn1d = nn.BatchNorm1d(5)
+        self.bn1d.bias.requires_grad_(False)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.silu(self.strided(x), inplace=True)
+        x = self.bn(self.depthwise(self.dilated(x)))
+        x += 0.5
+        x = self.group_norm(self.same(torch.tanh_(x)))
+        return self.head(torch.tanh(self.bn1d(self.bias_only(x.flatten(1)))))
+
+
+class PastItsModule(nn.Module):
+    """A weight that is used through its module and a second time past it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(12, 12)
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.layer(x.flatten(1)))
+        return self.head(torch.tanh(x @ self.layer.weight))
+
+
 # Name -> (factory, input side).
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "mlp": (mlp, 2),
@@ -69,6 +126,9 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "vit": (vit, 4),
     "shared_layer": (SharedLayer, 2),
     "frozen_part": (frozen_part, 2),
+    "windows": (Windows, 2),
+    "convolutions": (Convolutions, 4),
+    "past_its_module": (PastItsModule, 2),
 }
 
 
@@ -79,7 +139,7 @@ def make_network(name: str, count: int = 4, seed: int = 0) -> tuple[nn.Module, T
         torch.manual_seed(seed)
         network = factory().double().eval()
         for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.running_mean = torch.randn(module.num_features).double()
                 module.running_var = torch.rand(module.num_features).double() + 0.5
         return network, torch.randn(count, 3, side, side, dtype=torch.float64)

@@ -1,7 +1,8 @@
 """The empirical neural tangent kernel: exact kernels, their Gram matrix, their spectrum."""
 
+from conebench.entk.contraction import Outputs
 from conebench.entk.gram import double_centred, unit_gram
-from conebench.entk.kernel import OUTPUTS, KernelError, Outputs, as_matrix, empirical_ntk
+from conebench.entk.kernel import OUTPUTS, KernelError, as_matrix, empirical_ntk
 from conebench.entk.statistics import KernelStatistics, kernel_statistics
 
 __all__ = [

@@ -1,40 +1,44 @@
-"""Exact empirical NTKs from per-sample Jacobians, contracted a slice of the parameters at a time.
-
-H[(i, c), (j, d)] = <grad_theta f_c(x_i), grad_theta f_d(x_j)> is a sum over parameters, so
-Jacobians of a few parameters at a time suffice: the whole Jacobian never exists.
-"""
+"""Exact empirical NTKs: layer by layer where a rule covers the layer, else from Jacobians."""
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, vjp, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-Outputs = Literal["full", "trace", "sum"]
+from conebench.entk.contraction import (
+    Outputs,
+    add_pairwise,
+    add_products,
+    contraction_work,
+    explicit_gradients,
+)
+from conebench.entk.jacobian import jacobian_pieces
+from conebench.entk.layer_rules import NormalForm
+from conebench.entk.layers import Covered, covered_layers, frozen_copy, layer_forms
+
 OUTPUTS: tuple[Outputs, ...] = get_args(Outputs)
 
 DEFAULT_MEMORY_LIMIT = 2 * 2**30
-MAX_BACKWARD_PIXELS = 320 * 32 * 32
 
 
 class KernelError(ValueError):
     """A kernel that cannot be built: the message says why."""
 
 
-class Piece(NamedTuple):
-    """Entries start..stop of one flattened parameter."""
+class Inputs(NamedTuple):
+    """All inputs of a kernel: x1, then x2 unless the kernel is symmetric."""
 
-    name: str
-    start: int
-    stop: int
+    rows: Tensor
+    split: int | None
+    basis: Float[Tensor, "r c"]
+    outputs: Outputs
 
 
 def empirical_ntk(
     model: nn.Module,
-    x1: Float[Tensor, "n ch h w"],
+    x1: Float[Tensor, "n ..."],
     x2: Float[Tensor, "m ..."] | None = None,
     *,
     outputs: Outputs = "full",
@@ -48,34 +52,42 @@ def empirical_ntk(
         x2: second inputs, m of them, of the shape of x1's.
         outputs: `full` -> [n, c, m, c]; `trace` -> [n, m], sum_c H[(i,c),(j,c)] / C; `sum` ->
             [n, m], the kernel of sum_c f_c / sqrt(C) (pseudo-NTK; Mohamadi et al. 2023).
-        memory_limit: bytes for the Jacobian slices that exist at one time.
+        memory_limit: bytes for what is kept of layers or Jacobians at one time.
 
     Raises:
         KernelError: training mode, no trainable parameter, no inputs, inputs of two shapes, NaN
             or infinity, or a parameter that was not counted.
 
-    Source: Novak et al. 2022, arXiv 2206.08720, "Jacobian contraction", sliced by parameters.
+    Source: Novak et al. 2022, arXiv 2206.08720, structured derivatives and Jacobian contraction.
 
     """
     _check(model, x1, x2)
     parameters = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
-    rows = x1 if x2 is None else torch.cat([x1, x2])
-    basis = _output_basis(model, x1, outputs)
-    budget = max(1, memory_limit // (2 * len(basis) * len(rows) * x1.element_size()))
-    kernel: Tensor | None = None
-    counted = 0
-    for group in _groups(parameters, budget):
-        for jacobian in _jacobians(model, parameters, group, rows, basis, memory_limit // 2):
-            right = jacobian if x2 is None else jacobian[len(x1) :]
-            block = _contract(jacobian[: len(x1)], right, outputs)
-            kernel = block if kernel is None else kernel.add_(block)
-            counted += jacobian.shape[2]
+    with torch.no_grad():
+        classes = model(x1[:1]).shape[1]
+    inputs = Inputs(
+        rows=x1 if x2 is None else torch.cat([x1, x2]),
+        split=None if x2 is None else len(x1),
+        basis=_output_basis(classes, x1, outputs),
+        outputs=outputs,
+    )
+    height = len(x1) * (classes if outputs == "full" else 1)
+    width = height if x2 is None else len(x2) * (classes if outputs == "full" else 1)
+    kernel = x1.new_zeros(height, width)
+    frozen = frozen_copy(model)
+    covered = covered_layers(model, frozen, x1)
+    counted = _add_layers(kernel, frozen, covered, inputs, memory_limit)
+    rest = dict(parameters)
+    for layer in covered:
+        for name in layer.layer.parameter_names:
+            del rest[name]
+    for piece in jacobian_pieces(model, rest, inputs.rows, inputs.basis, memory_limit):
+        counted += piece.shape[2]
+        add_products(kernel, *_halves(piece, inputs.split), outputs)
     expected = sum(p.numel() for p in parameters.values())
-    if kernel is None or counted != expected:
+    if counted != expected:
         raise KernelError(f"the kernel counted {counted} of {expected} trainable parameters")
-    if not bool(torch.isfinite(kernel).all()):
-        raise KernelError("the kernel has NaN or infinite entries: check weights and inputs")
-    return kernel
+    return _finished(kernel, inputs, classes)
 
 
 def as_matrix(kernel: Tensor) -> Float[Tensor, "rows columns"]:
@@ -94,76 +106,113 @@ def _check(model: nn.Module, x1: Tensor, x2: Tensor | None) -> None:
         raise KernelError(f"inputs of two shapes: {list(x1.shape[1:])} and {list(x2.shape[1:])}")
 
 
-def _output_basis(model: nn.Module, x: Tensor, outputs: Outputs) -> Float[Tensor, "r c"]:
+def _output_basis(classes: int, x: Tensor, outputs: Outputs) -> Float[Tensor, "r c"]:
     """The r directions in logit space along which gradients are taken."""
-    with torch.no_grad():
-        classes = model(x[:1]).shape[1]
     if outputs == "sum":
         return x.new_full((1, classes), classes**-0.5)
     return torch.eye(classes, dtype=x.dtype, device=x.device)
 
 
-def _groups(parameters: dict[str, Tensor], budget: int) -> Iterator[list[Piece]]:
-    """All entries of all parameters, in order, in groups of at most `budget` entries."""
-    group: list[Piece] = []
+def _halves(piece: Tensor, split: int | None) -> tuple[Tensor, Tensor | None]:
+    return (piece, None) if split is None else (piece[:split], piece[split:])
+
+
+def _finished(kernel: Tensor, inputs: Inputs, classes: int) -> Tensor:
+    if inputs.split is None:
+        kernel = kernel.tril() + kernel.tril(-1).T
+    if not bool(torch.isfinite(kernel).all()):
+        raise KernelError("the kernel has NaN or infinite entries: check weights and inputs")
+    if inputs.outputs == "full":
+        rows, columns = kernel.shape
+        return kernel.reshape(rows // classes, classes, columns // classes, classes)
+    return kernel / len(inputs.basis)
+
+
+class Kept(NamedTuple):
+    """What is kept of a layer for all samples: outputs start..stop of J, or the normal form."""
+
+    covered: Covered
+    pairwise: bool
+    start: int
+    stop: int
+    numbers: int
+
+
+def _add_layers(
+    kernel: Tensor, frozen: nn.Module, covered: list[Covered], inputs: Inputs, memory_limit: int
+) -> int:
+    """Add the kernels of all covered layers; returns how many parameter entries that were."""
+    counted = 0
+    budget = max(1, memory_limit // (2 * inputs.rows.element_size()))
+    for group in _groups(covered, inputs, budget):
+        for kept, value in zip(group, _collect(frozen, group, inputs, budget), strict=True):
+            counted += kept.covered.groups * kept.covered.inputs * (kept.stop - kept.start)
+            if isinstance(value, NormalForm):
+                split = inputs.split
+                left = NormalForm(value.inputs[:split], value.gradients[:split])
+                right = None
+                if split is not None:
+                    right = NormalForm(value.inputs[split:], value.gradients[split:])
+                add_pairwise(kernel, left, right, inputs.outputs)
+            else:
+                add_products(kernel, *_halves(value, inputs.split), inputs.outputs)
+    return counted
+
+
+def _groups(covered: list[Covered], inputs: Inputs, budget: int) -> Iterator[list[Kept]]:
+    """Everything to be kept, in order, in groups of at most `budget` numbers where one fits."""
+    group: list[Kept] = []
     room = budget
-    for name, parameter in parameters.items():
-        start = 0
-        while start < parameter.numel():
-            stop = min(parameter.numel(), start + room)
-            group.append(Piece(name, start, stop))
-            room -= stop - start
-            start = stop
-            if room == 0:
+    for layer in covered:
+        for kept in _pieces(layer, inputs, budget):
+            if group and kept.numbers > room:
                 yield group
                 group, room = [], budget
+            group.append(kept)
+            room -= kept.numbers
     if group:
         yield group
 
 
-def _jacobians(
-    model: nn.Module,
-    parameters: dict[str, Tensor],
-    group: list[Piece],
-    x: Tensor,
-    basis: Float[Tensor, "r c"],
-    chunk_bytes: int,
-) -> list[Float[Tensor, "n r piece"]]:
-    """Jacobians of all samples in the directions of the basis, one tensor a piece."""
-    names = {piece.name for piece in group}
-    moving = {name: parameters[name] for name in parameters if name in names}
-    sample_bytes = len(basis) * sum(p.numel() for p in moving.values()) * x.element_size()
-    pixels = len(basis) * x.shape[-1] * x.shape[-2]
-    chunk = max(1, min(chunk_bytes // sample_bytes, MAX_BACKWARD_PIXELS // pixels))
-    found = [x.new_empty((len(x), len(basis), p.stop - p.start)) for p in group]
-    for start in range(0, len(x), chunk):
-        part = x[start : start + chunk]
-        gradients = _gradients(model, moving, part, basis)
-        for piece, store in zip(group, found, strict=True):
-            flat = gradients[piece.name].flatten(2)
-            store[start : start + len(part)] = flat[:, :, piece.start : piece.stop]
-    return found
+def _pieces(layer: Covered, inputs: Inputs, budget: int) -> Iterator[Kept]:
+    n, r = len(inputs.rows), len(inputs.basis)
+    work = contraction_work(layer, n, r, inputs.outputs)
+    if work["pairwise"] < work["explicit"]:
+        numbers = n * layer.groups * layer.positions * (layer.inputs + r * layer.outputs)
+        yield Kept(layer, True, 0, layer.outputs, numbers)
+        return
+    one_output = n * r * layer.groups * layer.inputs
+    step = max(1, budget // one_output)
+    for start in range(0, layer.outputs, step):
+        stop = min(layer.outputs, start + step)
+        yield Kept(layer, False, start, stop, one_output * (stop - start))
 
 
-def _gradients(
-    model: nn.Module, moving: dict[str, Tensor], x: Tensor, basis: Tensor
-) -> dict[str, Tensor]:
-    """Per-sample gradients of f(x_i) . basis_r, each [b, r, *parameter shape]."""
+def _collect(
+    frozen: nn.Module, group: list[Kept], inputs: Inputs, budget: int
+) -> list[Tensor | NormalForm]:
+    """The kept numbers of a group for all samples, from chunks of samples within the budget."""
+    layers = list(dict.fromkeys(kept.covered.layer for kept in group))
+    shapes = {kept.covered.layer: kept.covered for kept in group}.values()
+    sample = sum(
+        c.groups * c.positions * (c.inputs + 2 * len(inputs.basis) * c.outputs) for c in shapes
+    )
+    chunk = max(1, budget // max(1, sample))
+    parts: list[list[Tensor | NormalForm]] = [[] for _ in group]
+    for rows in torch.split(inputs.rows, chunk):
+        forms = layer_forms(frozen, layers, rows, inputs.basis)
+        for kept, part in zip(group, parts, strict=True):
+            form = forms[kept.covered.layer.name]
+            part.append(form if kept.pairwise else explicit_gradients(form, kept.start, kept.stop))
+    return [_joined(part) for part in parts]
 
-    def of_sample(sample: Tensor) -> dict[str, Tensor]:
-        def logits(parameters: dict[str, Tensor]) -> Tensor:
-            return functional_call(model, parameters, (sample[None],))[0]  # type: ignore[no-any-return]
 
-        pull_back = vjp(logits, moving)[1]
-        return vmap(lambda direction: pull_back(direction)[0])(basis)  # type: ignore[no-any-return]
-
-    # Fused attention cannot be batched over samples and classes.
-    with sdpa_kernel(SDPBackend.MATH):
-        return vmap(of_sample)(x)
-
-
-def _contract(left: Tensor, right: Tensor, outputs: Outputs) -> Tensor:
-    if outputs == "full":
-        product = left.flatten(0, 1) @ right.flatten(0, 1).T
-        return product.reshape(*left.shape[:2], *right.shape[:2])
-    return left.flatten(1) @ right.flatten(1).T / left.shape[1]
+def _joined(parts: list[Tensor | NormalForm]) -> Tensor | NormalForm:
+    if len(parts) == 1:
+        return parts[0]
+    forms = [part for part in parts if isinstance(part, NormalForm)]
+    if forms:
+        return NormalForm(
+            torch.cat([form.inputs for form in forms]), torch.cat([f.gradients for f in forms])
+        )
+    return torch.cat([part for part in parts if isinstance(part, Tensor)])
