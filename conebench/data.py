@@ -1,4 +1,4 @@
-"""Datasets as tensors on a device: uint8 images in, normalised and augmented batches out.
+"""Datasets as tensors on a device: uint8 images in, normalized and augmented batches out.
 
 Everything random is drawn from counters (seed, purpose, step), never from a shared stream, so
 that any step of any arm sees the same minibatch in any order and on any machine.
@@ -70,7 +70,7 @@ class Data:
     def batch(
         self, seed: int, step: int, size: int, *, augment: bool = True
     ) -> tuple[Float[Tensor, "b ch h w"], Int[Tensor, " b"]]:
-        """Minibatch of the update from `step` to `step + 1`: normalised inputs and labels.
+        """Minibatch of the update from `step` to `step + 1`: normalized inputs and labels.
 
         Each epoch is one permutation of the training images; a last, shorter batch is left out.
         """

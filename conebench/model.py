@@ -21,7 +21,7 @@ __all__ = ["cifar_resnet8", "cifar_resnet20", "cifar_vgg16_bn", "make_model"]
 def make_model(
     name: str, kwargs: dict[str, Any], *, pretrained: bool, classes: int, channels: int, seed: int
 ) -> nn.Module:
-    """A timm classification model in training mode, initialised from `seed`.
+    """A timm classification model in training mode, initialized from `seed`.
 
     The global random state is left as it was. Raises a SpecError for an unknown name or arguments
     that the model does not take, a DataMissingError for pretrained weights that are neither

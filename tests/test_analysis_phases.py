@@ -19,7 +19,7 @@ NO_STRETCH = Phases("no constant learning rate", None, None, None, estimators_di
 
 
 def from_distances(S: np.ndarray) -> np.ndarray:
-    """G of vectors on a great circle whose neighbours are S apart."""
+    """G of vectors on a great circle whose neighbors are S apart."""
     angles = np.concatenate([[0], np.cumsum(np.arccos(1 - S))])
     return np.cos(angles[:, None] - angles)
 
@@ -43,6 +43,7 @@ SETTLING = {
         [FAST] * 2 + [SLOW] * 3 + [FAST] * 3 + [SLOW] * 10,
         80,
     ),
+    "one fast interval is a bump, at the start too": ([FAST] + [SLOW] * 11, 0),
     "frozen": ([FAST] * 4 + [0.0] * 12, 40),
     "never moved": ([0.0] * 12, 0),
 }
@@ -74,7 +75,7 @@ def test_rolling_median_by_hand() -> None:
 
 
 @given(arrays(np.float64, st.integers(8, 30), elements=st.floats(0, 1)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_settling_step_is_what_the_definition_says(S: np.ndarray) -> None:
     smooth = rolling_median(S)
     half = len(S) // 2
@@ -84,7 +85,7 @@ def test_settling_step_is_what_the_definition_says(S: np.ndarray) -> None:
 
 
 @given(arrays(np.float64, 16, elements=st.floats(1e-3, 1)), st.floats(1e-3, 1e3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, derandomize=True)
 def test_settling_step_does_not_know_the_scale(S: np.ndarray, scale: float) -> None:
     # Off the edge of the rule, where rounding decides.
     smooth = rolling_median(S)
@@ -98,8 +99,8 @@ def scatter(h: np.ndarray, weights: np.ndarray) -> float:
 
 
 def brute_change_point(h: np.ndarray, steps: np.ndarray) -> int:
-    before = np.concatenate([[steps[1] - steps[0]], np.diff(steps)])
-    after = np.concatenate([np.diff(steps), [steps[-1] - steps[-2]]])
+    before = np.concatenate([[0], np.diff(steps)])
+    after = np.concatenate([np.diff(steps), [0]])
     w = (before + after) / 2
     costs = [scatter(h[:k], w[:k]) + scatter(h[k:], w[k:]) for k in range(1, len(h))]
     return int(steps[1 + int(np.argmin(costs))])
@@ -116,9 +117,6 @@ def test_change_point_is_the_best_of_all_splits(seed: int, spacing: str) -> None
     }[spacing]
     h = np.cumsum(rng.normal(size=(len(steps), 30)), axis=0) + rng.normal(size=30)
     h /= np.linalg.norm(h, axis=1, keepdims=True)
-    weights = (np.diff(steps, prepend=2 * steps[0] - steps[1])
-               + np.diff(steps, append=2 * steps[-1] - steps[-2])) / 2  # fmt: skip
-    assert weights.sum() > 0
     assert change_point(h @ h.T, steps) == brute_change_point(h, steps)
 
 
@@ -205,7 +203,7 @@ def test_warm_up_is_not_looked_at() -> None:
     assert phases.T_star == 200
 
 
-@pytest.mark.parametrize(("fast", "disagree"), [(1, True), (4, True), (5, False), (9, False)])
+@pytest.mark.parametrize(("fast", "disagree"), [(3, True), (4, True), (5, False), (9, False)])
 def test_estimators_disagree_beyond_a_factor_of_two(fast: int, *, disagree: bool) -> None:
     """T* = 50 fast by speed; the change-point of a straight path, near its middle, by place."""
     S = np.array([2.5e-4] * fast + [1e-4] * (20 - fast))

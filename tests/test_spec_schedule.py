@@ -67,7 +67,7 @@ def test_constant_stretch(schedule: dict[str, object], stretch: tuple[int, int] 
     warmup=st.integers(0, 99),
     factor=st.floats(0.01, 0.99),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_the_learning_rate_is_constant_on_the_stretch(
     milestones: set[float], warmup: int, factor: float
 ) -> None:

@@ -83,6 +83,10 @@ REFUSED = {
         "a: |\n  x\n  y\na: 'z\n\n  z'\n",
         ':4: found duplicate key "a"',
     ),
+    "duplicate anchor": (
+        "a: &x 1\nb: &x 2\nc: *x",
+        ":2: came the anchor x a second time",
+    ),
     "python tag": (
         "a: 1\nb: !!python/name:os.system x",
         ":2: came the tag tag:yaml.org,2002:python/name:os.system, no tags are allowed",
@@ -90,9 +94,11 @@ REFUSED = {
     "local tag": ("a: !x 1", ":1: came the tag !x, no tags are allowed"),
     "tag of a mapping": ("!x {a: 1}", ":1: came the tag !x, no tags are allowed"),
     "tag with a line break": ("a: !x%0Ay 1", ":1: came the tag !x y, no tags are allowed"),
-    "YAML 1.1": ("%YAML 1.1\n---\na: no", f":2: {NO_DIRECTIVE}"),
-    "YAML 1.2": ("%YAML 1.2\n---\na: no", f":2: {NO_DIRECTIVE}"),
-    "TAG": ("%TAG ! tag:x,2000:\n---\na: 1", f":2: {NO_DIRECTIVE}"),
+    "YAML 1.1": ("%YAML 1.1\n---\na: no", f":1: {NO_DIRECTIVE}"),
+    "YAML 1.2": ("%YAML 1.2\n---\na: no", f":1: {NO_DIRECTIVE}"),
+    "YAML of no known version": ("%YAML 1.0", f":1: {NO_DIRECTIVE}"),
+    "unknown directive": ("\ufeff# x\n%FOO x\n---\na: 1", f":2: {NO_DIRECTIVE}"),
+    "TAG": ("%TAG ! tag:x,2000:\n---\na: 1", f":1: {NO_DIRECTIVE}"),
     "two documents": ("a: 1\n---\nb: 2", ":2: but found another document"),
     "billion laughs": (LAUGHS, f":1: {TOO_MANY}"),
     "many values": ("[" + "a, " * 20_000 + "]", f":1: {TOO_MANY}"),
@@ -162,7 +168,7 @@ def test_no_megabyte_keeps_us_busy(tmp_path: Path, unit: str) -> None:
 
 FRAGMENTS = r"""
 a|b: |- |  |{|}|[|]|, |: |? |&a |*a|!|!!int |!!binary |!<x> |---|...|#|'|"|\|>-|<<: |=|~|0x|0o7
-0b1|1e999|.nan|-.inf|2020-01-01|@|`|"\ud800"|"\x0"|%YAML 1.1|%TAG ! x|+|_|1111111111111111111111111
+0b1|1e999|.nan|-.inf|2020-01-01|@|`|"\ud800"|"\x0"|%YAML 1.1|%TAG ! x|%|+|_|11111111111111111
 """
 PIECES = [*FRAGMENTS.replace("\n", "|").strip("|").split("|"), "|", "\n", "\n  ", "\t", "\x85"]
 
@@ -178,7 +184,10 @@ def message(path: Path) -> str:
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=25).map("".join)))
 @settings(
-    max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=600,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_text_is_read_or_a_spec_error(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text.encode("utf-8", "surrogatepass"))
@@ -188,7 +197,10 @@ def test_any_text_is_read_or_a_spec_error(tmp_path: Path, text: str) -> None:
 
 @given(st.binary(max_size=200))
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_bytes_are_read_or_a_spec_error(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path, content)

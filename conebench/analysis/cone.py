@@ -38,8 +38,8 @@ def measure_cone(
 ) -> Cone:
     """Geometry of the unit kernels h_t at the uniform checkpoints t >= T*.
 
-    Axis a = mean of h_t, normalised; half-angle = max_t arccos <h_t, a> and its 95th percentile;
-    turn = arccos <h_0, a>; path = sum of the angles between neighbours, against the angle between
+    Axis a = mean of h_t, normalized; half-angle = max_t arccos <h_t, a> and its 95th percentile;
+    turn = arccos <h_0, a>; path = sum of the angles between neighbors, against the angle between
     its ends.
     """
     phase2 = uniform_part(steps, every)

@@ -31,7 +31,7 @@ def lagged_distances(G: Float[FloatArray, "t t"], lag: int) -> Float[FloatArray,
 
 
 def velocity(G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]) -> Float[FloatArray, " u"]:
-    """v(t) = S(theta_t, theta_{t+dt}) / dt between neighbours, per step, u = t - 1 (C2, Fig. 5)."""
+    """v(t) = S(theta_t, theta_{t+dt}) / dt between neighbors, per step, u = t - 1 (C2, Fig. 5)."""
     return lagged_distances(G, 1) / np.diff(steps)
 
 

@@ -20,7 +20,7 @@ PhaseOutcome = Literal["two phases", "no Phase II", "no constant learning rate"]
 class Phases:
     """Where Phase I ends, by two estimators, in steps.
 
-    `floor` is the height of S between neighbouring checkpoints of the uniform grid (`every`
+    `floor` is the height of S between neighboring checkpoints of the uniform grid (`every`
     steps apart) in Phase II: the kernel still moves there.
     """
 
@@ -87,9 +87,11 @@ def change_point(G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]) -> int
     """The split that minimises the within-segment scatter of the unit kernels, as a step.
 
     Scatter of a segment = sum_i w_i ||h_i - mean||^2 = W - (1/W) sum_ij w_i w_j G_ij with w_i the
-    time that checkpoint i stands for, W their sum. Returns the first step of the second segment.
+    time that checkpoint i stands for (half the way to each neighbor), W their sum. Returns the
+    first step of the second segment.
     """
     weights = np.gradient(steps.astype(np.float64))
+    weights[[0, -1]] /= 2
     prefix = np.zeros((len(steps) + 1, len(steps) + 1))
     prefix[1:, 1:] = np.cumsum(np.cumsum(weights[:, None] * G * weights[None, :], 0), 1)
     time = np.concatenate([[0.0], np.cumsum(weights)])

@@ -75,7 +75,7 @@ def summarize(seeds: Sequence[SeedOutcome]) -> Summary:
         alpha=_mean([cone.alpha for cone in cones]),
         turn_deg=_mean([cone.turn_deg for cone in cones]),
         half_angle_deg=_mean([cone.half_angle_deg for cone in cones]),
-        floor=_mean([seed.phases.floor for seed in seeds]),
+        floor=_mean([s.phases.floor for s in seeds if s.phases.T_star is not None]),
         T_star=_mean([s.phases.T_star for s in seeds]),
         A_lazy=_mean([seed.A_lazy for seed in seeds]),
         A_switched=_mean([seed.A_switched for seed in seeds]),

@@ -31,6 +31,7 @@ def jacobian_pieces(
 ) -> Iterator[Float[Tensor, "n r piece"]]:
     """Jacobians of f(x_i) . basis_r in all entries of the parameters given, piece by piece.
 
+    The model's own parameters should ask for no gradients, or autograd records them all besides.
     Pieces that exist at one time take at most half of `memory_limit` bytes, the gradients that
     they are cut from the other half (at least one sample's).
 

@@ -81,7 +81,7 @@ def empirical_ntk(
     for layer in covered:
         for name in layer.layer.parameter_names:
             del rest[name]
-    for piece in jacobian_pieces(model, rest, inputs.rows, inputs.basis, memory_limit):
+    for piece in jacobian_pieces(frozen, rest, inputs.rows, inputs.basis, memory_limit):
         counted += piece.shape[2]
         add_products(kernel, *_halves(piece, inputs.split), outputs)
     expected = sum(p.numel() for p in parameters.values())

@@ -91,16 +91,16 @@ def _batch_norm(module: nn.Module, x: Tensor, y: Tensor) -> NormalForm | None:
         return None
     n, r, channels = y.shape[:3]
     flat = x.reshape(n, channels, -1)
-    normalised = (flat - mean[:, None]) / (var[:, None] + module.eps).sqrt()
-    return NormalForm(normalised[..., None], y.reshape(n, r, channels, -1, 1))
+    normalized = (flat - mean[:, None]) / (var[:, None] + module.eps).sqrt()
+    return NormalForm(normalized[..., None], y.reshape(n, r, channels, -1, 1))
 
 
 def _group_norm(module: nn.Module, x: Tensor, y: Tensor) -> NormalForm | None:
     if not isinstance(module, nn.GroupNorm) or len(x) != len(y):
         return None
     n, r, channels = y.shape[:3]
-    normalised = F.group_norm(x, module.num_groups, None, None, module.eps)
-    return NormalForm(normalised.reshape(n, channels, -1, 1), y.reshape(n, r, channels, -1, 1))
+    normalized = F.group_norm(x, module.num_groups, None, None, module.eps)
+    return NormalForm(normalized.reshape(n, channels, -1, 1), y.reshape(n, r, channels, -1, 1))
 
 
 def _layer_norm(module: nn.Module, x: Tensor, y: Tensor) -> NormalForm | None:
@@ -108,8 +108,8 @@ def _layer_norm(module: nn.Module, x: Tensor, y: Tensor) -> NormalForm | None:
         return None
     n, r = y.shape[:2]
     size = int(torch.Size(module.normalized_shape).numel())
-    normalised = F.layer_norm(x, module.normalized_shape, None, None, module.eps)
-    a = normalised.reshape(n, -1, size).transpose(1, 2)[..., None]
+    normalized = F.layer_norm(x, module.normalized_shape, None, None, module.eps)
+    a = normalized.reshape(n, -1, size).transpose(1, 2)[..., None]
     b = y.reshape(n, r, -1, size).transpose(2, 3)[..., None]
     return NormalForm(a, b)
 

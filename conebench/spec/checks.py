@@ -6,6 +6,7 @@ from typing import NamedTuple
 from conebench.spec.schema import Spec
 
 MIN_UNIFORM_INTERVALS = 8
+MAX_UNIFORM_INTERVALS = 500
 ARGUMENTS_SET_ELSEWHERE = {
     "num_classes": "the dataset",
     "in_chans": "the dataset",
@@ -104,6 +105,12 @@ def _grid(spec: Spec) -> Iterator[Problem]:
             (*where, "every"),
             f"came {grid.every}, allowed is at most {total // MIN_UNIFORM_INTERVALS}: T* needs "
             f"{MIN_UNIFORM_INTERVALS} intervals",
+        )
+    elif total // grid.every > MAX_UNIFORM_INTERVALS:
+        yield Problem(
+            (*where, "every"),
+            f"came {grid.every}, allowed is at least {-(-total // MAX_UNIFORM_INTERVALS)}: a "
+            f"record holds at most {MAX_UNIFORM_INTERVALS} intervals",
         )
     for step in grid.extra:
         if step >= total:

@@ -190,7 +190,7 @@ class Linearization(Section):
 
 
 class Switching(Section):
-    """Steps at which ordinary training is switched to linearised training."""
+    """Steps at which ordinary training is switched to linearized training."""
 
     steps: tuple[StepIndex, ...] = Field(
         default=(), max_length=100, description="On checkpoints, before the end."

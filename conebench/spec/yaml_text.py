@@ -5,7 +5,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, NodeEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from conebench.errors import SpecError
@@ -21,13 +21,14 @@ FieldPath = tuple[str | int, ...]
 def read_yaml(path: Path) -> tuple[Any, dict[FieldPath, int]]:
     """Plain data of a YAML file, and the line (from 1) at which each field stands.
 
-    Refused with a SpecError: over 1 MB, not UTF-8, tags, directives, duplicate keys, several
-    documents, dates, aliases that grow past 10,000 nodes, more than 20 levels, numbers of more
-    than 100 characters.
+    Refused with a SpecError: over 1 MB, not UTF-8, tags, directives, duplicate keys or anchors,
+    several documents, dates, aliases that grow past 10,000 nodes, more than 20 levels, numbers of
+    more than 100 characters.
     """
     text = _read_text(path)
     lines: dict[FieldPath, int] = {}
     try:
+        _refuse_directives(text, path)
         _check_events(text, path)
         node = YAML(typ="safe", pure=True).compose(text)
         if node is None:
@@ -62,20 +63,30 @@ def _read_text(path: Path) -> str:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def _refuse_directives(text: str, path: Path) -> None:
+    # %YAML 1.1 would bring back `no` as false and silent duplicate keys.
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip("\ufeff").startswith("%"):
+            raise SpecError(f"{path}:{number}: came a directive, no directives are allowed")
+
+
 def _check_events(text: str, path: Path) -> None:
     # Before the text is composed as a whole, which takes minutes for 100,000 open brackets.
     depth = count = 0
+    anchors: set[str] = set()
     for event in YAML(typ="safe", pure=True).parse(text):
         line = event.start_mark.line + 1
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         count += isinstance(event, NodeEvent)
         _check_size(depth, count, path, line)
+        if isinstance(event, NodeEvent) and not isinstance(event, AliasEvent) and event.anchor:
+            # ruamel takes the last one and issues a Python warning.
+            if event.anchor in anchors:
+                raise SpecError(f"{path}:{line}: came the anchor {event.anchor} a second time")
+            anchors.add(event.anchor)
         if getattr(event, "tag", None) is not None:
             tag = one_line(event.tag)
             raise SpecError(f"{path}:{line}: came the tag {tag}, no tags are allowed")
-        # A %YAML 1.1 directive would bring back `no` as false and silent duplicate keys.
-        if getattr(event, "version", None) or getattr(event, "tags", None):
-            raise SpecError(f"{path}:{line}: came a directive, no directives are allowed")
 
 
 def _check_size(depth: int, count: int, path: Path, line: int) -> None:

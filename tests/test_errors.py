@@ -1,0 +1,37 @@
+"""The family of errors and the exit code of each."""
+
+import re
+
+import pytest
+
+from conebench import errors
+from conebench.errors import ConebenchError, ExitCode
+
+CODES = {
+    "ConebenchError": 2,
+    "InputError": 1,
+    "SpecError": 1,
+    "RecordError": 1,
+    "RunError": 2,
+    "UnmetNeedError": 3,
+    "DataMissingError": 3,
+    "DeviceMissingError": 3,
+    "StorageError": 3,
+}
+
+
+@pytest.mark.parametrize(("name", "code"), CODES.items())
+def test_exit_code(name: str, code: int) -> None:
+    error = getattr(errors, name)
+    assert issubclass(error, ConebenchError)
+    assert error.exit_code == code
+
+
+def test_the_docstring_shows_the_whole_family() -> None:
+    shown = re.findall(r"\w+Error", errors.__doc__ or "")
+    family = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert sorted(shown) == sorted(family - {"IntEnum", "ExitCode"}) == sorted(CODES)
+
+
+def test_success_and_interruption_have_their_usual_codes() -> None:
+    assert (ExitCode.OK, ExitCode.INTERRUPTED) == (0, 130)

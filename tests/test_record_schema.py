@@ -1,0 +1,124 @@
+"""What a record may hold, what it is called and with what it is compared."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pydantic import ValidationError
+from synthetic import BASE_SPEC, lower_triangle, make_record, make_spec
+
+from conebench.record import KernelTrajectory, Record
+from conebench.spec import content_hash
+
+RECORD = make_record()
+
+
+def trajectory(G: np.ndarray, centred: np.ndarray) -> KernelTrajectory:
+    t = len(G)
+    return KernelTrajectory(
+        steps=list(range(t)),
+        gram=lower_triangle(G),
+        gram_centred=lower_triangle(centred),
+        norm=[1.0] * t,
+        trace=[1.0] * t,
+        top_eigenvalue_share=[1.0] * t,
+        label_alignment=[0.0] * t,
+    )
+
+
+@given(
+    st.integers(1, 8).flatmap(
+        lambda t: arrays(np.float64, (2, t, t), elements=st.floats(0, 1, allow_subnormal=False))
+    )
+)
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_lower_triangle_round_trip(matrices: np.ndarray) -> None:
+    G, centred = (matrices + matrices.swapaxes(1, 2)) / 2
+    kernel = trajectory(G, centred)
+    np.testing.assert_array_equal(kernel.G(), G)
+    np.testing.assert_array_equal(kernel.G(centred=True), centred)
+    assert [len(row) for row in kernel.gram] == list(range(1, len(G) + 1))
+
+
+def test_id_is_eight_hexadecimal_digits_of_the_content() -> None:
+    content = RECORD.dump()
+    del content["provenance"]
+    assert RECORD.id == content_hash(content)[:8]
+    assert re.fullmatch("[0-9a-f]{8}", RECORD.id)
+
+
+def test_id_knows_nothing_of_where_and_when() -> None:
+    elsewhere = RECORD.provenance.model_copy(
+        update={"device": "cuda", "wall_seconds": 1.0, "created_at": "2027", "versions": {}}
+    )
+    assert RECORD.model_copy(update={"provenance": elsewhere}).id == RECORD.id
+
+
+@pytest.mark.parametrize("part", sorted({*Record.model_fields} - {"provenance"}))
+def test_id_changes_with_the_content(part: str) -> None:
+    other = make_record(make_spec(seeds=[0, 1]), noise=0.2)
+    replacement = {
+        "schema_version": "1.9",
+        "spec_hash": "0" * 64,
+        "status": "partial",
+        "data": RECORD.data.model_copy(update={"hash": "1" * 64}),
+        "model": RECORD.model.model_copy(update={"parameters": 1}),
+    }
+    changed = RECORD.model_copy(update={part: replacement.get(part, getattr(other, part))})
+    assert changed.id != RECORD.id
+
+
+def test_equal_runs_have_equal_ids() -> None:
+    assert make_record().id == RECORD.id
+
+
+KERNEL: dict[str, Any] = BASE_SPEC["kernel"]
+COMPARABILITY = {
+    "base": ({}, ("digits", "full", 50, "recalibrated", "schema 1")),
+    "dataset": (
+        {"dataset": {"name": "mnist"}},
+        ("mnist", "full", 50, "recalibrated", "schema 1"),
+    ),
+    "many classes": (
+        {"dataset": {"name": "cifar100"}, "kernel": {**KERNEL, "samples": 100}},
+        ("cifar100", "trace", 100, "recalibrated", "schema 1"),
+    ),
+    "folder": (
+        {"dataset": {"name": "imagefolder", "folder": "birds", "image_size": 64}},
+        ("birds", "trace", 50, "recalibrated", "schema 1"),
+    ),
+    "reduction": (
+        {"kernel": {**KERNEL, "outputs": "sum"}},
+        ("digits", "sum", 50, "recalibrated", "schema 1"),
+    ),
+    "BatchNorm": (
+        {"kernel": {**KERNEL, "batchnorm": "eval"}},
+        ("digits", "full", 50, "eval", "schema 1"),
+    ),
+    "another network and training": (
+        {"model": {"name": "vit"}, "seeds": [7]},
+        ("digits", "full", 50, "recalibrated", "schema 1"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "key"), COMPARABILITY.values(), ids=COMPARABILITY)
+def test_comparability(changes: dict[str, Any], key: tuple[object, ...]) -> None:
+    spec = make_spec(**changes)
+    assert RECORD.model_copy(update={"spec": spec}).comparability == key
+
+
+def test_comparability_knows_the_major_version_only() -> None:
+    newer = RECORD.model_copy(update={"schema_version": "1.9"})
+    assert newer.comparability == RECORD.comparability
+    major = RECORD.model_copy(update={"schema_version": "2.0"})
+    assert major.comparability[-1] == "schema 2"
+
+
+def test_a_record_is_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        RECORD.status = "partial"
