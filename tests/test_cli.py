@@ -200,7 +200,7 @@ def _start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_ctrl_c_leaves_a_run_that_can_be_taken_up(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path, "tiny", ("steps: 16", "steps: 4000"), ("every: 2", "every: 8"))
+    spec = write_spec(tmp_path, "tiny", ("steps: 16", "steps: 2000"), ("every: 2", "every: 4"))
     process = _start(tmp_path, "run", spec)
     assert process.stderr is not None
     # Once a checkpoint is stored, training is under way.
