@@ -6,6 +6,7 @@
         checkpoints/<stage>-<key>/<step>.safetensors            the network, with its metrics
         checkpoints/<stage>-<key>/<step>.optimizer.safetensors  the optimizer, kept while needed
         kernels/<stage>-<key>/<step>.safetensors                removed once G is stored
+        locks/seed<seed>.lock                                   held while a seed is run
 
 A stage's key is the hash of its inputs, so a changed spec never meets a stale result.
 """
@@ -19,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -58,6 +60,24 @@ class Store:
     def record_path(self) -> Path:
         """Where the record goes."""
         return self.folder / "record.json"
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Keep other processes from the same work here; a StorageError if one is at it."""
+        path = self.folder / "locks" / f"{name}.lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path, timeout=0)
+            lock.acquire()
+        except Timeout:
+            message = f"{path}: another process is running {name} in this folder"
+            raise StorageError(message) from None
+        except OSError as error:
+            raise _storage_error(error, path) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def result(self, stage: Stage) -> StageResult | None:
         """What a finished stage gave, or None."""

@@ -104,13 +104,13 @@ def test_list_shows_the_specs(call: Call, tmp_path: Path) -> None:
     write_spec(tmp_path / "specs")
     code, out, _ = call("list")
     assert code == 0
-    assert "tiny  cifar_resnet8  digits      16        9      2  A tiny run" in out
+    assert "tiny  cifar_resnet8  digits, 200" in out
     code, out, _ = call("list", "--json")
     assert json.loads(out) == {
         "path": "specs/tiny.yaml",
         "name": "tiny",
         "model": "cifar_resnet8",
-        "dataset": "digits",
+        "dataset": "digits, 200 training images",
         "steps": 16,
         "kernels": 9,
         "seeds": 2,
@@ -163,6 +163,20 @@ def test_wrong_options_of_a_run(
     assert not (tmp_path / "runs").exists()
 
 
+def test_one_name_twice_is_refused(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    first, second = write_spec(tmp_path), f"other/{write_spec(tmp_path / 'other')}"
+    code, out, err = call("run", first, second, "--json")
+    assert code == 1
+    assert err == "tiny.yaml: name: came 'tiny' twice, allowed is each spec once\n"
+    assert [json.loads(line)["status"] for line in out.splitlines()] == ["not run", "not run"]
+
+
+def test_markup_in_a_title_is_text(call: Call, tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, "tiny", ("title: A tiny run", 'title: "a [/x] c"'))
+    assert "a [/x] c" in call("list", spec)[1]
+
+
 def test_a_bad_spec_stops_all_before_any_work(call: Call, tmp_path: Path) -> None:
     good, bad = write_spec(tmp_path), write_spec(tmp_path, "bad", ("width: 2", "Width: 2"))
     code, out, err = call("run", good, bad)
@@ -176,9 +190,9 @@ def test_a_model_unknown_to_timm_is_named_with_its_file(call: Call, tmp_path: Pa
     code, _, err = call("run", spec)
     assert code == 1
     assert err == (
-        "tiny.yaml: model.name: came 'cifar_resnet9', allowed are timm's models; did you mean "
+        "tiny.yaml:3: model.name: came 'cifar_resnet9', allowed are timm's models; did you mean "
         "'cifar_resnet8' or 'cifar_resnet20' or 'resnet18'?\n"
-    ) or err.startswith("tiny.yaml: model.name: came 'cifar_resnet9', allowed are timm's models; ")
+    ) or err.startswith("tiny.yaml:3: model.name: came 'cifar_resnet9', allowed are timm's models;")
 
 
 def test_a_full_disk_or_a_file_in_the_way_is_the_machines_fault(call: Call, tmp_path: Path) -> None:

@@ -44,10 +44,12 @@ def test_kernel_between_two_sets_is_a_block_of_the_kernel_of_both(outputs: str) 
 
 
 @pytest.mark.parametrize("memory_limit", [5_000, 30_000, 10**6])
-def test_memory_limit_changes_no_entry(memory_limit: int) -> None:
-    network, x = make_network("batchnorm_cnn")
+@pytest.mark.parametrize("name", ["batchnorm_cnn", "vit"])
+def test_memory_limit_changes_no_entry(name: str, memory_limit: int) -> None:
+    network, x = make_network(name)
     limited = empirical_ntk(network, x, memory_limit=memory_limit)
     torch.testing.assert_close(limited, empirical_ntk(network, x), rtol=1e-12, atol=1e-12)
+    assert not limited.requires_grad
 
 
 def test_same_call_gives_the_same_bits() -> None:

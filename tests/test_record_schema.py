@@ -88,8 +88,21 @@ COMPARABILITY = {
         ("cifar100", "trace", 100, "recalibrated", "schema 1"),
     ),
     "folder": (
-        {"dataset": {"name": "imagefolder", "folder": "birds", "image_size": 64}},
+        {
+            "dataset": {"name": "imagefolder", "folder": "birds", "image_size": 64},
+            "kernel": {**KERNEL, "outputs": "trace"},
+        },
         ("birds", "trace", 50, "recalibrated", "schema 1"),
+    ),
+    "subset": (
+        {"dataset": {"name": "digits", "train_size": 1000, "image_size": 16}},
+        (
+            "digits, 1,000 training images, 16 x 16 pixels",
+            "full",
+            50,
+            "recalibrated",
+            "schema 1",
+        ),
     ),
     "reduction": (
         {"kernel": {**KERNEL, "outputs": "sum"}},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from synthetic import make_spec
 
 from conebench.errors import (
@@ -20,6 +21,7 @@ from conebench.runner import RunOptions, run_spec
 from conebench.runner.device import choose_device
 from conebench.runner.provenance import package_git_state
 from conebench.spec import Spec
+from conebench.store import Store
 
 TINY: dict[str, object] = {
     "name": "tiny",
@@ -200,7 +202,7 @@ def test_controls_run_where_linear_arms_are_trained_otherwise(tmp_path: Path) ->
 def test_other_reductions_and_float64(tmp_path: Path, outputs: str) -> None:
     kernel = {**TINY["kernel"], "outputs": outputs, "dtype": "float64", "batchnorm": "eval"}
     record = run(tiny_spec(kernel=kernel, seeds=[0]), tmp_path)
-    assert record.comparability == ("digits", outputs, 10, "eval", "schema 1")
+    assert record.comparability == ("digits, 200 training images", outputs, 10, "eval", "schema 1")
     assert record.summary.CES is None or record.summary.CES.low is None
 
 
@@ -223,7 +225,7 @@ def test_divergence_is_an_outcome(tmp_path: Path) -> None:
         ),
         (
             {"model": {"name": "cifar_vgg16_bn"}},
-            "dataset.image_size: 'cifar_vgg16_bn' cannot take 8 x 8 images: ",
+            "dataset.image_size: 'cifar_vgg16_bn' cannot take 2 images of 8 x 8: ",
         ),
         (
             {"model": {"name": "cifar_resnet8", "kwargs": {"num_clases": 3}}},
@@ -231,7 +233,7 @@ def test_divergence_is_an_outcome(tmp_path: Path) -> None:
         ),
         (
             {"model": {"name": "resnet10t", "kwargs": {"global_pool": ""}}},
-            "dataset.image_size: 'resnet10t' cannot take 8 x 8 images: mat1 and mat2",
+            "dataset.image_size: 'resnet10t' cannot take 2 images of 8 x 8: mat1 and mat2",
         ),
         (
             {"model": {"name": "mobilenetv3_small_050"}},
@@ -254,6 +256,55 @@ def test_a_run_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(StorageError, match="runs"):
         run(tiny_spec(), tmp_path)
+
+
+def test_a_changed_optimizer_state_trains_anew(finished: Finished, tmp_path: Path) -> None:
+    shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
+    record = run(tiny_spec(linearization={"optimizer_state": "carry"}), tmp_path, seeds=(0,))
+    assert record.seeds[0].training == finished[0].seeds[0].training
+
+
+@pytest.mark.parametrize("damage", ["removed", "cut"])
+def test_lost_checkpoints_are_made_again(finished: Finished, tmp_path: Path, damage: str) -> None:
+    shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
+    for path in (tmp_path / "runs/tiny/checkpoints").glob("*/00000004.safetensors"):
+        path.unlink() if damage == "removed" else path.write_bytes(path.read_bytes()[:200])
+    assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
+    run(tiny_spec(switching={"steps": [4, 8]}), tmp_path)
+
+
+def test_a_stage_result_of_another_shape_is_computed_again(
+    finished: Finished, tmp_path: Path
+) -> None:
+    shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
+    for path in (tmp_path / "runs/tiny/stages").glob("kernel-seed0-*.json"):
+        path.write_text('{"value": {}, "wall_seconds": 1}')
+    assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
+
+
+def test_one_seed_is_run_by_one_process_at_a_time(finished: Finished, tmp_path: Path) -> None:
+    shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
+    with Store(tmp_path / "runs/tiny").locked("seed1"):
+        run(tiny_spec(), tmp_path, seeds=(0,))
+        with pytest.raises(StorageError, match="another process is running seed1 in this folder"):
+            run(tiny_spec(), tmp_path)
+
+
+def test_images_that_are_all_the_same_have_no_centred_kernel(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            folder = tmp_path / "data/same" / part / name
+            folder.mkdir(parents=True)
+            for i in range(10):
+                Image.new("RGB", (8, 8), "white").save(folder / f"{i}.png")
+    dataset = {"name": "imagefolder", "folder": "same", "image_size": 8}
+    kernel = {"samples": 4, "calibration_samples": 8, "checkpoints": {"every": 2}, "outputs": "sum"}
+    spec = tiny_spec(dataset=dataset, kernel=kernel)
+    with pytest.raises(RunError) as caught:
+        run(spec, tmp_path)
+    assert str(caught.value) == (
+        "seed 0, kernel at step 0: the centred kernel is zero: are all probe images the same?"
+    )
 
 
 def test_a_stage_that_fails_is_named(

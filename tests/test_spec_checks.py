@@ -18,7 +18,8 @@ def training(**changes: object) -> dict[str, Any]:
 
 
 def folder(**changes: object) -> dict[str, Any]:
-    return {"dataset": {"name": "imagefolder", "folder": "birds", "image_size": 64, **changes}}
+    dataset = {"name": "imagefolder", "folder": "birds", "image_size": 64, **changes}
+    return {"dataset": dataset, **section("kernel", outputs="full")}
 
 
 SGD = {"name": "sgd", "learning_rate": 0.1}
@@ -34,7 +35,7 @@ ALLOWED = {
     "one image a class": section("dataset", train_size=512, test_size=10),
     "one batch is the set": section("dataset", train_size=600) | training(batch_size=600),
     "one mean a channel": section("dataset", normalization=GRAY),
-    "warm-up to the last step but one": training(schedule={"warmup_steps": 999}),
+    "warm-up that leaves eight intervals": training(schedule={"warmup_steps": 600}),
     "multistep": training(schedule={"name": "multistep", "milestones": [0.5, 0.75]}),
     "eight intervals": section("kernel", checkpoints={"every": 125})
     | {"switching": {"steps": [125]}},
@@ -116,6 +117,27 @@ REFUSED = {
         {"dataset": {"name": "cifar10", "normalization": {"mean": [0.5] * 3, "std": [0.2]}}},
         "dataset.normalization.std",
         "came 1 values, allowed is one a channel: 3",
+    ),
+    "warm-up that leaves seven intervals": (
+        training(schedule={"warmup_steps": 601}),
+        "kernel.checkpoints.every",
+        "came 50, which leaves 7 intervals from step 601 to 1000, the first stretch of constant "
+        "learning rate; T* needs 8",
+    ),
+    "a folder with the name of a dataset": (
+        folder(folder="cifar10"),
+        "dataset.folder",
+        "came 'cifar10', allowed is no name of another dataset",
+    ),
+    "too fine a grid": (
+        section("kernel", checkpoints={"every": 1}) | {"switching": {"steps": [5]}},
+        "kernel.checkpoints.every",
+        "came 1, allowed is at least 2: a record holds at most 500 intervals",
+    ),
+    "a folder without a reduction": (
+        folder() | section("kernel", outputs=None),
+        "kernel.outputs",
+        "missing, needed by imagefolder",
     ),
     "warm-up to the end": (
         training(schedule={"warmup_steps": 1000}),

@@ -49,6 +49,8 @@ def main() -> None:
     except typer.TyperException as error:
         # typer itself would leave with 2, which means a failed run; a wrong word is bad input.
         message = error.format_message().rstrip(".")
-        typer.echo(f"conebench: {message}. See conebench --help.", err=True)
+        # Without a message the help has been shown already.
+        if message:
+            typer.echo(f"conebench: {message}. See conebench --help.", err=True)
         code = ExitCode.BAD_INPUT
     sys.exit(code)

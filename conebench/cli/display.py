@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from conebench.analysis.bootstrap import Estimate
 from conebench.record import Record
@@ -107,6 +108,7 @@ class LineProgress:
         self._console.print(
             f"{self._name}: {share:4.0%} {_duration(elapsed)}{left}: {text}",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
 
@@ -135,7 +137,8 @@ def print_summary(record: Record, path: Path) -> None:
     """The closing table of a run, on stdout."""
     console = Console()
     summary = record.summary
-    table = Table(title=f"{record.spec.title} ({record.spec.name})", title_justify="left", box=None)
+    title = Text(f"{record.spec.title} ({record.spec.name})")
+    table = Table(title=title, title_justify="left", box=None)
     table.add_column("figure")
     table.add_column("mean over seeds", justify="right")
     table.add_column("95 % interval", justify="right")
@@ -143,12 +146,19 @@ def print_summary(record: Record, path: Path) -> None:
         table.add_row(label, *_cells(getattr(summary, field), shown))
     console.print(table)
     console.print(f"{summary.verdict}: {summary.detail}", highlight=False)
+    doubtful = sum(seed.phases.estimators_disagree for seed in record.seeds)
+    if doubtful:
+        console.print(
+            f"the two estimators of T* differ by more than a factor of 2 in {doubtful} of "
+            f"{len(record.seeds)} seeds",
+            highlight=False,
+        )
     if record.status == "partial":
         console.print(
             f"partial: {len(record.seeds)} of {len(record.spec.seeds)} seeds, so not ranked",
             highlight=False,
         )
-    console.print(f"record: {path}", highlight=False, soft_wrap=True)
+    console.print(f"record: {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _cells(estimate: Estimate | None, shown: Callable[[float], str]) -> tuple[str, str]:

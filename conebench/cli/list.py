@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.errors import ExitCode, SpecError
@@ -55,5 +56,5 @@ def _print_table(specs: list[tuple[Path, Spec]]) -> None:
     for column in ("name", "model", "dataset", "steps", "kernels", "seeds", "title"):
         table.add_column(column, justify="right" if column in numbers else "left")
     for _, spec in specs:
-        table.add_row(*map(str, _facts(spec).values()))
+        table.add_row(*(Text(str(value)) for value in _facts(spec).values()))
     Console().print(table)

@@ -1,7 +1,9 @@
 """`conebench run SPEC...`."""
 
 import json
+import sys
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +14,7 @@ from conebench.analysis.bootstrap import Estimate
 from conebench.cli.display import open_progress, print_summary
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.errors import ConebenchError, ExitCode, InputError, SpecError
-from conebench.record import Record
-from conebench.spec import Spec, find_specs, load_spec
+from conebench.spec import Spec, at_line, find_specs, load_spec
 
 
 def run(
@@ -39,13 +40,38 @@ def run(
     """
     with errors_as_exit_codes():
         files = find_specs(specs)
-        loaded = [(file, load_spec(file)) for file in files]
-        for file, spec in loaded:
-            _check_seeds(file, spec, seed)
-        options = _options(device, data_root, run_dir, seed)
+        try:
+            loaded = _load(files, seed)
+            options = _options(device, data_root, run_dir, seed)
+            _check_models(loaded)
+        except ConebenchError as error:
+            if as_json:
+                for file in files:
+                    _echo_json(file.stem, "not run", error=str(error))
+            raise
     codes = [_run_one(file, spec, options, as_json) for file, spec in loaded]
     if any(codes):
         raise typer.Exit(max(codes))
+
+
+def _load(files: list[Path], seeds: list[int] | None) -> list[tuple[Path, Spec]]:
+    loaded = [(file, load_spec(file)) for file in files]
+    names = [spec.name for _, spec in loaded]
+    for file, spec in loaded:
+        if names.count(spec.name) > 1:
+            raise SpecError(f"{file}: name: came {spec.name!r} twice, allowed is each spec once")
+        _check_seeds(file, spec, seeds)
+    return loaded
+
+
+def _check_models(loaded: list[tuple[Path, Spec]]) -> None:
+    from conebench.model import check_name
+
+    for file, spec in loaded:
+        try:
+            check_name(spec.model.name)
+        except SpecError as error:
+            raise SpecError(at_line(file, str(error))) from None
 
 
 def _check_seeds(file: Path, spec: Spec, seeds: list[int] | None) -> None:
@@ -76,33 +102,32 @@ def _run_one(file: Path, spec: Spec, options: Any, as_json: bool) -> int:
 
     console = Console(stderr=True)
     try:
-        with open_progress(console, spec.name) as progress:
+        # stdout is for results: what a library prints goes to stderr.
+        with redirect_stdout(sys.stderr), open_progress(console, spec.name) as progress:
             record, path = run_spec(spec, options, progress)
     except KeyboardInterrupt:
-        console.print(f"{spec.name}: interrupted; the same command continues where it was")
+        message = "interrupted; the same command continues where it was"
+        console.print(f"{spec.name}: {message}", highlight=False, soft_wrap=True)
+        if as_json:
+            _echo_json(spec.name, "interrupted", error=message)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except ConebenchError as error:
         if isinstance(error, SpecError):
-            error = SpecError(f"{file}: {error}")
+            error = SpecError(at_line(file, str(error)))
         show_error(error)
         if as_json:
-            typer.echo(json.dumps({"spec": spec.name, "status": "failed", "error": str(error)}))
+            _echo_json(spec.name, "failed", error=str(error))
         return error.exit_code
     if as_json:
-        typer.echo(json.dumps(_json_line(record, path)))
+        summary = {
+            name: vars(value) if isinstance(value, Estimate) else value
+            for name, value in vars(record.summary).items()
+        }
+        _echo_json(spec.name, record.status, record=str(path), summary=summary)
     else:
         print_summary(record, path)
     return ExitCode.OK
 
 
-def _json_line(record: Record, path: Path) -> dict[str, Any]:
-    summary = {
-        name: vars(value) if isinstance(value, Estimate) else value
-        for name, value in vars(record.summary).items()
-    }
-    return {
-        "spec": record.spec.name,
-        "status": record.status,
-        "record": str(path),
-        "summary": summary,
-    }
+def _echo_json(spec: str, status: str, **more: Any) -> None:
+    typer.echo(json.dumps({"spec": spec, "status": status, **more}))

@@ -2,11 +2,10 @@
 
 from conebench.entk.contraction import Outputs
 from conebench.entk.gram import double_centred, unit_gram
-from conebench.entk.kernel import OUTPUTS, KernelError, as_matrix, empirical_ntk
+from conebench.entk.kernel import KernelError, as_matrix, empirical_ntk
 from conebench.entk.statistics import KernelStatistics, kernel_statistics
 
 __all__ = [
-    "OUTPUTS",
     "KernelError",
     "KernelStatistics",
     "Outputs",

@@ -1,7 +1,7 @@
 """Exact empirical NTKs: layer by layer where a rule covers the layer, else from Jacobians."""
 
 from collections.abc import Iterator
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,8 +17,6 @@ from conebench.entk.contraction import (
 from conebench.entk.jacobian import jacobian_pieces
 from conebench.entk.layer_rules import NormalForm
 from conebench.entk.layers import Covered, covered_layers, frozen_copy, layer_forms
-
-OUTPUTS: tuple[Outputs, ...] = get_args(Outputs)
 
 DEFAULT_MEMORY_LIMIT = 2 * 2**30
 

@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -41,7 +42,9 @@ class Context:
         images = self.data.balanced_subset(
             kernel.calibration_samples, kernel.probe_seed, "calibration"
         )
-        return [self.data.normalize(part) for part in torch.split(images.pixels, CALIBRATION_BATCH)]
+        # Batches of almost one size: a last, tiny one would weigh as much as the others.
+        count = -(-len(images) // CALIBRATION_BATCH)
+        return [self.data.normalize(part) for part in images.pixels.tensor_split(count)]
 
     def inputs(self, *sections: str) -> dict[str, Any]:
         """What decides a stage's result beside its seed: data, stack and sections of the spec."""
@@ -50,6 +53,7 @@ class Context:
             "data": self.data.hash,
             "device": self.device.type,
             "torch": torch.__version__,
+            "timm": version("timm"),
             **{section: whole[section] for section in sections},
         }
 

@@ -33,6 +33,8 @@ def _check_counts(context: Context) -> None:
     ):
         if count > images:
             raise SpecError(f"{field}: came {count}, allowed is at most the {images} images")
+    if classes < 2:
+        raise SpecError(f"dataset: came {classes} class, allowed are two or more")
     if spec.kernel.samples < classes:
         raise SpecError(
             f"kernel.samples: came {spec.kernel.samples}, allowed is at least one a class: "
@@ -46,7 +48,9 @@ def _two_images(context: Context) -> torch.Tensor:
 
 def _check_forward(context: Context, network: nn.Module) -> None:
     x, classes = _two_images(context), len(context.data.classes)
-    sides = f"{x.shape[-1]} x {x.shape[-1]} images"
+    # BatchNorm may refuse a single image in training mode.
+    x = x[: context.spec.training.batch_size]
+    sides = f"images of {x.shape[-1]} x {x.shape[-1]}"
     name = context.spec.model.name
     try:
         # On a copy of the statistics, so that the check leaves no trace in the network.
@@ -56,13 +60,13 @@ def _check_forward(context: Context, network: nn.Module) -> None:
             network.load_state_dict(state)
     except Exception as error:  # noqa: BLE001  # any model file may raise anything
         raise SpecError(
-            f"dataset.image_size: {name!r} cannot take {sides}: {first_line(error)}"
+            f"dataset.image_size: {name!r} cannot take {len(x)} {sides}: {first_line(error)}"
         ) from None
     shape = list(getattr(logits, "shape", ()))
-    if shape != [2, classes]:
+    if shape != [len(x), classes]:
         raise SpecError(
-            f"model.name: {name!r} gives an output of shape {shape} for 2 images, "
-            f"allowed is one logit a class: [2, {classes}]"
+            f"model.name: {name!r} gives an output of shape {shape} for {len(x)} images, "
+            f"allowed is one logit a class: [{len(x)}, {classes}]"
         )
 
 

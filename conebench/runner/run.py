@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from conebench.data import load_data
-from conebench.errors import RunError
+from conebench.errors import ConebenchError, RunError
 from conebench.model import first_line
 from conebench.record import (
     SCHEMA_VERSION,
@@ -33,6 +33,7 @@ from conebench.runner.progress import Progress
 from conebench.runner.provenance import gather_provenance
 from conebench.runner.trajectory import (
     Trained,
+    checkpoints_are_whole,
     kernel_stage,
     kernel_work,
     run_kernels,
@@ -69,7 +70,10 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
     progress.plan(len(chosen) * _expected_work(context))
     stages = _Stages(context)
-    results = {seed: _seed_result(stages, seed) for seed in chosen}
+    results = {}
+    for seed in chosen:
+        with store.locked(f"seed{seed}"):
+            results[seed] = _seed_result(stages, seed)
     # Seeds that other runs in this folder finished belong to the record too.
     stages.compute_missing = False
     for seed in set(spec.seeds) - set(chosen):
@@ -111,10 +115,14 @@ class _Stages:
         *,
         label: str,
         work: float,
+        is_whole: Callable[[ResultT], bool] = lambda _: True,
     ) -> ResultT:
-        """The stored result of a stage, else a computed one."""
+        """The stored result of a stage, else a computed one.
+
+        `is_whole` says of a stored result whether the files it speaks of are still there.
+        """
         store, progress = self.context.store, self.context.progress
-        stored = store.result(stage)
+        stored = self._usable(stage, kind, is_whole)
         if stored is None:
             if not self.compute_missing:
                 raise _NotFinishedError
@@ -122,8 +130,10 @@ class _Stages:
             began = time.monotonic()
             try:
                 value = compute().model_dump()
-            except (RuntimeError, MemoryError) as error:
-                # torch says so when memory runs out or a kernel fails: the stage failed, no more.
+            except ConebenchError:
+                raise
+            except Exception as error:
+                # Memory runs out, a library refuses: the stage failed, other specs go on.
                 raise RunError(f"{label}: {first_line(error)}") from error
             store.save_result(stage, StageResult(value, time.monotonic() - began))
             # Always through the stored form: a resumed run cannot differ from a straight one.
@@ -136,6 +146,16 @@ class _Stages:
         self.wall_seconds += stored.wall_seconds
         return kind.model_validate(stored.value)
 
+    def _usable(
+        self, stage: Stage, kind: type[ResultT], is_whole: Callable[[ResultT], bool]
+    ) -> StageResult | None:
+        stored = self.context.store.result(stage)
+        try:
+            usable = stored is not None and is_whole(kind.model_validate(stored.value))
+        except ValidationError:
+            usable = False
+        return stored if usable else None
+
 
 def _seed_result(stages: _Stages, seed: int) -> SeedResult:
     context = stages.context
@@ -145,6 +165,7 @@ def _seed_result(stages: _Stages, seed: int) -> SeedResult:
         lambda: run_training(context, seed),
         label=f"seed {seed}: ordinary training",
         work=training_work(context, context.spec.total_steps),
+        is_whole=lambda found: checkpoints_are_whole(context, seed, found),
     )
     kernel = stages.result(
         kernel_stage(context, seed),

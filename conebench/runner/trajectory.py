@@ -42,7 +42,27 @@ def train_stage(context: Context, seed: int) -> Stage:
     """Ordinary training of one seed."""
     inputs = context.inputs("model", "dataset", "training")
     grid = list(context.spec.checkpoint_steps)
-    return Stage(f"train-seed{seed}", {**inputs, "grid": grid, "version": TRAIN_VERSION})
+    keeps = keeps_optimizer(context)
+    return Stage(
+        f"train-seed{seed}",
+        {**inputs, "grid": grid, "keeps_optimizer": keeps, "version": TRAIN_VERSION},
+    )
+
+
+def keeps_optimizer(context: Context) -> bool:
+    """Whether the optimizer's state is kept at every checkpoint: linear arms may carry it on."""
+    return context.spec.linearization.optimizer_state == "carry"
+
+
+def checkpoints_are_whole(context: Context, seed: int, trained: Trained) -> bool:
+    """Whether every checkpoint that training stored can still be read."""
+    stage, keeps = train_stage(context, seed), keeps_optimizer(context)
+    paths = [
+        context.store.checkpoint_path(stage, step, optimizer=optimizer)
+        for step in trained.curve.steps
+        for optimizer in ((False, True) if keeps else (False,))
+    ]
+    return all(read_facts(path) is not None for path in paths)
 
 
 def parent_recipe(context: Context, seed: int) -> Recipe:
@@ -127,7 +147,7 @@ def _store_checkpoint(context: Context, stage: Stage, checkpoint: Checkpoint) ->
     optimizer_path = store.checkpoint_path(stage, step, optimizer=True)
     store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
     store.write_tensors(store.checkpoint_path(stage, step), checkpoint.model_tensors(), facts)
-    if context.spec.linearization.optimizer_state == "reset":
+    if not keeps_optimizer(context):
         for other in optimizer_path.parent.glob("*.optimizer.safetensors"):
             if other != optimizer_path:
                 other.unlink()
@@ -181,16 +201,19 @@ def _store_kernel(context: Context, stage: Stage, seed: int, step: int) -> dict[
     if kernel.dtype == "float64":
         network, x = network.double(), x.double()
     H = as_matrix(empirical_ntk(network, x, outputs=kernel.outputs or "full"))
-    statistics = kernel_statistics(H, context.probe.labels, len(data.classes))
-    if not statistics.norm > 0:
+    if not bool(H.any()):
         raise KernelError("the kernel is zero: no output depends on any parameter")
+    centred_norm = float(double_centred(H.double()).norm())
+    if centred_norm == 0:
+        raise KernelError("the centred kernel is zero: are all probe images the same?")
+    statistics = kernel_statistics(H, context.probe.labels, len(data.classes))
     mean = H.double().mean(0)
     facts = {
         "norm": statistics.norm,
         "trace": statistics.trace,
         "top_eigenvalue_share": statistics.top_eigenvalue_share,
         "label_alignment": statistics.label_alignment,
-        "centred_norm": float(double_centred(H.double()).norm()),
+        "centred_norm": centred_norm,
     }
     tensors = {"H": H.cpu(), "column_mean": mean.cpu()}
     context.store.write_tensors(context.store.kernel_path(stage, step), tensors, facts)

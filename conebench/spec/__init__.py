@@ -1,11 +1,12 @@
 """Specs: what a YAML file may say, and how it is read and checked. Imports no torch."""
 
-from conebench.spec.loading import find_specs, load_spec
+from conebench.spec.loading import at_line, find_specs, load_spec
 from conebench.spec.schedule import constant_stretch, learning_rate, schedule_factor
 from conebench.spec.schema import Spec, content_hash
 
 __all__ = [
     "Spec",
+    "at_line",
     "constant_stretch",
     "content_hash",
     "find_specs",

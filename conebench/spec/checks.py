@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from conebench.spec.datasets import DATASETS
+from conebench.spec.schedule import constant_stretch
 from conebench.spec.schema import Spec
 
 MIN_UNIFORM_INTERVALS = 8
@@ -28,7 +30,7 @@ class Problem(NamedTuple):
 
 def cross_field_problems(spec: Spec) -> list[Problem]:
     """Everything that does not fit together in a resolved spec, in the order of its sections."""
-    problems = [*_length(spec), *_dataset(spec)]
+    problems = [*_length(spec), *_folder(spec), *_dataset(spec)]
     if spec.training.steps is not None:
         problems += [*_schedule(spec), *_grid(spec), *_switching(spec)]
     return [*problems, *_model(spec), *_optimizer(spec), *_kernel(spec), *_seeds(spec)]
@@ -45,14 +47,22 @@ def _length(spec: Spec) -> Iterator[Problem]:
         )
 
 
-def _dataset(spec: Spec) -> Iterator[Problem]:
-    dataset, facts = spec.dataset, spec.dataset.facts
+def _folder(spec: Spec) -> Iterator[Problem]:
+    dataset = spec.dataset
     is_folder = dataset.name == "imagefolder"
     if is_folder != (dataset.folder is not None):
         rule = "missing, needed by imagefolder" if is_folder else "allowed with imagefolder only"
         yield Problem(("dataset", "folder"), f"came {dataset.folder!r}, {rule}")
+    if dataset.folder in DATASETS:
+        yield Problem(
+            ("dataset", "folder"), f"came {dataset.folder!r}, allowed is no name of another dataset"
+        )
     if dataset.image_size is None:
         yield Problem(("dataset", "image_size"), "missing, needed by imagefolder")
+
+
+def _dataset(spec: Spec) -> Iterator[Problem]:
+    dataset, facts = spec.dataset, spec.dataset.facts
     for field, known in (("train_size", facts.train_images), ("test_size", facts.test_images)):
         size = getattr(dataset, field)
         if size is not None and known is not None and size > known:
@@ -112,11 +122,27 @@ def _grid(spec: Spec) -> Iterator[Problem]:
             f"came {grid.every}, allowed is at least {-(-total // MAX_UNIFORM_INTERVALS)}: a "
             f"record holds at most {MAX_UNIFORM_INTERVALS} intervals",
         )
+    else:
+        yield from _stretch(spec)
     for step in grid.extra:
         if step >= total:
             yield Problem(
                 (*where, "extra"), f"came step {step}, allowed is before the end, step {total}"
             )
+
+
+def _stretch(spec: Spec) -> Iterator[Problem]:
+    stretch, every = constant_stretch(spec), spec.kernel.checkpoints.every
+    if stretch is None or stretch[0] >= spec.total_steps:
+        return
+    start, end = stretch
+    intervals = end // every - -(-start // every)
+    if intervals < MIN_UNIFORM_INTERVALS:
+        yield Problem(
+            ("kernel", "checkpoints", "every"),
+            f"came {every}, which leaves {intervals} intervals from step {start} to {end}, the "
+            f"first stretch of constant learning rate; T* needs {MIN_UNIFORM_INTERVALS}",
+        )
 
 
 def _switching(spec: Spec) -> Iterator[Problem]:
@@ -156,6 +182,8 @@ def _optimizer(spec: Spec) -> Iterator[Problem]:
 
 def _kernel(spec: Spec) -> Iterator[Problem]:
     images, classes = spec.dataset.train_images, spec.dataset.facts.classes
+    if spec.kernel.outputs is None:
+        yield Problem(("kernel", "outputs"), "missing, needed by imagefolder")
     for field in ("samples", "calibration_samples"):
         count = getattr(spec.kernel, field)
         if images is not None and count > images:

@@ -36,6 +36,12 @@ def load_spec(path: Path) -> Spec:
     return resolved
 
 
+def at_line(path: Path, message: str) -> str:
+    """A message that begins with a field, with the file and the line of that field before it."""
+    field = tuple(message.partition(":")[0].split("."))
+    return f"{path}:{_line_of(field, read_yaml(path)[1])}: {message}"
+
+
 def find_specs(paths: Iterable[Path]) -> list[Path]:
     """The spec files at the given paths: files as they are, folders by their `*.yaml`."""
     found = []

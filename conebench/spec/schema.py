@@ -97,8 +97,17 @@ class Dataset(Section):
 
     @property
     def label(self) -> str:
-        """Name on the board: the folder's for `imagefolder`, else the dataset's."""
-        return self.folder or str(self.name)
+        """What the board calls the data, and compares only with itself.
+
+        The folder's name for `imagefolder`, else the dataset's; with the size of a training
+        subset and an image size that is not the dataset's own.
+        """
+        parts = [self.folder or str(self.name)]
+        if self.train_size is not None:
+            parts.append(f"{self.train_size:,} training images")
+        if self.facts.image_size not in (None, self.image_size):
+            parts.append(f"{self.image_size} x {self.image_size} pixels")
+        return ", ".join(parts)
 
     @property
     def train_images(self) -> int | None:
@@ -213,14 +222,18 @@ class Kernel(Section):
     samples: int = Field(ge=1, le=20_000, description="Probe images, class-balanced.")
     probe_seed: Seed = Field(default=0, description="Draws the probe set, for every run seed.")
     outputs: Literal["full", "trace", "sum"] | None = Field(
-        default=None, description="Reduction over classes; default: full up to 10 classes."
+        default=None,
+        description="Over classes; default: full up to 10 classes, needed by imagefolder.",
     )
     batchnorm: BatchNormMode = Field(
         default="recalibrated",
         description="Statistics of the kernel's network: re-estimated, or the running ones.",
     )
-    calibration_samples: PositiveInt = Field(
-        default=512, description="Training images that re-estimate the BatchNorm statistics."
+    calibration_samples: int = Field(
+        default=512,
+        ge=2,
+        le=10**6,
+        description="Training images that re-estimate the BatchNorm statistics.",
     )
     dtype: Literal["float32", "float64"] = Field(
         default="float32", description="Precision of the kernel alone; S and G are always float64."
@@ -232,7 +245,7 @@ class Spec(Section):
     """A benchmark: everything that decides its numbers."""
 
     name: Name = Field(description="The file's name, in lower case.")
-    title: Annotated[str, Field(min_length=1, max_length=120)] = Field(
+    title: Annotated[str, Field(max_length=120, pattern=r"^[^\p{Cc}]+$")] = Field(
         description="What the board shows; up to 120 characters."
     )
     model: Model
@@ -252,16 +265,16 @@ class Spec(Section):
         if steps is None and self.training.epochs and self.dataset.train_images:
             per_epoch = max(1, self.dataset.train_images // self.training.batch_size)
             steps = self.training.epochs * per_epoch
-        few_classes = facts.classes is not None and facts.classes <= 10
+        outputs = self.kernel.outputs
+        if outputs is None and facts.classes is not None:
+            outputs = "full" if facts.classes <= 10 else "trace"
         return self.model_copy(
             update={
                 "dataset": self.dataset.model_copy(
                     update={"image_size": self.dataset.image_size or facts.image_size}
                 ),
                 "training": self.training.model_copy(update={"steps": steps}),
-                "kernel": self.kernel.model_copy(
-                    update={"outputs": self.kernel.outputs or ("full" if few_classes else "trace")}
-                ),
+                "kernel": self.kernel.model_copy(update={"outputs": outputs}),
             }
         )
 
