@@ -5,7 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conebench.analysis.distance import FloatArray, IntArray, distances, velocity
+from conebench.analysis.cone import cone_picture
+from conebench.analysis.distance import (
+    FloatArray,
+    IntArray,
+    distances,
+    effective_rank,
+    lagged_distances,
+    uniform_part,
+    velocity,
+)
 from conebench.record import Record, SeedResult
 from conebench.site.drawing import Drawing, Rule, Series, draw, horizontal, vertical
 from conebench.site.heatmap import draw_heatmap
@@ -18,6 +27,7 @@ MAX_CHECKPOINTS = 64
 MAX_TABLE_ROWS = 40
 MAX_TABLE_CHECKPOINTS = 12
 MAX_COLORS = 6
+LAGS = (1, 2, 5, 10)
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,9 @@ def plots_of(record: Record) -> list[Plot]:
         _switch_plot(record),
         _training_plot(record),
         _reference_plot(record),
+        _lag_plot(record),
+        _picture_plot(record),
+        _scale_plot(record),
     ]
 
 
@@ -130,27 +143,135 @@ def _training_plot(record: Record) -> Plot:
 def _reference_plot(record: Record) -> Plot:
     seed = record.seeds[0]
     steps, S = np.array(seed.kernel.steps), distances(seed.kernel.G())
+    centred = distances(seed.kernel.G(centred=True))[0]
     references = evenly(len(steps), 5).tolist()
     series = [
         Series(f"τ = {steps[r]:,}", f"c{i}", _points(steps, S[r])) for i, r in enumerate(references)
     ]
+    series.append(Series("τ = 0, centred kernels", "c5", _points(steps, centred)))
     few = evenly(len(steps), MAX_TABLE_ROWS)
     return Plot(
         key="references",
         title="Kernel distance S to reference checkpoints",
         caption=f"S between each checkpoint and five references, the checkpoints at steps τ, "
         f"for seed {seed.seed}. A cone shows as a plateau that is low for the later references "
-        "and higher for τ = 0.",
+        "and higher for τ = 0, also where the kernels are doubly centred.",
         drawing=draw(
             horizontal(steps.tolist()),
-            vertical(S[references].ravel().tolist()),
+            vertical([*S[references].ravel().tolist(), *centred.tolist()]),
             ("step", "S to reference"),
             series,
             upright=_boundaries(record, [seed]),
         ),
         table=Table(
-            ("Step", *(f"τ = {steps[r]:,}" for r in references)),
-            tuple((whole(steps[i]), *(distance(float(S[r, i])) for r in references)) for i in few),
+            ("Step", *(s.name for s in series)),
+            tuple(
+                (whole(steps[i]), *(distance(float(c[i])) for c in (*S[references], centred)))
+                for i in few
+            ),
+            _thinned(len(few), len(steps), "checkpoints"),
+        ),
+    )
+
+
+def _lag_plot(record: Record) -> Plot:
+    seed, every = record.seeds[0], record.spec.kernel.checkpoints.every
+    uniform = uniform_part(np.array(seed.kernel.steps), every)
+    G, steps = seed.kernel.G()[np.ix_(uniform, uniform)], np.array(seed.kernel.steps)[uniform]
+    lags = {lag * every: lagged_distances(G, lag) for lag in LAGS if lag < len(steps)}
+    by_lag = {dt: dict(zip(steps.tolist(), S.tolist(), strict=False)) for dt, S in lags.items()}
+    series = [
+        Series(f"dt = {dt:,}", f"c{i}", [(t, s) if s > 0 else None for t, s in S.items()])
+        for i, (dt, S) in enumerate(by_lag.items())
+    ]
+    few = evenly(len(steps), MAX_TABLE_ROWS)
+    return Plot(
+        key="lags",
+        title="Kernel distance S over several intervals",
+        caption=f"S between the checkpoints at t and t + dt, for seed {seed.seed}; its axis is "
+        "logarithmic. In a cone the lines meet: the kernel gets no farther in a longer time.",
+        drawing=draw(
+            horizontal(steps.tolist()),
+            vertical((s for S in by_lag.values() for s in S.values()), log=True),
+            ("step t", "S(t, t + dt)"),
+            series,
+            upright=[*_boundaries(record, [seed]), *_drops(record)],
+        ),
+        table=Table(
+            ("Step", *(f"dt = {dt:,}" for dt in by_lag)),
+            tuple(
+                (whole(t), *(distance(S[t]) if t in S else UNDEFINED for S in by_lag.values()))
+                for t in steps[few].tolist()
+            ),
+            _thinned(len(few), len(steps), "checkpoints"),
+        ),
+    )
+
+
+def _picture_plot(record: Record) -> Plot:
+    seed = record.seeds[0]
+    picture, stress = cone_picture(seed.kernel.G())
+    steps, T_star = np.array(seed.kernel.steps), seed.phases.T_star
+    settled = steps >= T_star if T_star is not None else np.zeros(len(steps), dtype=bool)
+    parts = {"Phase I": ~settled, "Phase II": settled} if settled.any() else {"all": ~settled}
+    series = [
+        Series(name, f"c{i}", list(map(tuple, picture[part, :2].tolist())), dots=True)
+        for i, (name, part) in enumerate(parts.items())
+        if part.any()
+    ]
+    few = evenly(len(steps), MAX_TABLE_ROWS)
+    return Plot(
+        key="picture",
+        title="The path of the kernel",
+        caption=f"Unit kernels of seed {seed.seed} placed so that their distances are those of the "
+        "chords, as far as three dimensions allow (classical multidimensional scaling, stress "
+        f"{stress:.2f}); the first two are drawn. A cone shows as a long way, then a small cloud.",
+        drawing=draw(
+            horizontal(picture[:, 0].tolist()),
+            vertical(picture[:, 1].tolist()),
+            ("first dimension", "second dimension"),
+            series,
+        ),
+        table=Table(
+            ("Step", "first", "second", "third"),
+            tuple((whole(steps[i]), *(f"{x:.3f}" for x in picture[i])) for i in few),
+            _thinned(len(few), len(steps), "checkpoints"),
+        ),
+    )
+
+
+def _scale_plot(record: Record) -> Plot:
+    seed = record.seeds[0]
+    kernel, steps = seed.kernel, np.array(seed.kernel.steps)
+    norm, trace = np.array(kernel.norm), np.array(kernel.trace)
+    figures = {
+        "norm of H": norm,
+        "trace of H": trace,
+        "top-eigenvalue share": np.array(kernel.top_eigenvalue_share),
+        "effective rank": effective_rank(trace, norm),
+    }
+    series = [
+        Series(name, f"c{i}", _points(steps, values / values[0]))
+        for i, (name, values) in enumerate(figures.items())
+    ]
+    few = evenly(len(steps), MAX_TABLE_ROWS)
+    columns = [*figures.values(), np.array(kernel.label_alignment)]
+    return Plot(
+        key="scale",
+        title="Scale and spectrum of the kernel",
+        caption=f"What S is blind to, for seed {seed.seed}, as multiples of the values at step 0; "
+        "the axis is logarithmic. The values themselves, and the centred alignment with the "
+        "labels, are in the table.",
+        drawing=draw(
+            horizontal(steps.tolist()),
+            vertical((y for v in figures.values() for y in (v / v[0]).tolist()), log=True),
+            ("step", "multiple of step 0"),
+            series,
+            upright=_boundaries(record, [seed]),
+        ),
+        table=Table(
+            ("Step", *figures, "alignment with the labels"),
+            tuple((whole(steps[i]), *(f"{c[i]:.4g}" for c in columns)) for i in few),
             _thinned(len(few), len(steps), "checkpoints"),
         ),
     )
