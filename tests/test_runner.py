@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from synthetic import make_spec
 
+from conebench.cifar_networks import CifarResNet
 from conebench.errors import (
     ConebenchError,
     DeviceMissingError,
@@ -290,16 +291,59 @@ def test_one_seed_is_run_by_one_process_at_a_time(finished: Finished, tmp_path: 
             run(tiny_spec(), tmp_path)
 
 
-def test_images_that_are_all_the_same_have_no_centred_kernel(tmp_path: Path) -> None:
+def folder_spec(folder: Path, classes: str, images: int, **kernel: object) -> Spec:
+    """A spec of white images in a folder, whose number only the files tell."""
     for part in ("train", "test"):
-        for name in ("a", "b"):
-            folder = tmp_path / "data/same" / part / name
-            folder.mkdir(parents=True)
-            for i in range(10):
-                Image.new("RGB", (8, 8), "white").save(folder / f"{i}.png")
-    dataset = {"name": "imagefolder", "folder": "same", "image_size": 8}
-    kernel = {"samples": 4, "calibration_samples": 8, "checkpoints": {"every": 2}, "outputs": "sum"}
-    spec = tiny_spec(dataset=dataset, kernel=kernel)
+        for name in classes:
+            of_class = folder / "data/white" / part / name
+            of_class.mkdir(parents=True)
+            for i in range(images):
+                Image.new("RGB", (8, 8), "white").save(of_class / f"{i}.png")
+    smallest = {"samples": 4, "calibration_samples": 8, "checkpoints": {"every": 2}}
+    return tiny_spec(
+        dataset={"name": "imagefolder", "folder": "white", "image_size": 8},
+        kernel={**smallest, "outputs": "sum", **kernel},
+    )
+
+
+@pytest.mark.parametrize(
+    ("classes", "images", "kernel", "message"),
+    [
+        ("a", 30, {}, "dataset: came 1 class, allowed are two or more"),
+        ("ab", 5, {}, "training.batch_size: came 20, allowed is at most the 10 images"),
+        ("ab", 10, {"samples": 21}, "kernel.samples: came 21, allowed is at most the 20 images"),
+        (
+            "abcdef",
+            4,
+            {"samples": 5},
+            "kernel.samples: came 5, allowed is at least one a class: 6",
+        ),
+    ],
+)
+def test_what_only_the_files_tell_is_checked_before_any_training(
+    tmp_path: Path, classes: str, images: int, kernel: dict[str, object], message: str
+) -> None:
+    progress = RecordingProgress()
+    with pytest.raises(SpecError) as caught:
+        run(folder_spec(tmp_path, classes, images, **kernel), tmp_path, progress)
+    assert str(caught.value) == message
+    assert not progress.stages
+
+
+def test_a_network_that_names_no_last_layer_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(CifarResNet, "get_classifier")
+    with pytest.raises(SpecError) as caught:
+        run(tiny_spec(), tmp_path)
+    assert str(caught.value) == (
+        "model.name: 'cifar_resnet8' does not say which layer is its last, so no linear probe can "
+        "be trained"
+    )
+
+
+def test_images_that_are_all_the_same_have_no_centred_kernel(tmp_path: Path) -> None:
+    spec = folder_spec(tmp_path, "ab", 10)
     with pytest.raises(RunError) as caught:
         run(spec, tmp_path)
     assert str(caught.value) == (
