@@ -1,39 +1,25 @@
 """Datasets as tensors on a device: uint8 images in, normalized and augmented batches out.
 
-Everything random is drawn from counters (seed, purpose, step), never from a shared stream, so
-that any step of any arm sees the same minibatch in any order and on any machine.
+A minibatch and its augmentation depend on the seed and the step alone.
 """
 
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from conebench.errors import SpecError
+from conebench.draws import Purpose, balanced_indices, counter_generator
 from conebench.image_sources import read_images
 from conebench.spec.schema import ChannelStatistics, Dataset
-
-Purpose = Literal["init", "order", "augment", "dropout", "subset", "probe", "calibration"]
-
-
-def counter_seed(seed: int, purpose: Purpose, index: int = 0) -> int:
-    """A 63-bit seed for one purpose at one step of one run."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
-def _generator(seed: int, purpose: Purpose, index: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(counter_seed(seed, purpose, index))
 
 
 @lru_cache(maxsize=2)
 def _epoch_order(images: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(images, generator=_generator(seed, "order", epoch))
+    return torch.randperm(images, generator=counter_generator(seed, "order", epoch))
 
 
 @dataclass(frozen=True)
@@ -85,7 +71,7 @@ class Data:
     def _augment(self, pixels: Tensor, seed: int, step: int) -> Tensor:
         if not (self.flip or self.crop_padding):
             return pixels
-        draw = _generator(seed, "augment", step)
+        draw = counter_generator(seed, "augment", step)
         if self.crop_padding:
             pixels = _random_crop(pixels, self.crop_padding, draw)
         if self.flip:
@@ -112,42 +98,14 @@ def _random_crop(pixels: Tensor, padding: int, draw: torch.Generator) -> Tensor:
     return cropped.permute(0, 3, 1, 2).contiguous()
 
 
-def balanced_indices(
-    labels: Int[Tensor, " n"], classes: int, count: int, seed: int, purpose: Purpose
-) -> Int[Tensor, " m"]:
-    """Indices, ascending, of `count` images drawn class by class in turn, at random in a class.
-
-    Where a class runs out, the others fill its place.
-    """
-    labels = labels.cpu()
-    order = torch.randperm(len(labels), generator=_generator(seed, purpose))
-    rank = torch.empty_like(labels)
-    for c in range(classes):
-        members = order[labels[order] == c]
-        rank[members] = torch.arange(len(members))
-    turn = rank * classes + labels
-    return turn.argsort()[:count].sort().values
-
-
 def load_data(dataset: Dataset, root: Path, device: torch.device) -> Data:
-    """Read a dataset, resize, take its subsets and put it on the device.
+    """Read the subsets of a dataset, resized, and put them on the device.
 
     Raises a DataMissingError where its files are neither there nor to be downloaded, a SpecError
     where the spec asks for more images than there are.
     """
     source = read_images(dataset, root)
-    parts = {}
-    for part, size in (("train", dataset.train_size), ("test", dataset.test_size)):
-        pixels, labels = source.parts[part]
-        images = Images(pixels, labels)
-        if size is not None:
-            if size > len(images):
-                raise SpecError(
-                    f"dataset.{part}_size: came {size}, allowed is at most {len(images)}"
-                )
-            count = len(source.classes)
-            images = images[balanced_indices(labels, count, size, dataset.subset_seed, "subset")]
-        parts[part] = images
+    parts = {part: Images(*source.parts[part]) for part in ("train", "test")}
     mean, std = _statistics(dataset, parts["train"].pixels)
     return Data(
         train=Images(parts["train"].pixels.to(device), parts["train"].labels.to(device)),

@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision import datasets as tv
 from torchvision.transforms.v2 import functional as transforms
 
+from conebench.draws import balanced_indices
 from conebench.errors import DataMissingError, SpecError
 from conebench.spec.schema import Dataset
 
@@ -36,20 +37,29 @@ def default_data_root() -> Path:
 
 
 def read_images(dataset: Dataset, root: Path) -> Source:
-    """All images of a dataset at the spec's image size.
+    """The images of a dataset that the spec asks for, at its image size.
 
     Raises a DataMissingError that says what to put where, a SpecError for a folder that is no
     dataset.
     """
-    if dataset.name == "digits":
-        source = _digits()
-    elif dataset.name == "imagefolder":
+    if dataset.name == "imagefolder":
         return _image_folder(dataset, root)
-    else:
-        source = _torchvision(str(dataset.name), root)
-    size = dataset.image_size
-    parts = {name: (_resized(x, size), y) for name, (x, y) in source.parts.items()}
+    source = _digits() if dataset.name == "digits" else _torchvision(str(dataset.name), root)
+    parts = {}
+    for part, (pixels, labels) in source.parts.items():
+        chosen = _subset(dataset, part, labels, len(source.classes))
+        parts[part] = (_resized(pixels[chosen], dataset.image_size), labels[chosen])
     return Source(parts, source.classes)
+
+
+def _subset(dataset: Dataset, part: str, labels: Tensor, classes: int) -> Tensor:
+    """Indices of the images of a part that the spec asks for."""
+    size = {"train": dataset.train_size, "test": dataset.test_size}[part]
+    if size is None:
+        return torch.arange(len(labels))
+    if size > len(labels):
+        raise SpecError(f"dataset.{part}_size: came {size}, allowed is at most {len(labels)}")
+    return balanced_indices(labels, classes, size, dataset.subset_seed, "subset")
 
 
 def _resized(pixels: Tensor, size: int | None) -> Tensor:
@@ -134,9 +144,12 @@ def _image_folder(dataset: Dataset, root: Path) -> Source:
                 f"dataset folder {folder / part} is missing or holds no images; put images there "
                 f"as <class>/<image>.png, or choose --data-root or CONEBENCH_DATA"
             ) from None
+        labels = torch.tensor([label for _, label in found.samples])
+        # Only the images of the subset are read: a folder may be far larger than memory.
+        chosen = _subset(dataset, part, labels, len(found.classes))
         size = int(dataset.image_size or 0)
-        pixels = torch.stack([_read_image(Path(path), size) for path, _ in found.samples])
-        parts[part] = (pixels, torch.tensor([label for _, label in found.samples]))
+        paths = [Path(found.samples[i][0]) for i in chosen.tolist()]
+        parts[part] = (torch.stack([_read_image(path, size) for path in paths]), labels[chosen])
         names[part] = tuple(found.classes)
     if names["train"] != names["test"]:
         raise SpecError(f"{folder}: train/ and test/ must have the same class folders")

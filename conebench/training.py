@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from conebench.data import Data, counter_seed
+from conebench.data import Data
+from conebench.draws import counter_seed
 from conebench.errors import RunError
 from conebench.spec.schema import Adam, Loss, Sgd
 

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torchvision import datasets as tv
 
+from conebench.draws import balanced_indices
 from conebench.errors import DataMissingError, SpecError
 from conebench.image_sources import default_data_root, read_images
 from conebench.spec.schema import Dataset
@@ -39,6 +40,17 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
 def test_images_of_a_folder_are_brought_to_the_size_of_the_spec(tmp_path: Path) -> None:
     dataset = _folder_of_images(tmp_path).model_copy(update={"image_size": 4})
     assert read_images(dataset, tmp_path).parts["test"][0].shape == (6, 3, 4, 4)
+
+
+def test_only_the_images_of_a_subset_are_read(tmp_path: Path) -> None:
+    dataset = _folder_of_images(tmp_path).model_copy(update={"train_size": 2})
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    chosen = balanced_indices(labels, 2, 2, dataset.subset_seed, "subset").tolist()
+    for i in set(range(6)) - set(chosen):
+        (tmp_path / "pets/train" / ("cat", "dog")[i // 3] / f"{i % 3}.png").write_bytes(b"broken")
+    pixels, found = read_images(dataset, tmp_path).parts["train"]
+    assert pixels[:, 0, 0, 0].tolist() == [40 * (i // 3) + i % 3 for i in chosen]
+    assert found.tolist() == [0, 1]
 
 
 def test_a_missing_folder_says_what_to_put_where(tmp_path: Path) -> None:

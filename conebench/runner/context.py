@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from conebench.data import Data, Images, counter_seed
+from conebench.data import Data, Images
+from conebench.draws import counter_seed
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
 from conebench.model import make_model
 from conebench.runner.progress import Progress
