@@ -20,7 +20,8 @@ from conebench.entk.layers import Covered
 Outputs = Literal["full", "trace", "sum"]
 Order = Literal["explicit", "pairwise"]
 
-ROWS_AT_ONCE = 512
+# Small blocks waste least above the diagonal; 128 was the fastest of 64, 128, 160, 320, 512.
+ROWS_AT_ONCE = 128
 
 
 def contraction_work(layer: Covered, n: int, r: int, outputs: Outputs) -> dict[Order, float]:

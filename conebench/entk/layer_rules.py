@@ -46,7 +46,9 @@ def normal_form(
     columns = [form.inputs] if "weight" in trained else []
     if "bias" in trained:
         columns.append(form.inputs.new_ones(1).expand(*form.inputs.shape[:-1], 1))
-    return NormalForm(torch.cat(columns, dim=-1), form.gradients)
+    # A single column is taken as it is: the inputs of a convolution are large.
+    inputs = columns[0] if len(columns) == 1 else torch.cat(columns, dim=-1)
+    return NormalForm(inputs, form.gradients)
 
 
 def gradients_by_name(
