@@ -76,9 +76,8 @@ class LineProgress:
     def __init__(self, console: Console, name: str) -> None:
         self._console, self._name = console, name
         self._began = self._last_line = time.monotonic()
-        self._done = self._fresh = self._total = 0.0
+        self._done = self._total = 0.0
         self._stage = ""
-        self._cached = False
 
     def plan(self, work: float) -> None:
         """Learn how much work there is."""
@@ -86,24 +85,22 @@ class LineProgress:
 
     def stage(self, name: str, *, cached: bool = False) -> None:
         """One line for the stage."""
-        self._stage, self._cached = name, cached
+        self._stage = name
         self._line(f"{name}{' (done before)' if cached else ''}")
 
     def advance(self, work: float) -> None:
         """A line where none came for half a minute."""
         self._done += work
-        if not self._cached:
-            self._fresh += work
         if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._line(self._stage)
 
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()
         elapsed = self._last_line - self._began
-        share = min(1.0, self._done / self._total) if self._total else 0.0
+        share = min(1.0, self._done / self._total) if self._total else 1.0
         left = ""
-        if self._fresh:
-            seconds = max(0.0, self._total - self._done) * elapsed / self._fresh
+        if self._done:
+            seconds = max(0.0, self._total - self._done) * elapsed / self._done
             left = f", {_duration(seconds)} left"
         self._console.print(
             f"{self._name}: {share:4.0%} {_duration(elapsed)}{left}: {text}",

@@ -7,7 +7,7 @@ class Progress(Protocol):
     """Receives what happens; `work` is counted in passes of one image through the network."""
 
     def plan(self, work: float) -> None:
-        """The run will take this much more work than was known."""
+        """The run will take this much work; what earlier runs did is not counted."""
 
     def stage(self, name: str, *, cached: bool = False) -> None:
         """A stage begins, or was found finished from an earlier run."""

@@ -68,7 +68,7 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
     context = Context(spec, data, options.device, store, progress)
     parameters = check_context(context)
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
-    progress.plan(len(chosen) * _expected_work(context))
+    progress.plan(sum(_missing_work(context, seed) for seed in chosen))
     stages = _Stages(context)
     results = {}
     for seed in chosen:
@@ -114,7 +114,6 @@ class _Stages:
         compute: Callable[[], ResultT],
         *,
         label: str,
-        work: float,
         is_whole: Callable[[ResultT], bool] = lambda _: True,
     ) -> ResultT:
         """The stored result of a stage, else a computed one.
@@ -142,7 +141,6 @@ class _Stages:
                 raise RunError(f"{label}: its result could not be read back")
         elif self.compute_missing:
             progress.stage(label, cached=True)
-            progress.advance(work)
         self.wall_seconds += stored.wall_seconds
         return kind.model_validate(stored.value)
 
@@ -164,7 +162,6 @@ def _seed_result(stages: _Stages, seed: int) -> SeedResult:
         Trained,
         lambda: run_training(context, seed),
         label=f"seed {seed}: ordinary training",
-        work=training_work(context, context.spec.total_steps),
         is_whole=lambda found: checkpoints_are_whole(context, seed, found),
     )
     kernel = stages.result(
@@ -172,7 +169,6 @@ def _seed_result(stages: _Stages, seed: int) -> SeedResult:
         KernelTrajectory,
         lambda: run_kernels(context, seed, trained),
         label=f"seed {seed}: kernels",
-        work=kernel_work(context) * len(trained.curve.steps),
     )
     context.store.drop_kernels(kernel_stage(context, seed))
     phases, cone = derive_geometry(context.spec, kernel)
@@ -183,7 +179,6 @@ def _seed_result(stages: _Stages, seed: int) -> SeedResult:
             ArmEnd,
             partial(run_arm, context, seed, arm),
             label=f"seed {seed}: {arm.label}",
-            work=arm_work(context, arm),
         )
         arms.append(ArmResult(arm=arm.name, step=arm.start, **dict(end)))
     return SeedResult(
@@ -203,15 +198,19 @@ def _full_arm(trained: Trained) -> ArmResult:
     )
 
 
-def _expected_work(context: Context) -> float:
-    """Work of one seed, in passes of one image; T* is taken to be a third of the way."""
+def _missing_work(context: Context, seed: int) -> float:
+    """Work of one seed's stages without a result, in passes of one image.
+
+    T* is taken to be a third of the way.
+    """
     spec = context.spec
     arms = plan_arms(context, spec.total_steps, spec.total_steps // 3)
-    return (
-        training_work(context, spec.total_steps)
-        + kernel_work(context) * len(spec.checkpoint_steps)
-        + sum(arm_work(context, arm) for arm in arms)
-    )
+    work = [
+        (train_stage(context, seed), training_work(context, spec.total_steps)),
+        (kernel_stage(context, seed), kernel_work(context) * len(spec.checkpoint_steps)),
+        *((arm_stage(context, seed, arm), arm_work(context, arm)) for arm in arms),
+    ]
+    return sum(amount for stage, amount in work if context.store.result(stage) is None)
 
 
 def _data_facts(context: Context) -> DataFacts:
