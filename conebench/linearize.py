@@ -10,6 +10,8 @@ from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from conebench.frozen import frozen_copy
+
 
 class LinearizedModel(nn.Module):
     """f_lin(x; w) = f(x; theta_s) + J(x; theta_s) w, trained in w, which starts at 0.
@@ -26,10 +28,9 @@ class LinearizedModel(nn.Module):
         super().__init__()
         # In a tuple, the frozen network's tensors are no state of this module: anchors are given
         # by the checkpoint they come from.
-        self._frozen = (copy.deepcopy(model).eval(),)
+        self._frozen = (frozen_copy(model).eval(),)
         self.intercept = intercept
         trainable = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-        self._frozen[0].requires_grad_(False)
         self.names = tuple(name for name, _ in trainable)
         self.displacement = nn.ParameterList(torch.zeros_like(p) for _, p in trainable)
 

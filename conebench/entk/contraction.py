@@ -1,83 +1,185 @@
-"""Kernels of layers in normal form, by the cheaper of two exact orders of contraction.
+"""Kernels of layers in normal form, by the cheapest of three exact orders of contraction.
 
-With gradients J[i, c] = sum_s b[i, c, s] (x) a[i, s] of one layer,
+With per-sample gradients J[c, i] = sum_s b[c, i, s] (x) a[i, s] of one layer, c one of r directions,
 
-    explicit  J is formed, then J J^T;
-    pairwise  <J[i, c], J[j, d]> = sum_{s, s'} <a[i, s], a[j, s']> <b[i, c, s], b[j, d, s']>, the
-              inner products of inputs first.
+    explicit   J is formed, slab by slab of the outputs, then J J^T;
+    inputs     T[j, s] = sum_{s'} <a[i, s], a[j, s']> b[d, j, s'], then <b[c, i, s], T[j, s]> over s;
+    positions  sum_{s, s'} <a[i, s], a[j, s']> <b[c, i, s], b[d, j, s']>, both products first.
 
-Explicit is cheap for few weights and many positions, pairwise for many weights and few positions.
+Explicit is cheap for few weights and many positions, positions for few positions, inputs between.
+A kernel K is [r, n, r, m] for outputs `full`, rows (direction, sample), and [n, m] otherwise; of a
+symmetric one the lower triangle of the matrix is filled.
 """
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from conebench.entk.layer_rules import NormalForm
-from conebench.entk.layers import Covered
-
 Outputs = Literal["full", "trace", "sum"]
-Order = Literal["explicit", "pairwise"]
+Order = Literal["explicit", "inputs", "positions"]
 
-# Small blocks waste least above the diagonal; 128 was the fastest of 64, 128, 160, 320, 512.
+# Small blocks waste least above the diagonal; 128 was the fastest of 64, 96, 128, 160, 216, 320.
 ROWS_AT_ONCE = 128
+# Numbers of an intermediate that stay in a processor's cache.
+CACHED_NUMBERS = 2**21
+# Numbers of patches that are copied out of a layer's inputs at one time.
+PATCH_NUMBERS = 2**24
+# Most rows of a block of inner products.
+LARGEST_SIDE = 4096
 
 
-def contraction_work(layer: Covered, n: int, r: int, outputs: Outputs) -> dict[Order, float]:
-    """Multiply-adds of both orders for a symmetric kernel of n samples in r directions."""
-    pairs, across = n * n / 2, r if outputs == "full" else 1
-    form = n * r * layer.positions * layer.entries
-    explicit = form + pairs * r * across * layer.entries
-    if layer.groups > 1:
-        return {"explicit": explicit, "pairwise": float("inf")}
-    s, p, q = layer.positions, layer.inputs, layer.outputs
-    return {"explicit": explicit, "pairwise": pairs * s * (s * p + s * r * q + r * across * q)}
+@dataclass(frozen=True)
+class Factors:
+    """Both factors of one layer's gradients, for any range of the samples.
+
+    `inputs(start, stop)` gives a [n, s, p]; `gradients[c]` is b [n, q, s] of direction c.
+    """
+
+    inputs: Callable[[int, int], Tensor]
+    gradients: list[Tensor]
+    samples: int
 
 
-def explicit_gradients(form: NormalForm, start: int, stop: int) -> Float[Tensor, "n r piece"]:
-    """J for the outputs start..stop of each group."""
-    b = form.gradients[..., start:stop]
-    n, r, groups, s, q = b.shape
-    # [n, g, (r q), s] @ [n, g, s, p]
-    product = b.permute(0, 2, 1, 4, 3).reshape(n, groups, r * q, s) @ form.inputs
-    return product.reshape(n, groups, r, -1).transpose(1, 2).flatten(2)
-
-
-def add_products(
-    kernel: Float[Tensor, "rows columns"],
-    left: Float[Tensor, "n r piece"],
-    right: Float[Tensor, "m r piece"] | None,
+def add_gradients(
+    K: Tensor,
+    left: Float[Tensor, "r n e"],
+    right: Float[Tensor, "r m e"] | None,
     outputs: Outputs,
 ) -> None:
-    """Add J J'^T to the kernel as a matrix; of a symmetric one (`right` None) the lower blocks."""
-    rows = left.flatten(0, 1) if outputs == "full" else left.flatten(1)
-    if right is not None:
-        columns = right.flatten(0, 1) if outputs == "full" else right.flatten(1)
-        kernel.addmm_(rows, columns.T)
+    """Add J J'^T for gradients that are formed; `right` None means J' = J."""
+    if outputs != "trace":
+        rows = left.flatten(0, 1)
+        columns = rows if right is None else right.flatten(0, 1)
+        _add_product(K.view(len(rows), -1), rows, columns, symmetric=right is None)
+        return
+    for index, rows in enumerate(left):
+        columns = rows if right is None else right[index]
+        _add_product(K, rows, columns, symmetric=right is None)
+
+
+def _add_product(K: Tensor, rows: Tensor, columns: Tensor, *, symmetric: bool) -> None:
+    if not symmetric:
+        K.addmm_(rows, columns.T)
         return
     for start in range(0, len(rows), ROWS_AT_ONCE):
         stop = min(len(rows), start + ROWS_AT_ONCE)
-        kernel[start:stop, :stop].addmm_(rows[start:stop], rows[:stop].T)
+        K[start:stop, :stop].addmm_(rows[start:stop], columns[:stop].T)
 
 
-def add_pairwise(
-    kernel: Float[Tensor, "rows columns"],
-    left: NormalForm,
-    right: NormalForm | None,
-    outputs: Outputs,
+def add_explicit(
+    K: Tensor, left: Factors, right: Factors | None, outputs: Outputs, scratch: Float[Tensor, " k"]
 ) -> None:
-    """Add a layer's kernel, inner products of inputs first; of a symmetric one the lower part."""
-    a1, b1 = left.inputs[:, 0], left.gradients[:, :, 0]
-    a2, b2 = (a1, b1) if right is None else (right.inputs[:, 0], right.gradients[:, :, 0])
-    r = b1.shape[1]
-    for i in range(len(a1)):
-        last = i + 1 if right is None else len(a2)
-        # <a[i, s], a[j, s']> as [j, s, s'], then over s' with b[j, d, s'] as [j, d, s, q].
-        inner = (a1[i] @ a2[:last].flatten(0, 1).T).reshape(a1.shape[1], last, -1).transpose(0, 1)
-        carried = inner[:, None] @ b2[:last]
-        if outputs == "full":
-            block = b1[i].flatten(1) @ carried.flatten(2).flatten(0, 1).T
-            kernel[i * r : (i + 1) * r, : last * r] += block
-        else:
-            kernel[i, :last] += carried.flatten(1) @ b1[i].flatten()
+    """Add a layer's kernel with its gradients formed for a slab of outputs at a time.
+
+    `scratch` holds the slab. It is used again for each: fresh memory costs as much as the product
+    itself (1.9 times the time of a ViT's layers on a CPU).
+    """
+    r, n = len(left.gradients), left.samples + (right.samples if right else 0)
+    q, p = left.gradients[0].shape[1], left.inputs(0, 1).shape[2]
+    wide = p >= q
+    longer, shorter = (p, q) if wide else (q, p)
+    count = -(-longer // max(1, len(scratch) // (r * n * shorter)))
+    for start, stop in _ranges(longer, -(-longer // count)):
+        columns, rows = (slice(start, stop), slice(0, q)) if wide else (slice(0, p), slice(start, stop))
+        size = r * n * (stop - start) * shorter
+        J = scratch[:size].view(r, n, rows.stop - rows.start, -1)
+        _form(J[:, : left.samples], left, rows, columns)
+        if right is not None:
+            _form(J[:, left.samples :], right, rows, columns)
+        J = J.flatten(2)
+        others = None if right is None else J[:, left.samples :]
+        add_gradients(K, J[:, : left.samples], others, outputs)
+
+
+def _form(J: Float[Tensor, "r n q p"], side: Factors, rows: slice, columns: slice) -> None:
+    """Write the gradients of some outputs (rows) and inputs (columns), of all samples."""
+    for start, stop in _ranges(side.samples, max(1, PATCH_NUMBERS // side.inputs(0, 1).numel())):
+        a = side.inputs(start, stop)[:, :, columns]
+        for index, b in enumerate(side.gradients):
+            torch.bmm(b[start:stop, rows], a, out=J[index, start:stop])
+
+
+def add_inputs_first(K: Tensor, left: Factors, right: Factors | None, outputs: Outputs) -> None:
+    """Add a layer's kernel, inner products of inputs carried to the gradients of one side."""
+    mine = _by_sample(left)
+    others = mine if right is None else _by_sample(right)
+    s = left.gradients[0].shape[2]
+    width = max(1, min(CACHED_NUMBERS // mine[0].numel(), LARGEST_SIDE // s))
+    for i0, i1 in _ranges(left.samples, width):
+        a = left.inputs(i0, i1).flatten(0, 1)
+        for j0, j1 in _ranges(i1 if right is None else right.samples, width):
+            others_a = (right or left).inputs(j0, j1).flatten(0, 1)
+            inner = (a @ others_a.T).view(i1 - i0, s, j1 - j0, s).transpose(1, 2)
+            for i in range(max(i0, j0) if right is None else i0, i1):
+                stop = min(j1, i + 1) if right is None else j1
+                carried = torch.bmm(inner[i - i0, : stop - j0], others[j0:stop])
+                _add_block(K, mine[i], carried, (i, j0), outputs, symmetric=right is None)
+
+
+def _by_sample(side: Factors) -> Float[Tensor, "n s qr"]:
+    """Gradients of each sample in one matrix, position by position, directions last."""
+    stacked = torch.stack(side.gradients, dim=-1)  # [n, q, s, r]
+    return stacked.transpose(1, 2).contiguous().flatten(2)
+
+
+def _add_block(
+    K: Tensor,
+    b: Float[Tensor, "s qr"],
+    carried: Float[Tensor, "j s qr"],
+    place: tuple[int, int],
+    outputs: Outputs,
+    *,
+    symmetric: bool,
+) -> None:
+    """Add the products of sample i's gradients with what was carried to samples from `start` on."""
+    i, start = place
+    stop = start + len(carried)
+    if outputs == "trace":
+        K[i, start:stop] += carried.flatten(1) @ b.flatten()
+        return
+    r = len(K)
+    columns = b.view(-1, r).expand(len(carried), -1, -1)
+    block = torch.bmm(carried.view(len(carried), -1, r).transpose(1, 2), columns)  # [j, d, c]
+    K[:, i, :, start:stop] += block.permute(2, 1, 0)
+    if symmetric:
+        # Pairs j < i are met once; the matrix's lower triangle wants some of them transposed.
+        below = min(stop, i)
+        K[:, start:below, :, i] += block[: below - start].permute(1, 0, 2)
+
+
+def add_positions_first(K: Tensor, left: Factors, right: Factors | None, outputs: Outputs) -> None:
+    """Add a layer's kernel as a sum over pairs of positions of two inner products."""
+    other = right or left
+    r, s = len(left.gradients), left.gradients[0].shape[2]
+    across = 1 if outputs == "trace" else r
+    height = max(1, LARGEST_SIDE // (across * s))
+    for i0, i1 in _ranges(left.samples, height):
+        last = i1 if right is None else other.samples
+        for j0, j1 in _ranges(last, height):
+            a = left.inputs(i0, i1).flatten(0, 1) @ other.inputs(j0, j1).flatten(0, 1).T
+            rows = _by_position(left.gradients, i0, i1, outputs)
+            columns = _by_position(other.gradients, j0, j1, outputs)
+            products = (rows @ columns.T).view(across, i1 - i0, s, across, j1 - j0, s)
+            block = products * a.view(i1 - i0, s, 1, j1 - j0, s)
+            block = block.sum((2, 5)) if s > 1 else block[:, :, 0, :, :, 0]
+            target = K[None, :, None] if outputs == "trace" else K
+            target[:, i0:i1, :, j0:j1] += block
+            if right is None and j1 <= i0:
+                target[:, j0:j1, :, i0:i1] += block.permute(2, 3, 0, 1)
+
+
+def _by_position(gradients: list[Tensor], start: int, stop: int, outputs: Outputs) -> Tensor:
+    """Rows (direction, sample, position) of q numbers; for `trace` (sample, position) of r q."""
+    b = torch.stack([g[start:stop] for g in gradients])  # [r, n, q, s]
+    if outputs == "trace":
+        return b.permute(1, 3, 0, 2).flatten(2).flatten(0, 1)
+    return b.permute(0, 1, 3, 2).flatten(0, 2)
+
+
+def _ranges(count: int, step: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, count, step):
+        yield start, min(count, start + step)

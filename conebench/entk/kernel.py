@@ -1,47 +1,66 @@
-"""Exact empirical NTKs: layer by layer where a rule covers the layer, else from Jacobians."""
+"""Exact empirical NTKs of any network, within a memory limit."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from conebench.entk.contraction import (
-    Outputs,
-    add_pairwise,
-    add_products,
-    contraction_work,
-    explicit_gradients,
-)
-from conebench.entk.jacobian import jacobian_pieces
-from conebench.entk.layer_rules import NormalForm
-from conebench.entk.layers import Covered, covered_layers, frozen_copy, layer_forms
+from conebench.entk.contraction import Outputs
+from conebench.entk.coverage import Term, cover
+from conebench.entk.execution import Samples, add_pass
+from conebench.entk.memory import default_memory_limit, graph_numbers
+from conebench.entk.plan import KernelError, KernelPlan, Size, make_plan
+from conebench.frozen import frozen_copy
 
-DEFAULT_MEMORY_LIMIT = 2 * 2**30
+Grouping = Callable[[str], str]
 
 
-class KernelError(ValueError):
-    """A kernel that cannot be built: the message says why."""
+@dataclass(frozen=True)
+class Prepared:
+    """A kernel that is ready to be built: the network frozen, every parameter with its way."""
+
+    frozen: nn.Module
+    parameters: dict[str, Tensor]
+    terms: list[Term]
+    samples: Samples
+    groups: dict[str, str]
+    plan: KernelPlan
+    graph_numbers: int
 
 
-class Inputs(NamedTuple):
-    """All inputs of a kernel: x1, then x2 unless the kernel is symmetric."""
-
-    rows: Tensor
-    split: int | None
-    basis: Float[Tensor, "r c"]
-    outputs: Outputs
-
-
+@overload
+def empirical_ntk(
+    model: nn.Module,
+    x1: Tensor,
+    x2: Tensor | None = None,
+    *,
+    outputs: Outputs = "full",
+    memory_limit: int | None = None,
+    by: None = None,
+) -> Tensor: ...
+@overload
+def empirical_ntk(
+    model: nn.Module,
+    x1: Tensor,
+    x2: Tensor | None = None,
+    *,
+    outputs: Outputs = "full",
+    memory_limit: int | None = None,
+    by: Literal["stage"] | Grouping,
+) -> dict[str, Tensor]: ...
 def empirical_ntk(
     model: nn.Module,
     x1: Float[Tensor, "n ..."],
     x2: Float[Tensor, "m ..."] | None = None,
     *,
     outputs: Outputs = "full",
-    memory_limit: int = DEFAULT_MEMORY_LIMIT,
-) -> Tensor:
+    memory_limit: int | None = None,
+    by: Literal["stage"] | Grouping | None = None,
+) -> Tensor | dict[str, Tensor]:
     """Empirical NTK between x1 and x2 (x1 again if None) over all trainable parameters.
 
     Args:
@@ -50,47 +69,105 @@ def empirical_ntk(
         x2: second inputs, m of them, of the shape of x1's.
         outputs: `full` -> [n, c, m, c]; `trace` -> [n, m], sum_c H[(i,c),(j,c)] / C; `sum` ->
             [n, m], the kernel of sum_c f_c / sqrt(C) (pseudo-NTK; Mohamadi et al. 2023).
-        memory_limit: bytes for what is kept of layers or Jacobians at one time.
+        memory_limit: bytes for all that a kernel takes beside the network's own parameters;
+            None means a quarter of what is free.
+        by: None for one kernel; `stage` or a function of a parameter's name for a dict with one
+            kernel a group, which add up to the whole.
 
     Raises:
         KernelError: training mode, no trainable parameter, no inputs, inputs of two shapes, NaN
-            or infinity, or a parameter that was not counted.
+            or infinity, a memory limit too small, or a parameter that was not counted.
 
     Source: Novak et al. 2022, arXiv 2206.08720, structured derivatives and Jacobian contraction.
 
     """
-    _check(model, x1, x2)
-    parameters = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
-    with torch.no_grad():
-        classes = model(x1[:1]).shape[1]
-    inputs = Inputs(
-        rows=x1 if x2 is None else torch.cat([x1, x2]),
-        split=None if x2 is None else len(x1),
-        basis=_output_basis(classes, x1, outputs),
-        outputs=outputs,
-    )
-    height = len(x1) * (classes if outputs == "full" else 1)
-    width = height if x2 is None else len(x2) * (classes if outputs == "full" else 1)
-    kernel = x1.new_zeros(height, width)
-    frozen = frozen_copy(model)
-    covered = covered_layers(model, frozen, x1)
-    counted = _add_layers(kernel, frozen, covered, inputs, memory_limit)
-    rest = dict(parameters)
-    for layer in covered:
-        for name in layer.layer.parameter_names:
-            del rest[name]
-    for piece in jacobian_pieces(frozen, rest, inputs.rows, inputs.basis, memory_limit):
-        counted += piece.shape[2]
-        add_products(kernel, *_halves(piece, inputs.split), outputs)
-    expected = sum(p.numel() for p in parameters.values())
+    prepared = prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit, by=by)
+    samples = prepared.samples
+    kernels = {group: samples.empty_kernel() for group in sorted(set(prepared.groups.values()))}
+    counted = 0
+    for planned in prepared.plan.passes:
+        counted += add_pass(
+            prepared.frozen,
+            prepared.parameters,
+            planned,
+            samples,
+            lambda term: kernels[prepared.groups[term.parameter]],
+            prepared.plan.slab_numbers,
+        )
+    expected = sum(p.numel() for p in prepared.parameters.values())
     if counted != expected:
         raise KernelError(f"the kernel counted {counted} of {expected} trainable parameters")
-    return _finished(kernel, inputs, classes)
+    finished = {group: _finished(kernels.pop(group), samples) for group in list(kernels)}
+    return finished if by is not None else next(iter(finished.values()))
+
+
+def plan_ntk(
+    model: nn.Module,
+    x1: Float[Tensor, "n ..."],
+    x2: Float[Tensor, "m ..."] | None = None,
+    *,
+    outputs: Outputs = "full",
+    memory_limit: int | None = None,
+) -> KernelPlan:
+    """How `empirical_ntk` would build this kernel: the same arguments and errors, little work."""
+    return prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit).plan
+
+
+def prepare(
+    model: nn.Module,
+    x1: Tensor,
+    x2: Tensor | None,
+    *,
+    outputs: Outputs,
+    memory_limit: int | None,
+    by: Literal["stage"] | Grouping | None = None,
+) -> Prepared:
+    """Check a call, find each parameter's way, and plan."""
+    _check(model, x1, x2)
+    frozen = frozen_copy(model, share=True)
+    parameters = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
+    with torch.no_grad():
+        classes = frozen(x1[:1]).shape[1]
+    samples = Samples.of(x1, x2, classes, outputs)
+    terms = cover(frozen, parameters, x1)
+    groups = {name: _group(name, by) for name in parameters}
+    modules = sorted({term.module for term in terms if term.module})
+    graph = graph_numbers(frozen, modules, samples.pair())
+    size = Size(
+        rows=len(samples.rows),
+        directions=len(samples.basis),
+        outputs=outputs,
+        kernel_numbers=samples.kernel_numbers,
+        results=len(set(groups.values())),
+        itemsize=x1.element_size(),
+        graph_numbers=graph,
+    )
+    limit = default_memory_limit(x1.device) if memory_limit is None else memory_limit
+    return Prepared(
+        frozen, parameters, terms, samples, groups, make_plan(terms, size, limit), graph
+    )
 
 
 def as_matrix(kernel: Tensor) -> Float[Tensor, "rows columns"]:
     """[n, c, m, c] as [n c, m c], rows ordered by (sample, class); [n, m] as it is."""
     return kernel.flatten(0, 1).flatten(1) if kernel.ndim == 4 else kernel
+
+
+def stage_of(parameter: str) -> str:
+    """The stage of a parameter: its name up to the first part that ends in a number.
+
+    `layer1.0.conv1.weight` -> `layer1`, `blocks.3.attn.qkv.bias` -> `blocks.3`, `fc.weight` ->
+    `fc`.
+    """
+    parts = parameter.split(".")
+    numbered = (i for i, part in enumerate(parts[:-1]) if re.search(r"\d$", part))
+    return ".".join(parts[: next(numbered, 0) + 1])
+
+
+def _group(parameter: str, by: Literal["stage"] | Grouping | None) -> str:
+    if by is None:
+        return ""
+    return stage_of(parameter) if by == "stage" else by(parameter)
 
 
 def _check(model: nn.Module, x1: Tensor, x2: Tensor | None) -> None:
@@ -102,115 +179,20 @@ def _check(model: nn.Module, x1: Tensor, x2: Tensor | None) -> None:
         raise KernelError("there are no inputs")
     if x2 is not None and x1.shape[1:] != x2.shape[1:]:
         raise KernelError(f"inputs of two shapes: {list(x1.shape[1:])} and {list(x2.shape[1:])}")
+    tensors: Mapping[str, Tensor | None] = {"x1": x1, "x2": x2, **dict(model.named_parameters())}
+    for name, tensor in tensors.items():
+        if tensor is not None and not bool(torch.isfinite(tensor).all()):
+            raise KernelError(f"{name} has NaN or infinite entries")
 
 
-def _output_basis(classes: int, x: Tensor, outputs: Outputs) -> Float[Tensor, "r c"]:
-    """The r directions in logit space along which gradients are taken."""
-    if outputs == "sum":
-        return x.new_full((1, classes), classes**-0.5)
-    return torch.eye(classes, dtype=x.dtype, device=x.device)
-
-
-def _halves(piece: Tensor, split: int | None) -> tuple[Tensor, Tensor | None]:
-    return (piece, None) if split is None else (piece[:split], piece[split:])
-
-
-def _finished(kernel: Tensor, inputs: Inputs, classes: int) -> Tensor:
-    if inputs.split is None:
-        kernel = kernel.tril() + kernel.tril(-1).T
-    if not bool(torch.isfinite(kernel).all()):
-        raise KernelError("the kernel has NaN or infinite entries: check weights and inputs")
-    if inputs.outputs == "full":
-        rows, columns = kernel.shape
-        return kernel.reshape(rows // classes, classes, columns // classes, classes)
-    return kernel / len(inputs.basis)
-
-
-class Kept(NamedTuple):
-    """What is kept of a layer for all samples: outputs start..stop of J, or the normal form."""
-
-    covered: Covered
-    pairwise: bool
-    start: int
-    stop: int
-    numbers: int
-
-
-def _add_layers(
-    kernel: Tensor, frozen: nn.Module, covered: list[Covered], inputs: Inputs, memory_limit: int
-) -> int:
-    """Add the kernels of all covered layers; returns how many parameter entries that were."""
-    counted = 0
-    budget = max(1, memory_limit // (2 * inputs.rows.element_size()))
-    for group in _groups(covered, inputs, budget):
-        for kept, value in zip(group, _collect(frozen, group, inputs, budget), strict=True):
-            counted += kept.covered.groups * kept.covered.inputs * (kept.stop - kept.start)
-            if isinstance(value, NormalForm):
-                split = inputs.split
-                left = NormalForm(value.inputs[:split], value.gradients[:split])
-                right = None
-                if split is not None:
-                    right = NormalForm(value.inputs[split:], value.gradients[split:])
-                add_pairwise(kernel, left, right, inputs.outputs)
-            else:
-                add_products(kernel, *_halves(value, inputs.split), inputs.outputs)
-    return counted
-
-
-def _groups(covered: list[Covered], inputs: Inputs, budget: int) -> Iterator[list[Kept]]:
-    """Everything to be kept, in order, in groups of at most `budget` numbers where one fits."""
-    group: list[Kept] = []
-    room = budget
-    for layer in covered:
-        for kept in _pieces(layer, inputs, budget):
-            if group and kept.numbers > room:
-                yield group
-                group, room = [], budget
-            group.append(kept)
-            room -= kept.numbers
-    if group:
-        yield group
-
-
-def _pieces(layer: Covered, inputs: Inputs, budget: int) -> Iterator[Kept]:
-    n, r = len(inputs.rows), len(inputs.basis)
-    work = contraction_work(layer, n, r, inputs.outputs)
-    if work["pairwise"] < work["explicit"]:
-        numbers = n * layer.groups * layer.positions * (layer.inputs + r * layer.outputs)
-        yield Kept(layer, True, 0, layer.outputs, numbers)
-        return
-    one_output = n * r * layer.groups * layer.inputs
-    step = max(1, budget // one_output)
-    for start in range(0, layer.outputs, step):
-        stop = min(layer.outputs, start + step)
-        yield Kept(layer, False, start, stop, one_output * (stop - start))
-
-
-def _collect(
-    frozen: nn.Module, group: list[Kept], inputs: Inputs, budget: int
-) -> list[Tensor | NormalForm]:
-    """The kept numbers of a group for all samples, from chunks of samples within the budget."""
-    layers = list(dict.fromkeys(kept.covered.layer for kept in group))
-    shapes = {kept.covered.layer: kept.covered for kept in group}.values()
-    sample = sum(
-        c.groups * c.positions * (c.inputs + 2 * len(inputs.basis) * c.outputs) for c in shapes
-    )
-    chunk = max(1, budget // max(1, sample))
-    parts: list[list[Tensor | NormalForm]] = [[] for _ in group]
-    for rows in torch.split(inputs.rows, chunk):
-        forms = layer_forms(frozen, layers, rows, inputs.basis)
-        for kept, part in zip(group, parts, strict=True):
-            form = forms[kept.covered.layer.name]
-            part.append(form if kept.pairwise else explicit_gradients(form, kept.start, kept.stop))
-    return [_joined(part) for part in parts]
-
-
-def _joined(parts: list[Tensor | NormalForm]) -> Tensor | NormalForm:
-    if len(parts) == 1:
-        return parts[0]
-    forms = [part for part in parts if isinstance(part, NormalForm)]
-    if forms:
-        return NormalForm(
-            torch.cat([form.inputs for form in forms]), torch.cat([f.gradients for f in forms])
-        )
-    return torch.cat([part for part in parts if isinstance(part, Tensor)])
+def _finished(K: Tensor, samples: Samples) -> Tensor:
+    """The kernel with both triangles filled, rows ordered by (sample, class)."""
+    if samples.symmetric:
+        matrix = K.view(samples.kernel_side, samples.kernel_side)
+        below = matrix.tril(-1)
+        matrix.tril_().add_(below.T)
+    if not bool(torch.isfinite(K).all()):
+        raise KernelError("the kernel has NaN or infinite entries: its gradients overflow")
+    if samples.outputs == "full":
+        return K.permute(1, 0, 3, 2).contiguous()
+    return (K / len(samples.basis)).view(samples.split, samples.columns)

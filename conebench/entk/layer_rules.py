@@ -1,126 +1,147 @@
 """Layers whose per-sample gradient is a sum of outer products: input times output gradient.
 
-A rule brings a layer's input x and the gradients y of its output into one normal form,
+A rule brings a layer's input x and the gradient y of its output into one normal form,
 
-    inputs     a [n, g, s, p]       n samples, g groups, s positions, p inputs of one output
-    gradients  b [n, r, g, s, q]    r directions in logit space, q outputs of one group
+    inputs    a [n, g, s, p]   n samples, g groups, s positions, p inputs of one output
+    gradient  b [n, g, q, s]   q outputs of one group, for one direction in logit space
 
-such that the gradient of sample i in direction c is sum_s b[i, c, g, s, :] (x) a[i, g, s, :] for
-each group. A bias is one more input that is always 1.
+such that the weight's gradient for sample i is sum_s b[i, g, :, s] (x) a[i, g, s, :] for each
+group, and the bias's is sum_s b[i, g, :, s].
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-
-class NormalForm(NamedTuple):
-    """Inputs and output gradients of one layer, as the module's docstring has them."""
-
-    inputs: Float[Tensor, "n g s p"]
-    gradients: Float[Tensor, "n r g s q"]
+InputSide = Callable[[nn.Module, Tensor, int], Tensor]
+GradientSide = Callable[[nn.Module, Tensor, int], Tensor]
 
 
-Rule = Callable[[nn.Module, Tensor, Tensor], NormalForm | None]
+class NoRuleError(ValueError):
+    """A rule does not cover this layer, or not with this input."""
 
 
-def normal_form(
-    module: nn.Module, trained: Sequence[str], x: Tensor, y: Tensor
-) -> NormalForm | None:
-    """The normal form of a layer, None where no rule covers it.
-
-    Args:
-        module: the layer.
-        trained: which of `weight` and `bias` are trained; the others are left out.
-        x: its input, [n k, ...] for n samples, k rows of each in turn.
-        y: gradients of its output, [n, r, ...].
-
-    """
-    form = RULES[type(module)](module, x, y)
-    if form is None:
-        return None
-    columns = [form.inputs] if "weight" in trained else []
-    if "bias" in trained:
-        columns.append(form.inputs.new_ones(1).expand(*form.inputs.shape[:-1], 1))
-    # A single column is taken as it is: the inputs of a convolution are large.
-    inputs = columns[0] if len(columns) == 1 else torch.cat(columns, dim=-1)
-    return NormalForm(inputs, form.gradients)
+def layer_inputs(module: nn.Module, x: Tensor, n: int) -> Float[Tensor, "n g s p"]:
+    """The layer's input in normal form; x has n or n k rows, k of each sample in turn."""
+    return _rule(module)[0](module, x, n)
 
 
-def gradients_by_name(
-    module: nn.Module, trained: Sequence[str], gradient: Float[Tensor, "g q p"]
-) -> dict[str, Tensor]:
-    """Gradients of weight and bias, shaped as they are, from one in normal form."""
-    found = {}
-    if "bias" in trained:
-        found["bias"] = gradient[..., -1].reshape_as(module.get_parameter("bias"))
-        gradient = gradient[..., :-1]
-    if "weight" in trained:
-        found["weight"] = gradient.reshape_as(module.get_parameter("weight"))
-    return found
+def layer_gradient(module: nn.Module, y: Tensor, n: int) -> Float[Tensor, "n g q s"]:
+    """The gradient of the layer's output in normal form, a view of y."""
+    return _rule(module)[1](module, y, n)
 
 
-def _linear(_: nn.Module, x: Tensor, y: Tensor) -> NormalForm:
-    n, r = y.shape[:2]
-    a = x.reshape(n, 1, -1, x.shape[-1])
-    b = y.reshape(n, r, 1, -1, y.shape[-1])
-    return NormalForm(a, b)
+def has_rule(module: nn.Module) -> bool:
+    """Whether a rule may cover modules of this kind."""
+    return isinstance(module, tuple(RULES))
 
 
-def _conv2d(module: nn.Module, x: Tensor, y: Tensor) -> NormalForm | None:
-    if not isinstance(module, nn.Conv2d):
-        return None
-    if module.padding_mode != "zeros" or isinstance(module.padding, str) or len(x) != len(y):
-        return None
-    n, r, groups = *y.shape[:2], module.groups
-    patches = F.unfold(
-        x, module.kernel_size, module.dilation, module.padding, module.stride
-    )  # [n, channels * kernel, positions]
-    a = patches.reshape(n, groups, -1, patches.shape[-1]).transpose(2, 3)
-    b = y.reshape(n, r, groups, y.shape[2] // groups, -1).transpose(3, 4)
-    return NormalForm(a, b)
+def weight_gradient(
+    a: Float[Tensor, "n g s p"], b: Float[Tensor, "n g q s"]
+) -> Float[Tensor, "n g q p"]:
+    """sum_s b[:, g, :, s] (x) a[:, g, s, :], per sample and group."""
+    n, g, s, p = a.shape
+    q = b.shape[2]
+    if p == q == 1:
+        return (a[..., 0] * b[:, :, 0]).sum(-1)[..., None, None]
+    return torch.bmm(b.reshape(n * g, q, s), a.reshape(n * g, s, p)).view(n, g, q, p)
 
 
-def _batch_norm(module: nn.Module, x: Tensor, y: Tensor) -> NormalForm | None:
-    if not isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-        return None
-    mean, var = module.running_mean, module.running_var
-    if mean is None or var is None or len(x) != len(y):
-        return None
-    n, r, channels = y.shape[:3]
-    flat = x.reshape(n, channels, -1)
-    normalized = (flat - mean[:, None]) / (var[:, None] + module.eps).sqrt()
-    return NormalForm(normalized[..., None], y.reshape(n, r, channels, -1, 1))
+def weight_shaped(module: nn.Module, gradient: Float[Tensor, "g q p"]) -> Tensor:
+    """A gradient in normal form in the order of the weight's own entries."""
+    weight = module.get_parameter("weight")
+    if isinstance(module, nn.Conv2d):
+        groups, outputs, _ = gradient.shape
+        kh, kw = module.kernel_size
+        gradient = gradient.reshape(groups, outputs, kh, kw, -1).permute(0, 1, 4, 2, 3)
+    return gradient.reshape(weight.shape)
 
 
-def _group_norm(module: nn.Module, x: Tensor, y: Tensor) -> NormalForm | None:
-    if not isinstance(module, nn.GroupNorm) or len(x) != len(y):
-        return None
-    n, r, channels = y.shape[:3]
+def _rule(module: nn.Module) -> tuple[InputSide, GradientSide]:
+    for kind, rule in RULES.items():
+        if isinstance(module, kind):
+            return rule
+    raise NoRuleError(f"no rule for {type(module).__name__}")
+
+
+def _linear_inputs(_: nn.Module, x: Tensor, n: int) -> Tensor:
+    return x.reshape(n, 1, -1, x.shape[-1])
+
+
+def _linear_gradient(_: nn.Module, y: Tensor, n: int) -> Tensor:
+    return y.reshape(n, 1, -1, y.shape[-1]).transpose(2, 3)
+
+
+def _conv2d_inputs(module: nn.Module, x: Tensor, n: int) -> Tensor:
+    """Patches as a copy of an overlapping view: twice as fast as `F.unfold` on a CPU."""
+    if not isinstance(module, nn.Conv2d) or x.ndim != 4:
+        raise NoRuleError("a convolution of another kind")
+    if module.padding_mode != "zeros" or isinstance(module.padding, str) or len(x) != n:
+        raise NoRuleError("padding by name or mode, or rows that are no samples")
+    (kh, kw), (dh, dw), (sh, sw) = module.kernel_size, module.dilation, module.stride
+    (ph, pw), groups, channels = module.padding, module.groups, x.shape[1]
+    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, pw, pw, ph, ph)).contiguous()
+    _, height, width, _ = padded.shape
+    rows = (height - dh * (kh - 1) - 1) // sh + 1
+    columns = (width - dw * (kw - 1) - 1) // sw + 1
+    of_sample, of_row, of_column, _ = padded.stride()
+    p = channels // groups
+    view = padded.as_strided(
+        (n, groups, rows, columns, kh, kw, p),
+        (of_sample, p, sh * of_row, sw * of_column, dh * of_row, dw * of_column, 1),
+    )
+    return view.reshape(n, groups, rows * columns, kh * kw * p)
+
+
+def _conv2d_gradient(module: nn.Module, y: Tensor, n: int) -> Tensor:
+    groups = module.groups
+    return y.reshape(n, groups, y.shape[1] // groups, -1)  # type: ignore[operator]
+
+
+def _batch_norm_inputs(module: nn.Module, x: Tensor, n: int) -> Tensor:
+    mean, var, eps = module.running_mean, module.running_var, module.eps
+    if not isinstance(mean, Tensor) or not isinstance(var, Tensor) or len(x) != n:
+        raise NoRuleError("statistics of the batch, or rows that are no samples")
+    shape = (-1,) + (1,) * (x.ndim - 2)
+    normalized = (x - mean.view(shape)) * (var + eps).rsqrt().view(shape)  # type: ignore[operator]
+    return normalized.reshape(n, x.shape[1], -1, 1)
+
+
+def _channel_gradient(_: nn.Module, y: Tensor, n: int) -> Tensor:
+    return y.reshape(n, y.shape[1], 1, -1)
+
+
+def _group_norm_inputs(module: nn.Module, x: Tensor, n: int) -> Tensor:
+    if not isinstance(module, nn.GroupNorm) or len(x) != n:
+        raise NoRuleError("rows that are no samples")
     normalized = F.group_norm(x, module.num_groups, None, None, module.eps)
-    return NormalForm(normalized.reshape(n, channels, -1, 1), y.reshape(n, r, channels, -1, 1))
+    return normalized.reshape(n, x.shape[1], -1, 1)
 
 
-def _layer_norm(module: nn.Module, x: Tensor, y: Tensor) -> NormalForm | None:
+def _layer_norm_inputs(module: nn.Module, x: Tensor, n: int) -> Tensor:
     if not isinstance(module, nn.LayerNorm):
-        return None
-    n, r = y.shape[:2]
-    size = int(torch.Size(module.normalized_shape).numel())
+        raise NoRuleError("a norm of another kind")
     normalized = F.layer_norm(x, module.normalized_shape, None, None, module.eps)
-    a = normalized.reshape(n, -1, size).transpose(1, 2)[..., None]
-    b = y.reshape(n, r, -1, size).transpose(2, 3)[..., None]
-    return NormalForm(a, b)
+    return _last_axes(module, normalized, n)[..., None]
 
 
-RULES: dict[type[nn.Module], Rule] = {
-    nn.Linear: _linear,
-    nn.Conv2d: _conv2d,
-    nn.BatchNorm1d: _batch_norm,
-    nn.BatchNorm2d: _batch_norm,
-    nn.GroupNorm: _group_norm,
-    nn.LayerNorm: _layer_norm,
+def _layer_norm_gradient(module: nn.Module, y: Tensor, n: int) -> Tensor:
+    return _last_axes(module, y, n)[:, :, None]
+
+
+def _last_axes(module: nn.Module, x: Tensor, n: int) -> Tensor:
+    size = int(torch.Size(module.normalized_shape).numel())  # type: ignore[arg-type]
+    return x.reshape(n, -1, size).transpose(1, 2)
+
+
+RULES: dict[type[nn.Module], tuple[InputSide, GradientSide]] = {
+    nn.Linear: (_linear_inputs, _linear_gradient),
+    nn.Conv2d: (_conv2d_inputs, _conv2d_gradient),
+    nn.BatchNorm1d: (_batch_norm_inputs, _channel_gradient),
+    nn.BatchNorm2d: (_batch_norm_inputs, _channel_gradient),
+    nn.GroupNorm: (_group_norm_inputs, _channel_gradient),
+    nn.LayerNorm: (_layer_norm_inputs, _layer_norm_gradient),
 }

@@ -1,0 +1,196 @@
+"""timm's model families, and what the kernel of each is checked against, in float64."""
+
+import warnings
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import Any
+
+import timm
+import torch
+from timm.models import _registry
+from torch import Tensor, nn
+
+from conebench.entk import KernelError, as_matrix, empirical_ntk
+from conebench.entk.kernel import prepare
+from conebench.linearize import LinearizedModel
+
+CLASSES = 3
+SIDES = (32, 64, 96, 128, 160, 192, 224, 256, 384)
+LARGEST = 40_000_000
+SHIFT = 1e-6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one family: relative errors in float64, None where not measured."""
+
+    family: str
+    model: str = ""
+    side: int = 0
+    parameters: int = 0
+    autograd_error: float | None = None
+    difference_error: float | None = None
+    tangent_error: float | None = None
+    generic_share: float | None = None
+    stale_error: float | None = None
+    seconds: float = 0.0
+    reason: str = ""
+
+    def dump(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def families() -> dict[str, list[str]]:
+    """Names of timm's own models by the module that defines them."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in timm.list_models():
+        module = _registry._model_to_module[name]
+        if _registry._model_entrypoints[name].__module__.startswith("timm."):
+            found[module].append(name)
+    return dict(sorted(found.items()))
+
+
+def smallest(names: list[str]) -> tuple[str, int]:
+    """The model of a family with the fewest parameters."""
+    counts = {}
+    for name in names:
+        try:
+            with torch.device("meta"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                network = timm.create_model(name, num_classes=CLASSES)
+        except Exception:  # noqa: BLE001, S112  # some models cannot be made without data
+            continue
+        counts[name] = sum(p.numel() for p in network.parameters())
+    name = min(counts, key=counts.__getitem__)
+    return name, counts[name]
+
+
+def small_network(name: str) -> tuple[nn.Module, int]:
+    """The network in float64 for the smallest image it takes, weights and statistics uneven."""
+    reasons = []
+    for side in SIDES:
+        for arguments in ({"img_size": side}, {}):
+            torch.manual_seed(0)
+            try:
+                network = timm.create_model(name, num_classes=CLASSES, **arguments).double().eval()
+                with torch.no_grad():
+                    logits = network(torch.randn(2, 3, side, side, dtype=torch.float64))
+            except Exception as error:  # noqa: BLE001  # any model file may raise anything
+                reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
+                continue
+            if tuple(getattr(logits, "shape", ())) == (2, CLASSES):
+                _make_uneven(network)
+                return network, side
+            reasons.append("gives no logits of shape [n, classes]")
+    raise KernelError(reasons[-1])
+
+
+def _make_uneven(network: nn.Module) -> None:
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                if module.running_mean is not None:
+                    module.running_mean.normal_(0, 0.1)
+                    module.running_var.uniform_(0.5, 1.5)
+    _forget(network)
+
+
+def check(name: str, family: str) -> Finding:
+    """Compare kernel and linearization of one model with three referees."""
+    network, side = small_network(name)
+    x = torch.randn(2, 3, side, side, dtype=torch.float64)
+    began = perf_counter()
+    kernel = as_matrix(empirical_ntk(network, x))
+    seconds = perf_counter() - began
+    J = _jacobian(network, x)
+    prepared = prepare(network, x, None, outputs="full", memory_limit=None)
+    count = sum(p.numel() for p in prepared.parameters.values())
+    generic = sum(t.entries for t in prepared.terms if t.route == "generic")
+    direction = torch.randn(J.shape[1], dtype=torch.float64)
+    tangent = (J @ direction).view(2, CLASSES)
+    return Finding(
+        family=family,
+        model=name,
+        side=side,
+        parameters=count,
+        autograd_error=_error(kernel, J @ J.T),
+        difference_error=_error(_difference(network, x, direction), tangent),
+        tangent_error=_tangent_error(network, x, direction, tangent),
+        generic_share=generic / count,
+        stale_error=_error(_stale_kernel(network, x), J @ J.T),
+        seconds=seconds,
+    )
+
+
+def _forget(network: nn.Module) -> None:
+    # timm's own way to drop tensors kept between evaluation passes.
+    network.train()
+    network.eval()
+
+
+def _jacobian(network: nn.Module, x: Tensor) -> Tensor:
+    """J by plain autograd, row by row, nothing kept from an earlier pass."""
+    _forget(network)
+    return _rows(network, network(x))
+
+
+def _stale_kernel(network: nn.Module, x: Tensor) -> Tensor:
+    """J J^T as plain autograd gives it after a pass that recorded no gradients."""
+    _forget(network)
+    with torch.no_grad():
+        network(x)
+    J = _rows(network, network(x))
+    _forget(network)
+    return J @ J.T
+
+
+def _rows(network: nn.Module, logits: Tensor) -> Tensor:
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    rows = []
+    for logit in logits.flatten():
+        found = torch.autograd.grad(logit, parameters, retain_graph=True, allow_unused=True)
+        pairs = zip(found, parameters, strict=True)
+        rows.append(torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs]))
+    return torch.stack(rows)
+
+
+def _difference(network: nn.Module, x: Tensor, direction: Tensor) -> Tensor:
+    """J v by central finite differences."""
+    values = []
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    parts = direction.split([p.numel() for p in parameters])
+    with torch.no_grad():
+        for step in (SHIFT, -2 * SHIFT):
+            for parameter, part in zip(parameters, parts, strict=True):
+                parameter.add_(step * part.view_as(parameter))
+            _forget(network)
+            values.append(network(x))
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.add_(SHIFT * part.view_as(parameter))
+    _forget(network)
+    return (values[0] - values[1]) / (2 * SHIFT)
+
+
+def _tangent_error(
+    network: nn.Module, x: Tensor, direction: Tensor, expected: Tensor
+) -> float | None:
+    """Error of the linearized model's J w, None where it has no forward derivative."""
+    _forget(network)
+    linear = LinearizedModel(network, intercept=False)
+    parts = direction.split([w.numel() for w in linear.displacement])
+    with torch.no_grad():
+        for w, part in zip(linear.displacement, parts, strict=True):
+            w.copy_(part.view_as(w))
+    try:
+        found = linear(x)
+        torch.autograd.grad(found.sum(), list(linear.displacement), allow_unused=True)
+    except (RuntimeError, NotImplementedError):
+        return None
+    return _error(found.detach(), expected)
+
+
+def _error(found: Tensor, expected: Tensor) -> float:
+    return float((found.detach() - expected).norm() / expected.norm())
