@@ -1,6 +1,7 @@
 """Small networks for tests, each with something that kernels get wrong easily."""
 
 from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -119,6 +120,85 @@ class PastItsModule(nn.Module):
         return self.head(torch.tanh(x @ self.layer.weight))
 
 
+class KeepsBiases(nn.Module):
+    """Keeps a tensor made of a parameter between evaluation passes, as LeViT does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(12, 6)
+        self.biases = nn.Parameter(torch.randn(3))
+        self.head = nn.Linear(6, 3)
+        self.kept: dict[str, Tensor] = {}
+
+    def train(self, mode: bool = True) -> Self:
+        self.kept = {}
+        return super().train(mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if "biases" not in self.kept:
+            self.kept["biases"] = self.biases[[0, 1, 2, 0, 1, 2]]
+        return self.head(torch.tanh(self.layer(x.flatten(1)) + self.kept["biases"]))
+
+
+class NormWithActivation(nn.BatchNorm2d):
+    """BatchNorm that applies its activation itself, as timm's `BatchNormAct2d` does."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(super().forward(x))
+
+
+class Tokens(nn.Module):
+    """A class token, a position table and layer scales, one of them not broadcast by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 6, 1)
+        self.norm = NormWithActivation(6)
+        self.token = nn.Parameter(torch.randn(1, 1, 6))
+        self.positions = nn.Parameter(torch.randn(1, 5, 6))
+        self.scale = nn.Parameter(torch.randn(6))
+        self.mix = nn.Parameter(torch.randn(5, 5))
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.embed(x)).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1) + self.positions
+        return self.head(torch.tanh(self.mix @ torch.tanh(x * self.scale))[:, 0])
+
+
+class CannotBeMapped(nn.Module):
+    """Control flow on values, so that mapping over samples fails; a parameter used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice = nn.Linear(12, 12)
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.twice(x.flatten(1))
+        if float(x.detach().abs().sum()) > 0:
+            x = torch.tanh(x)
+        return self.head(torch.tanh(self.twice(x)))
+
+
+class TransposedAfterNorm(nn.Module):
+    """BatchNorm whose gradient comes in channels-last order, as XCiT's patches have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.norm = nn.BatchNorm2d(4)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.norm(self.conv(x)).flatten(2).transpose(1, 2)
+        return self.head(torch.tanh(tokens)).sum(1)
+
+
 # Name -> (factory, input side).
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "mlp": (mlp, 2),
@@ -129,6 +209,10 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "windows": (Windows, 2),
     "convolutions": (Convolutions, 4),
     "past_its_module": (PastItsModule, 2),
+    "keeps_biases": (KeepsBiases, 2),
+    "tokens": (Tokens, 2),
+    "cannot_be_mapped": (CannotBeMapped, 2),
+    "transposed_after_norm": (TransposedAfterNorm, 4),
 }
 
 
@@ -147,10 +231,11 @@ def make_network(name: str, count: int = 4, seed: int = 0) -> tuple[nn.Module, T
 
 def jacobian_by_rows(network: nn.Module, x: Tensor) -> Tensor:
     """J [n c, p] by plain autograd, one row at a time, one image at a time."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    parameters = [p for p in network.train().eval().parameters() if p.requires_grad]
     rows = []
     for sample in x:
-        for logit in network(sample[None])[0]:
+        # Twice: autograd's BatchNorm is wrong for a lone sample in channels-last order.
+        for logit in network(torch.stack([sample, sample]))[0]:
             gradients = torch.autograd.grad(logit, parameters, retain_graph=True)
             rows.append(torch.cat([g.flatten() for g in gradients]))
     return torch.stack(rows)
@@ -165,9 +250,9 @@ def jacobian_by_differences(network: nn.Module, x: Tensor, step: float = 1e-6) -
             for i in range(flat.numel()):
                 kept = flat[i].item()
                 flat[i] = kept + step
-                above = network(x).flatten()
+                above = network.train().eval()(x).flatten()
                 flat[i] = kept - step
-                below = network(x).flatten()
+                below = network.train().eval()(x).flatten()
                 flat[i] = kept
                 columns.append((above - below) / (2 * step))
     return torch.stack(columns, dim=1)

@@ -148,8 +148,10 @@ def test_extra_checkpoints_do_not_move_T_star() -> None:
     dense = np.unique([5, 10, 20, 120, 130, 510, *STEPS])
     h = turning_kernels(dense, settle=200, turn_deg=60, noise=0.1, seed=0)
     uniform = np.isin(dense, STEPS)
-    with_extra = find_phases(h @ h.T, dense, 50, WHOLE)
-    without = find_phases(h[uniform] @ h[uniform].T, STEPS, 50, WHOLE)
+    # One product for both: BLAS gives a smaller one other last digits.
+    G = h @ h.T
+    with_extra = find_phases(G, dense, 50, WHOLE)
+    without = find_phases(G[np.ix_(uniform, uniform)], STEPS, 50, WHOLE)
     assert (with_extra.T_star, with_extra.floor) == (without.T_star, without.floor)
 
 

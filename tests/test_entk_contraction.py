@@ -1,70 +1,79 @@
-"""conebench.entk.contraction: both orders against the gradients written out."""
+"""conebench.entk.contraction: three orders against the gradients written out."""
 
 import pytest
 import torch
 from torch import Tensor
 
+from conebench.entk import contraction
 from conebench.entk.contraction import (
-    add_pairwise,
-    add_products,
-    contraction_work,
-    explicit_gradients,
+    Factors,
+    add_explicit,
+    add_gradients,
+    add_inputs_first,
+    add_positions_first,
 )
-from conebench.entk.layer_rules import NormalForm
-from conebench.entk.layers import Covered, Layer
+
+# Samples of both sides, directions, positions, inputs, outputs.
+SHAPES = [(5, 4, 3, 1, 4, 2), (5, 4, 3, 4, 6, 2), (7, 3, 1, 5, 2, 3), (3, 1, 2, 2, 2, 2)]
 
 
-def _form(n: int, r: int, g: int, s: int, p: int, q: int, seed: int = 0) -> NormalForm:
+def _factors(n: int, r: int, s: int, p: int, q: int, seed: int) -> tuple[Factors, Tensor]:
+    """Random factors of one layer, and J [r, n, e] written out."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-    return NormalForm(draw(n, g, s, p), draw(n, r, g, s, q))
+    a, gradients = draw(n, s, p), [draw(n, q, s) for _ in range(r)]
+    J = torch.stack([torch.einsum("nqs,nsp->nqp", b, a) for b in gradients]).flatten(2)
+    return Factors(lambda start, stop: a[start:stop], gradients, n), J
 
 
-def _jacobian(form: NormalForm) -> Tensor:
-    return torch.einsum("ncgsq,ngsp->ncgqp", form.gradients, form.inputs).flatten(2)
+def _expected(J: Tensor, other: Tensor, outputs: str) -> Tensor:
+    if outputs == "trace":
+        return torch.einsum("cne,cme->nm", J, other)
+    return torch.einsum("cne,dme->cndm", J, other)
 
 
-def _expected(left: Tensor, right: Tensor, outputs: str) -> Tensor:
-    if outputs == "full":
-        return left.flatten(0, 1) @ right.flatten(0, 1).T
-    return torch.einsum("icp,jcp->ij", left, right)
+def _add(order: str, K: Tensor, left: Factors, right: Factors | None, outputs: str, room: int):
+    if order == "explicit":
+        scratch = torch.empty(room, dtype=torch.float64)
+        add_explicit(K, left, right, outputs, scratch)
+    else:
+        {"inputs": add_inputs_first, "positions": add_positions_first}[order](
+            K, left, right, outputs
+        )
 
 
-SHAPES = [(5, 3, 1, 1, 4, 2), (5, 3, 1, 4, 3, 2), (3, 1, 1, 6, 2, 5), (5, 3, 4, 3, 2, 1)]
+def _lower(K: Tensor, outputs: str) -> Tensor:
+    return K.tril() if outputs == "trace" else K.flatten(0, 1).flatten(1).tril()
+
+
+@pytest.mark.parametrize("in_small_parts", [False, True])
+@pytest.mark.parametrize("outputs", ["full", "trace"])
+@pytest.mark.parametrize("order", ["explicit", "inputs", "positions"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_order(shape, order, outputs, in_small_parts: bool, monkeypatch) -> None:
+    n, m, r, s, p, q = shape
+    if in_small_parts:
+        monkeypatch.setattr(contraction, "CACHED_NUMBERS", 2)
+        monkeypatch.setattr(contraction, "PATCH_NUMBERS", 2)
+        monkeypatch.setattr(contraction, "LARGEST_SIDE", 2 * s)
+        monkeypatch.setattr(contraction, "ROWS_AT_ONCE", 2)
+    room = (n + m) * r * (min(p, q) if in_small_parts else p * q)
+    left, J = _factors(n, r, s, p, q, seed=0)
+    right, other = _factors(m, r, s, p, q, seed=1)
+    K = torch.zeros_like(_expected(J, other, outputs))
+    _add(order, K, left, right, outputs, room)
+    torch.testing.assert_close(K, _expected(J, other, outputs))
+    K = torch.zeros_like(_expected(J, J, outputs))
+    _add(order, K, left, None, outputs, room)
+    torch.testing.assert_close(_lower(K, outputs), _lower(_expected(J, J, outputs), outputs))
 
 
 @pytest.mark.parametrize("outputs", ["full", "trace"])
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("order", ["explicit", "pairwise"])
-@pytest.mark.parametrize("symmetric", [True, False])
-def test_both_orders(shape, outputs, order, symmetric: bool) -> None:
-    if order == "pairwise" and shape[2] > 1:
-        return
-    form, other = _form(*shape), _form(*shape, seed=1)
-    left, right = _jacobian(form), _jacobian(form if symmetric else other)
-    expected = _expected(left, right, outputs)
-    kernel = torch.zeros_like(expected)
-    if order == "pairwise":
-        add_pairwise(kernel, form, None if symmetric else other, outputs)
-    else:
-        q = shape[-1]
-        pieces = [(0, 1), (1, q)] if q > 1 else [(0, q)]
-        for start, stop in pieces:
-            J = explicit_gradients(form, start, stop)
-            K = None if symmetric else explicit_gradients(other, start, stop)
-            add_products(kernel, J, K, outputs)
-    if symmetric:
-        kernel, expected = kernel.tril(), expected.tril()
-    torch.testing.assert_close(kernel, expected)
-
-
-def test_the_work_of_an_order_counts_its_multiply_adds() -> None:
-    covered = Covered(Layer("x", ("weight",)), groups=1, positions=4, inputs=3, outputs=2)
-    work = contraction_work(covered, n=10, r=5, outputs="full")
-    assert work["explicit"] == 10 * 5 * 4 * 6 + 50 * 25 * 6
-    assert work["pairwise"] == 50 * 4 * (4 * 3 + 4 * 5 * 2 + 5 * 5 * 2)
-    grouped = covered._replace(groups=2)
-    assert contraction_work(grouped, 10, 5, "full")["pairwise"] == float("inf")
+def test_kernels_add_up(outputs: str) -> None:
+    _, J = _factors(4, 3, 2, 3, 2, seed=0)
+    K = torch.ones_like(_expected(J, J, outputs))
+    add_gradients(K, J, J, outputs)
+    torch.testing.assert_close(K, 1.0 + _expected(J, J, outputs))

@@ -8,6 +8,7 @@ import typer
 from conebench import __version__
 from conebench.cli.leaderboard import app as leaderboard
 from conebench.cli.list import list_specs
+from conebench.cli.plan import plan
 from conebench.cli.run import run
 from conebench.cli.validate import validate
 from conebench.errors import ExitCode
@@ -19,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(plan)
 app.command()(validate)
 app.command(name="list")(list_specs)
 app.add_typer(leaderboard, name="leaderboard")

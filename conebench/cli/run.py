@@ -2,7 +2,6 @@
 
 import json
 import sys
-import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,15 @@ from rich.console import Console
 from conebench.analysis.bootstrap import Estimate
 from conebench.cli.display import open_progress, print_summary
 from conebench.cli.exits import errors_as_exit_codes, show_error
-from conebench.errors import ConebenchError, ExitCode, InputError, SpecError
+from conebench.cli.options import (
+    DataRoot,
+    DeviceName,
+    KernelMemory,
+    check_device,
+    kernel_bytes,
+    quiet_torch_jit,
+)
+from conebench.errors import ConebenchError, ExitCode, SpecError
 from conebench.spec import Spec, at_line, find_specs, load_spec
 
 
@@ -22,14 +29,12 @@ def run(
     seed: Annotated[
         list[int] | None, typer.Option(help="Only this seed of the spec; may be repeated.")
     ] = None,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(help="Folder of datasets; default: CONEBENCH_DATA, else the user's cache."),
-    ] = None,
+    data_root: DataRoot = None,
     run_dir: Annotated[
         Path, typer.Option(help="Folder that runs are kept in, one sub-folder a spec.")
     ] = Path("runs"),
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: DeviceName = "auto",
+    kernel_memory: KernelMemory = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="On stdout, exactly one JSON object a spec.")
     ] = False,
@@ -42,7 +47,7 @@ def run(
         files = find_specs(specs)
         try:
             loaded = _load(files, seed)
-            options = _options(device, data_root, run_dir, seed)
+            options = _options(device, data_root, run_dir, seed, kernel_memory)
             _check_models(loaded)
         except ConebenchError as error:
             if as_json:
@@ -81,12 +86,16 @@ def _check_seeds(file: Path, spec: Spec, seeds: list[int] | None) -> None:
             raise SpecError(f"{file}: --seed: came {seed}, allowed are the spec's seeds: {allowed}")
 
 
-def _options(device: str, data_root: Path | None, run_dir: Path, seeds: list[int] | None) -> Any:
-    if device not in ("auto", "cpu", "cuda"):
-        raise InputError(f"--device: came {device!r}, allowed are auto, cpu, cuda")
-    # torch itself still calls torch.jit, and says so at the first forward-mode derivative.
-    warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
-    warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
+def _options(
+    device: str,
+    data_root: Path | None,
+    run_dir: Path,
+    seeds: list[int] | None,
+    kernel_memory: float | None,
+) -> Any:
+    memory = kernel_bytes(kernel_memory)
+    check_device(device)
+    quiet_torch_jit()
     # These import torch, so only a run pays for it.
     from conebench.image_sources import default_data_root
     from conebench.runner import RunOptions
@@ -94,7 +103,7 @@ def _options(device: str, data_root: Path | None, run_dir: Path, seeds: list[int
 
     chosen = choose_device(device)  # type: ignore[arg-type]  # checked above
     root = data_root or default_data_root()
-    return RunOptions(root, run_dir, chosen, tuple(seeds) if seeds else None)
+    return RunOptions(root, run_dir, chosen, tuple(seeds) if seeds else None, memory)
 
 
 def _run_one(file: Path, spec: Spec, options: Any, as_json: bool) -> int:

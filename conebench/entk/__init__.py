@@ -3,18 +3,23 @@
 from conebench.entk.contraction import Outputs
 from conebench.entk.gram import double_centred, unit_gram
 from conebench.entk.kernel import as_matrix, empirical_ntk, plan_ntk
-from conebench.entk.plan import KernelError, KernelPlan
+from conebench.entk.memory import default_memory_limit
+from conebench.entk.plan import KernelError, KernelPlan, MemoryLimitError
+from conebench.entk.self_check import self_check
 from conebench.entk.statistics import KernelStatistics, kernel_statistics
 
 __all__ = [
     "KernelError",
     "KernelPlan",
     "KernelStatistics",
+    "MemoryLimitError",
     "Outputs",
     "as_matrix",
+    "default_memory_limit",
     "double_centred",
     "empirical_ntk",
     "kernel_statistics",
     "plan_ntk",
+    "self_check",
     "unit_gram",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -29,9 +30,10 @@ class Captured:
         shapes = {**self.shapes, **{name: p.shape for name, p in self.expanded.items()}}
         if not shapes:
             return {}
+        places: list[Any] = [*self.edges.values(), *self.expanded.values()]
         found = torch.autograd.grad(
             (self.logits @ direction).sum(),
-            [*self.edges.values(), *self.expanded.values()],
+            places,
             retain_graph=keep,
             allow_unused=True,
         )

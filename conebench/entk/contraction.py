@@ -84,7 +84,9 @@ def add_explicit(
     longer, shorter = (p, q) if wide else (q, p)
     count = -(-longer // max(1, len(scratch) // (r * n * shorter)))
     for start, stop in _ranges(longer, -(-longer // count)):
-        columns, rows = (slice(start, stop), slice(0, q)) if wide else (slice(0, p), slice(start, stop))
+        columns, rows = (
+            (slice(start, stop), slice(0, q)) if wide else (slice(0, p), slice(start, stop))
+        )
         size = r * n * (stop - start) * shorter
         J = scratch[:size].view(r, n, rows.stop - rows.start, -1)
         _form(J[:, : left.samples], left, rows, columns)

@@ -37,9 +37,7 @@ class Samples:
     outputs: Outputs
 
     @classmethod
-    def of(
-        cls, x1: Tensor, x2: Tensor | None, classes: int, outputs: Outputs
-    ) -> "Samples":
+    def of(cls, x1: Tensor, x2: Tensor | None, classes: int, outputs: Outputs) -> "Samples":
         """Both inputs in one, and the r directions in logit space for `outputs`."""
         if outputs == "sum":
             basis = x1.new_full((1, classes), classes**-0.5)

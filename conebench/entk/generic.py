@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from conebench.entk.coverage import agrees, mixed_direction
 
+
 def jacobian_rows(
     frozen: nn.Module,
     parameters: Mapping[str, Tensor],
@@ -82,9 +83,7 @@ def _one_by_one(
 
 def _gradients(scalar: Tensor, leaves: Mapping[str, Tensor], keep: bool) -> dict[str, Tensor]:
     """Gradients of a scalar in leaves [n, ...], each [n, entries]."""
-    found = torch.autograd.grad(
-        scalar, list(leaves.values()), retain_graph=keep, allow_unused=True
-    )
+    found = torch.autograd.grad(scalar, list(leaves.values()), retain_graph=keep, allow_unused=True)
     return {
         name: (torch.zeros_like(leaf) if gradient is None else gradient).flatten(1)
         for (name, leaf), gradient in zip(leaves.items(), found, strict=True)

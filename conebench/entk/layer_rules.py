@@ -97,8 +97,9 @@ def _conv2d_inputs(module: nn.Module, x: Tensor, n: int) -> Tensor:
 
 
 def _conv2d_gradient(module: nn.Module, y: Tensor, n: int) -> Tensor:
-    groups = module.groups
-    return y.reshape(n, groups, y.shape[1] // groups, -1)  # type: ignore[operator]
+    if not isinstance(module, nn.Conv2d):
+        raise NoRuleError("a convolution of another kind")
+    return y.reshape(n, module.groups, y.shape[1] // module.groups, -1)
 
 
 def _batch_norm_inputs(module: nn.Module, x: Tensor, n: int) -> Tensor:

@@ -92,6 +92,11 @@ def _check_kernel(where: str, kernel: KernelTrajectory, total_steps: int) -> Non
     for name in ("norm", "trace", "top_eigenvalue_share", "label_alignment"):
         if len(getattr(kernel, name)) != len(steps):
             raise RecordError(f"{where}: kernel.{name}: one entry a checkpoint is needed")
+    check = kernel.self_check
+    if check is not None and not (
+        len(check.steps) == len(check.relative_error) and set(check.steps) <= set(steps)
+    ):
+        raise RecordError(f"{where}: kernel.self_check: one error for each of some checkpoints")
     for name in ("gram", "gram_centred"):
         rows = getattr(kernel, name)
         if [len(row) for row in rows] != list(range(1, len(steps) + 1)):

@@ -3,7 +3,13 @@
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from conebench.analysis.cone import Cone
 from conebench.analysis.distance import FloatArray
@@ -12,7 +18,7 @@ from conebench.analysis.strength import Summary
 from conebench.spec import Spec, content_hash
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.0"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.1"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(max_length=500)]
@@ -54,6 +60,17 @@ class TrainingCurve(Part):
     test_accuracy: list[Share]
 
 
+class SelfCheck(Part):
+    """Kernels held against the network: the largest ||K u - J (J^T u)|| / ||J (J^T u)||.
+
+    One entry a step: over `directions` random u, J^T u by reverse and J v by forward mode.
+    """
+
+    steps: list[Annotated[int, Field(ge=0)]]
+    directions: Annotated[int, Field(ge=1)]
+    relative_error: list[Annotated[float, Field(ge=0)]]
+
+
 class KernelTrajectory(Part):
     """The empirical NTK along training, t checkpoints.
 
@@ -68,6 +85,15 @@ class KernelTrajectory(Part):
     trace: list[float]
     top_eigenvalue_share: list[float]
     label_alignment: list[float]
+    self_check: SelfCheck | None = Field(default=None, description="Missing before schema 1.1.")
+
+    @model_serializer(mode="wrap")
+    def _leave_out_missing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the check where there is none: the ids of older records stay what they were."""
+        data: dict[str, Any] = dump(self)
+        if self.self_check is None:
+            del data["self_check"]
+        return data
 
     def G(self, *, centred: bool = False) -> FloatArray:
         """The full symmetric Gram matrix, shape [t, t]; of the centred kernels if asked."""
@@ -108,6 +134,15 @@ class SeedResult(Part):
     cone: Cone | None
 
 
+class KernelBuild(Part):
+    """How the kernels were built: what could change their last bits, and only these."""
+
+    memory_limit_bytes: Annotated[int, Field(ge=1)]
+    peak_bytes: Annotated[int, Field(ge=1)]
+    passes: Annotated[int, Field(ge=1)]
+    samples_at_once: Annotated[int, Field(ge=1)]
+
+
 class Provenance(Part):
     """Where, when and with what a record was made; the only part that two equal runs differ in."""
 
@@ -120,6 +155,7 @@ class Provenance(Part):
     versions: dict[Text, Text]
     git_commit: Text | None
     git_dirty: bool | None
+    kernel_build: KernelBuild | None = Field(default=None, description="Missing before schema 1.1.")
 
 
 class Record(Part):

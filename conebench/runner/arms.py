@@ -12,6 +12,7 @@ from conebench.model import classifier_parameters
 from conebench.record import ArmName
 from conebench.runner.context import Context
 from conebench.runner.trajectory import parent_recipe, train_stage
+from conebench.spec import Spec
 from conebench.store import Stage, read_tensors
 from conebench.training import DivergedError, Recipe, evaluate, train
 
@@ -34,30 +35,30 @@ class Arm(NamedTuple):
         return "lazy" if self.name == "lazy" else f"{self.name}({self.start})"
 
 
-def plan_arms(context: Context, reached: int, T_star: int | None) -> list[Arm]:
+def plan_arms(spec: Spec, reached: int, T_star: int | None) -> list[Arm]:
     """The arms `lazy`, then `switched`, `control` and `probe` at each switch step.
 
     Switch steps are those of the spec up to `reached`, the last checkpoint of ordinary training,
     and T* if it is asked for.
     """
-    point = context.spec.linearization.point
-    switches = {step for step in context.spec.switching.steps if step <= reached}
+    point = spec.linearization.point
+    switches = {step for step in spec.switching.steps if step <= reached}
     arms = []
     if not isinstance(point, int) or point <= reached:
         arms.append(Arm("lazy", "linear", 0, 0 if point == "init" else point))
-    if T_star is not None and context.spec.switching.add_t_star:
+    if T_star is not None and spec.switching.add_t_star:
         switches.add(T_star)
     for step in sorted(switches):
         arms.append(Arm("switched", "linear", step, step))
-        if settings_differ(context):
+        if settings_differ(spec):
             arms.append(Arm("control", "control", step, step))
         arms.append(Arm("probe", "probe", step, step))
     return arms
 
 
-def settings_differ(context: Context) -> bool:
+def settings_differ(spec: Spec) -> bool:
     """Whether linear arms are trained otherwise than `full`, so that a control is needed."""
-    spec, choice = context.spec, context.spec.linearization
+    choice = spec.linearization
     augmentation = spec.dataset.augmentation
     augments = augmentation.flip or augmentation.crop_padding > 0
     return (

@@ -22,13 +22,14 @@ CALIBRATION_BATCH = 256
 
 @dataclass(frozen=True)
 class Context:
-    """One spec on one machine."""
+    """One spec on one machine; `kernel_memory` bytes are for one kernel."""
 
     spec: Spec
     data: Data
     device: torch.device
     store: Store
     progress: Progress
+    kernel_memory: int
 
     @cached_property
     def probe(self) -> Images:

@@ -1,27 +1,42 @@
 """Every check that needs the data or the network, before any training."""
 
+import copy
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 
-from conebench.entk import KernelError, empirical_ntk
-from conebench.errors import ConebenchError, SpecError
+from conebench.entk import KernelError, KernelPlan, MemoryLimitError, empirical_ntk, plan_ntk
+from conebench.errors import SpecError, UnmetNeedError
 from conebench.linearize import LinearizedModel
 from conebench.model import classifier_parameters, first_line
 from conebench.runner.context import Context
 
 
-def check_context(context: Context) -> int:
-    """Raise a SpecError where data, network and spec do not fit; returns the parameter count."""
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What the checks learn of the network: how many parameters it trains, its kernels' plan."""
+
+    parameters: int
+    kernel_plan: KernelPlan
+
+
+def check_context(context: Context) -> NetworkFacts:
+    """Raise a SpecError where data, network and spec do not fit.
+
+    Raises an UnmetNeedError where a kernel does not fit into the memory it may take.
+    """
     _check_counts(context)
     network = context.initial_network(context.spec.seeds[0])
     _check_forward(context, network)
     network.eval()
-    _check_kernel(context, network)
+    plan = _check_kernel(context, network)
     _check_linearization(context, network)
     _check_classifier(context, network)
     if context.spec.linearization.point == "pretrained":
         context.initial_network(context.spec.seeds[0], pretrained=True)
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+    parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    return NetworkFacts(parameters, plan)
 
 
 def _check_counts(context: Context) -> None:
@@ -70,11 +85,16 @@ def _check_forward(context: Context, network: nn.Module) -> None:
         )
 
 
-def _check_kernel(context: Context, network: nn.Module) -> None:
+def _check_kernel(context: Context, network: nn.Module) -> KernelPlan:
+    kernel, memory = context.spec.kernel, context.kernel_memory
     try:
-        empirical_ntk(network, _two_images(context)[:1], outputs="sum")
-    except ConebenchError:
-        raise
+        empirical_ntk(network, _two_images(context)[:1], outputs="sum", memory_limit=memory)
+        x = context.data.normalize(context.probe.pixels)
+        if kernel.dtype == "float64":
+            network, x = copy.deepcopy(network).double(), x.double()
+        return plan_ntk(network, x, outputs=kernel.outputs or "full", memory_limit=memory)
+    except MemoryLimitError as error:
+        raise UnmetNeedError(f"kernel {error}; see --kernel-memory") from None
     except (KernelError, RuntimeError, NotImplementedError) as error:
         raise SpecError(
             f"model.name: no kernel can be built of {context.spec.model.name!r}: "

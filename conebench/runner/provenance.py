@@ -9,13 +9,16 @@ from pathlib import Path
 import torch
 
 import conebench
-from conebench.record import Provenance
+from conebench.entk import KernelPlan
+from conebench.record import KernelBuild, Provenance
 from conebench.runner.device import device_name
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pydantic")
 
 
-def gather_provenance(device: torch.device, wall_seconds: float) -> Provenance:
+def gather_provenance(
+    device: torch.device, wall_seconds: float, kernel_plan: KernelPlan
+) -> Provenance:
     """Provenance of a record made now on this machine; `wall_seconds` of all its stages."""
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     commit, dirty = package_git_state()
@@ -36,6 +39,12 @@ def gather_provenance(device: torch.device, wall_seconds: float) -> Provenance:
         },
         git_commit=commit,
         git_dirty=dirty,
+        kernel_build=KernelBuild(
+            memory_limit_bytes=kernel_plan.memory_limit,
+            peak_bytes=kernel_plan.peak_bytes,
+            passes=len(kernel_plan.passes),
+            samples_at_once=min(planned.chunk for planned in kernel_plan.passes),
+        ),
     )
 
 

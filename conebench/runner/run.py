@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from conebench.data import load_data
+from conebench.entk import default_memory_limit
 from conebench.errors import ConebenchError, RunError
 from conebench.model import first_line
 from conebench.record import (
@@ -49,12 +50,16 @@ ResultT = TypeVar("ResultT", bound=BaseModel)
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a spec is run; `seeds` None means all of the spec's."""
+    """How a spec is run; `seeds` None means all of the spec's.
+
+    `kernel_memory` is the bytes that one kernel may take, None a quarter of what is free.
+    """
 
     data_root: Path
     run_dir: Path
     device: torch.device
     seeds: tuple[int, ...] | None = None
+    kernel_memory: int | None = None
 
 
 def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Record, Path]:
@@ -65,8 +70,9 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
     """
     data = load_data(spec.dataset, options.data_root, options.device)
     store = Store(options.run_dir / spec.name)
-    context = Context(spec, data, options.device, store, progress)
-    parameters = check_context(context)
+    kernel_memory = options.kernel_memory or default_memory_limit(options.device)
+    context = Context(spec, data, options.device, store, progress, kernel_memory)
+    facts = check_context(context)
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
     progress.plan(sum(_missing_work(context, seed) for seed in chosen))
     stages = _Stages(context)
@@ -86,10 +92,10 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
         spec_hash=spec.hash,
         status="complete" if len(seeds) == len(spec.seeds) else "partial",
         data=_data_facts(context),
-        model=ModelFacts(parameters=parameters),
+        model=ModelFacts(parameters=facts.parameters),
         seeds=seeds,
         summary=derive_summary(seeds),
-        provenance=gather_provenance(options.device, stages.wall_seconds),
+        provenance=gather_provenance(options.device, stages.wall_seconds, facts.kernel_plan),
     )
     store.write_text(store.record_path, record_text(record))
     return record, store.record_path
@@ -173,7 +179,7 @@ def _seed_result(stages: _Stages, seed: int) -> SeedResult:
     context.store.drop_kernels(kernel_stage(context, seed))
     phases, cone = derive_geometry(context.spec, kernel)
     arms = [_full_arm(trained)]
-    for arm in plan_arms(context, trained.curve.steps[-1], phases.T_star):
+    for arm in plan_arms(context.spec, trained.curve.steps[-1], phases.T_star):
         end = stages.result(
             arm_stage(context, seed, arm),
             ArmEnd,
@@ -204,7 +210,7 @@ def _missing_work(context: Context, seed: int) -> float:
     T* is taken to be a third of the way.
     """
     spec = context.spec
-    arms = plan_arms(context, spec.total_steps, spec.total_steps // 3)
+    arms = plan_arms(spec, spec.total_steps, spec.total_steps // 3)
     work = [
         (train_stage(context, seed), training_work(context, spec.total_steps)),
         (kernel_stage(context, seed), kernel_work(context) * len(spec.checkpoint_steps)),

@@ -6,18 +6,20 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from conebench.entk import (
     KernelError,
+    Outputs,
     as_matrix,
     double_centred,
     empirical_ntk,
     kernel_statistics,
+    self_check,
     unit_gram,
 )
 from conebench.errors import RunError
-from conebench.record import KernelTrajectory, TrainingCurve
+from conebench.record import KernelTrajectory, SelfCheck, TrainingCurve
 from conebench.runner.context import Context
 from conebench.spec import learning_rate
 from conebench.store import Stage, read_facts, read_tensors
@@ -25,7 +27,11 @@ from conebench.training import Checkpoint, DivergedError, Recipe, evaluate, trai
 
 # Raised whenever the code of a stage changes what it computes: older results are then not met.
 TRAIN_VERSION = 1
-KERNEL_VERSION = 1
+KERNEL_VERSION = 2
+# Random directions of a kernel's self-check, and the relative error that fails a run: float32
+# rounding was seen up to 1e-5.
+CHECK_DIRECTIONS = 3
+LARGEST_CHECK_ERROR = 1e-2
 
 
 class Trained(BaseModel):
@@ -200,7 +206,8 @@ def _store_kernel(context: Context, stage: Stage, seed: int, step: int) -> dict[
     x = data.normalize(context.probe.pixels)
     if kernel.dtype == "float64":
         network, x = network.double(), x.double()
-    H = as_matrix(empirical_ntk(network, x, outputs=kernel.outputs or "full"))
+    outputs = kernel.outputs or "full"
+    H = as_matrix(empirical_ntk(network, x, outputs=outputs, memory_limit=context.kernel_memory))
     if not bool(H.any()):
         raise KernelError("the kernel is zero: no output depends on any parameter")
     centred_norm = float(double_centred(H.double()).norm())
@@ -215,9 +222,23 @@ def _store_kernel(context: Context, stage: Stage, seed: int, step: int) -> dict[
         "label_alignment": statistics.label_alignment,
         "centred_norm": centred_norm,
     }
+    if step in (0, context.spec.total_steps):
+        facts["self_check"] = _self_check(network, x, H, outputs)
     tensors = {"H": H.cpu(), "column_mean": mean.cpu()}
     context.store.write_tensors(context.store.kernel_path(stage, step), tensors, facts)
     return facts
+
+
+def _self_check(network: nn.Module, x: Tensor, H: Tensor, outputs: Outputs) -> float:
+    """Error of the kernel against the network's own derivatives; a large one fails the run."""
+    n, side = len(x), len(H)
+    kernel = H.view(n, side // n, n, side // n) if outputs == "full" else H
+    error = self_check(network, x, kernel, outputs, directions=CHECK_DIRECTIONS)
+    if not error <= LARGEST_CHECK_ERROR:
+        raise KernelError(
+            f"K u and J (J^T u) differ by {error:.1e}: the kernel is not to be trusted"
+        )
+    return error
 
 
 def _trajectory(
@@ -248,6 +269,11 @@ def _trajectory(
         trace=[f["trace"] for f in facts],
         top_eigenvalue_share=[f["top_eigenvalue_share"] for f in facts],
         label_alignment=[f["label_alignment"] for f in facts],
+        self_check=SelfCheck(
+            steps=[step for step, f in zip(steps, facts, strict=True) if "self_check" in f],
+            directions=CHECK_DIRECTIONS,
+            relative_error=[f["self_check"] for f in facts if "self_check" in f],
+        ),
     )
 
 

@@ -153,7 +153,9 @@ def _rows(network: nn.Module, logits: Tensor) -> Tensor:
     for logit in logits.flatten():
         found = torch.autograd.grad(logit, parameters, retain_graph=True, allow_unused=True)
         pairs = zip(found, parameters, strict=True)
-        rows.append(torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs]))
+        rows.append(
+            torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
+        )
     return torch.stack(rows)
 
 

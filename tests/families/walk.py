@@ -25,7 +25,11 @@ def main() -> None:
     if len(sys.argv) == 2:
         print(json.dumps(examine(sys.argv[1]).dump()))
         return
-    done = [Finding(**json.loads(line)) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
+    done = (
+        [Finding(**json.loads(line)) for line in KEPT.read_text().splitlines()]
+        if KEPT.exists()
+        else []
+    )
     for family in families():
         if family in {finding.family for finding in done}:
             continue
@@ -67,8 +71,11 @@ def page(findings: list[Finding]) -> str:
     rows = "\n".join(row(finding) for finding in findings)
     good = [f for f in findings if f.autograd_error is not None and f.autograd_error <= 1e-10]
     return template.format(
-        timm=timm.__version__, torch=torch.__version__, rows=rows,
-        families=len(findings), exact=len(good),
+        timm=timm.__version__,
+        torch=torch.__version__,
+        rows=rows,
+        families=len(findings),
+        exact=len(good),
         linear=sum(f.tangent_error is not None and f.tangent_error <= 1e-10 for f in findings),
     )
 
@@ -78,7 +85,9 @@ def row(finding: Finding) -> str:
         return f"| {finding.family} | `{finding.model}` | | | | | | | {finding.reason} |"
     remarks = []
     if finding.stale_error is not None and finding.stale_error > 1e-9:
-        remarks.append(f"keeps tensors between passes: without the guard off by {finding.stale_error:.0e}")
+        remarks.append(
+            f"keeps tensors between passes: without the guard off by {finding.stale_error:.0e}"
+        )
     if finding.tangent_error is None:
         remarks.append("no forward derivative")
     linear = "no" if finding.tangent_error is None else f"{finding.tangent_error:.0e}"

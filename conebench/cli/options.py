@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from conebench.errors import InputError
+
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder of datasets; default: CONEBENCH_DATA, else the user's cache."),
+]
+DeviceName = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+KernelMemory = Annotated[
+    float | None,
+    typer.Option(
+        help="GiB that one kernel may take beside its network; default: a quarter of what is free.",
+        metavar="GIB",
+    ),
+]
+
+
+def kernel_bytes(gib: float | None) -> int | None:
+    """Bytes of --kernel-memory, None where it was not given; an InputError for nonsense."""
+    if gib is None:
+        return None
+    if not 0 < gib < 2**20:
+        raise InputError(f"--kernel-memory: came {gib:g}, allowed are GiB above 0")
+    return int(gib * 2**30)
+
+
+def check_device(name: str) -> None:
+    """Raise an InputError for a --device that is none."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f"--device: came {name!r}, allowed are auto, cpu, cuda")
+
+
+def quiet_torch_jit() -> None:
+    """torch itself still calls torch.jit, and says so at the first forward-mode derivative."""
+    warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)

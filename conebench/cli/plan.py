@@ -1,0 +1,143 @@
+"""`conebench plan SPEC...`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.cli.options import (
+    DataRoot,
+    DeviceName,
+    KernelMemory,
+    check_device,
+    kernel_bytes,
+    quiet_torch_jit,
+)
+from conebench.errors import ConebenchError, SpecError
+from conebench.spec import Spec, at_line, find_specs, load_spec
+
+if TYPE_CHECKING:
+    from conebench.runner.estimate import Estimate
+
+
+def plan(
+    specs: Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.")],
+    data_root: DataRoot = None,
+    device: DeviceName = "auto",
+    kernel_memory: KernelMemory = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a spec.")] = False,
+) -> None:
+    """Show what specs will take: operations, memory, disk and time, layer by layer.
+
+    A few steps are timed on this machine; no image is read, but for imagefolder.
+    """
+    with errors_as_exit_codes():
+        files = find_specs(specs)
+        memory = kernel_bytes(kernel_memory)
+        check_device(device)
+    codes = []
+    for file in files:
+        try:
+            spec = load_spec(file)
+            found = _estimate(spec, data_root, device, memory)
+        except ConebenchError as error:
+            located = (
+                SpecError(at_line(file, str(error))) if isinstance(error, SpecError) else error
+            )
+            show_error(located)
+            codes.append(error.exit_code)
+            continue
+        if as_json:
+            typer.echo(json.dumps(_as_json(spec, found)))
+        else:
+            _print(spec, found)
+    if codes:
+        raise typer.Exit(max(codes))
+
+
+def _estimate(spec: Spec, data_root: Path | None, device: str, memory: int | None) -> "Estimate":
+    # These import torch, so only the command itself pays for it.
+    from conebench.data import load_data
+    from conebench.entk import default_memory_limit
+    from conebench.image_sources import default_data_root
+    from conebench.runner.device import choose_device
+    from conebench.runner.estimate import estimate
+
+    quiet_torch_jit()
+    chosen = choose_device(device)  # type: ignore[arg-type]  # checked above
+    facts = spec.dataset.facts
+    classes, channels, side = facts.classes, facts.channels, spec.dataset.image_size
+    if classes is None or side is None:
+        data = load_data(spec.dataset, data_root or default_data_root(), chosen)
+        classes, side = len(data.classes), data.train.pixels.shape[2]
+    limit = memory or default_memory_limit(chosen)
+    return estimate(spec, classes, (channels, side, side), chosen, limit)
+
+
+def _as_json(spec: Spec, found: "Estimate") -> dict[str, Any]:
+    kernel = found.kernel
+    return {
+        "spec": spec.name,
+        **{
+            name: value for name, value in asdict(found).items() if name not in ("kernel", "layers")
+        },
+        "kernel_peak_bytes": kernel.peak_bytes,
+        "kernel_memory_limit_bytes": kernel.memory_limit,
+        "kernel_passes": [
+            {"parameters": len(planned.pieces), "samples_at_once": planned.chunk}
+            for planned in kernel.passes
+        ],
+        "layers": [asdict(layer) for layer in found.layers],
+    }
+
+
+def _print(spec: Spec, found: "Estimate") -> None:
+    console = Console()
+    table = Table(title=f"{spec.title} ({spec.name})", title_justify="left", box=None)
+    for column in ("parameter", "route", "order"):
+        table.add_column(column, overflow="fold")
+    for column in ("positions", "entries", "GFLOP", "kept MB"):
+        table.add_column(column, justify="right")
+    for layer in found.layers:
+        table.add_row(
+            layer.parameter,
+            layer.route,
+            layer.order,
+            f"{layer.positions:,}",
+            f"{layer.entries:,}",
+            f"{2e-9 * layer.multiply_adds:,.2f}",
+            f"{layer.kept_bytes / 1e6:,.1f}",
+        )
+    console.print(table)
+    for line in _totals(found):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _totals(found: "Estimate") -> list[str]:
+    kernel = found.kernel
+    chunks = min(planned.chunk for planned in kernel.passes)
+    once = "once" if len(kernel.passes) == 1 else f"{len(kernel.passes)} times"
+    work = ", ".join(f"{name} {1e-12 * flops:,.1f}" for name, flops in found.flops.items())
+    times = ", ".join(f"{name} {_duration(s)}" for name, s in found.seconds.items())
+    return [
+        f"parameters   {found.parameters:,}",
+        f"one kernel   through the network {once}, {chunks} images at a time, peak "
+        f"{kernel.peak_bytes / 1e6:,.0f} MB of {kernel.memory_limit / 1e6:,.0f} MB allowed",
+        f"all seeds    {found.kernels} kernels, {found.arms} arms",
+        f"TFLOP        {1e-12 * sum(found.flops.values()):,.1f}: {work}",
+        f"disk         checkpoints {found.disk_bytes / 1e6:,.0f} MB, "
+        f"kernels {found.kernel_disk_bytes / 1e6:,.0f} MB while a seed is measured",
+        f"time here    about {_duration(sum(found.seconds.values()))}: {times}",
+    ]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,214 @@
+"""What a spec will take before it is run: parameters, operations, memory, disk, time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from conebench.entk import KernelError, KernelPlan, Outputs, plan_ntk
+from conebench.entk.costs import FITTED, multiply_adds, nanoseconds
+from conebench.entk.plan import pieces_of
+from conebench.errors import SpecError, UnmetNeedError
+from conebench.linearize import LinearizedModel
+from conebench.model import first_line, make_model
+from conebench.runner.arms import Kind, plan_arms
+from conebench.spec import Spec
+
+MATRIX_SIDE = 1024
+CALIBRATION_SAMPLES = 8
+# Work of a training step in forward passes: a tangent pass and its backward pass come on top of
+# an ordinary step; a probe needs no backward pass through the network.
+PASSES: dict[Kind, int] = {"linear": 5, "control": 3, "probe": 1}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One trainable parameter of the kernel: how its gradients are found and contracted."""
+
+    parameter: str
+    route: str
+    order: str
+    positions: int
+    entries: int
+    multiply_adds: float
+    kept_bytes: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What running a spec will take, all its seeds together.
+
+    `seconds` are extrapolated from a few steps on this machine; `flops` counts multiply-adds as
+    two. The arm at T* is taken to start a third of the way.
+    """
+
+    parameters: int
+    layers: tuple[Layer, ...]
+    kernel: KernelPlan
+    kernels: int
+    arms: int
+    flops: dict[str, float]
+    seconds: dict[str, float]
+    disk_bytes: int
+    kernel_disk_bytes: int
+
+
+def estimate(
+    spec: Spec, classes: int, image: tuple[int, int, int], device: torch.device, memory: int
+) -> Estimate:
+    """Estimate a spec for images of shape (channels, height, width); needs no data.
+
+    Raises a SpecError for a network that cannot be made or has no kernel, an UnmetNeedError where
+    the kernel does not fit into `memory` bytes.
+    """
+    network = make_model(
+        spec.model.name,
+        spec.model.kwargs,
+        pretrained=False,
+        classes=classes,
+        channels=image[0],
+        seed=0,
+    ).to(device)
+    generator = torch.Generator().manual_seed(0)
+    n, batch = spec.kernel.samples, spec.training.batch_size
+    x = torch.randn(max(n, batch), *image, generator=generator).to(device)
+    outputs = spec.kernel.outputs or "full"
+    plan = _kernel_plan(network, x[:n], spec, memory)
+    directions = 1 if outputs == "sum" else classes
+    steps, kernels, seeds = spec.total_steps, len(spec.checkpoint_steps), len(spec.seeds)
+    # T* is taken to be a third of the way.
+    arms = plan_arms(spec, steps, steps // 3)
+    arm_steps = [(arm.kind, steps - arm.start) for arm in arms]
+    tests = _test_images(spec) * (kernels + len(arms))
+    pass_flops = _forward_flops(network, x[:2])
+    flops = {
+        "training": 3 * pass_flops * batch * steps,
+        "kernels": kernels * (2 * plan.multiply_adds + (1 + directions) * n * pass_flops),
+        "arms": pass_flops * batch * sum(PASSES[kind] * count for kind, count in arm_steps),
+        "evaluation": pass_flops * tests,
+    }
+    ordinary, linear = _step_seconds(network, x[:batch], classes)
+    seconds = {
+        "training": ordinary * steps,
+        "kernels": kernels * _kernel_seconds(network, x[:n], plan, n, directions, outputs),
+        "arms": sum(
+            (linear if kind == "linear" else ordinary * PASSES[kind] / 3) * count
+            for kind, count in arm_steps
+        ),
+        "evaluation": _evaluation_seconds(network, x[:batch]) / batch * tests,
+    }
+    parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    state = sum(t.numel() * t.element_size() for t in network.state_dict().values())
+    return Estimate(
+        parameters=parameters,
+        layers=tuple(_layers(plan, n, directions, outputs)),
+        kernel=plan,
+        kernels=kernels * seeds,
+        arms=len(arms) * seeds,
+        flops={name: value * seeds for name, value in flops.items()},
+        seconds={name: value * seeds for name, value in seconds.items()},
+        disk_bytes=state * kernels * seeds,
+        kernel_disk_bytes=4 * (n * (classes if outputs == "full" else 1)) ** 2 * kernels,
+    )
+
+
+def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> KernelPlan:
+    network.eval()
+    if spec.kernel.dtype == "float64":
+        x = x.double()
+        network = network.double()
+    try:
+        return plan_ntk(network, x, outputs=spec.kernel.outputs or "full", memory_limit=memory)
+    except KernelError as error:
+        raise UnmetNeedError(f"kernel: {error}") from None
+    except (RuntimeError, NotImplementedError, ValueError, AssertionError) as error:
+        raise SpecError(
+            f"model.name: {spec.model.name!r} cannot take images of {list(x.shape[1:])}: "
+            f"{first_line(error)}"
+        ) from None
+    finally:
+        network.float()
+
+
+def _test_images(spec: Spec) -> int:
+    return spec.dataset.test_size or spec.dataset.facts.test_images or 0
+
+
+def _forward_flops(network: nn.Module, x: Tensor) -> float:
+    """Floating-point operations of one forward pass of one image."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(x)
+    return float(counter.get_total_flops()) / len(x)
+
+
+def _timed(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call, after one to warm up."""
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    began = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
+
+
+def _step_seconds(network: nn.Module, x: Tensor, classes: int) -> tuple[float, float]:
+    """Seconds of an ordinary and of a linearized training step."""
+    labels = torch.arange(len(x), device=x.device) % classes
+    linear = LinearizedModel(network)
+
+    def step(model: nn.Module) -> None:
+        torch.autograd.backward(F.cross_entropy(model(x), labels))
+
+    try:
+        return _timed(lambda: step(network), x.device), _timed(lambda: step(linear), x.device)
+    except (RuntimeError, NotImplementedError) as error:
+        raise SpecError(f"model.name: cannot be linearized: {first_line(error)}") from None
+
+
+def _evaluation_seconds(network: nn.Module, x: Tensor) -> float:
+    with torch.no_grad():
+        return _timed(lambda: network(x), x.device)
+
+
+def _kernel_seconds(
+    network: nn.Module, x: Tensor, plan: KernelPlan, n: int, r: int, outputs: Outputs
+) -> float:
+    """Seconds of one kernel: backward passes as measured, contractions by the cost model."""
+    few = x[:CALIBRATION_SAMPLES].detach().requires_grad_()
+
+    def gradients() -> None:
+        torch.autograd.grad(network(few).sum(), few)
+
+    passes = _timed(gradients, x.device) * len(plan.passes) * r * n / len(few)
+    side = torch.randn(MATRIX_SIDE, MATRIX_SIDE, device=x.device)
+    measured = _timed(lambda: side @ side, x.device) * 1e9 / MATRIX_SIDE**3
+    modelled = sum(
+        nanoseconds(piece.term, piece.order, n, r, outputs)
+        * ((piece.stop - piece.start) / pieces_of(piece.term))
+        for planned in plan.passes
+        for piece in planned.pieces
+    )
+    return passes + modelled * 1e-9 * measured / FITTED.multiply_add
+
+
+def _layers(plan: KernelPlan, n: int, r: int, outputs: Outputs) -> list[Layer]:
+    found: dict[str, Layer] = {}
+    for planned in plan.passes:
+        for piece in planned.pieces:
+            term, earlier = piece.term, found.get(piece.term.parameter)
+            found[term.parameter] = Layer(
+                parameter=term.parameter,
+                route=term.route,
+                order=piece.order,
+                positions=term.positions,
+                entries=term.entries,
+                multiply_adds=multiply_adds(term, piece.order, n, r, outputs),
+                kept_bytes=4 * piece.numbers + (earlier.kept_bytes if earlier else 0),
+            )
+    return list(found.values())

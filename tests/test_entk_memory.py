@@ -1,0 +1,54 @@
+"""conebench.entk.memory: the limit holds for what a process really takes."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from networks import make_network
+
+from conebench.entk.memory import default_memory_limit, graph_numbers
+
+PROGRAM = """
+import resource, sys, torch
+from conebench.entk import empirical_ntk, plan_ntk
+from conebench.model import make_model
+
+name, samples, limit = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+network = make_model(name, {}, pretrained=False, classes=10, channels=3, seed=0).eval()
+x = torch.zeros(samples, 3, 32, 32).normal_(generator=torch.Generator().manual_seed(0))
+# Libraries set aside memory of their own at the first use.
+empirical_ntk(network, x[:2], memory_limit=limit)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+empirical_ntk(network, x, memory_limit=limit)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(1024 * (after - before), len(plan_ntk(network, x, memory_limit=limit).passes))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "limit"),
+    [("cifar_resnet20", 32, 120_000_000), ("cifar_vgg16_bn", 8, 100_000_000)],
+)
+def test_the_limit_holds(name: str, samples: int, limit: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, name, str(samples), str(limit)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    taken, passes = map(int, done.stdout.split())
+    assert taken <= limit
+    assert passes > 1
+
+
+def test_the_graph_is_counted() -> None:
+    network, x = make_network("mlp", count=2)
+    # The input of the first layer, and that of GELU; the second layer's input is its output.
+    assert 12 + 8 <= graph_numbers(network, ["1", "3"], x) <= 12 + 8 + 8
+
+
+def test_the_default_is_a_power_of_two() -> None:
+    limit = default_memory_limit(torch.device("cpu"))
+    assert limit.bit_count() == 1
+    assert limit >= 2**20
