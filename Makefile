@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench families clean
 
 demo: .venv/installed
 	# The demo's network is too small for more threads to pay; on a busy machine they would hurt.
@@ -20,8 +20,11 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed-dev
-	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py'
+bench: .venv/installed-bench
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-json=.benchmarks.json
+
+families: .venv/installed-dev
+	$(BIN)/python -W ignore tests/families/walk.py
 
 clean:
 	rm -rf .venv leaderboard/_site
@@ -39,3 +42,7 @@ clean:
 .venv/installed-dev: .venv/python-ok pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ .venv/installed
+
+.venv/installed-bench: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+	@touch $@

@@ -1,7 +1,7 @@
-"""A network as a fixed function: a copy that asks for no gradients and remembers nothing."""
+"""A network as a function of its parameters: frozen copies, and calls with other parameters."""
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -25,6 +25,30 @@ def frozen_copy(network: nn.Module, *, share: bool = False) -> nn.Module:
     return frozen
 
 
+def call_with(network: nn.Module, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    """The network's output for x, with `tensors` in the place of the parameters they are named for.
+
+    A parameter that several modules share is replaced in all of them. (`torch.func`'s
+    `functional_call` leaves a module that is registered under two names, as CoaT has them, with
+    the replacement after the call: seen with torch 2.14.)
+    """
+    by_parameter = {id(network.get_parameter(name)): tensor for name, tensor in tensors.items()}
+    places = [
+        (module._parameters, own, parameter)
+        for module in network.modules()
+        for own, parameter in module._parameters.items()
+        if id(parameter) in by_parameter
+    ]
+    try:
+        for holder, own, parameter in places:
+            holder[own] = by_parameter[id(parameter)]  # type: ignore[assignment]
+        output: Tensor = network(x)
+    finally:
+        for holder, own, parameter in places:
+            holder[own] = parameter
+    return output
+
+
 def _forget(network: nn.Module, _: object) -> None:
     for kept in _kept_tensors(network.modules()):
         kept.clear()
@@ -34,7 +58,7 @@ def _kept_tensors(modules: Iterable[nn.Module]) -> Iterator[dict[Any, Any]]:
     """Dictionaries of tensors that modules keep beside their parameters and buffers."""
     for module in modules:
         for name, value in vars(module).items():
-            own = name in ("_parameters", "_buffers", "_modules")
-            if isinstance(value, dict) and not own:
-                if any(isinstance(kept, Tensor) for kept in value.values()):
-                    yield value
+            if not isinstance(value, dict) or name in ("_parameters", "_buffers", "_modules"):
+                continue
+            if any(isinstance(kept, Tensor) for kept in value.values()):
+                yield value

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, jvp
+from torch.func import jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from conebench.frozen import frozen_copy
+from conebench.frozen import call_with, frozen_copy
 
 
 class LinearizedModel(nn.Module):
@@ -49,7 +49,7 @@ class LinearizedModel(nn.Module):
         tangents = dict(zip(self.names, self.displacement, strict=True))
 
         def network(parameters: dict[str, Tensor]) -> Tensor:
-            return functional_call(self.network, parameters, (x,))  # type: ignore[no-any-return]
+            return call_with(self.network, parameters, x)
 
         # Fused attention has no forward-mode derivative.
         with sdpa_kernel(SDPBackend.MATH):

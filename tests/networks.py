@@ -170,6 +170,20 @@ class Tokens(nn.Module):
         return self.head(torch.tanh(self.mix @ torch.tanh(x * self.scale))[:, 0])
 
 
+class SharedModule(nn.Module):
+    """One module registered under two names, as CoaT shares its position encodings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(12, 12)
+        self.second = nn.Sequential(nn.Tanh(), self.first)
+        self.token = nn.Parameter(torch.randn(1, 12))
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.second(self.first(x.flatten(1)) + self.token)))
+
+
 class CannotBeMapped(nn.Module):
     """Control flow on values, so that mapping over samples fails; a parameter used twice."""
 
@@ -211,6 +225,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "past_its_module": (PastItsModule, 2),
     "keeps_biases": (KeepsBiases, 2),
     "tokens": (Tokens, 2),
+    "shared_module": (SharedModule, 2),
     "cannot_be_mapped": (CannotBeMapped, 2),
     "transposed_after_norm": (TransposedAfterNorm, 4),
 }

@@ -300,3 +300,58 @@ def test_the_closing_table(record, words, capsys: pytest.CaptureFixture[str]) ->
     print_summary(record, Path("runs/x/record.json"))
     out = capsys.readouterr().out
     assert all(word in out for word in [*words, "A synthetic run", "runs/x/record.json"])
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan"])
+def test_kernel_memory_must_be_above_zero(call: Call, tmp_path: Path, value: str) -> None:
+    spec = write_spec(tmp_path)
+    for command in ("run", "plan"):
+        code, out, err = call(command, spec, "--kernel-memory", value)
+        assert (code, out) == (1, "")
+        assert err == f"--kernel-memory: came {value}, allowed are GiB above 0\n"
+
+
+def test_a_kernel_that_does_not_fit_is_found_before_training(call: Call, tmp_path: Path) -> None:
+    code, _, err = call("run", write_spec(tmp_path), "--kernel-memory", "0.0001")
+    assert code == 3
+    assert "kernel memory limit: came 107,374 bytes, this kernel needs at least " in err
+    assert err.rstrip().endswith("; see --kernel-memory")
+    assert not list((tmp_path / "runs").rglob("*.safetensors"))
+
+
+def test_plan_prints_every_parameter_and_the_totals(call: Call, tmp_path: Path) -> None:
+    code, out, err = call("plan", write_spec(tmp_path))
+    assert (code, err) == (0, "")
+    assert "layers.2.conv2.weight" in out
+    starts = [line.split("  ")[0] for line in out.splitlines()[-6:]]
+    assert starts == ["parameters", "one kernel", "all seeds", "TFLOP", "disk", "time here"]
+    assert "18 kernels, 10 arms" in out
+
+
+def test_plan_as_json(call: Call, tmp_path: Path) -> None:
+    code, out, _ = call("plan", write_spec(tmp_path), "--json")
+    plan = json.loads(out)
+    assert code == 0
+    assert (plan["spec"], plan["kernels"], plan["arms"]) == ("tiny", 18, 10)
+    assert sum(layer["entries"] for layer in plan["layers"]) == plan["parameters"]
+    assert plan["kernel_peak_bytes"] <= plan["kernel_memory_limit_bytes"]
+    assert plan["disk_bytes"] > 18 * 4 * plan["parameters"]
+    assert all(seconds > 0 for seconds in plan["seconds"].values())
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        (("cifar_resnet8, kwargs: {width: 2}", "vgg11"), 1, "cannot take images of [1, 8, 8]"),
+        (("cifar_resnet8", "no_such_model"), 1, "tiny.yaml:3: model.name: came 'no_such_model'"),
+        (("cifar_resnet8, kwargs: {width: 2}", "lcnet_035"), 1, "cannot be linearized"),
+    ],
+)
+def test_plan_says_what_cannot_be_run(
+    call: Call, tmp_path: Path, change: tuple[str, str], code: int, message: str
+) -> None:
+    found, out, err = call("plan", write_spec(tmp_path, "tiny", change))
+    assert (found, out) == (code, "")
+    assert message in err
+    assert err.startswith("tiny.yaml")
+    assert err.count("\n") == 1

@@ -19,6 +19,7 @@ GENERIC = {
     "convolutions": {"same.weight"},
     "keeps_biases": {"biases"},
     "tokens": {"mix"},
+    "shared_module": {"first.weight", "first.bias"},
     "cannot_be_mapped": {"twice.weight", "twice.bias"},
     "transposed_after_norm": set(),
 }

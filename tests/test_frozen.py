@@ -5,7 +5,7 @@ import torch
 from networks import KeepsBiases, make_network
 from torch import Tensor, nn
 
-from conebench.frozen import frozen_copy
+from conebench.frozen import call_with, frozen_copy
 
 
 def _copy(share: bool) -> tuple[KeepsBiases, nn.Module, Tensor]:
@@ -50,3 +50,23 @@ def test_sharing_decides_whose_tensors_are_used(share: bool) -> None:
     network, frozen, _ = _copy(share)
     same = frozen.get_parameter("biases").data_ptr() == network.biases.data_ptr()
     assert same == share
+
+
+@pytest.mark.parametrize("name", ["shared_module", "shared_layer"])
+def test_a_call_with_other_parameters_replaces_them_all_and_leaves_none(name: str) -> None:
+    network, x = make_network(name)
+    before = network(x)
+    moved = {n: p.detach() + 0.1 for n, p in network.named_parameters()}
+    with_moved = call_with(network, moved, x)
+    assert not torch.allclose(with_moved, before)
+    torch.testing.assert_close(network(x), before)
+    network.load_state_dict({n: p + 0.1 for n, p in network.state_dict().items()})
+    torch.testing.assert_close(network(x), with_moved)
+
+
+def test_a_call_that_fails_leaves_the_parameters_as_they_were() -> None:
+    network, x = make_network("mlp")
+    before = network(x)
+    with pytest.raises(RuntimeError):
+        call_with(network, {"1.bias": torch.zeros(5, dtype=torch.float64)}, x)
+    torch.testing.assert_close(network(x), before)

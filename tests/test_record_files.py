@@ -199,6 +199,10 @@ REFUSED = {
         drop("seeds.0.kernel.label_alignment.8"),
         f"seeds.4: kernel.label_alignment: {ONE_EACH}",
     ),
+    "a self-check of no checkpoint": (
+        put("seeds.0.kernel.self_check", {"steps": [3], "directions": 3, "relative_error": [0.0]}),
+        "seeds.4: kernel.self_check: one error for each of some checkpoints",
+    ),
     "a row too few": (drop("seeds.0.kernel.gram.8"), GRAM + TRIANGLE),
     "a row too short": (drop("seeds.0.kernel.gram.3.0"), GRAM + TRIANGLE),
     "the upper triangle": (

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 from synthetic import BASE_SPEC, lower_triangle, make_record, make_spec
 
-from conebench.record import KernelTrajectory, Record
+from conebench.record import KernelTrajectory, Record, SelfCheck
 from conebench.spec import content_hash
 
 RECORD = make_record()
@@ -49,6 +49,16 @@ def test_id_is_eight_hexadecimal_digits_of_the_content() -> None:
     del content["provenance"]
     assert RECORD.id == content_hash(content)[:8]
     assert re.fullmatch("[0-9a-f]{8}", RECORD.id)
+
+
+def test_a_self_check_is_left_out_where_there_is_none() -> None:
+    # Records from before schema 1.1 have none, and keep their ids.
+    kernel = RECORD.seeds[0].kernel
+    assert "self_check" not in kernel.model_dump()
+    check = SelfCheck(steps=[0], directions=3, relative_error=[1e-6])
+    checked = kernel.model_copy(update={"self_check": check})
+    assert checked.model_dump()["self_check"]["relative_error"] == [1e-6]
+    assert KernelTrajectory.model_validate(checked.model_dump()) == checked
 
 
 def test_id_knows_nothing_of_where_and_when() -> None:

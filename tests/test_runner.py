@@ -75,8 +75,11 @@ def run(
     folder: Path,
     progress: RecordingProgress | None = None,
     seeds: tuple[int, ...] | None = None,
+    kernel_memory: int | None = None,
 ) -> Record:
-    options = RunOptions(folder / "data", folder / "runs", torch.device("cpu"), seeds)
+    options = RunOptions(
+        folder / "data", folder / "runs", torch.device("cpu"), seeds, kernel_memory
+    )
     record, path = run_spec(spec, options, progress or RecordingProgress())
     assert read_record(path) == record
     return record
@@ -118,6 +121,32 @@ def test_the_gram_matrix_is_one_of_kernels(finished: Finished) -> None:
             assert G.min() > -1e-12
             assert torch.linalg.eigvalsh(torch.from_numpy(G)).min() > -1e-9
         assert all(0 < share <= 1 for share in seed.kernel.top_eigenvalue_share)
+
+
+def test_the_first_and_the_last_kernel_are_checked(finished: Finished) -> None:
+    record, _, _ = finished
+    for seed in record.seeds:
+        check = seed.kernel.self_check
+        assert check is not None
+        assert check.steps == [0, record.spec.total_steps]
+        assert all(0 < error < 1e-4 for error in check.relative_error)
+
+
+def test_how_the_kernels_were_built_is_provenance(finished: Finished, tmp_path: Path) -> None:
+    record, _, _ = finished
+    build = record.provenance.kernel_build
+    assert build is not None
+    assert build.peak_bytes <= build.memory_limit_bytes
+    assert (build.passes, build.samples_at_once) == (1, 10)
+    limited = run(record.spec, tmp_path, kernel_memory=build.peak_bytes * 2 // 3)
+    assert limited.provenance.kernel_build is not None
+    assert limited.provenance.kernel_build.samples_at_once < 10
+    torch.testing.assert_close(
+        torch.from_numpy(limited.seeds[0].kernel.G()),
+        torch.from_numpy(record.seeds[0].kernel.G()),
+        rtol=0,
+        atol=1e-5,
+    )
 
 
 def test_all_planned_work_is_done_and_no_kernel_is_left(finished: Finished) -> None:
@@ -205,6 +234,9 @@ def test_other_reductions_and_float64(tmp_path: Path, outputs: str) -> None:
     record = run(tiny_spec(kernel=kernel, seeds=[0]), tmp_path)
     assert record.comparability == ("digits, 200 training images", outputs, 10, "eval", "schema 1")
     assert record.summary.CES is None or record.summary.CES.low is None
+    check = record.seeds[0].kernel.self_check
+    assert check is not None
+    assert max(check.relative_error) < 1e-12
 
 
 def test_divergence_is_an_outcome(tmp_path: Path) -> None:

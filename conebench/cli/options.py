@@ -38,6 +38,6 @@ def check_device(name: str) -> None:
 
 
 def quiet_torch_jit() -> None:
-    """torch itself still calls torch.jit, and says so at the first forward-mode derivative."""
+    """Hide that torch itself still calls torch.jit at the first forward-mode derivative."""
     warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
     warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
-from torch.func import functional_call
+
+from conebench.frozen import call_with
 
 
 @dataclass
@@ -87,7 +88,7 @@ def capture(
     with ExitStack() as stack, torch.enable_grad():
         for name in modules:
             watch(name, frozen.get_submodule(name), stack)
-        logits = functional_call(frozen, expanded, (x.detach().requires_grad_(),))
+        logits = call_with(frozen, expanded, x.detach().requires_grad_())
     usable = [name for name in modules if len(inputs[name]) == 1 and name in edges]
     return Captured(
         logits=logits,

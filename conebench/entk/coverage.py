@@ -12,7 +12,6 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from conebench.entk.capture import capture
 from conebench.entk.layer_rules import (
@@ -23,6 +22,7 @@ from conebench.entk.layer_rules import (
     weight_gradient,
     weight_shaped,
 )
+from conebench.frozen import call_with
 
 Route = Literal["weight", "bias", "expanded", "generic"]
 
@@ -59,7 +59,7 @@ def cover(
     # Two samples that differ, whatever the data: equal ones would hide rows out of order.
     pair = torch.cat([x[:1], 0.25 + 0.5 * x[:1].flip(-1)])
     autograd, logits = _reference(frozen, parameters, pair)
-    found = {term.parameter: term for term in _by_rule(frozen, parameters, pair, autograd)}
+    found = {term.parameter: term for term in _by_rule(frozen, pair, autograd)}
     rest = {name: p for name, p in parameters.items() if name not in found}
     for candidates in _expandable(rest):
         for term in _by_expansion(frozen, candidates, pair, autograd, logits):
@@ -87,17 +87,14 @@ def _reference(
     """Autograd's gradients of the second sample's logits in the test direction, and all logits."""
     leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
     with torch.enable_grad():
-        logits = functional_call(frozen, leaves, (pair,))
+        logits = call_with(frozen, leaves, pair)
         scalar = logits[1] @ mixed_direction(logits.shape[1], logits)
         gradients = torch.autograd.grad(scalar, list(leaves.values()), allow_unused=True)
     return dict(zip(leaves, gradients, strict=True)), logits.detach()
 
 
 def _by_rule(
-    frozen: nn.Module,
-    parameters: Mapping[str, Tensor],
-    pair: Tensor,
-    autograd: Mapping[str, Tensor | None],
+    frozen: nn.Module, pair: Tensor, autograd: Mapping[str, Tensor | None]
 ) -> Iterator[Term]:
     modules = [name for name, m in frozen.named_modules() if has_rule(m)]
     captured = capture(frozen, modules, pair)

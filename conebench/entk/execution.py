@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

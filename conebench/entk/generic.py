@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from conebench.entk.coverage import agrees, mixed_direction
+from conebench.frozen import call_with
 
 
 def jacobian_rows(
@@ -55,7 +56,7 @@ def _mapped(
     }
 
     def of_sample(own: dict[str, Tensor], sample: Tensor) -> Tensor:
-        return functional_call(frozen, own, (sample[None],))[0]  # type: ignore[no-any-return]
+        return call_with(frozen, own, sample[None])[0]
 
     # Fused attention cannot be mapped over samples.
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
@@ -73,7 +74,7 @@ def _one_by_one(
         own = {name: leaf[0] for name, leaf in leaves.items()}
         with torch.enable_grad():
             # Two of the same sample: see `Samples.chunks`.
-            logits = functional_call(frozen, own, (torch.stack([sample, sample]),))[0]
+            logits = call_with(frozen, own, torch.stack([sample, sample]))[0]
         for index, direction in enumerate(basis):
             scalar = (logits @ direction).sum()
             rows[index].append(_gradients(scalar, leaves, index + 1 < len(basis)))

@@ -17,10 +17,8 @@ def default_memory_limit(device: torch.device) -> int:
     Rounded, so that the plan and with it the last bits of a kernel do not follow every change of
     what else runs on the machine.
     """
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    else:
-        free = _free_bytes()
+    on_gpu = device.type == "cuda"
+    free = torch.cuda.mem_get_info(device)[0] if on_gpu else _free_bytes()
     return 1 << max(20, (free // SHARE_OF_FREE).bit_length() - 1)
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, jvp
+from torch.func import jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from conebench.entk.contraction import Outputs
-from conebench.frozen import frozen_copy
+from conebench.frozen import call_with, frozen_copy
 
 SAMPLES_AT_ONCE = 32
 
@@ -81,7 +81,7 @@ def _kernel_product(
     pulled = {name: torch.zeros_like(p) for name, p in parameters.items()}
     for rows, part in _parts(x):
         with torch.enable_grad():
-            logits = functional_call(frozen, leaves, (part,))[: rows.stop - rows.start]
+            logits = call_with(frozen, leaves, part)[: rows.stop - rows.start]
             scalar = (logits * u[rows]).sum()
         found = torch.autograd.grad(scalar, list(leaves.values()), allow_unused=True)
         for name, gradient in zip(leaves, found, strict=True):
@@ -106,7 +106,7 @@ def _pushed(
     frozen: nn.Module, parameters: TensorDict, tangents: Mapping[str, Tensor], x: Tensor
 ) -> Float[Tensor, "n c"]:
     def logits(moving: TensorDict) -> Tensor:
-        return functional_call(frozen, moving, (x,))  # type: ignore[no-any-return]
+        return call_with(frozen, moving, x)
 
     # Fused attention has no forward-mode derivative.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):

@@ -135,12 +135,26 @@ def facts_table(record: Record) -> Table:
         ("Spec hash (SHA-256)", record.spec.hash),
         ("Device", f"{made.device}: {made.device_name}, {_threads(made.cpu_threads)}"),
         ("Platform", made.platform),
+        ("Kernels", _kernels(record)),
         ("Made at", made.created_at),
         ("Wall time", f"{made.wall_seconds:,.0f} s"),
         ("Versions", _joined(f"{name} {version}" for name, version in made.versions.items())),
         ("Commit of conebench", _commit(made.git_commit, made.git_dirty)),
     ]
     return Table(("Fact", "Value"), tuple(rows))
+
+
+def _kernels(record: Record) -> str:
+    """Probe, how the kernels were built, and how far they are from the network's derivatives."""
+    kernel, build = record.spec.kernel, record.provenance.kernel_build
+    parts = [f"{kernel.samples:,} images, {kernel.outputs}, {kernel.dtype}"]
+    if build is not None:
+        passes = f"{build.passes} pass{'' if build.passes == 1 else 'es'}"
+        parts.append(f"{passes}, {build.samples_at_once:,} images at a time")
+    checks = [seed.kernel.self_check for seed in record.seeds]
+    errors = [error for check in checks if check for error in check.relative_error]
+    parts.append(f"self-check {max(errors):.0e}" if errors else "no self-check")
+    return "; ".join(parts)
 
 
 def _threads(count: int) -> str:

@@ -1,27 +1,65 @@
-"""The kernel against a row-by-row autograd Jacobian of the same network, side by side."""
+"""The full kernel, C = 10, 32x32 images, float32: conebench beside other tools, in one run.
+
+`make bench` prints the times in one table a case; each row's peak memory, measured in a process of
+its own, and the share of the matrix peak stand in the JSON that `--benchmark-json` writes.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
 
 import pytest
 import torch
-from networks import jacobian_by_rows
+from kernel_tools import CASES, LEFT_OUT, TOOLS, make_case
 
-from conebench.entk import empirical_ntk
-from conebench.model import make_model
+from conebench.entk import plan_ntk
 
-CASES = [("cifar_resnet20", 64), ("cifar_vgg16_bn", 4)]
+torch.manual_seed(0)
 
 
-@pytest.mark.parametrize("kind", ["conebench", "rows"])
-@pytest.mark.parametrize(("name", "samples"), CASES)
-def test_full_kernel(benchmark, name: str, samples: int, kind: str) -> None:
-    network = make_model(name, {}, pretrained=False, classes=10, channels=3, seed=0).eval()
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(samples, 3, 32, 32, generator=generator)
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("case", CASES)
+def test_full_kernel(benchmark, case: str, tool: str) -> None:
+    if (tool, case) in LEFT_OUT:
+        pytest.skip(LEFT_OUT[tool, case])
+    network, x = make_case(case)
+    expected = TOOLS["conebench"](network, x)
+    found = benchmark.pedantic(TOOLS[tool], (network, x), rounds=3, warmup_rounds=1)
+    error = float((found.detach() - expected).norm() / expected.norm())
+    assert error < 1e-3
+    benchmark.group = case
+    benchmark.extra_info["difference"] = error
+    benchmark.extra_info["peak_mb"] = _peak_megabytes(tool, case)
+    if tool == "conebench":
+        flops = _operations(network, x)
+        seconds = benchmark.stats.stats.min
+        benchmark.extra_info["gigaflops"] = flops / seconds / 1e9
+        benchmark.extra_info["share_of_matrix_peak"] = flops / seconds / _matrix_peak()
 
-    def build() -> torch.Tensor:
-        if kind == "conebench":
-            return empirical_ntk(network, x)
-        J = jacobian_by_rows(network, x)
-        return J @ J.T
 
-    benchmark.group = f"{name} n={samples}"
-    benchmark.pedantic(build, rounds=3, warmup_rounds=1)
+def _peak_megabytes(tool: str, case: str) -> float:
+    script = Path(__file__).with_name("kernel_tools.py")
+    command = [sys.executable, "-W", "ignore", script, tool, case]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def _operations(network: torch.nn.Module, x: torch.Tensor) -> float:
+    """Operations of the plan, symmetric halves counted once: passes through the network too."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(x)
+    return 2 * plan_ntk(network, x).multiply_adds + 11 * counter.get_total_flops()
+
+
+def _matrix_peak() -> float:
+    """Operations a second of a 2048 x 2048 product, the best of ten."""
+    side = torch.randn(2048, 2048)
+    times = []
+    for _ in range(10):
+        began = perf_counter()
+        side @ side
+        times.append(perf_counter() - began)
+    return 2 * 2048**3 / min(times)
