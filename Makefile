@@ -21,7 +21,8 @@ lint: .venv/installed-dev
 	$(BIN)/lint-imports
 
 bench: .venv/installed-bench
-	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-json=.benchmarks.json
+	# Without tests/conftest.py: it keeps tests to one thread and checks every shape.
+	$(BIN)/python -m pytest tests/benchmarks --noconftest -o python_files='bench_*.py' --benchmark-json=.benchmarks.json
 
 families: .venv/installed-dev
 	$(BIN)/python -W ignore tests/families/walk.py

@@ -22,6 +22,7 @@ from conebench.entk.layer_rules import (
     weight_gradient,
     weight_shaped,
 )
+from conebench.entk.memory import GraphMeter
 from conebench.frozen import call_with
 
 Route = Literal["weight", "bias", "expanded", "generic"]
@@ -48,10 +49,22 @@ class Term:
     held_outputs: int = 0
 
 
+@dataclass(frozen=True)
+class Coverage:
+    """What two samples tell of a network: a term for each trainable parameter, its classes.
+
+    `graph_numbers` is what a forward pass keeps of one sample for its backward passes.
+    """
+
+    terms: list[Term]
+    classes: int
+    graph_numbers: int
+
+
 def cover(
     frozen: nn.Module, parameters: Mapping[str, Tensor], x: Float[Tensor, "n ..."]
-) -> list[Term]:
-    """One term for each trainable parameter.
+) -> Coverage:
+    """Which way each trainable parameter goes.
 
     For the second of two samples the gradient found must equal autograd's. What fails (a
     parameter used twice or past its module, samples out of order, a subtle layer) is generic.
@@ -59,15 +72,18 @@ def cover(
     # Two samples that differ, whatever the data: equal ones would hide rows out of order.
     pair = torch.cat([x[:1], 0.25 + 0.5 * x[:1].flip(-1)])
     autograd, logits = _reference(frozen, parameters, pair)
-    found = {term.parameter: term for term in _by_rule(frozen, pair, autograd)}
+    meter = GraphMeter(frozen)
+    found = {term.parameter: term for term in _by_rule(frozen, pair, autograd, meter)}
     rest = {name: p for name, p in parameters.items() if name not in found}
     for candidates in _expandable(rest):
         for term in _by_expansion(frozen, candidates, pair, autograd, logits):
             found[term.parameter] = term
-    return [
+    terms = [
         found.get(name) or Term(name, "", "generic", entries=parameter.numel())
         for name, parameter in parameters.items()
     ]
+    graph_numbers = -(-meter.kept_bytes // (2 * x.element_size()))
+    return Coverage(terms, logits.shape[1], graph_numbers)
 
 
 def expand(parameter: Tensor, n: int) -> Tensor:
@@ -94,10 +110,14 @@ def _reference(
 
 
 def _by_rule(
-    frozen: nn.Module, pair: Tensor, autograd: Mapping[str, Tensor | None]
+    frozen: nn.Module, pair: Tensor, autograd: Mapping[str, Tensor | None], meter: GraphMeter
 ) -> Iterator[Term]:
     modules = [name for name, m in frozen.named_modules() if has_rule(m)]
-    captured = capture(frozen, modules, pair)
+    with meter:
+        captured = capture(frozen, modules, pair)
+    # Inputs of layers stay even where the graph does not need them.
+    for x in captured.inputs.values():
+        meter.add(x)
     direction = mixed_direction(captured.logits.shape[1], captured.logits)
     for name, y in captured.gradients(direction, keep=False).items():
         module = frozen.get_submodule(name)

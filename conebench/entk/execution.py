@@ -67,10 +67,6 @@ class Samples:
         r = len(self.basis)
         return self.rows.new_zeros(r, self.split, r, self.columns)
 
-    def pair(self) -> Tensor:
-        """Two samples."""
-        return torch.cat([self.rows[:1], self.rows[-1:]])
-
     def chunks(self, size: int) -> Iterator[tuple[slice, Tensor]]:
         """Rows of the inputs, at most `size` at a time, never one sample alone.
 

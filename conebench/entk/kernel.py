@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from conebench.entk.contraction import Outputs
-from conebench.entk.coverage import Term, cover
+from conebench.entk.coverage import cover
 from conebench.entk.execution import Samples, add_pass
-from conebench.entk.memory import default_memory_limit, graph_numbers
+from conebench.entk.memory import default_memory_limit
 from conebench.entk.plan import KernelError, KernelPlan, Size, make_plan
 from conebench.frozen import frozen_copy
 
@@ -25,11 +25,9 @@ class Prepared:
 
     frozen: nn.Module
     parameters: dict[str, Tensor]
-    terms: list[Term]
     samples: Samples
     groups: dict[str, str]
     plan: KernelPlan
-    graph_numbers: int
 
 
 @overload
@@ -126,13 +124,9 @@ def prepare(
     _check(model, x1, x2)
     frozen = frozen_copy(model, share=True)
     parameters = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
-    with torch.no_grad():
-        classes = frozen(x1[:1]).shape[1]
-    samples = Samples.of(x1, x2, classes, outputs)
-    terms = cover(frozen, parameters, x1)
+    coverage = cover(frozen, parameters, x1)
+    samples = Samples.of(x1, x2, coverage.classes, outputs)
     groups = {name: _group(name, by) for name in parameters}
-    modules = sorted({term.module for term in terms if term.module})
-    graph = graph_numbers(frozen, modules, samples.pair())
     size = Size(
         rows=len(samples.rows),
         directions=len(samples.basis),
@@ -140,12 +134,11 @@ def prepare(
         kernel_numbers=samples.kernel_numbers,
         results=len(set(groups.values())),
         itemsize=x1.element_size(),
-        graph_numbers=graph,
+        graph_numbers=coverage.graph_numbers,
     )
     limit = default_memory_limit(x1.device) if memory_limit is None else memory_limit
-    return Prepared(
-        frozen, parameters, terms, samples, groups, make_plan(terms, size, limit), graph
-    )
+    plan = make_plan(coverage.terms, size, limit)
+    return Prepared(frozen, parameters, samples, groups, plan)
 
 
 def as_matrix(kernel: Tensor) -> Float[Tensor, "rows columns"]:

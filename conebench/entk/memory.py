@@ -1,12 +1,10 @@
-"""How much memory a kernel may take, and how much a network's graph takes for one sample."""
+"""How much memory a kernel may take, and how much a network's graph takes."""
 
 import os
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-
-from conebench.entk.capture import capture
+from torch.autograd.graph import saved_tensors_hooks
 
 SHARE_OF_FREE = 4
 
@@ -31,20 +29,29 @@ def _free_bytes() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def graph_numbers(frozen: nn.Module, modules: Sequence[str], pair: Tensor) -> int:
-    """Numbers that a forward pass keeps for its backward passes, for one sample."""
-    own = {t.untyped_storage().data_ptr() for t in (*frozen.parameters(), *frozen.buffers())}
-    kept: dict[int, int] = {}
+class GraphMeter(saved_tensors_hooks):
+    """Counts what forward passes within it keep for their backward passes.
 
-    def pack(tensor: Tensor) -> Tensor:
+    What belongs to the network, its parameters and buffers, is not counted.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(self._pack, lambda tensor: tensor)
+        tensors = (*network.parameters(), *network.buffers())
+        self._own = {tensor.untyped_storage().data_ptr() for tensor in tensors}
+        self._kept: dict[int, int] = {}
+
+    def add(self, tensor: Tensor) -> None:
+        """Count one tensor more; storage that is met again counts once."""
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        if storage.data_ptr() not in self._own:
+            self._kept[storage.data_ptr()] = storage.nbytes()
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        captured = capture(frozen, modules, pair)
-    # Inputs of layers stay even where the graph does not need them.
-    for x in captured.inputs.values():
-        kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
-    return -(-sum(kept.values()) // (len(pair) * pair.element_size()))
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes kept so far."""
+        return sum(self._kept.values())
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        self.add(tensor)
+        return tensor

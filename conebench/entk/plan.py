@@ -109,7 +109,8 @@ def make_plan(terms: Sequence[Term], size: Size, memory_limit: int) -> KernelPla
         raise MemoryLimitError(
             f"memory limit: came {memory_limit:,} bytes, this kernel needs at least {needed:,}"
         )
-    slab = max(widest, min(SLAB_NUMBERS, room // 8, (room - live) // 2))
+    largest = size.rows * size.directions * max((t.entries for t in terms), default=0)
+    slab = max(widest, min(SLAB_NUMBERS, largest, room // 8, (room - live) // 2))
     budget = min(room * 5 // 8, room - slab - live)
     ruled = [t for t in terms if t.route != "generic"]
     generic = [t for t in terms if t.route == "generic"]

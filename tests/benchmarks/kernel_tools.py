@@ -1,5 +1,6 @@
 """The same kernel by different tools: `python kernel_tools.py TOOL CASE` prints its peak memory."""
 
+import copy
 import resource
 import sys
 from collections.abc import Callable
@@ -75,11 +76,14 @@ def by_backpack(network: nn.Module, x: Tensor) -> Tensor:
     from backpack import backpack, extend
     from backpack.extensions import BatchGrad
 
-    network = extend(network)
+    network = extend(copy.deepcopy(network))
+    for module in network.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False  # BackPACK's hooks forbid the other
     logits = network(x)
     rows = []
     for c in range(logits.shape[1]):
-        with backpack(BatchGrad()):
+        with backpack(BatchGrad(), retain_graph=True):
             logits[:, c].sum().backward(retain_graph=True)
         rows.append(torch.cat([p.grad_batch.flatten(1) for p in network.parameters()], dim=1))
     J = torch.stack(rows, dim=1).flatten(0, 1)

@@ -109,7 +109,8 @@ def check(name: str, family: str, parameters: int) -> Finding:
     J = _jacobian(network, x)
     prepared = prepare(network, x, None, outputs="full", memory_limit=None)
     count = sum(p.numel() for p in prepared.parameters.values())
-    generic = sum(t.entries for t in prepared.terms if t.route == "generic")
+    pieces = [piece for planned in prepared.plan.passes for piece in planned.pieces]
+    generic = sum(piece.entries for piece in pieces if piece.term.route == "generic")
     direction = torch.randn(J.shape[1], dtype=torch.float64)
     tangent = (J @ direction).view(2, CLASSES)
     return Finding(
