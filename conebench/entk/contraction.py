@@ -11,6 +11,7 @@ A kernel K is [r, n, r, m] for outputs `full`, rows (direction, sample), and [n,
 symmetric one the lower triangle of the matrix is filled.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -27,10 +28,6 @@ Order = Literal["explicit", "inputs", "positions"]
 ROWS_AT_ONCE = 80
 # Numbers of an intermediate that stay in a processor's cache.
 CACHED_NUMBERS = 2**21
-# Numbers of patches that are copied out of a layer's inputs at one time.
-PATCH_NUMBERS = 2**24
-# Most rows of a block of inner products.
-LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True)
@@ -90,28 +87,38 @@ def add_explicit(
         )
         size = r * n * (stop - start) * shorter
         J = scratch[:size].view(r, n, rows.stop - rows.start, -1)
-        _form(J[:, : left.samples], left, rows, columns)
+        _form(J[:, : left.samples], left, rows, columns, len(scratch))
         if right is not None:
-            _form(J[:, left.samples :], right, rows, columns)
+            _form(J[:, left.samples :], right, rows, columns, len(scratch))
         J = J.flatten(2)
         others = None if right is None else J[:, left.samples :]
         add_gradients(K, J[:, : left.samples], others, outputs)
 
 
-def _form(J: Float[Tensor, "r n q p"], side: Factors, rows: slice, columns: slice) -> None:
-    """Write the gradients of some outputs (rows) and inputs (columns), of all samples."""
-    for start, stop in _ranges(side.samples, max(1, PATCH_NUMBERS // side.inputs(0, 1).numel())):
+def _form(
+    J: Float[Tensor, "r n q p"], side: Factors, rows: slice, columns: slice, room: int
+) -> None:
+    """Write the gradients of some outputs (rows) and inputs (columns), of all samples.
+
+    Patches of at most `room` numbers, or of one sample, are copied out of the inputs at one time.
+    """
+    for start, stop in _ranges(side.samples, max(1, room // side.inputs(0, 1).numel())):
         a = side.inputs(start, stop)[:, :, columns]
         for index, b in enumerate(side.gradients):
             torch.bmm(b[start:stop, rows], a, out=J[index, start:stop])
 
 
-def add_inputs_first(K: Tensor, left: Factors, right: Factors | None, outputs: Outputs) -> None:
-    """Add a layer's kernel, inner products of inputs carried to the gradients of one side."""
+def add_inputs_first(
+    K: Tensor, left: Factors, right: Factors | None, outputs: Outputs, room: int
+) -> None:
+    """Add a layer's kernel, inner products of inputs carried to the gradients of one side.
+
+    Blocks of inner products take at most `room` numbers, or what one sample takes.
+    """
     mine = _by_sample(left)
     others = mine if right is None else _by_sample(right)
     s = left.gradients[0].shape[2]
-    width = max(1, min(CACHED_NUMBERS // mine[0].numel(), LARGEST_SIDE // s))
+    width = max(1, min(CACHED_NUMBERS // mine[0].numel(), math.isqrt(room) // s))
     for i0, i1 in _ranges(left.samples, width):
         a = left.inputs(i0, i1).flatten(0, 1)
         for j0, j1 in _ranges(i1 if right is None else right.samples, width):
@@ -154,12 +161,18 @@ def _add_block(
         K[:, start:below, :, i] += block[: below - start].permute(1, 0, 2)
 
 
-def add_positions_first(K: Tensor, left: Factors, right: Factors | None, outputs: Outputs) -> None:
-    """Add a layer's kernel as a sum over pairs of positions of two inner products."""
+def add_positions_first(
+    K: Tensor, left: Factors, right: Factors | None, outputs: Outputs, room: int
+) -> None:
+    """Add a layer's kernel as a sum over pairs of positions of two inner products.
+
+    Blocks of products take at most `room` numbers, or what one sample takes.
+    """
     other = right or left
     r, s = len(left.gradients), left.gradients[0].shape[2]
     across = 1 if outputs == "trace" else r
-    height = max(1, LARGEST_SIDE // (across * s))
+    # Three blocks exist at one time: both inner products, and theirs.
+    height = max(1, math.isqrt(room // 3) // (across * s))
     for i0, i1 in _ranges(left.samples, height):
         last = i1 if right is None else other.samples
         for j0, j1 in _ranges(last, height):

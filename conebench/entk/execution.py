@@ -24,6 +24,9 @@ from conebench.entk.plan import Pass, Piece
 
 log = logging.getLogger(__name__)
 
+# A lone sample is given twice, see `Samples.chunks`.
+SMALLEST_CHUNK = 2
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -91,18 +94,7 @@ def add_pass(
 
     Out of memory on a GPU, it goes on with half as many samples at a time, and logs it.
     """
-    chunk = planned.chunk
-    while True:
-        kept = _Kept.of(planned, samples)
-        try:
-            take = _take_generic if planned.generic else _take_layers
-            take(frozen, parameters, kept, samples, chunk)
-            break
-        except torch.OutOfMemoryError:
-            if chunk <= 1:
-                raise
-            chunk //= 2
-            log.warning("out of memory: going on with %d samples at a time", chunk)
+    kept = _taken(frozen, parameters, planned, samples, planned.chunk)
     scratch = samples.rows.new_empty(slab_numbers)
     for index, piece in enumerate(planned.pieces):
         _contract(kernel_of(piece.term), kept, index, frozen, samples, scratch)
@@ -133,6 +125,38 @@ class _Kept:
             {name: [] for name in held},
             {name: [[] for _ in range(r)] for name in held},
         )
+
+
+def _taken(
+    frozen: nn.Module,
+    parameters: Mapping[str, Tensor],
+    planned: Pass,
+    samples: Samples,
+    chunk: int,
+) -> _Kept:
+    """All that a pass keeps, with smaller chunks where memory runs out."""
+    try:
+        return _taken_at_once(frozen, parameters, planned, samples, chunk)
+    except torch.OutOfMemoryError:
+        if chunk <= SMALLEST_CHUNK:
+            raise
+    # Outside the handler, so that what the failed try held is free again.
+    half = max(SMALLEST_CHUNK, chunk // 2)
+    log.warning("out of memory: going on with %d samples at a time", half)
+    return _taken(frozen, parameters, planned, samples, half)
+
+
+def _taken_at_once(
+    frozen: nn.Module,
+    parameters: Mapping[str, Tensor],
+    planned: Pass,
+    samples: Samples,
+    chunk: int,
+) -> _Kept:
+    kept = _Kept.of(planned, samples)
+    take = _take_generic if planned.generic else _take_layers
+    take(frozen, parameters, kept, samples, chunk)
+    return kept
 
 
 def _take_layers(
@@ -229,9 +253,9 @@ def _contract(
     if piece.order == "explicit":
         add_explicit(K, left, right_factors, samples.outputs, scratch)
     elif piece.order == "inputs":
-        add_inputs_first(K, left, right_factors, samples.outputs)
+        add_inputs_first(K, left, right_factors, samples.outputs, len(scratch))
     else:
-        add_positions_first(K, left, right_factors, samples.outputs)
+        add_positions_first(K, left, right_factors, samples.outputs, len(scratch))
 
 
 def _factors(

@@ -102,22 +102,23 @@ def make_plan(terms: Sequence[Term], size: Size, memory_limit: int) -> KernelPla
     widest = (
         size.rows * size.directions * max((t.entries // pieces_of(t) for t in terms), default=0)
     )
-    # Two samples' gradients of the largest layer, then its smallest piece, kept and formed.
+    # Two samples' gradients of the largest layer, its smallest piece, kept, formed and copied.
     live = 2 * max((_live([_whole(t, size)], size) for t in terms), default=0)
-    if room < live + 2 * widest:
-        needed = _bytes(kernels + live + 2 * widest, size)
+    smallest = live + 3 * widest + max((_extra(_whole(t, size), size) for t in terms), default=0)
+    if room < smallest:
+        needed = _bytes(kernels + smallest, size)
         raise MemoryLimitError(
             f"memory limit: came {memory_limit:,} bytes, this kernel needs at least {needed:,}"
         )
     largest = size.rows * size.directions * max((t.entries for t in terms), default=0)
-    slab = max(widest, min(SLAB_NUMBERS, largest, room // 8, (room - live) // 2))
-    budget = min(room * 5 // 8, room - slab - live)
+    slab = max(widest, min(SLAB_NUMBERS, largest, room // 16, (room - live) // 4))
+    budget = min(room * 5 // 8, room - 2 * slab - live)
     ruled = [t for t in terms if t.route != "generic"]
     generic = [t for t in terms if t.route == "generic"]
     passes = [
         _pass(pieces, size, room, slab)
         for kind in (ruled, generic)
-        for pieces in _packed(kind, size, budget, room - slab - budget)
+        for pieces in _packed(kind, size, budget, room - 2 * slab - budget)
     ]
     peak = max((p.numbers for p in passes), default=0)
     work = sum(_work(piece, size) for p in passes for piece in p.pieces)
@@ -143,7 +144,7 @@ def _whole(term: Term, size: Size) -> Piece:
 
 def _pieces(term: Term, size: Size, budget: int) -> Iterator[Piece]:
     whole = _whole(term, size)
-    if _peak(whole, size) <= budget:
+    if whole.numbers + _extra(whole, size) <= budget:
         yield whole
         return
     count = pieces_of(term)
@@ -154,42 +155,49 @@ def _pieces(term: Term, size: Size, budget: int) -> Iterator[Piece]:
         yield Piece(term, "explicit", "gradients", start, stop, one * (stop - start))
 
 
-def _peak(piece: Piece, size: Size) -> int:
-    """Numbers that a piece takes while it is contracted."""
-    if piece.order != "inputs":
-        return piece.numbers
-    return piece.numbers + size.rows * size.directions * piece.term.held_outputs
+def _extra(piece: Piece, size: Size) -> int:
+    """Numbers that a piece takes on top while it is contracted, two slabs not counted.
+
+    Patches of two samples, and a copy of the gradients that are carried.
+    """
+    if piece.keeps == "gradients":
+        return 0
+    term = piece.term
+    carried = size.rows * size.directions * term.held_outputs if piece.order == "inputs" else 0
+    return 2 * term.positions * term.inputs + carried
 
 
 def _packed(
     terms: Sequence[Term], size: Size, budget: int, room_for_live: int
 ) -> Iterator[list[Piece]]:
     """Everything to be kept, in order, in groups within the budget, two samples' graph beside."""
+    pieces = [piece for term in terms for piece in _pieces(term, size, budget)]
+
+    def fits(group: Sequence[Piece]) -> bool:
+        return _kept(group, size) <= budget and 2 * _live(group, size) <= room_for_live
+
     group: list[Piece] = []
-    for term in terms:
-        for piece in _pieces(term, size, budget):
-            larger = [*group, piece]
-            fits = _kept(larger, size) <= budget and 2 * _live(larger, size) <= room_for_live
-            if group and not fits:
-                yield group
-                larger = [piece]
-            group = larger
-    if group:
-        yield group
+    for piece in pieces if pieces and not fits(pieces) else ():
+        if group and not fits([*group, piece]):
+            yield group
+            group = []
+        group.append(piece)
+    if group or pieces:
+        yield group or pieces
 
 
 def _kept(pieces: Sequence[Piece], size: Size) -> int:
     """Numbers kept of pieces, with what the largest takes on top while it is contracted."""
-    return sum(p.numbers for p in pieces) + max(_peak(p, size) - p.numbers for p in pieces)
+    return sum(p.numbers for p in pieces) + max(_extra(p, size) for p in pieces)
 
 
 def _pass(pieces: Sequence[Piece], size: Size, room: int, slab: int) -> Pass:
     kept, live = _kept(pieces, size), _live(pieces, size)
-    chunk = max(2, min(size.rows, min(room - slab - kept, CHUNK_NUMBERS) // live))
+    chunk = max(2, min(size.rows, min(room - 2 * slab - kept, CHUNK_NUMBERS) // live))
     # Chunks of almost one size: a last, small one would be slow.
     chunk = max(2, -(-size.rows // -(-size.rows // chunk)))
     generic = pieces[0].term.route == "generic"
-    return Pass(tuple(pieces), chunk, generic, kept + slab + chunk * live)
+    return Pass(tuple(pieces), chunk, generic, kept + 2 * slab + chunk * live)
 
 
 def _live(pieces: Sequence[Piece], size: Size) -> int:

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import timm
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 from families import Finding, check, families, smallest
 
 ROOT = Path(__file__).resolve().parents[2]
