@@ -10,7 +10,7 @@ from conebench.entk.costs import cheapest, multiply_adds
 from conebench.entk.coverage import Term
 
 # Chunks larger than this were no faster; smaller ones leave memory to others.
-CHUNK_NUMBERS = 2**26
+CHUNK_NUMBERS = 10**8
 SLAB_NUMBERS = 2**24
 # What a process takes over the numbers counted here: fragments of the heap, workspaces of the
 # libraries. Measured: up to 1.58 (ResNet-20, 64 images, a limit of 150 MB).
@@ -97,8 +97,11 @@ def make_plan(terms: Sequence[Term], size: Size, memory_limit: int) -> KernelPla
 
     Raises a MemoryLimitError, with the bytes needed, where one sample or one output is too much.
     """
-    kernels = size.kernel_numbers * (size.results + 1)
-    room = int(memory_limit / MARGIN) // size.itemsize - kernels
+    # The kernels, and the largest weight in the order that a backward pass wants, twice.
+    fixed = size.kernel_numbers * (size.results + 1) + 2 * max(
+        (t.entries for t in terms), default=0
+    )
+    room = int(memory_limit / MARGIN) // size.itemsize - fixed
     widest = (
         size.rows * size.directions * max((t.entries // pieces_of(t) for t in terms), default=0)
     )
@@ -106,7 +109,7 @@ def make_plan(terms: Sequence[Term], size: Size, memory_limit: int) -> KernelPla
     live = 2 * max((_live([_whole(t, size)], size) for t in terms), default=0)
     smallest = live + 3 * widest + max((_extra(_whole(t, size), size) for t in terms), default=0)
     if room < smallest:
-        needed = _bytes(kernels + smallest, size)
+        needed = _bytes(fixed + smallest, size)
         raise MemoryLimitError(
             f"memory limit: came {memory_limit:,} bytes, this kernel needs at least {needed:,}"
         )
@@ -122,7 +125,7 @@ def make_plan(terms: Sequence[Term], size: Size, memory_limit: int) -> KernelPla
     ]
     peak = max((p.numbers for p in passes), default=0)
     work = sum(_work(piece, size) for p in passes for piece in p.pieces)
-    return KernelPlan(tuple(passes), slab, work, _bytes(kernels + peak, size), memory_limit)
+    return KernelPlan(tuple(passes), slab, work, _bytes(fixed + peak, size), memory_limit)
 
 
 def _bytes(numbers: int, size: Size) -> int:

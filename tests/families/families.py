@@ -19,6 +19,7 @@ CLASSES = 3
 SIDES = (32, 64, 96, 128, 160, 192, 224, 256, 384)
 # Larger networks are made with two blocks only: J in float64 must fit into memory.
 LARGEST = 90_000_000
+MEMORY = 8 * 2**30
 SHIFTS = (1e-6, 1e-7, 1e-8, 1e-9)
 
 
@@ -104,10 +105,10 @@ def check(name: str, family: str, parameters: int) -> Finding:
     network, side = small_network(name, **shape)
     x = torch.randn(2, 3, side, side, dtype=torch.float64)
     began = perf_counter()
-    kernel = as_matrix(empirical_ntk(network, x))
+    kernel = as_matrix(empirical_ntk(network, x, memory_limit=MEMORY))
     seconds = perf_counter() - began
     J = _jacobian(network, x)
-    prepared = prepare(network, x, None, outputs="full", memory_limit=None)
+    prepared = prepare(network, x, None, outputs="full", memory_limit=MEMORY)
     count = sum(p.numel() for p in prepared.parameters.values())
     pieces = [piece for planned in prepared.plan.passes for piece in planned.pieces]
     generic = sum(piece.entries for piece in pieces if piece.term.route == "generic")
