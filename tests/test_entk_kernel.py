@@ -201,3 +201,22 @@ def test_the_plan_is_known_beforehand() -> None:
     assert counted == sum(p.numel() for p in network.parameters())
     assert plan.peak_bytes <= plan.memory_limit
     assert plan.multiply_adds > 0
+
+
+class OftenTwice(torch.nn.Module):
+    """Calls a layer twice for more than two samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(12, 12)
+        self.head = torch.nn.Linear(12, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.tanh(self.layer(x.flatten(1)))
+        return self.head(self.layer(x) if len(x) > 2 else x)
+
+
+def test_a_layer_called_otherwise_for_other_inputs_is_refused() -> None:
+    _, x = make_network("mlp")
+    with pytest.raises(KernelError, match="layer layer is called otherwise for some inputs"):
+        empirical_ntk(OftenTwice().double().eval(), x)

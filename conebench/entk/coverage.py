@@ -69,8 +69,7 @@ def cover(
     For the second of two samples the gradient found must equal autograd's. What fails (a
     parameter used twice or past its module, samples out of order, a subtle layer) is generic.
     """
-    # Two samples that differ, whatever the data: equal ones would hide rows out of order.
-    pair = torch.cat([x[:1], 0.25 + 0.5 * x[:1].flip(-1)])
+    pair = differing_pair(x)
     autograd, logits = _reference(frozen, parameters, pair)
     meter = GraphMeter(frozen)
     found = {term.parameter: term for term in _by_rule(frozen, pair, autograd, meter)}
@@ -90,6 +89,11 @@ def expand(parameter: Tensor, n: int) -> Tensor:
     """A leaf with one slice a sample: [1, ...] -> [n, ...], [d] -> [n, 1, d]."""
     slices = parameter if parameter.ndim > 1 else parameter[None]
     return slices.detach().expand(n, *slices.shape[1:] if parameter.ndim > 1 else slices.shape)
+
+
+def differing_pair(x: Float[Tensor, "n ..."]) -> Float[Tensor, "2 ..."]:
+    """Two samples that differ, whatever the data: equal ones would hide rows out of order."""
+    return torch.cat([x[:1], 0.25 + 0.5 * x[:1].flip(-1)])
 
 
 def mixed_direction(classes: int, like: Tensor) -> Float[Tensor, " c"]:

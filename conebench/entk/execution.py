@@ -20,7 +20,7 @@ from conebench.entk.contraction import (
 from conebench.entk.coverage import Term, expand
 from conebench.entk.generic import can_be_mapped, jacobian_rows
 from conebench.entk.layer_rules import layer_gradient, layer_inputs, weight_gradient
-from conebench.entk.plan import Pass, Piece
+from conebench.entk.plan import KernelError, Pass, Piece
 
 log = logging.getLogger(__name__)
 
@@ -174,6 +174,11 @@ def _take_layers(
         n, share = len(x), (rows.stop - rows.start) / len(x)
         leaves = {name: expand(parameters[name], n).requires_grad_() for name in expandable}
         captured = capture(frozen, modules, x, leaves)
+        for name in modules:
+            if name not in captured.inputs:
+                raise KernelError(
+                    f"layer {name} is called otherwise for some inputs than for others"
+                )
         sides = {
             index: _input_side(frozen, kept.pieces[index], captured.inputs, n)
             for index in kept.gradients

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from conebench.entk.coverage import agrees, mixed_direction
+from conebench.entk.coverage import agrees, differing_pair, mixed_direction
 from conebench.frozen import call_with
 
 
@@ -37,7 +37,7 @@ def can_be_mapped(
     frozen: nn.Module, parameters: Mapping[str, Tensor], x: Float[Tensor, "n ..."]
 ) -> bool:
     """Whether mapping over samples works for this network and gives autograd's gradient."""
-    pair = torch.cat([x[:1], 0.25 + 0.5 * x[:1].flip(-1)])
+    pair = differing_pair(x)
     with torch.no_grad():
         direction = mixed_direction(frozen(pair).shape[1], x)[None]
     expected = next(_one_by_one(frozen, parameters, pair, direction))

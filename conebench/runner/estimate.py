@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from conebench.entk import KernelError, KernelPlan, Outputs, plan_ntk
+from conebench.entk import KernelPlan, MemoryLimitError, Outputs, plan_ntk
 from conebench.entk.costs import FITTED, multiply_adds, nanoseconds
 from conebench.entk.plan import pieces_of
 from conebench.errors import SpecError, UnmetNeedError
@@ -62,6 +62,8 @@ def estimate(
 ) -> Estimate:
     """Estimate a spec for images of shape (channels, height, width); needs no data.
 
+    Time is that of float32 kernels also where the spec asks for float64.
+
     Raises a SpecError for a network that cannot be made or has no kernel, an UnmetNeedError where
     the kernel does not fit into `memory` bytes.
     """
@@ -79,6 +81,7 @@ def estimate(
     outputs = spec.kernel.outputs or "full"
     plan = _kernel_plan(network, x[:n], spec, memory)
     directions = 1 if outputs == "sum" else classes
+    itemsize = 8 if spec.kernel.dtype == "float64" else 4
     steps, kernels, seeds = spec.total_steps, len(spec.checkpoint_steps), len(spec.seeds)
     # T* is taken to be a third of the way.
     arms = plan_arms(spec, steps, steps // 3)
@@ -105,14 +108,14 @@ def estimate(
     state = sum(t.numel() * t.element_size() for t in network.state_dict().values())
     return Estimate(
         parameters=parameters,
-        layers=tuple(_layers(plan, n, directions, outputs)),
+        layers=tuple(_layers(plan, n, directions, outputs, itemsize)),
         kernel=plan,
         kernels=kernels * seeds,
         arms=len(arms) * seeds,
         flops={name: value * seeds for name, value in flops.items()},
         seconds={name: value * seeds for name, value in seconds.items()},
         disk_bytes=state * kernels * seeds,
-        kernel_disk_bytes=4 * (n * (classes if outputs == "full" else 1)) ** 2 * kernels,
+        kernel_disk_bytes=itemsize * (n * (classes if outputs == "full" else 1)) ** 2 * kernels,
     )
 
 
@@ -123,8 +126,8 @@ def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> Kern
         network = network.double()
     try:
         return plan_ntk(network, x, outputs=spec.kernel.outputs or "full", memory_limit=memory)
-    except KernelError as error:
-        raise UnmetNeedError(f"kernel: {error}") from None
+    except MemoryLimitError as error:
+        raise UnmetNeedError(f"kernel {error}; see --kernel-memory") from None
     except (RuntimeError, NotImplementedError, ValueError, AssertionError) as error:
         raise SpecError(
             f"model.name: {spec.model.name!r} cannot take images of {list(x.shape[1:])}: "
@@ -197,7 +200,7 @@ def _kernel_seconds(
     return passes + modelled * 1e-9 * measured / FITTED.multiply_add
 
 
-def _layers(plan: KernelPlan, n: int, r: int, outputs: Outputs) -> list[Layer]:
+def _layers(plan: KernelPlan, n: int, r: int, outputs: Outputs, itemsize: int) -> list[Layer]:
     found: dict[str, Layer] = {}
     for planned in plan.passes:
         for piece in planned.pieces:
@@ -209,6 +212,6 @@ def _layers(plan: KernelPlan, n: int, r: int, outputs: Outputs) -> list[Layer]:
                 positions=term.positions,
                 entries=term.entries,
                 multiply_adds=multiply_adds(term, piece.order, n, r, outputs),
-                kept_bytes=4 * piece.numbers + (earlier.kept_bytes if earlier else 0),
+                kept_bytes=itemsize * piece.numbers + (earlier.kept_bytes if earlier else 0),
             )
     return list(found.values())
