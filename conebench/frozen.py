@@ -11,7 +11,7 @@ def frozen_copy(network: nn.Module, *, share: bool = False) -> nn.Module:
     """A copy of which no parameter asks for gradients, and whose forward passes leave no trace.
 
     Some networks keep tensors computed from their parameters between evaluation passes (LeViT,
-    TinyViT, EfficientFormer, EfficientViT: attention biases). A tensor kept from an earlier pass
+    TinyViT, EfficientFormer: attention biases). A tensor kept from an earlier pass
     drops the gradient of its parameters, or belongs to other parameters, without a word. The copy
     forgets them before each pass. With `share` it uses the network's own tensors, not copies.
     """

@@ -82,7 +82,7 @@ def row(finding: Finding) -> str:
     if finding.autograd_error is None:
         return f"| {finding.family} | `{finding.model}` | | | | | | | {finding.reason} |"
     remarks = []
-    if finding.stale_error is not None and finding.stale_error > 1e-9:
+    if finding.stale_error is not None and finding.stale_error > 1e-11:
         remarks.append(
             f"keeps tensors between passes: without the guard off by {finding.stale_error:.0e}"
         )
