@@ -319,6 +319,17 @@ def test_a_kernel_that_does_not_fit_is_found_before_training(call: Call, tmp_pat
     assert not list((tmp_path / "runs").rglob("*.safetensors"))
 
 
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_spec_that_cannot_be_read_is_named_once(call: Call, tmp_path: Path, command: str) -> None:
+    code, out, err = call(command, "nothere.yaml")
+    assert (code, out) == (1, "")
+    assert err == "nothere.yaml: cannot be read: No such file or directory\n"
+    spec = write_spec(tmp_path, "tiny", ("batch_size: 20", "batch_size: many"))
+    code, out, err = call(command, spec)
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"tiny\.yaml:7: training\.batch_size: came \"many\".*\n", err)
+
+
 def test_plan_prints_every_parameter_and_the_totals(call: Call, tmp_path: Path) -> None:
     code, out, err = call("plan", write_spec(tmp_path))
     assert (code, err) == (0, "")

@@ -37,13 +37,12 @@ def plan(
     A few steps are timed on this machine; no image is read, but for imagefolder.
     """
     with errors_as_exit_codes():
-        files = find_specs(specs)
+        loaded = [(file, load_spec(file)) for file in find_specs(specs)]
         memory = kernel_bytes(kernel_memory)
         check_device(device)
     codes = []
-    for file in files:
+    for file, spec in loaded:
         try:
-            spec = load_spec(file)
             found = _estimate(spec, data_root, device, memory)
         except ConebenchError as error:
             located = (
