@@ -36,7 +36,7 @@ print(peak() - before, len(plan_ntk(network, x, memory_limit=limit).passes))
 
 @pytest.mark.parametrize(
     ("name", "samples", "limit"),
-    [("cifar_resnet20", 32, 120_000_000), ("cifar_vgg16_bn", 8, 130_000_000)],
+    [("cifar_resnet20", 32, 120_000_000), ("cifar_vgg16_bn", 16, 200_000_000)],
 )
 def test_the_limit_holds(name: str, samples: int, limit: int) -> None:
     done = subprocess.run(

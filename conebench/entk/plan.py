@@ -108,8 +108,9 @@ def make_plan(terms: Sequence[Term], size: Size, memory_limit: int) -> KernelPla
     # Two samples' gradients of the largest layer, its smallest piece, kept, formed and copied.
     live = 2 * max((_live([_whole(t, size)], size) for t in terms), default=0)
     smallest = live + 3 * widest + max((_extra(_whole(t, size), size) for t in terms), default=0)
-    if room < smallest:
-        needed = _bytes(fixed + smallest, size)
+    proof = _proof(terms, size)
+    needed = _bytes(max(fixed + smallest, proof), size)
+    if memory_limit < needed:
         raise MemoryLimitError(
             f"memory limit: came {memory_limit:,} bytes, this kernel needs at least {needed:,}"
         )
@@ -125,7 +126,18 @@ def make_plan(terms: Sequence[Term], size: Size, memory_limit: int) -> KernelPla
     ]
     peak = max((p.numbers for p in passes), default=0)
     work = sum(_work(piece, size) for p in passes for piece in p.pieces)
-    return KernelPlan(tuple(passes), slab, work, _bytes(fixed + peak, size), memory_limit)
+    return KernelPlan(
+        tuple(passes), slab, work, _bytes(max(fixed + peak, proof), size), memory_limit
+    )
+
+
+def _proof(terms: Sequence[Term], size: Size) -> int:
+    """Numbers of the proof on two samples, before any pass.
+
+    Autograd's gradients of all parameters, copies of the largest to compare it, and two graphs.
+    """
+    largest = max((t.entries for t in terms), default=0)
+    return sum(t.entries for t in terms) + 4 * largest + 4 * size.graph_numbers
 
 
 def _bytes(numbers: int, size: Size) -> int:
