@@ -13,6 +13,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from conebench.draws import Purpose, balanced_indices, counter_generator
+from conebench.errors import SpecError
 from conebench.image_sources import read_images
 from conebench.spec.schema import ChannelStatistics, Dataset
 
@@ -35,12 +36,20 @@ class Images:
     def __getitem__(self, index: Tensor) -> "Images":
         return Images(self.pixels[index], self.labels[index])
 
+    def to(self, device: torch.device) -> "Images":
+        """The same images on a device."""
+        return Images(self.pixels.to(device), self.labels.to(device))
+
 
 @dataclass(frozen=True)
 class Data:
-    """One dataset on one device, ready to be drawn from."""
+    """One dataset on one device, ready to be drawn from.
+
+    The validation images are held out of the training images, for choices between arms.
+    """
 
     train: Images
+    validation: Images | None
     test: Images
     classes: tuple[str, ...]
     mean: Float[Tensor, "ch 1 1"]
@@ -80,6 +89,13 @@ class Data:
             pixels = torch.where(mirrored, pixels.flip(3), pixels)
         return pixels
 
+    def test_subset(self, count: int, seed: int) -> Images:
+        """`count` test images, class-balanced; all of them where there are no more."""
+        if count >= len(self.test):
+            return self.test
+        index = balanced_indices(self.test.labels, len(self.classes), count, seed, "curve")
+        return self.test[index.to(self.test.labels.device)]
+
     def balanced_subset(self, count: int, seed: int, purpose: Purpose) -> Images:
         """`count` training images, class-balanced to within one, without augmentation."""
         index = balanced_indices(self.train.labels, len(self.classes), count, seed, purpose)
@@ -106,10 +122,14 @@ def load_data(dataset: Dataset, root: Path, device: torch.device) -> Data:
     """
     source = read_images(dataset, root)
     parts = {part: Images(*source.parts[part]) for part in ("train", "test")}
+    if dataset.validation_size is not None:
+        parts |= _held_out(parts["train"], dataset, len(source.classes))
     mean, std = _statistics(dataset, parts["train"].pixels)
+    on_device = {part: images.to(device) for part, images in parts.items()}
     return Data(
-        train=Images(parts["train"].pixels.to(device), parts["train"].labels.to(device)),
-        test=Images(parts["test"].pixels.to(device), parts["test"].labels.to(device)),
+        train=on_device["train"],
+        validation=on_device.get("validation"),
+        test=on_device["test"],
         classes=source.classes,
         mean=mean.to(device),
         std=std.to(device),
@@ -117,6 +137,20 @@ def load_data(dataset: Dataset, root: Path, device: torch.device) -> Data:
         crop_padding=dataset.augmentation.crop_padding,
         hash=_content_hash(parts),
     )
+
+
+def _held_out(train: Images, dataset: Dataset, classes: int) -> dict[str, Images]:
+    """The training images in two: those held out, class-balanced, and the others."""
+    count = int(dataset.validation_size or 0)
+    if count >= len(train):
+        raise SpecError(
+            f"dataset.validation_size: came {count}, allowed is less than the {len(train)} "
+            "training images"
+        )
+    chosen = balanced_indices(train.labels, classes, count, dataset.subset_seed, "validation")
+    others = torch.ones(len(train), dtype=torch.bool)
+    others[chosen] = False
+    return {"train": train[others], "validation": train[chosen]}
 
 
 def _statistics(dataset: Dataset, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,7 +174,7 @@ def _statistics(dataset: Dataset, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 def _content_hash(parts: dict[str, Images]) -> str:
     digest = hashlib.sha256()
-    for part in ("train", "test"):
+    for part in sorted(parts, key=["train", "test", "validation"].index):
         images = parts[part]
         digest.update(f"{part} {tuple(images.pixels.shape)}".encode())
         digest.update(images.pixels.contiguous().numpy().tobytes())

@@ -10,7 +10,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-Purpose = Literal["init", "order", "augment", "dropout", "subset", "probe", "calibration"]
+Purpose = Literal[
+    "init", "order", "augment", "dropout", "subset", "validation", "probe", "calibration", "curve"
+]
 
 
 def counter_seed(seed: int, purpose: Purpose, index: int = 0) -> int:

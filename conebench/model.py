@@ -2,11 +2,12 @@
 
 import difflib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import timm
+import timm.optim
 import torch
 from torch import nn
 
@@ -55,6 +56,30 @@ def make_model(
             ) from None
 
 
+def make_timm_optimizer(
+    name: str, parameters: Sequence[nn.Parameter], options: dict[str, Any]
+) -> torch.optim.Optimizer:
+    """An optimizer of timm's factory over the parameters, one group.
+
+    Raises a SpecError for an unknown name, options that it does not take, or a package it lacks.
+    """
+    known = timm.optim.list_optimizers()
+    if name not in known:
+        hint = _did_you_mean(name, known)
+        raise SpecError(
+            f"training.optimizer.name: came {name!r}, allowed are timm's optimizers{hint}"
+        )
+    try:
+        optimizer: torch.optim.Optimizer = timm.optim.create_optimizer_v2(
+            parameters, opt=name, **options
+        )
+    except Exception as error:  # noqa: BLE001  # any optimizer may raise anything
+        raise SpecError(
+            f"training.optimizer: timm cannot make {name!r}: {first_line(error)}"
+        ) from None
+    return optimizer
+
+
 @contextmanager
 def _quiet(logger_name: str) -> Iterator[None]:
     logger = logging.getLogger(logger_name)
@@ -70,9 +95,13 @@ def check_name(name: str) -> None:
     """Raise a SpecError, with the nearest names, where timm knows no model of this name."""
     if timm.is_model(name.partition(".")[0]):
         return
-    near = difflib.get_close_matches(name, timm.list_models(), n=3)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    hint = _did_you_mean(name, timm.list_models())
     raise SpecError(f"model.name: came {name!r}, allowed are timm's models{hint}")
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def classifier_parameters(model: nn.Module) -> set[str]:

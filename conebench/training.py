@@ -8,15 +8,21 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from conebench.data import Data
+from conebench.data import Data, Images
 from conebench.draws import counter_seed
 from conebench.errors import RunError
-from conebench.spec.schema import Adam, Loss, Sgd
+from conebench.optimizers import (
+    OptimizerChoice,
+    TensorDict,
+    load_state,
+    make_optimizer,
+    state_tensors,
+    step_with_decay_origin,
+)
+from conebench.spec.schema import Loss
 
 LOSSES_BETWEEN_CHECKS = 64
 EVALUATION_BATCH = 512
-
-TensorDict = dict[str, Tensor]
 
 
 class DivergedError(RunError):
@@ -45,13 +51,8 @@ class Checkpoint:
         return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
 
     def optimizer_tensors(self) -> TensorDict:
-        """A copy of the optimizer's state, on the CPU, named `<parameter index>/<key>`."""
-        return {
-            f"{index}/{key}": value.detach().cpu().clone()
-            for index, state in self.optimizer.state_dict()["state"].items()
-            for key, value in state.items()
-            if isinstance(value, Tensor)
-        }
+        """A copy of the optimizer's state, on the CPU."""
+        return state_tensors(self.optimizer)
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,20 @@ class Recipe:
     """How an arm is trained; the same for all its steps.
 
     `learning_rate` maps a step to the rate of the update that follows it. `decay_origin` gives,
-    for each trainable tensor p, the point -origin that weight decay pulls p towards; None is 0.
+    for each trainable tensor p, the point -origin that weight decay pulls p towards; none is 0.
+    `clip_gradients` is the largest norm of all gradients together.
     """
 
     seed: int
     batch_size: int
-    optimizer: Sgd | Adam
+    optimizer: OptimizerChoice
     learning_rate: Callable[[int], float]
     weight_decay: float
     loss: Loss
     augment: bool
-    decay_origin: Sequence[Tensor] | None = None
+    label_smoothing: float = 0.0
+    clip_gradients: float | None = None
+    decay_origin: Sequence[Tensor] = ()
 
 
 def train(
@@ -87,9 +91,10 @@ def train(
     recipe's seed and the step alone, so all arms of a seed see the same. Raises a DivergedError
     with the first step whose loss is not finite.
     """
-    optimizer = make_optimizer(model, recipe)
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = make_optimizer(trainable, recipe.optimizer, recipe.weight_decay)
     if optimizer_state is not None:
-        _load_optimizer(optimizer, optimizer_state)
+        load_state(optimizer, optimizer_state)
     due = {step for step in checkpoints if step > start}
     if start in checkpoints:
         yield Checkpoint(start, None, model, optimizer)
@@ -112,28 +117,15 @@ def _update(
 ) -> Tensor:
     torch.manual_seed(counter_seed(recipe.seed, "dropout", step))
     x, y = data.batch(recipe.seed, step, recipe.batch_size, augment=recipe.augment)
-    rate = recipe.learning_rate(step)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    loss = loss_of(model(x), y, recipe.loss)
+    group = optimizer.param_groups[0]
+    group["lr"] = recipe.learning_rate(step)
+    loss = loss_of(model(x), y, recipe.loss, label_smoothing=recipe.label_smoothing)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    _step_with_decay_origin(optimizer, recipe, rate)
+    if recipe.clip_gradients is not None:
+        nn.utils.clip_grad_norm_(group["params"], recipe.clip_gradients)
+    step_with_decay_origin(optimizer, recipe.optimizer, recipe.weight_decay, recipe.decay_origin)
     return loss.detach()
-
-
-def _step_with_decay_origin(optimizer: torch.optim.Optimizer, recipe: Recipe, rate: float) -> None:
-    origins = recipe.decay_origin or ()
-    parameters = optimizer.param_groups[0]["params"] if origins else ()
-    decoupled = recipe.optimizer.name == "adamw"
-    if not decoupled:
-        for parameter, origin in zip(parameters, origins, strict=True):
-            parameter.grad.add_(origin, alpha=recipe.weight_decay)
-    optimizer.step()
-    if decoupled:
-        with torch.no_grad():
-            for parameter, origin in zip(parameters, origins, strict=True):
-                parameter.sub_(origin, alpha=rate * recipe.weight_decay)
 
 
 def _check_finite(losses: Sequence[Tensor], done: int) -> None:
@@ -142,58 +134,36 @@ def _check_finite(losses: Sequence[Tensor], done: int) -> None:
         raise DivergedError(done - len(losses) + int((~finite).nonzero()[0]))
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The optimizer of the recipe over the model's trainable parameters, in their order."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    options = recipe.optimizer
-    if isinstance(options, Sgd):
-        return torch.optim.SGD(
-            parameters,
-            lr=options.learning_rate,
-            momentum=options.momentum,
-            nesterov=options.nesterov,
-            weight_decay=recipe.weight_decay,
-        )
-    factory = torch.optim.AdamW if options.name == "adamw" else torch.optim.Adam
-    return factory(
-        parameters,
-        lr=options.learning_rate,
-        betas=options.betas,
-        eps=options.eps,
-        weight_decay=recipe.weight_decay,
-    )
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: TensorDict) -> None:
-    state: dict[int, TensorDict] = {}
-    for name, value in tensors.items():
-        index, _, key = name.partition("/")
-        state.setdefault(int(index), {})[key] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
 def loss_of(
-    logits: Float[Tensor, "b c"], labels: Int[Tensor, " b"], loss: Loss
+    logits: Float[Tensor, "b c"],
+    labels: Int[Tensor, " b"],
+    loss: Loss,
+    *,
+    label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy, or the mean over images and classes of (logit - one-hot)^2."""
+    """Mean cross-entropy, or the mean over images and classes of (logit - one-hot)^2.
+
+    With label smoothing e, the cross-entropy is to (1 - e) one-hot + e / c.
+    """
     if loss == "mse":
         return F.mse_loss(logits, F.one_hot(labels, logits.shape[1]).to(logits))
-    return F.cross_entropy(logits, labels)
+    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
-def evaluate(model: nn.Module, data: Data, loss: Loss) -> tuple[float, float]:
-    """Test accuracy (a fraction) and mean test loss in evaluation mode; the mode is restored."""
+def evaluate(model: nn.Module, data: Data, images: Images, loss: Loss) -> tuple[float, float]:
+    """Accuracy (a fraction) and mean loss on images of the data, in evaluation mode.
+
+    The model's mode is restored.
+    """
     modes = {module: module.training for module in model.modules()}
     model.eval()
     correct, total = 0, 0.0
     with torch.no_grad():
-        for start in range(0, len(data.test), EVALUATION_BATCH):
-            labels = data.test.labels[start : start + EVALUATION_BATCH]
-            x = data.normalize(data.test.pixels[start : start + EVALUATION_BATCH])
-            logits = model(x)
+        for start in range(0, len(images), EVALUATION_BATCH):
+            labels = images.labels[start : start + EVALUATION_BATCH]
+            logits = model(data.normalize(images.pixels[start : start + EVALUATION_BATCH]))
             correct += int((logits.argmax(1) == labels).sum())
             total += float(loss_of(logits, labels, loss)) * len(labels)
     for module, mode in modes.items():
         module.training = mode
-    return correct / len(data.test), total / len(data.test)
+    return correct / len(images), total / len(images)

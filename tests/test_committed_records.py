@@ -36,6 +36,7 @@ def test_a_committed_record_says_what_follows_from_its_data(path: Path) -> None:
     written = json.loads(path.read_text())
     content = {key: value for key, value in written.items() if key != "provenance"}
     assert path.name == f"{record.provenance.created_at[:10]}-{content_hash(content)[:8]}.json"
+    assert path.stem.endswith(record.id)
     assert path.parent.name == record.spec.name
     assert record.spec_hash == content_hash(written["spec"])
     stored, again = dict(leaves(record.dump())), dict(leaves(recompute(record).dump()))

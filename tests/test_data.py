@@ -45,6 +45,37 @@ def test_other_normalisations(normalization: object, expected: float) -> None:
     assert float(_digits(normalization=normalization).normalize(white).max()) == expected
 
 
+def test_images_are_held_out_class_by_class(digits: Data) -> None:
+    split = _digits(validation_size=100)
+    held_out = split.validation
+    assert held_out is not None
+    assert torch.bincount(held_out.labels).tolist() == [10] * 10
+    both = torch.cat([split.train.pixels, held_out.pixels]).flatten(1)
+    everything = digits.train.pixels.flatten(1)
+    assert torch.equal(torch.unique(both, dim=0), torch.unique(everything, dim=0))
+    assert len(both) == len(everything)
+    again = _digits(validation_size=100).validation
+    assert again is not None
+    assert torch.equal(held_out.pixels, again.pixels)
+    assert split.hash != digits.hash
+
+
+def test_all_images_cannot_be_held_out() -> None:
+    with pytest.raises(SpecError) as caught:
+        _digits(validation_size=1437)
+    assert str(caught.value) == (
+        "dataset.validation_size: came 1437, allowed is less than the 1437 training images"
+    )
+
+
+def test_a_test_subset_is_balanced_and_fixed(digits: Data) -> None:
+    part = digits.test_subset(50, seed=0)
+    assert torch.bincount(part.labels).tolist() == [5] * 10
+    assert torch.equal(part.pixels, digits.test_subset(50, seed=0).pixels)
+    assert not torch.equal(part.pixels, digits.test_subset(50, seed=1).pixels)
+    assert digits.test_subset(360, seed=0) is digits.test
+
+
 def test_an_epoch_shows_each_image_once(digits: Data) -> None:
     size, per_epoch = 100, 14
     labels = [digits.batch(0, step, size) for step in range(per_epoch)]
@@ -81,7 +112,7 @@ def _ramp(n: int = 64) -> Data:
     pixels = (16 * torch.arange(8)[:, None] + torch.arange(8) + 1).to(torch.uint8)
     images = Images(pixels.expand(n, 1, 8, 8), torch.zeros(n, dtype=torch.int64))
     zero, one = torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
-    return Data(images, images, ("a",), zero, one, flip=False, crop_padding=2, hash="0" * 64)
+    return Data(images, None, images, ("a",), zero, one, flip=False, crop_padding=2, hash="0" * 64)
 
 
 def test_crops_are_shifts_of_the_zero_padded_image() -> None:

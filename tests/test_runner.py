@@ -19,8 +19,10 @@ from conebench.errors import (
 )
 from conebench.record import Record, read_record
 from conebench.runner import RunOptions, run_spec
+from conebench.runner.arms import ArmEnd, choose_rate
 from conebench.runner.device import choose_device
 from conebench.runner.provenance import package_git_state
+from conebench.runner.trajectory import curve_size
 from conebench.spec import Spec
 from conebench.store import Store
 
@@ -228,6 +230,101 @@ def test_controls_run_where_linear_arms_are_trained_otherwise(tmp_path: Path) ->
     assert {("lazy", 0), ("switched", 4), ("control", 4), ("probe", 4)} <= arms
 
 
+def test_each_arm_takes_the_learning_rate_of_the_best_validation(tmp_path: Path) -> None:
+    held_out = {**TINY["dataset"], "validation_size": 40}
+    grid, progress = [0.05, 1e-6], RecordingProgress()
+    spec = tiny_spec(dataset=held_out, linearization={"learning_rate": grid}, seeds=[0])
+    record = run(spec, tmp_path, progress)
+    arms = {(arm.arm, arm.step): arm for arm in record.seeds[0].arms}
+    assert (record.data.train_images, record.data.test_images) == (160, 50)
+    for (name, step), arm in arms.items():
+        if name == "full":
+            assert (arm.learning_rate, arm.tried) == (None, None)
+        elif name == "control":
+            assert arm.learning_rate == arms["switched", step].learning_rate
+            assert arm.tried is None
+        else:
+            assert arm.tried is not None
+            assert [tried.learning_rate for tried in arm.tried] == grid
+            best = max(arm.tried, key=lambda tried: tried.validation_accuracy or 0.0)
+            assert arm.learning_rate == best.learning_rate
+    # The chosen arm is that which a spec with its rate alone would train.
+    chosen = arms["lazy", 0]
+    fixed = tiny_spec(
+        dataset=held_out, linearization={"learning_rate": chosen.learning_rate}, seeds=[0]
+    )
+    progress = RecordingProgress()
+    lazy = run(fixed, tmp_path, progress).seeds[0].arms[1]
+    assert ("seed 0: lazy", True) in progress.stages
+    assert (lazy.test_accuracy, lazy.tried) == (chosen.test_accuracy, None)
+
+
+FINISHED = {"status": "finished", "test_accuracy": 0.5, "test_loss": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("validation", "best"),
+    [
+        ([(0.2, 1.0), (0.4, 9.0), (0.3, 0.1)], 1),
+        ([(0.4, 1.0), (0.4, 0.5)], 1),
+        ([(0.4, 0.5), (0.4, 0.5)], 0),
+        ([7, (0.0, 100.0)], 1),
+        ([3, 7, 5], 1),
+    ],
+)
+def test_the_choice_is_by_validation_and_never_of_a_diverged_arm(
+    validation: list[tuple[float, float] | int], best: int
+) -> None:
+    ends = [
+        ArmEnd(status="diverged", diverged_at=figures)
+        if isinstance(figures, int)
+        else ArmEnd(**FINISHED, validation_accuracy=figures[0], validation_loss=figures[1])
+        for figures in validation
+    ]
+    assert choose_rate(ends) == best
+
+
+def test_a_scaled_output_is_another_network_with_the_same_cone(tmp_path: Path) -> None:
+    """With lr / alpha^2 and a large alpha, ordinary training is lazy: the kernel stands still."""
+    scale = 100.0
+    model = {**TINY["model"], "output_scale": scale}
+    rate = {"name": "sgd", "learning_rate": 0.05 / scale**2}
+    training = {**TINY["training"], "optimizer": rate, "loss": "mse"}
+    lazy = run(tiny_spec(model=model, training=training, seeds=[0]), tmp_path).seeds[0]
+    training = {**training, "optimizer": {**rate, "learning_rate": 0.05}}
+    rich = run(tiny_spec(training=training, seeds=[0]), tmp_path).seeds[0]
+    turned, stood = (1 - seed.kernel.G()[0, -1] for seed in (rich, lazy))
+    assert 0 <= stood < turned / 10
+    assert lazy.kernel.norm[0] == pytest.approx(scale**2 * rich.kernel.norm[0], rel=1e-4)
+
+
+def test_any_optimizer_of_timm_trains_and_is_taken_up(tmp_path: Path) -> None:
+    training = {
+        **TINY["training"],
+        "optimizer": {"name": "lamb", "learning_rate": 0.01},
+        "label_smoothing": 0.1,
+        "clip_gradients": 1.0,
+    }
+    linearization = {"optimizer_state": "carry"}
+    spec = tiny_spec(training=training, linearization=linearization, seeds=[0])
+    straight = run(spec, tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, tmp_path / "stopped", RecordingProgress(stop_at="seed 0: ordinary training"))
+    assert content(run(spec, tmp_path / "stopped")) == content(straight)
+
+
+def test_checkpoints_are_tested_on_what_a_tenth_of_training_allows(finished: Finished) -> None:
+    spec, curve = finished[0].spec, finished[0].seeds[0].training
+    assert curve.test_images == [10] * 9 + [50]
+    long = tiny_spec(training={**TINY["training"], "steps": 1600}, switching={})
+    # 0.1 x 3 x 20 x 1600 passes at 802 checkpoints.
+    assert (curve_size(spec, 10), curve_size(long, 10), curve_size(long, 2)) == (10, 10, 10)
+    sparse = {**TINY["kernel"], "checkpoints": {"every": 200}}
+    assert (
+        curve_size(long.model_copy(update={"kernel": tiny_spec(kernel=sparse).kernel}), 7) == 1064
+    )
+
+
 @pytest.mark.parametrize("outputs", ["trace", "sum"])
 def test_other_reductions_and_float64(tmp_path: Path, outputs: str) -> None:
     kernel = {**TINY["kernel"], "outputs": outputs, "dtype": "float64", "batchnorm": "eval"}
@@ -272,8 +369,22 @@ def test_divergence_is_an_outcome(tmp_path: Path) -> None:
             {"model": {"name": "mobilenetv3_small_050"}},
             "model.name: 'mobilenetv3_small_050' cannot be linearized: ",
         ),
+        (
+            {"training": {**TINY["training"], "optimizer": {"name": "kron", "learning_rate": 0.1}}},
+            "training.optimizer.name: the Kron optimizer keeps a list, so its state cannot be ",
+        ),
+        (
+            {
+                "training": {
+                    **TINY["training"],
+                    "optimizer": {"name": "adahessian", "learning_rate": 0.1},
+                }
+            },
+            "training.optimizer.name: 'adahessian' cannot take a step: ",
+        ),
     ],
 )
+@pytest.mark.filterwarnings("ignore:It is highly recommended")  # timm's kron, of a package
 def test_what_cannot_work_is_refused_before_any_training(
     tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
@@ -390,8 +501,13 @@ def test_a_stage_that_fails_is_named(
     (damaged,) = (tmp_path / "runs/tiny/stages").glob("probe-seed1-from4-*.json")
     damaged.unlink()
 
-    def run_out(*_: object, **__: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\nmore")
+    step = torch.optim.SGD.step
+
+    def run_out(optimizer: torch.optim.SGD) -> None:
+        # Of the last layer alone: the checks before training take a step of the whole network.
+        if len(optimizer.param_groups[0]["params"]) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\nmore")
+        step(optimizer)
 
     monkeypatch.setattr(torch.optim.SGD, "step", run_out)
     with pytest.raises(RunError) as caught:

@@ -25,6 +25,10 @@ def folder(**changes: object) -> dict[str, Any]:
 SGD = {"name": "sgd", "learning_rate": 0.1}
 GRAY = {"mean": [0.5], "std": [0.2]}
 
+LION = {"name": "lion", "learning_rate": 0.01, "weight_decay": 0.1}
+HELD_OUT = section("dataset", validation_size=200)
+GRID = {"linearization": {"learning_rate": [0.1, 0.01]}}
+
 ALLOWED = {
     "the base": {},
     "epochs": training(steps=None, epochs=100) | section("kernel", checkpoints={"every": 50})
@@ -42,6 +46,14 @@ ALLOWED = {
     "a switch at an extra checkpoint": {"switching": {"steps": [5, 950]}},
     "a lazy arm at a checkpoint": {"linearization": {"point": 20}},
     "nesterov with momentum": training(optimizer={**SGD, "momentum": 0.9, "nesterov": True}),
+    "a grid with images to choose on": HELD_OUT | GRID,
+    "images held out for nothing": HELD_OUT,
+    "epochs of the images not held out": HELD_OUT | training(steps=None, epochs=50)
+    | section("kernel", checkpoints={"every": 19}) | {"switching": {"steps": [19]}},
+    "another optimizer": training(optimizer={**LION, "weight_decay": 0.0}),
+    "weight decay that linear arms go without": training(optimizer=LION)
+    | {"linearization": {"weight_decay": "none"}},
+    "label smoothing and clipping": training(label_smoothing=0.1, clip_gradients=1.0),
     "one probe image a class": section("kernel", samples=10),
     "an argument of the network": section("model", kwargs={"width": 4}),
 }  # fmt: skip
@@ -102,6 +114,46 @@ REFUSED = {
         section("dataset", test_size=9),
         "dataset.test_size",
         f"came 9, {ONE_A_CLASS}",
+    ),
+    "all images held out": (
+        section("dataset", train_size=600, validation_size=600),
+        "dataset.validation_size",
+        "came 600, allowed is less than the 600 training images",
+    ),
+    "batch larger than what is not held out": (
+        section("dataset", validation_size=800) | training(batch_size=638),
+        "training.batch_size",
+        "came 638, allowed is at most the 637 images",
+    ),
+    "too few held out": (
+        section("dataset", validation_size=9),
+        "dataset.validation_size",
+        f"came 9, {ONE_A_CLASS}",
+    ),
+    "a grid without images to choose on": (
+        GRID,
+        "dataset.validation_size",
+        "missing, needed to choose from the list linearization.learning_rate",
+    ),
+    "a grid with a rate twice": (
+        HELD_OUT | {"linearization": {"learning_rate": [0.1, 0.1]}},
+        "linearization.learning_rate",
+        "came [0.1, 0.1], allowed is each learning rate once",
+    ),
+    "weight decay of unknown place": (
+        training(optimizer=LION),
+        "linearization.weight_decay",
+        "came 'zero-origin', allowed is 'none': where lion applies its weight decay is not known",
+    ),
+    "an option that has a field": (
+        training(optimizer={**LION, "weight_decay": 0.0, "options": {"lr": 0.1}}),
+        "training.optimizer.options.lr",
+        "not allowed here, it comes from the optimizer's other fields",
+    ),
+    "label smoothing of a square loss": (
+        training(loss="mse", label_smoothing=0.1),
+        "training.label_smoothing",
+        "came 0.1, allowed with cross-entropy only",
     ),
     "batch larger than the set": (
         training(batch_size=1438),

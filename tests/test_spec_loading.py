@@ -36,7 +36,9 @@ seeds: [0, 1]
 """
 
 ROOT_FIELDS = "dataset, kernel, linearization, model, name, seeds, switching, title, training"
-TRAINING_FIELDS = "batch_size, epochs, loss, optimizer, schedule, steps"
+TRAINING_FIELDS = (
+    "batch_size, clip_gradients, epochs, label_smoothing, loss, optimizer, schedule, steps"
+)
 SGD_FIELDS = "learning_rate, momentum, name, nesterov, weight_decay"
 NORMALIZATION = "  name: digits\n  normalization: "
 
@@ -164,11 +166,23 @@ PROBLEMS = {
         changed("batch_size: 64", "batch_size: 0"),
         ":10: training.batch_size: came 0, input should be greater than or equal to 1",
     ),
-    "unknown optimizer": (
-        changed("name: sgd", "name: lion"),
-        ':11: training.optimizer: came {"name": "lion", "learning_rate": 0.001}, input tag '
-        "'lion' found using 'name' does not match any of the expected tags: "
-        "'sgd', 'adam', 'adamw'",
+    "field of another optimizer than sgd": (
+        changed("    name: sgd", "    name: lion\n    momentum: 0.9"),
+        ":13: training.optimizer.momentum: unknown field, allowed are learning_rate, name, "
+        "options, weight_decay",
+    ),
+    "optimizer without a name": (
+        changed("    name: sgd\n", ""),
+        ":11: training.optimizer.name: missing",
+    ),
+    "text for an optimizer": (
+        changed("  optimizer:\n    name: sgd\n    learning_rate: 1e-3\n", "  optimizer: sgd\n"),
+        ':11: training.optimizer: came "sgd", input should be an object',
+    ),
+    "one learning rate in a list": (
+        changed("kernel:", "linearization: {learning_rate: [0.1]}\nkernel:"),
+        ":14: linearization.learning_rate: came [0.1], input should be 'inherit', or input should "
+        "be a valid number, or tuple should have at least 2 items after validation, not 1",
     ),
     "text for a section": (
         changed("{every: 50}", "often"),

@@ -1,6 +1,6 @@
 """conebench.training: one loop, checked against closed forms and against itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from conebench.data import Data, Images
 from conebench.linearize import LinearizedModel
-from conebench.spec.schema import Adam, Sgd
+from conebench.spec.schema import Adam, OtherOptimizer, Sgd
 from conebench.training import (
     Checkpoint,
     DivergedError,
@@ -25,6 +25,7 @@ OPTIMIZERS = [
     Adam(name="adam", learning_rate=0.01, weight_decay=0.1),
     Adam(name="adamw", learning_rate=0.01, weight_decay=0.5),
 ]
+LAMB = OtherOptimizer(name="lamb", learning_rate=0.01)
 
 
 def make_data(count: int = 40) -> Data:
@@ -32,10 +33,10 @@ def make_data(count: int = 40) -> Data:
     pixels = torch.randint(0, 256, (count, 3, 2, 2), generator=generator, dtype=torch.uint8)
     images = Images(pixels, torch.arange(count) % 3)
     zero, one = torch.zeros(3, 1, 1), torch.ones(3, 1, 1)
-    return Data(images, images, ("a", "b", "c"), zero, one, True, 1, "0" * 64)
+    return Data(images, None, images, ("a", "b", "c"), zero, one, True, 1, "0" * 64)
 
 
-def make_recipe(optimizer: Sgd | Adam = SGD, **changes: object) -> Recipe:
+def make_recipe(optimizer: Sgd | Adam | OtherOptimizer = SGD, **changes: object) -> Recipe:
     values = {
         "seed": 1,
         "batch_size": 8,
@@ -96,9 +97,37 @@ def test_one_update_of_sgd_is_the_formula() -> None:
     assert checkpoint.train_loss == pytest.approx(float(loss.detach()))
 
 
+def test_gradients_are_clipped_before_weight_decay() -> None:
+    data, network = make_data(), linear_network()
+    x, y = data.batch(1, 0, 8)
+    reference = linear_network()
+    nn.functional.cross_entropy(reference(x), y).backward()
+    norm = torch.cat([p.grad.flatten() for p in reference.parameters()]).norm()
+    run_to(1, network, make_recipe(clip_gradients=0.01))
+    for p, q in zip(network.parameters(), reference.parameters(), strict=True):
+        clipped = q.grad * 0.01 / norm
+        torch.testing.assert_close(p.detach(), (q - 0.05 * (clipped + 0.01 * q)).detach())
+
+
+def test_labels_are_smoothed_in_training_alone() -> None:
+    data, network = make_data(), linear_network()
+    x, y = data.batch(1, 0, 8)
+    targets = 0.7 * nn.functional.one_hot(y, 3) + 0.1
+    expected = -(targets * network(x).log_softmax(1)).sum(1).mean()
+    before = evaluate(network, data, data.test, "cross-entropy")
+    assert run_to(1, network, make_recipe(label_smoothing=0.3)).train_loss == pytest.approx(
+        float(expected.detach())
+    )
+    logits = linear_network()(data.normalize(data.test.pixels))
+    plain = nn.functional.cross_entropy(logits, data.test.labels)
+    assert before[1] == pytest.approx(float(plain.detach()), rel=1e-5)
+
+
 @pytest.mark.parametrize("make", [linear_network, noisy_network])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_resumed_training_gives_the_same_bits(make, optimizer: Sgd | Adam) -> None:
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, LAMB], ids=str)
+def test_resumed_training_gives_the_same_bits(
+    make: Callable[[], nn.Module], optimizer: Sgd | Adam | OtherOptimizer
+) -> None:
     recipe = make_recipe(optimizer)
     straight = make()
     run_to(9, straight, recipe)
@@ -169,7 +198,7 @@ def test_losses() -> None:
 def test_evaluation_counts_the_test_images_and_restores_the_mode() -> None:
     data, network = make_data(1100), noisy_network().train()
     network[2].eval()
-    accuracy, loss = evaluate(network, data, "cross-entropy")
+    accuracy, loss = evaluate(network, data, data.test, "cross-entropy")
     modes = [m.training for m in network]
     assert modes == [True, True, False, True, True]
     network.eval()

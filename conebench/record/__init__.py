@@ -15,6 +15,7 @@ from conebench.record.schema import (
     SeedResult,
     SelfCheck,
     TrainingCurve,
+    TriedRate,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "SeedResult",
     "SelfCheck",
     "TrainingCurve",
+    "TriedRate",
     "derive_geometry",
     "derive_summary",
     "read_record",

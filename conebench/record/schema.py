@@ -3,31 +3,26 @@
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import Field
 
 from conebench.analysis.cone import Cone
 from conebench.analysis.distance import FloatArray
 from conebench.analysis.phases import Phases
 from conebench.analysis.strength import Summary
-from conebench.spec import Spec, content_hash
+from conebench.spec import Section, Spec, content_hash
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.1"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.2"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(max_length=500)]
 
 
-class Part(BaseModel):
-    """Base of every part of a record: unknown fields refused, no coercion, no NaN, immutable."""
+class Part(Section):
+    """Base of every part of a record: checked as the sections of a spec are.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    Fields that came `later` keep the ids of older records what they were.
+    """
 
 
 class DataFacts(Part):
@@ -52,12 +47,19 @@ class TrainingCurve(Part):
     """Ordinary training at its checkpoints; all lists have one entry a checkpoint.
 
     `train_loss` is the mean minibatch loss since the checkpoint before, None at the first.
+    `test_images` is how many test images accuracy and loss were measured on: a fixed subset, and
+    all of them at the end.
     """
 
     steps: list[Annotated[int, Field(ge=0)]]
     train_loss: list[float | None]
     test_loss: list[float]
     test_accuracy: list[Share]
+    test_images: list[Annotated[int, Field(ge=1)]] | None = Field(
+        default=None, description="Missing before schema 1.2: all of them."
+    )
+
+    later = frozenset({"test_images"})
 
 
 class SelfCheck(Part):
@@ -87,13 +89,7 @@ class KernelTrajectory(Part):
     label_alignment: list[float]
     self_check: SelfCheck | None = Field(default=None, description="Missing before schema 1.1.")
 
-    @model_serializer(mode="wrap")
-    def _leave_out_missing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without the check where there is none: the ids of older records stay what they were."""
-        data: dict[str, Any] = dump(self)
-        if self.self_check is None:
-            del data["self_check"]
-        return data
+    later = frozenset({"self_check"})
 
     def G(self, *, centred: bool = False) -> FloatArray:
         """The full symmetric Gram matrix, shape [t, t]; of the centred kernels if asked."""
@@ -107,12 +103,26 @@ class KernelTrajectory(Part):
 ArmName = Literal["full", "lazy", "switched", "control", "probe"]
 
 
+class TriedRate(Part):
+    """One learning rate of a grid that an arm was trained with, judged on validation images.
+
+    Accuracy and loss are None if, and only if, training diverged, at `diverged_at`.
+    """
+
+    learning_rate: Annotated[float, Field(gt=0)]
+    status: Literal["finished", "diverged"]
+    diverged_at: Annotated[int, Field(ge=0)] | None
+    validation_accuracy: Share | None
+    validation_loss: float | None
+
+
 class ArmResult(Part):
     """One arm at its end, step T.
 
     `step` is where the arm leaves ordinary training (0 for lazy, None for full); switched(T*) is
     the switched arm whose step is the seed's T*. Accuracy and loss are None if, and only if, it
-    diverged, at `diverged_at`.
+    diverged, at `diverged_at`. `learning_rate` is a constant of the arm's own, and `tried` all of
+    the grid that it was chosen from.
     """
 
     arm: ArmName
@@ -121,6 +131,12 @@ class ArmResult(Part):
     diverged_at: Annotated[int, Field(ge=0)] | None
     test_accuracy: Share | None
     test_loss: float | None
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="None: that of the schedule, or before schema 1.2."
+    )
+    tried: list[TriedRate] | None = Field(default=None, description="None: without a grid.")
+
+    later = frozenset({"learning_rate", "tried"})
 
 
 class SeedResult(Part):

@@ -1,12 +1,14 @@
 """Stages that leave ordinary training at a step: linear arms, their control, the linear probe."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from conebench.data import Images
 from conebench.linearize import LinearizedModel
 from conebench.model import classifier_parameters
 from conebench.record import ArmName
@@ -19,15 +21,26 @@ from conebench.training import DivergedError, Recipe, evaluate, train
 ARM_VERSION = 1
 
 Kind = Literal["linear", "control", "probe"]
+Rate = float | Literal["inherit"]
 
 
 class Arm(NamedTuple):
-    """One arm of one seed: what it is called, where it starts and what its network is."""
+    """One arm of one seed: what it is called, where it starts and what its network is.
+
+    It is trained with each of `rates`, constants or the schedule, and the best is kept; a control
+    only with that which was chosen for the linear arm of the same start.
+    """
 
     name: ArmName
     kind: Kind
     start: int
     anchor: int | Literal["pretrained"]
+    rates: tuple[Rate, ...]
+
+    @property
+    def planned_rates(self) -> tuple[Rate, ...]:
+        """The rates it will be trained with; the first stands for a control's, not chosen yet."""
+        return self.rates[:1] if self.kind == "control" else self.rates
 
     @property
     def label(self) -> str:
@@ -43,16 +56,18 @@ def plan_arms(spec: Spec, reached: int, T_star: int | None) -> list[Arm]:
     """
     point = spec.linearization.point
     switches = {step for step in spec.switching.steps if step <= reached}
+    choice = spec.linearization.learning_rate
+    rates = choice if isinstance(choice, tuple) else (choice,)
     arms = []
     if not isinstance(point, int) or point <= reached:
-        arms.append(Arm("lazy", "linear", 0, 0 if point == "init" else point))
+        arms.append(Arm("lazy", "linear", 0, 0 if point == "init" else point, rates))
     if T_star is not None and spec.switching.add_t_star:
         switches.add(T_star)
     for step in sorted(switches):
-        arms.append(Arm("switched", "linear", step, step))
+        arms.append(Arm("switched", "linear", step, step, rates))
         if settings_differ(spec):
-            arms.append(Arm("control", "control", step, step))
-        arms.append(Arm("probe", "probe", step, step))
+            arms.append(Arm("control", "control", step, step, rates))
+        arms.append(Arm("probe", "probe", step, step, rates))
     return arms
 
 
@@ -69,11 +84,12 @@ def settings_differ(spec: Spec) -> bool:
     )
 
 
-def arm_stage(context: Context, seed: int, arm: Arm) -> Stage:
-    """The stage of an arm; arms that do the same work share it."""
+def arm_stage(context: Context, seed: int, arm: Arm, rate: Rate) -> Stage:
+    """The stage of an arm with one learning rate; arms that do the same work share it."""
+    linearization = context.inputs("linearization")["linearization"]
     inputs = {
         **train_stage(context, seed).inputs,
-        **context.inputs("linearization"),
+        "linearization": {**linearization, "learning_rate": rate},
         "calibration": [context.spec.kernel.calibration_samples, context.spec.kernel.probe_seed],
         "kind": arm.kind,
         "start": arm.start,
@@ -84,7 +100,7 @@ def arm_stage(context: Context, seed: int, arm: Arm) -> Stage:
 
 
 class ArmEnd(BaseModel):
-    """Result of an arm's stage: how it ended."""
+    """Result of an arm's stage: how it ended, on validation images too where there are any."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -92,20 +108,52 @@ class ArmEnd(BaseModel):
     diverged_at: int | None = None
     test_accuracy: float | None = None
     test_loss: float | None = None
+    validation_accuracy: float | None = None
+    validation_loss: float | None = None
 
 
-def run_arm(context: Context, seed: int, arm: Arm) -> ArmEnd:
-    """Train one arm from its start to the end and test it."""
+def choose_rate(ends: Sequence[ArmEnd]) -> int:
+    """Index of the end to keep, by its validation figures alone.
+
+    The highest accuracy, then the lowest loss, then the first; where all diverged, the last to.
+    """
+
+    def merit(index: int) -> tuple[float, float]:
+        end = ends[index]
+        if end.validation_accuracy is None or end.validation_loss is None:
+            return -1.0, float(end.diverged_at or 0)
+        return end.validation_accuracy, -end.validation_loss
+
+    return max(range(len(ends)), key=merit)
+
+
+def run_arm(context: Context, seed: int, arm: Arm, rate: Rate) -> ArmEnd:
+    """Train one arm from its start to the end with one learning rate, and test it."""
+    network = _network(context, seed, arm)
+    recipe = _recipe(context, seed, network, rate)
     try:
-        accuracy, loss = _train_and_test(context, seed, arm)
+        _train(context, seed, arm, network, recipe)
+        accuracy, loss = _evaluate(context, network, recipe, context.data.test)
     except DivergedError as error:
         return ArmEnd(status="diverged", diverged_at=error.step)
-    return ArmEnd(status="finished", test_accuracy=accuracy, test_loss=loss)
+    end = ArmEnd(status="finished", test_accuracy=accuracy, test_loss=loss)
+    held_out = context.data.validation
+    if held_out is None:
+        return end
+    accuracy, loss = _evaluate(context, network, recipe, held_out)
+    return end.model_copy(update={"validation_accuracy": accuracy, "validation_loss": loss})
 
 
-def _train_and_test(context: Context, seed: int, arm: Arm) -> tuple[float, float]:
-    network = _network(context, seed, arm)
-    recipe = _recipe(context, seed, network)
+def _evaluate(
+    context: Context, network: nn.Module, recipe: Recipe, images: Images
+) -> tuple[float, float]:
+    accuracy, loss = evaluate(network, context.data, images, recipe.loss)
+    if not math.isfinite(loss):
+        raise DivergedError(context.spec.total_steps)
+    return accuracy, loss
+
+
+def _train(context: Context, seed: int, arm: Arm, network: nn.Module, recipe: Recipe) -> None:
     last = arm.start
     for checkpoint in train(
         network,
@@ -118,14 +166,10 @@ def _train_and_test(context: Context, seed: int, arm: Arm) -> tuple[float, float
     ):
         context.progress.advance(arm_work(context, arm, checkpoint.step - last))
         last = checkpoint.step
-    accuracy, loss = evaluate(network, context.data, recipe.loss)
-    if not math.isfinite(loss):
-        raise DivergedError(last)
-    return accuracy, loss
 
 
 def arm_work(context: Context, arm: Arm, steps: int | None = None) -> float:
-    """Work of an arm, or of some of its steps, in passes of one image through the network."""
+    """Work of an arm at one learning rate, or of some of its steps, in passes of one image."""
     steps = context.spec.total_steps - arm.start if steps is None else steps
     passes = {"linear": 6.0, "control": 3.0, "probe": 1.5}[arm.kind]
     return passes * context.spec.training.batch_size * steps
@@ -147,27 +191,26 @@ def _network(context: Context, seed: int, arm: Arm) -> nn.Module:
     return frozen
 
 
-def _recipe(context: Context, seed: int, network: nn.Module) -> Recipe:
+def _recipe(context: Context, seed: int, network: nn.Module, rate: Rate) -> Recipe:
     """The linearization section's way of training, for any arm that leaves ordinary training."""
     parent, choice = parent_recipe(context, seed), context.spec.linearization
-    rate = choice.learning_rate
     return replace(
         parent,
         learning_rate=parent.learning_rate if rate == "inherit" else lambda _: rate,
         weight_decay=0.0 if choice.weight_decay == "none" else parent.weight_decay,
         loss=parent.loss if choice.loss == "inherit" else choice.loss,
         augment=choice.augmentation == "inherit",
-        decay_origin=_decay_origin(network, choice.weight_decay) if parent.weight_decay else None,
+        decay_origin=_decay_origin(network, choice.weight_decay) if parent.weight_decay else (),
     )
 
 
-def _decay_origin(network: nn.Module, weight_decay: str) -> list[Tensor] | None:
+def _decay_origin(network: nn.Module, weight_decay: str) -> list[Tensor]:
     """Offsets o so that decay acts on p + o: w + theta_s towards 0, or theta towards theta_s."""
     if isinstance(network, LinearizedModel):
-        return network.anchors() if weight_decay == "zero-origin" else None
+        return network.anchors() if weight_decay == "zero-origin" else []
     if weight_decay == "switch-point":
         return [-p.detach() for p in network.parameters() if p.requires_grad]
-    return None
+    return []
 
 
 def _carried_state(context: Context, seed: int, arm: Arm) -> dict[str, Tensor] | None:

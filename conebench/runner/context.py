@@ -13,6 +13,7 @@ from conebench.data import Data, Images
 from conebench.draws import counter_seed
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
 from conebench.model import make_model
+from conebench.output_scale import ScaledOutput
 from conebench.runner.progress import Progress
 from conebench.spec import Spec
 from conebench.store import Stage, Store, read_tensors
@@ -60,9 +61,12 @@ class Context:
         }
 
     def initial_network(self, seed: int, *, pretrained: bool | None = None) -> nn.Module:
-        """The network at theta_0 of this seed, on the device, in training mode."""
+        """The network at theta_0 of this seed, on the device, in training mode.
+
+        With the spec's output scale, if it has one.
+        """
         model = self.spec.model
-        return make_model(
+        network = make_model(
             model.name,
             model.kwargs,
             pretrained=model.pretrained if pretrained is None else pretrained,
@@ -70,10 +74,16 @@ class Context:
             channels=self.data.train.pixels.shape[1],
             seed=counter_seed(seed, "init"),
         ).to(self.device)
+        if model.output_scale is None:
+            return network
+        # BatchNorm's running statistics are not yet any of the data's.
+        return ScaledOutput(network, self.frozen(network, "recalibrated"), model.output_scale)
 
     def network_at(self, train: Stage, seed: int, step: int) -> nn.Module:
         """The network at theta_step of this seed, in training mode."""
-        network = self.initial_network(seed, pretrained=False)
+        # Weights are loaded over it; only f_0 of a scaled output is still that of the start.
+        fresh = self.spec.model.output_scale is None
+        network = self.initial_network(seed, pretrained=False if fresh else None)
         network.load_state_dict(read_tensors(self.store.checkpoint_path(train, step)))
         return network
 

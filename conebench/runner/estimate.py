@@ -15,7 +15,10 @@ from conebench.entk.plan import pieces_of
 from conebench.errors import SpecError, UnmetNeedError
 from conebench.linearize import LinearizedModel
 from conebench.model import first_line, make_model
+from conebench.optimizers import make_optimizer
+from conebench.output_scale import ScaledOutput
 from conebench.runner.arms import Kind, plan_arms
+from conebench.runner.trajectory import curve_size
 from conebench.spec import Spec
 
 MATRIX_SIDE = 1024
@@ -43,7 +46,8 @@ class Estimate:
     """What running a spec will take, all its seeds together.
 
     `seconds` are extrapolated from a few steps on this machine; `flops` counts multiply-adds as
-    two. The arm at T* is taken to start a third of the way.
+    two. The arm at T* is taken to start a third of the way. `arms` counts each learning rate of a
+    grid; f_0 of a scaled output counts as the network itself.
     """
 
     parameters: int
@@ -64,17 +68,12 @@ def estimate(
 
     Time is that of float32 kernels also where the spec asks for float64.
 
-    Raises a SpecError for a network that cannot be made or has no kernel, an UnmetNeedError where
+    Raises a SpecError for a network or optimizer that cannot be made, an UnmetNeedError where
     the kernel does not fit into `memory` bytes.
     """
-    network = make_model(
-        spec.model.name,
-        spec.model.kwargs,
-        pretrained=False,
-        classes=classes,
-        channels=image[0],
-        seed=0,
-    ).to(device)
+    network = _network(spec, classes, image[0]).to(device)
+    trainable = [p for p in network.parameters() if p.requires_grad]
+    make_optimizer(trainable, spec.training.optimizer, 0.0)
     generator = torch.Generator().manual_seed(0)
     n, batch = spec.kernel.samples, spec.training.batch_size
     x = torch.randn(max(n, batch), *image, generator=generator).to(device)
@@ -84,9 +83,9 @@ def estimate(
     itemsize = 8 if spec.kernel.dtype == "float64" else 4
     steps, kernels, seeds = spec.total_steps, len(spec.checkpoint_steps), len(spec.seeds)
     # T* is taken to be a third of the way.
-    arms = plan_arms(spec, steps, steps // 3)
+    arms = [arm for arm in plan_arms(spec, steps, steps // 3) for _ in arm.planned_rates]
     arm_steps = [(arm.kind, steps - arm.start) for arm in arms]
-    tests = _test_images(spec) * (kernels + len(arms))
+    tests = _tested_images(spec, classes, kernels, len(arms))
     pass_flops = _forward_flops(network, x[:2])
     flops = {
         "training": 3 * pass_flops * batch * steps,
@@ -104,10 +103,9 @@ def estimate(
         ),
         "evaluation": _evaluation_seconds(network, x[:batch]) / batch * tests,
     }
-    parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
     state = sum(t.numel() * t.element_size() for t in network.state_dict().values())
     return Estimate(
-        parameters=parameters,
+        parameters=sum(p.numel() for p in trainable),
         layers=tuple(_layers(plan, n, directions, outputs, itemsize)),
         kernel=plan,
         kernels=kernels * seeds,
@@ -137,8 +135,21 @@ def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> Kern
         network.float()
 
 
-def _test_images(spec: Spec) -> int:
-    return spec.dataset.test_size or spec.dataset.facts.test_images or 0
+def _network(spec: Spec, classes: int, channels: int) -> nn.Module:
+    model = spec.model
+    network = make_model(
+        model.name, model.kwargs, pretrained=False, classes=classes, channels=channels, seed=0
+    )
+    if model.output_scale is None:
+        return network
+    return ScaledOutput(network, network, model.output_scale)
+
+
+def _tested_images(spec: Spec, classes: int, checkpoints: int, arms: int) -> int:
+    """Images that one seed's evaluations pass through the network."""
+    tested = spec.dataset.test_size or spec.dataset.facts.test_images or 0
+    on_curve = min(tested, curve_size(spec, classes)) * (checkpoints - 1)
+    return on_curve + tested + arms * (tested + (spec.dataset.validation_size or 0))
 
 
 def _forward_flops(network: nn.Module, x: Tensor) -> float:

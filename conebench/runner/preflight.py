@@ -10,6 +10,7 @@ from conebench.entk import KernelError, KernelPlan, MemoryLimitError, empirical_
 from conebench.errors import SpecError, UnmetNeedError
 from conebench.linearize import LinearizedModel
 from conebench.model import classifier_parameters, first_line
+from conebench.optimizers import make_optimizer, state_tensors
 from conebench.runner.context import Context
 
 
@@ -33,6 +34,7 @@ def check_context(context: Context) -> NetworkFacts:
     plan = _check_kernel(context, network)
     _check_linearization(context, network)
     _check_classifier(context, network)
+    _check_optimizer(context, network)
     if context.spec.linearization.point == "pretrained":
         context.initial_network(context.spec.seeds[0], pretrained=True)
     parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
@@ -53,6 +55,12 @@ def _check_counts(context: Context) -> None:
     if spec.kernel.samples < classes:
         raise SpecError(
             f"kernel.samples: came {spec.kernel.samples}, allowed is at least one a class: "
+            f"{classes}"
+        )
+    held_out = context.data.validation
+    if held_out is not None and len(held_out) < classes:
+        raise SpecError(
+            f"dataset.validation_size: came {len(held_out)}, allowed is at least one a class: "
             f"{classes}"
         )
 
@@ -112,6 +120,21 @@ def _check_classifier(context: Context, network: nn.Module) -> None:
             f"model.name: {context.spec.model.name!r} does not say which layer is its last, so no "
             "linear probe can be trained"
         )
+
+
+def _check_optimizer(context: Context, network: nn.Module) -> None:
+    """One step on a copy: some optimizers need second derivatives, or state that has no file."""
+    choice, copied = context.spec.training.optimizer, copy.deepcopy(network)
+    trainable = [p for p in copied.parameters() if p.requires_grad]
+    optimizer = make_optimizer(trainable, choice, choice.weight_decay)
+    try:
+        torch.autograd.backward(copied(_two_images(context)).sum())
+        optimizer.step()
+    except Exception as error:  # noqa: BLE001  # any optimizer may raise anything
+        raise SpecError(
+            f"training.optimizer.name: {choice.name!r} cannot take a step: {first_line(error)}"
+        ) from None
+    state_tensors(optimizer)
 
 
 def _check_linearization(context: Context, network: nn.Module) -> None:

@@ -1,7 +1,7 @@
 """One run of one spec: its stages in order, then its record."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,11 +23,21 @@ from conebench.record import (
     ModelFacts,
     Record,
     SeedResult,
+    TriedRate,
     derive_geometry,
     derive_summary,
     record_text,
 )
-from conebench.runner.arms import ArmEnd, arm_stage, arm_work, plan_arms, run_arm
+from conebench.runner.arms import (
+    Arm,
+    ArmEnd,
+    Rate,
+    arm_stage,
+    arm_work,
+    choose_rate,
+    plan_arms,
+    run_arm,
+)
 from conebench.runner.context import Context
 from conebench.runner.preflight import check_context
 from conebench.runner.progress import Progress
@@ -178,17 +188,65 @@ def _seed_result(stages: _Stages, seed: int) -> SeedResult:
     )
     context.store.drop_kernels(kernel_stage(context, seed))
     phases, cone = derive_geometry(context.spec, kernel)
-    arms = [_full_arm(trained)]
-    for arm in plan_arms(context.spec, trained.curve.steps[-1], phases.T_star):
-        end = stages.result(
-            arm_stage(context, seed, arm),
-            ArmEnd,
-            partial(run_arm, context, seed, arm),
-            label=f"seed {seed}: {arm.label}",
-        )
-        arms.append(ArmResult(arm=arm.name, step=arm.start, **dict(end)))
+    arms = _arm_results(
+        stages, seed, plan_arms(context.spec, trained.curve.steps[-1], phases.T_star)
+    )
     return SeedResult(
-        seed=seed, training=trained.curve, kernel=kernel, arms=arms, phases=phases, cone=cone
+        seed=seed,
+        training=trained.curve,
+        kernel=kernel,
+        arms=[_full_arm(trained), *arms],
+        phases=phases,
+        cone=cone,
+    )
+
+
+def _arm_results(stages: _Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResult]:
+    """Every arm with every learning rate it is to be trained with, each arm's best kept."""
+    context, results = stages.context, []
+    settled: dict[int, Rate] = {}
+    for arm in arms:
+        rates = (settled[arm.start],) if arm.kind == "control" else arm.rates
+        ends = []
+        for rate in rates:
+            note = f" at {rate:g}" if len(rates) > 1 and rate != "inherit" else ""
+            ends.append(
+                stages.result(
+                    arm_stage(context, seed, arm, rate),
+                    ArmEnd,
+                    partial(run_arm, context, seed, arm, rate),
+                    label=f"seed {seed}: {arm.label}{note}",
+                )
+            )
+        best = choose_rate(ends)
+        if arm.name == "switched":
+            settled[arm.start] = rates[best]
+        results.append(_arm_result(arm, rates, ends, best))
+    return results
+
+
+def _arm_result(arm: Arm, rates: Sequence[Rate], ends: Sequence[ArmEnd], best: int) -> ArmResult:
+    end, rate = ends[best], rates[best]
+    tried = [
+        TriedRate(
+            learning_rate=tried,
+            status=each.status,
+            diverged_at=each.diverged_at,
+            validation_accuracy=each.validation_accuracy,
+            validation_loss=each.validation_loss,
+        )
+        for tried, each in zip(rates, ends, strict=True)
+        if tried != "inherit"
+    ]
+    return ArmResult(
+        arm=arm.name,
+        step=arm.start,
+        status=end.status,
+        diverged_at=end.diverged_at,
+        test_accuracy=end.test_accuracy,
+        test_loss=end.test_loss,
+        learning_rate=None if rate == "inherit" else rate,
+        tried=tried if len(rates) > 1 else None,
     )
 
 
@@ -214,7 +272,11 @@ def _missing_work(context: Context, seed: int) -> float:
     work = [
         (train_stage(context, seed), training_work(context, spec.total_steps)),
         (kernel_stage(context, seed), kernel_work(context) * len(spec.checkpoint_steps)),
-        *((arm_stage(context, seed, arm), arm_work(context, arm)) for arm in arms),
+        *(
+            (arm_stage(context, seed, arm, rate), arm_work(context, arm))
+            for arm in arms
+            for rate in arm.planned_rates
+        ),
     ]
     return sum(amount for stage, amount in work if context.store.result(stage) is None)
 

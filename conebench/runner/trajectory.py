@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from conebench.data import Images
 from conebench.entk import (
     KernelError,
     Outputs,
@@ -21,15 +22,17 @@ from conebench.entk import (
 from conebench.errors import RunError
 from conebench.record import KernelTrajectory, SelfCheck, TrainingCurve
 from conebench.runner.context import Context
-from conebench.spec import learning_rate
+from conebench.spec import Spec, learning_rate
 from conebench.store import Stage, read_facts, read_tensors
 from conebench.training import Checkpoint, DivergedError, Recipe, evaluate, train
 
 # Raised whenever the code of a stage changes what it computes: older results are then not met.
-TRAIN_VERSION = 1
+TRAIN_VERSION = 2
 KERNEL_VERSION = 2
 # Random directions of a kernel's self-check, and the relative error that fails a run: float32
 # rounding was seen up to 1e-5.
+# Evaluation at checkpoints takes at most this share of ordinary training's passes.
+EVALUATION_SHARE = 0.1
 CHECK_DIRECTIONS = 3
 LARGEST_CHECK_ERROR = 1e-2
 
@@ -82,6 +85,8 @@ def parent_recipe(context: Context, seed: int) -> Recipe:
         weight_decay=spec.training.optimizer.weight_decay,
         loss=spec.training.loss,
         augment=True,
+        label_smoothing=spec.training.label_smoothing,
+        clip_gradients=spec.training.clip_gradients,
     )
 
 
@@ -144,11 +149,17 @@ def _stored_steps(context: Context, stage: Stage) -> list[int]:
 
 
 def _store_checkpoint(context: Context, stage: Stage, checkpoint: Checkpoint) -> None:
-    accuracy, loss = evaluate(checkpoint.model, context.data, context.spec.training.loss)
-    if not math.isfinite(loss):
-        raise DivergedError(checkpoint.step)
-    facts = {"train_loss": checkpoint.train_loss, "test_loss": loss, "test_accuracy": accuracy}
     store, step = context.store, checkpoint.step
+    images = curve_images(context, step)
+    accuracy, loss = evaluate(checkpoint.model, context.data, images, context.spec.training.loss)
+    if not math.isfinite(loss):
+        raise DivergedError(step)
+    facts = {
+        "train_loss": checkpoint.train_loss,
+        "test_loss": loss,
+        "test_accuracy": accuracy,
+        "test_images": len(images),
+    }
     # The optimizer first: a checkpoint counts once its network is there.
     optimizer_path = store.checkpoint_path(stage, step, optimizer=True)
     store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
@@ -159,6 +170,24 @@ def _store_checkpoint(context: Context, stage: Stage, checkpoint: Checkpoint) ->
                 other.unlink()
 
 
+def curve_images(context: Context, step: int) -> Images:
+    """The test images that a checkpoint is tested on: all at the end, before it a fixed part.
+
+    The part is class-balanced and as large as EVALUATION_SHARE allows, one image a class at least.
+    """
+    spec, data = context.spec, context.data
+    if step == spec.total_steps:
+        return data.test
+    return data.test_subset(curve_size(spec, len(data.classes)), spec.dataset.subset_seed)
+
+
+def curve_size(spec: Spec, classes: int) -> int:
+    """How many test images EVALUATION_SHARE allows at each checkpoint, in whole rows of classes."""
+    passes = EVALUATION_SHARE * 3 * spec.training.batch_size * spec.total_steps
+    each = int(passes / len(spec.checkpoint_steps)) // classes
+    return classes * max(1, each)
+
+
 def _curve(context: Context, stage: Stage, steps: Sequence[int]) -> TrainingCurve:
     facts = [read_facts(context.store.checkpoint_path(stage, step)) or {} for step in steps]
     return TrainingCurve(
@@ -166,6 +195,7 @@ def _curve(context: Context, stage: Stage, steps: Sequence[int]) -> TrainingCurv
         train_loss=[f["train_loss"] for f in facts],
         test_loss=[f["test_loss"] for f in facts],
         test_accuracy=[f["test_accuracy"] for f in facts],
+        test_images=[f["test_images"] for f in facts],
     )
 
 

@@ -2,9 +2,10 @@
 
 from conebench.spec.loading import at_line, find_specs, load_spec
 from conebench.spec.schedule import constant_stretch, learning_rate, schedule_factor
-from conebench.spec.schema import Spec, content_hash
+from conebench.spec.schema import Section, Spec, content_hash
 
 __all__ = [
+    "Section",
     "Spec",
     "at_line",
     "constant_stretch",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from conebench.spec.datasets import DATASETS
 from conebench.spec.schedule import constant_stretch
-from conebench.spec.schema import Spec
+from conebench.spec.schema import OtherOptimizer, Sgd, Spec
 
 MIN_UNIFORM_INTERVALS = 8
 MAX_UNIFORM_INTERVALS = 500
@@ -33,7 +33,8 @@ def cross_field_problems(spec: Spec) -> list[Problem]:
     problems = [*_length(spec), *_folder(spec), *_dataset(spec)]
     if spec.training.steps is not None:
         problems += [*_schedule(spec), *_grid(spec), *_switching(spec)]
-    return [*problems, *_model(spec), *_optimizer(spec), *_kernel(spec), *_seeds(spec)]
+    problems += [*_model(spec), *_optimizer(spec), *_loss(spec), *_linearization(spec)]
+    return [*problems, *_kernel(spec), *_seeds(spec)]
 
 
 def _length(spec: Spec) -> Iterator[Problem]:
@@ -71,11 +72,7 @@ def _dataset(spec: Spec) -> Iterator[Problem]:
             yield Problem(
                 ("dataset", field), f"came {size}, allowed is at least one a class: {facts.classes}"
             )
-    batch, images = spec.training.batch_size, dataset.train_images
-    if images is not None and batch > images:
-        yield Problem(
-            ("training", "batch_size"), f"came {batch}, allowed is at most the {images} images"
-        )
+    yield from _split(spec)
     if dataset.normalization not in ("train", "none"):
         for field in ("mean", "std"):
             count = len(getattr(dataset.normalization, field))
@@ -84,6 +81,29 @@ def _dataset(spec: Spec) -> Iterator[Problem]:
                     ("dataset", "normalization", field),
                     f"came {count} values, allowed is one a channel: {facts.channels}",
                 )
+
+
+def _split(spec: Spec) -> Iterator[Problem]:
+    """How the training images are divided: into those held out, and minibatches of the others."""
+    images, held_out = spec.dataset.train_images, spec.dataset.validation_size
+    if images is None:
+        return
+    if held_out is not None and images < 1:
+        yield Problem(
+            ("dataset", "validation_size"),
+            f"came {held_out}, allowed is less than the {images + held_out} training images",
+        )
+    elif spec.training.batch_size > images:
+        yield Problem(
+            ("training", "batch_size"),
+            f"came {spec.training.batch_size}, allowed is at most the {images} images",
+        )
+    classes = spec.dataset.facts.classes
+    if held_out is not None and classes is not None and held_out < classes:
+        yield Problem(
+            ("dataset", "validation_size"),
+            f"came {held_out}, allowed is at least one a class: {classes}",
+        )
 
 
 def _schedule(spec: Spec) -> Iterator[Problem]:
@@ -174,9 +194,45 @@ def _model(spec: Spec) -> Iterator[Problem]:
 
 def _optimizer(spec: Spec) -> Iterator[Problem]:
     optimizer = spec.training.optimizer
-    if optimizer.name == "sgd" and optimizer.nesterov and optimizer.momentum == 0:
+    if isinstance(optimizer, Sgd) and optimizer.nesterov and optimizer.momentum == 0:
         yield Problem(
             ("training", "optimizer", "nesterov"), "came true, allowed with a momentum above 0"
+        )
+    if isinstance(optimizer, OtherOptimizer):
+        for key in sorted({"lr", "params", "weight_decay"} & set(optimizer.options)):
+            yield Problem(
+                ("training", "optimizer", "options", key),
+                "not allowed here, it comes from the optimizer's other fields",
+            )
+
+
+def _loss(spec: Spec) -> Iterator[Problem]:
+    smoothing = spec.training.label_smoothing
+    if smoothing > 0 and spec.training.loss != "cross-entropy":
+        yield Problem(
+            ("training", "label_smoothing"), f"came {smoothing}, allowed with cross-entropy only"
+        )
+
+
+def _linearization(spec: Spec) -> Iterator[Problem]:
+    rates, decay = spec.linearization.learning_rate, spec.linearization.weight_decay
+    if isinstance(rates, tuple):
+        if len(set(rates)) != len(rates):
+            yield Problem(
+                ("linearization", "learning_rate"),
+                f"came {list(rates)}, allowed is each learning rate once",
+            )
+        if spec.dataset.validation_size is None:
+            yield Problem(
+                ("dataset", "validation_size"),
+                "missing, needed to choose from the list linearization.learning_rate",
+            )
+    optimizer = spec.training.optimizer
+    if isinstance(optimizer, OtherOptimizer) and optimizer.weight_decay > 0 and decay != "none":
+        yield Problem(
+            ("linearization", "weight_decay"),
+            f"came {decay!r}, allowed is 'none': where {optimizer.name} applies its weight decay "
+            "is not known",
         )
 
 
@@ -186,7 +242,7 @@ def _kernel(spec: Spec) -> Iterator[Problem]:
         yield Problem(("kernel", "outputs"), "missing, needed by imagefolder")
     for field in ("samples", "calibration_samples"):
         count = getattr(spec.kernel, field)
-        if images is not None and count > images:
+        if images is not None and 0 < images < count:
             yield Problem(
                 ("kernel", field),
                 f"came {count}, allowed is at most the {images} training images",

@@ -44,7 +44,7 @@ def _rows(section: dict[str, Any], defs: dict[str, Any], prefix: str) -> Iterato
             allowed = " or ".join(_allowed(form) for form in _forms(field))
             yield [f"`{path}`", allowed, default, field.get("description", "")]
         for kind in sections:
-            tag = f" ({_allowed(kind['properties']['name'])})" if len(sections) > 1 else ""
+            tag = f" ({_names(kind['properties']['name'])})" if len(sections) > 1 else ""
             for row in _rows(kind, defs, f"{path}."):
                 yield [row[0] + tag, *row[1:]]
 
@@ -71,6 +71,10 @@ def _allowed(form: dict[str, Any]) -> str:
     words = {"integer": "whole number", "number": "number", "boolean": "true, false"}
     words |= {"string": "text", "object": "mapping"}
     return words.get(str(form.get("type")), "anything") + _bounds(form)
+
+
+def _names(field: dict[str, Any]) -> str:
+    return _allowed(field) if {"const", "enum"} & set(field) else "any other"
 
 
 def _bounds(form: dict[str, Any]) -> str:

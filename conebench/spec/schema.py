@@ -2,9 +2,19 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+)
 from pydantic_core import PydanticCustomError
 
 from conebench.spec.datasets import DATASETS, DatasetFacts
@@ -34,9 +44,23 @@ Loss = Literal["cross-entropy", "mse"]
 
 
 class Section(BaseModel):
-    """Base of every section: unknown fields refused, no coercion, no NaN, immutable."""
+    """Base of every section: unknown fields refused, no coercion, no NaN, immutable.
+
+    `later` names the fields that came after the first records. Where one has its default it is
+    left out of the dump: specs and records from before keep their hashes.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_serializer(mode="wrap")
+    def _leave_out_later_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = dump(self)
+        for name in self.later:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                del data[name]
+        return data
 
 
 class Model(Section):
@@ -49,6 +73,12 @@ class Model(Section):
         default={}, description="Keyword arguments for timm's create_model."
     )
     pretrained: bool = Field(default=False, description="Start from timm's pretrained weights.")
+    output_scale: PositiveFloat | None = Field(
+        default=None,
+        description="a: train a (f(x; theta) - f(x; theta_0)), lazier the larger a; default: f.",
+    )
+
+    later = frozenset({"output_scale"})
 
 
 class Augmentation(Section):
@@ -83,12 +113,18 @@ class Dataset(Section):
     test_size: PositiveInt | None = Field(
         default=None, description="Class-balanced subset of the test images; default: all."
     )
+    validation_size: PositiveInt | None = Field(
+        default=None,
+        description="Class-balanced part of the training images that no arm is trained on.",
+    )
     subset_seed: Seed = Field(default=0, description="Draws the subsets, for every run seed.")
     augmentation: Augmentation = Augmentation()
     normalization: Literal["train", "none"] | ChannelStatistics = Field(
         default="train",
         description="`train`: mean and standard deviation of the training images, by channel.",
     )
+
+    later = frozenset({"validation_size"})
 
     @property
     def facts(self) -> DatasetFacts:
@@ -100,19 +136,22 @@ class Dataset(Section):
         """What the board calls the data, and compares only with itself.
 
         The folder's name for `imagefolder`, else the dataset's; with the size of a training
-        subset and an image size that is not the dataset's own.
+        subset, of a validation split, and an image size that is not the dataset's own.
         """
         parts = [self.folder or str(self.name)]
         if self.train_size is not None:
             parts.append(f"{self.train_size:,} training images")
+        if self.validation_size is not None:
+            parts.append(f"{self.validation_size:,} of them held out")
         if self.facts.image_size not in (None, self.image_size):
             parts.append(f"{self.image_size} x {self.image_size} pixels")
         return ", ".join(parts)
 
     @property
     def train_images(self) -> int | None:
-        """Number of training images used, None where only the files can tell."""
-        return self.train_size or self.facts.train_images
+        """Number of images trained on, None where only the files can tell."""
+        images = self.train_size or self.facts.train_images
+        return None if images is None else images - (self.validation_size or 0)
 
 
 class Sgd(Section):
@@ -135,7 +174,32 @@ class Adam(Section):
     weight_decay: NonNegativeFloat = 0.0
 
 
-Optimizer = Annotated[Sgd | Adam, Field(discriminator="name")]
+class OtherOptimizer(Section):
+    """Any other optimizer that timm's factory makes."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]{1,40}$")] = Field(
+        description="Another optimizer of timm's, by its timm name."
+    )
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat = Field(
+        default=0.0, description="As the optimizer applies it, to all parameters."
+    )
+    options: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], FiniteJson] = Field(
+        default={}, description="More keyword arguments of the optimizer."
+    )
+
+
+def _optimizer_kind(value: Any) -> str:
+    name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+    return {"sgd": "sgd", "adam": "adam", "adamw": "adam"}.get(str(name), "other")
+
+
+Optimizer = Annotated[
+    Annotated[Sgd, Tag("sgd")]
+    | Annotated[Adam, Tag("adam")]
+    | Annotated[OtherOptimizer, Tag("other")],
+    Discriminator(_optimizer_kind),
+]
 
 
 class Schedule(Section):
@@ -166,6 +230,17 @@ class Training(Section):
     loss: Loss = Field(
         default="cross-entropy", description="mse: mean over images and classes, one-hot targets."
     )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="Share of each target spread over all classes; cross-entropy only."
+    )
+    clip_gradients: PositiveFloat | None = Field(
+        default=None, description="Largest norm of all gradients together; default: none."
+    )
+
+    later = frozenset({"label_smoothing", "clip_gradients"})
+
+
+LearningRateGrid = Annotated[tuple[PositiveFloat, ...], Field(min_length=2, max_length=20)]
 
 
 class Linearization(Section):
@@ -184,8 +259,10 @@ class Linearization(Section):
     optimizer_state: Literal["reset", "carry"] = Field(
         default="reset", description="Momentum at the switch: zero, or the parent's."
     )
-    learning_rate: Literal["inherit"] | PositiveFloat = Field(
-        default="inherit", description="The parent's schedule, or a constant of its own."
+    learning_rate: Literal["inherit"] | PositiveFloat | LearningRateGrid = Field(
+        default="inherit",
+        description="The parent's schedule, a constant of its own, or a list of constants from "
+        "which each arm takes that of the best validation accuracy.",
     )
     weight_decay: Literal["zero-origin", "switch-point", "none"] = Field(
         default="zero-origin", description="Towards 0, towards theta_s, or none."
