@@ -10,7 +10,8 @@ from torch.func import jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from conebench.frozen import call_with, frozen_copy
+from conebench.folding import Fold, find_folds, folded
+from conebench.frozen import frozen_copy, replaced
 
 
 class LinearizedModel(nn.Module):
@@ -29,6 +30,7 @@ class LinearizedModel(nn.Module):
         # In a tuple, the frozen network's tensors are no state of this module: anchors are given
         # by the checkpoint they come from.
         self._frozen = (frozen_copy(model).eval(),)
+        self._folds: tuple[Fold, ...] | None = None
         self.intercept = intercept
         trainable = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         self.names = tuple(name for name, _ in trainable)
@@ -48,8 +50,14 @@ class LinearizedModel(nn.Module):
         anchors = dict(zip(self.names, self.anchors(), strict=True))
         tangents = dict(zip(self.names, self.displacement, strict=True))
 
+        if self._folds is None:
+            self._folds = find_folds(self.network, x[:1])
+        folds = self._folds
+
         def network(parameters: dict[str, Tensor]) -> Tensor:
-            return call_with(self.network, parameters, x)
+            with replaced(self.network, parameters), folded(folds, self.network, len(x)):
+                output: Tensor = self.network(x)
+            return output
 
         # Fused attention has no forward-mode derivative.
         with sdpa_kernel(SDPBackend.MATH):

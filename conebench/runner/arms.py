@@ -18,7 +18,7 @@ from conebench.spec import Spec
 from conebench.store import Stage, read_tensors
 from conebench.training import DivergedError, Recipe, evaluate, train
 
-ARM_VERSION = 1
+ARM_VERSION = 2
 
 Kind = Literal["linear", "control", "probe"]
 Rate = float | Literal["inherit"]

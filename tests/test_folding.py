@@ -1,0 +1,148 @@
+"""conebench.folding: which BatchNorms go into which convolutions, and that nothing changes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from conebench.folding import Fold, find_folds, folded
+from conebench.model import make_model
+
+
+class Stack(nn.Module):
+    """A convolution and a BatchNorm, joined as `join` says."""
+
+    def __init__(self, join: Callable[["Stack", Tensor], Tensor], **options: object) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3, **{"padding": 1, **options})
+        self.bn = nn.BatchNorm2d(4)
+        self.other = nn.BatchNorm2d(4)
+        self._join = join
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._join(self, x)
+
+
+FOLDED = {
+    "plain": lambda m, x: m.bn(m.conv(x)),
+    "its size is read": lambda m, x: m.bn(m.conv(x)) / m.conv.weight.shape[0],
+    "by keyword": lambda m, x: m.bn(F.conv2d(x, bias=m.conv.bias, weight=m.conv.weight, padding=1)),
+}
+LEFT = {
+    "something between": lambda m, x: m.bn(m.conv(x).relu()),
+    "used beside": lambda m, x: m.bn(y := m.conv(x)) + y,
+    "used before": lambda m, x: (y := m.conv(x)).sum() + m.bn(y),
+    "two BatchNorms": lambda m, x: m.bn(y := m.conv(x)) + m.other(y),
+    "used in a list": lambda m, x: torch.cat([y := m.conv(x), m.bn(y)]),
+    "convolution used twice": lambda m, x: m.bn(m.conv(x)) + m.conv(x),
+    "BatchNorm used twice": lambda m, x: m.bn(m.conv(x)) + m.bn(x.repeat(1, 2, 1, 1)),
+    "weight used elsewhere": lambda m, x: m.bn(m.conv(x)) + m.conv.weight.sum(),
+    "no convolution": lambda m, x: m.bn(x.repeat(1, 2, 1, 1)),
+}
+OPTIONS = [
+    {},
+    {"bias": False},
+    {"groups": 2},
+    {"stride": 2, "dilation": 2},
+    {"padding_mode": "circular"},
+]
+
+
+def prepared(network: nn.Module) -> nn.Module:
+    """In float64 and evaluation mode, with statistics and weights of no special value."""
+    generator = torch.Generator().manual_seed(0)
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
+            if not name.endswith("running_var"):
+                tensor.mul_(torch.randn(tensor.shape, generator=generator))
+    return network.double().eval()
+
+
+def images(count: int = 3) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(count, 2, 9, 9, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_a_folded_network_has_the_same_outputs_and_gradients(options: dict[str, object]) -> None:
+    network, x = prepared(Stack(FOLDED["plain"], **options)), images()
+    folds = find_folds(network, x[:1])
+    assert [(fold.weight, fold.running_mean) for fold in folds] == [
+        ("conv.weight", "bn.running_mean")
+    ]
+    used = [p for name, p in network.named_parameters() if not name.startswith("other")]
+    expected = network(x)
+    gradients = torch.autograd.grad(expected.square().sum(), used)
+    with folded(folds, network, 10**6):
+        found = network(x)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found.square().sum(), used), gradients)
+
+
+@pytest.mark.parametrize("join", FOLDED.values(), ids=FOLDED)
+def test_what_is_folded(join: Callable[[Stack, Tensor], Tensor]) -> None:
+    network = prepared(Stack(join))
+    (fold,) = find_folds(network, images())
+    assert fold == Fold("conv.weight", "bn.running_mean", 4 * 9 * 9)
+    with folded((fold,), network, 10**6):
+        found = network(images())
+    torch.testing.assert_close(found, network(images()))
+
+
+@pytest.mark.parametrize("join", LEFT.values(), ids=LEFT)
+def test_what_is_left_alone(join: Callable[[Stack, Tensor], Tensor]) -> None:
+    assert find_folds(prepared(Stack(join)), images()) == ()
+
+
+def test_a_batchnorm_in_training_mode_or_without_statistics_is_left_alone() -> None:
+    network = prepared(Stack(FOLDED["plain"]))
+    network.bn.train()
+    assert find_folds(network, images()) == ()
+    network.bn = nn.BatchNorm2d(4, track_running_stats=False).double().eval()
+    assert find_folds(network, images()) == ()
+
+
+def test_a_batchnorm_without_weights_is_folded() -> None:
+    network = prepared(Stack(FOLDED["plain"]))
+    network.bn = prepared(nn.BatchNorm2d(4, affine=False))
+    folds = find_folds(network, images())
+    with folded(folds, network, 10**6):
+        found = network(images())
+    assert len(folds) == 1
+    torch.testing.assert_close(found, network(images()))
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, 1), (2, 0)])
+def test_a_small_output_is_not_worth_a_pass_over_the_weight(count: int, expected: int) -> None:
+    """The weight has 72 numbers, the output of one image 36."""
+    network = prepared(Stack(FOLDED["plain"], stride=3))
+    folds = find_folds(network, images())
+    calls = []
+    network.bn.register_forward_hook(lambda _, args, output: calls.append(args[0] is not output))
+    with folded(folds, network, 2 * count):
+        network(images(2 * count))
+    assert sum(calls) == expected
+
+
+def test_another_way_than_that_of_the_first_pass_is_an_error() -> None:
+    network = prepared(Stack(FOLDED["plain"]))
+    folds = find_folds(network, images())
+    network._join = LEFT["something between"]
+    with (
+        pytest.raises(RuntimeError, match="did not reach the BatchNorm"),
+        folded(folds, network, 10**6),
+    ):
+        network(images())
+
+
+@pytest.mark.parametrize(
+    ("name", "folds", "norms"), [("cifar_resnet20", 19, 19), ("efficientnet_lite0", 49, 49)]
+)
+def test_networks_are_folded_whole(name: str, folds: int, norms: int) -> None:
+    network = make_model(name, {}, pretrained=False, classes=3, channels=3, seed=0).eval()
+    assert sum(isinstance(m, nn.BatchNorm2d) for m in network.modules()) == norms
+    x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert len(find_folds(network, x)) == folds
