@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -27,15 +26,7 @@ def frozen_copy(network: nn.Module, *, share: bool = False) -> nn.Module:
 
 
 def call_with(network: nn.Module, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    """The network's output for x, with `tensors` in the place of parameters, by their names."""
-    with replaced(network, tensors):
-        output: Tensor = network(x)
-    return output
-
-
-@contextmanager
-def replaced(network: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """The network meanwhile has `tensors` in the place of the parameters they are named for.
+    """The network's output for x, with `tensors` in the place of the parameters they are named for.
 
     A parameter that several modules share is replaced in all of them. (`torch.func`'s
     `functional_call` leaves a module that is registered under two names, as CoaT has them, with
@@ -51,10 +42,11 @@ def replaced(network: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None
     try:
         for holder, own, parameter in places:
             holder[own] = by_parameter[id(parameter)]  # type: ignore[assignment]
-        yield
+        output: Tensor = network(x)
     finally:
         for holder, own, parameter in places:
             holder[own] = parameter
+    return output
 
 
 def _forget(network: nn.Module, _: object) -> None:

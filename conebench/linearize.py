@@ -6,12 +6,12 @@ from collections.abc import Iterable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import jvp
+from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from conebench.folding import Fold, find_folds, folded
-from conebench.frozen import frozen_copy, replaced
+from conebench.folding import Fold, find_folds, folded, make_dual
+from conebench.frozen import call_with, frozen_copy
 
 
 class LinearizedModel(nn.Module):
@@ -47,21 +47,18 @@ class LinearizedModel(nn.Module):
 
     def forward(self, x: Float[Tensor, "b ch h w"]) -> Float[Tensor, "b c"]:
         """Logits [b, c] of the linearized model."""
-        anchors = dict(zip(self.names, self.anchors(), strict=True))
-        tangents = dict(zip(self.names, self.displacement, strict=True))
-
         if self._folds is None:
             self._folds = find_folds(self.network, x[:1])
-        folds = self._folds
-
-        def network(parameters: dict[str, Tensor]) -> Tensor:
-            with replaced(self.network, parameters), folded(folds, self.network, len(x)):
-                output: Tensor = self.network(x)
-            return output
-
+        tangents = dict(zip(self.names, self.displacement, strict=True))
         # Fused attention has no forward-mode derivative.
-        with sdpa_kernel(SDPBackend.MATH):
-            value, tangent = jvp(network, (anchors,), (tangents,))[:2]
+        with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
+            duals = {
+                name: make_dual(anchor, tangents[name])
+                for name, anchor in zip(self.names, self.anchors(), strict=True)
+            }
+            with folded(self._folds, duals, tangents, len(x)):
+                dual = call_with(self.network, duals, x)
+            value, tangent = forward_ad.unpack_dual(dual)  # type: ignore[no-untyped-call]
         logits: Tensor = value + tangent if self.intercept else tangent
         return logits
 

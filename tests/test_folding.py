@@ -1,13 +1,16 @@
 """conebench.folding: which BatchNorms go into which convolutions, and that nothing changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from conebench.folding import Fold, find_folds, folded
+from conebench.frozen import call_with
+from conebench.linearize import LinearizedModel
 from conebench.model import make_model
 
 
@@ -66,30 +69,30 @@ def images(count: int = 3) -> Tensor:
     return torch.randn(count, 2, 9, 9, generator=generator, dtype=torch.float64)
 
 
+def called(network: nn.Module, x: Tensor, folds: Sequence[Fold]) -> tuple[Tensor, Tensor]:
+    """Value and tangent of a folded call; the tangent of each parameter is its square."""
+    tangents = {name: p.detach() ** 2 for name, p in network.named_parameters()}
+    with forward_ad.dual_level():
+        duals = {n: forward_ad.make_dual(p, tangents[n]) for n, p in network.named_parameters()}
+        with folded(folds, duals, tangents, 10**6):
+            return tuple(forward_ad.unpack_dual(call_with(network, duals, x)))
+
+
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_a_folded_network_has_the_same_outputs_and_gradients(options: dict[str, object]) -> None:
+def test_a_folded_network_has_the_same_values_and_tangents(options: dict[str, object]) -> None:
     network, x = prepared(Stack(FOLDED["plain"], **options)), images()
-    folds = find_folds(network, x[:1])
-    assert [(fold.weight, fold.running_mean) for fold in folds] == [
-        ("conv.weight", "bn.running_mean")
-    ]
-    used = [p for name, p in network.named_parameters() if not name.startswith("other")]
-    expected = network(x)
-    gradients = torch.autograd.grad(expected.square().sum(), used)
-    with folded(folds, network, 10**6):
-        found = network(x)
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(torch.autograd.grad(found.square().sum(), used), gradients)
+    (fold,) = find_folds(network, x[:1])
+    bias = "conv.bias" if options.get("bias", True) else None
+    assert fold.names == ("conv.weight", bias, "bn.weight", "bn.bias")
+    torch.testing.assert_close(called(network, x, (fold,)), called(network, x, ()))
 
 
 @pytest.mark.parametrize("join", FOLDED.values(), ids=FOLDED)
 def test_what_is_folded(join: Callable[[Stack, Tensor], Tensor]) -> None:
     network = prepared(Stack(join))
     (fold,) = find_folds(network, images())
-    assert fold == Fold("conv.weight", "bn.running_mean", 4 * 9 * 9)
-    with folded((fold,), network, 10**6):
-        found = network(images())
-    torch.testing.assert_close(found, network(images()))
+    assert fold.entries == 4 * 9 * 9
+    torch.testing.assert_close(called(network, images(), (fold,)), called(network, images(), ()))
 
 
 @pytest.mark.parametrize("join", LEFT.values(), ids=LEFT)
@@ -108,34 +111,39 @@ def test_a_batchnorm_in_training_mode_or_without_statistics_is_left_alone() -> N
 def test_a_batchnorm_without_weights_is_folded() -> None:
     network = prepared(Stack(FOLDED["plain"]))
     network.bn = prepared(nn.BatchNorm2d(4, affine=False))
-    folds = find_folds(network, images())
-    with folded(folds, network, 10**6):
-        found = network(images())
-    assert len(folds) == 1
-    torch.testing.assert_close(found, network(images()))
+    (fold,) = find_folds(network, images())
+    assert fold.names == ("conv.weight", "conv.bias", None, None)
+    torch.testing.assert_close(called(network, images(), (fold,)), called(network, images(), ()))
 
 
-@pytest.mark.parametrize(("count", "expected"), [(1, 1), (2, 0)])
-def test_a_small_output_is_not_worth_a_pass_over_the_weight(count: int, expected: int) -> None:
+def test_parameters_that_are_not_trained_have_no_tangent() -> None:
+    network = nn.Sequential(prepared(Stack(FOLDED["plain"])), nn.Flatten()).eval()
+    x = images()
+    for names in ({"0.conv.weight"}, {"0.bn.bias"}, {"0.conv.bias", "0.bn.weight"}):
+        for name, p in network.named_parameters():
+            p.requires_grad_(name in names)
+        linear, plain = LinearizedModel(network), LinearizedModel(network)
+        plain._folds = ()
+        for w, u in zip(linear.displacement, plain.displacement, strict=True):
+            w.data.fill_(0.1)
+            u.data.fill_(0.1)
+        torch.testing.assert_close(linear(x), plain(x))
+
+
+@pytest.mark.parametrize(("count", "worth"), [(1, False), (2, False), (3, True)])
+def test_a_small_output_is_not_worth_a_pass_over_the_weight(count: int, worth: bool) -> None:
     """The weight has 72 numbers, the output of one image 36."""
     network = prepared(Stack(FOLDED["plain"], stride=3))
-    folds = find_folds(network, images())
-    calls = []
-    network.bn.register_forward_hook(lambda _, args, output: calls.append(args[0] is not output))
-    with folded(folds, network, 2 * count):
-        network(images(2 * count))
-    assert sum(calls) == expected
+    (fold,) = find_folds(network, images())
+    assert fold.is_worth(count) is worth
 
 
 def test_another_way_than_that_of_the_first_pass_is_an_error() -> None:
     network = prepared(Stack(FOLDED["plain"]))
     folds = find_folds(network, images())
     network._join = LEFT["something between"]
-    with (
-        pytest.raises(RuntimeError, match="did not reach the BatchNorm"),
-        folded(folds, network, 10**6),
-    ):
-        network(images())
+    with pytest.raises(RuntimeError, match="did not reach the BatchNorm"):
+        called(network, images(), folds)
 
 
 @pytest.mark.parametrize(
