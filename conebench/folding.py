@@ -15,8 +15,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
+
+from conebench.tangents import make_dual
 
 CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
 # Arguments in their order.
@@ -102,12 +103,6 @@ def _dual(value: Tensor, tangents: Sequence[Tensor]) -> Tensor:
     if not tangents:
         return value
     return make_dual(value, reduce(torch.add, tangents))
-
-
-def make_dual(value: Tensor, tangent: Tensor) -> Tensor:
-    """`forward_ad.make_dual`, typed."""
-    dual: Tensor = forward_ad.make_dual(value, tangent)  # type: ignore[no-untyped-call]
-    return dual
 
 
 def find_folds(network: nn.Module, x: Tensor) -> tuple[Fold, ...]:

@@ -10,8 +10,9 @@ from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from conebench.folding import Fold, find_folds, folded, make_dual
+from conebench.folding import Fold, find_folds, folded
 from conebench.frozen import call_with, frozen_copy
+from conebench.tangents import ShortTangents, make_dual, unpack_dual
 
 
 class LinearizedModel(nn.Module):
@@ -56,11 +57,12 @@ class LinearizedModel(nn.Module):
                 name: make_dual(anchor, tangents[name])
                 for name, anchor in zip(self.names, self.anchors(), strict=True)
             }
-            with folded(self._folds, duals, tangents, len(x)):
+            with ShortTangents(), folded(self._folds, duals, tangents, len(x)):
                 dual = call_with(self.network, duals, x)
-            value, tangent = forward_ad.unpack_dual(dual)  # type: ignore[no-untyped-call]
-        logits: Tensor = value + tangent if self.intercept else tangent
-        return logits
+            value, tangent = unpack_dual(dual)
+        if tangent is None:
+            raise RuntimeError("the output depends on no trainable parameter")
+        return value + tangent if self.intercept else tangent
 
 
 def with_recalibrated_batchnorm(

@@ -1,0 +1,95 @@
+"""conebench.tangents: values, tangents and their gradients as torch has them, in float64."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.overrides import TorchFunctionMode
+
+from conebench.tangents import ShortTangents, make_dual, unpack_dual
+
+
+def drawn(seed: int, *shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+C = drawn(1, 3, 4)
+ROW = drawn(2, 4)
+# Functions of a dual x [3, 4] and a dual gamma [4].
+FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "times a number": lambda x, _: x * 2.5,
+    "number first": lambda x, _: 2.5 * x,
+    "times a tensor": lambda x, _: x * C,
+    "tensor first": lambda x, _: torch.mul(C, x),
+    "method": lambda x, _: x.mul(ROW),
+    "enlarged": lambda _, gamma: gamma * C,
+    "both dual": lambda x, gamma: x * gamma + x * x,
+    "over a number": lambda x, _: x / 2.5,
+    "over a tensor": lambda x, _: torch.div(x, C),
+    "number over it": lambda x, _: 2.5 / (x + 9),
+    "tensor over it": lambda x, _: C / (x * x + 1),
+    "rounded": lambda x, _: torch.div(x, 0.5, rounding_mode="floor") + x,
+    "plus a number": lambda x, _: x + 1,
+    "number plus it": lambda x, _: 1 + x,
+    "plus a tensor": lambda x, _: x.add(ROW) + torch.add(C, x),
+    "plus a multiple": lambda x, _: torch.add(C, x, alpha=3) + x.add(C, alpha=3),
+    "plus a larger tensor": lambda _, gamma: gamma + C,
+    "changed in place after": lambda x, _: (x + 1).mul_(C).relu_() + x,
+    "product changed in place after": lambda x, _: (x * 2).add_(C).relu_() * x,
+    "whole numbers": lambda x, _: x * torch.arange(4),
+    "constants alone": lambda x, _: (C * 2 + C) / 3 + x,
+    "layer norm": lambda x, gamma: F.layer_norm(x, (4,), gamma, ROW),
+    "layer norm, dual bias": lambda x, gamma: F.layer_norm(x, [4], weight=ROW, bias=gamma),
+    "layer norm, both": lambda x, gamma: F.layer_norm(x, (4,), gamma, 2 * gamma, eps=0.1),
+    "layer norm, neither": lambda x, _: F.layer_norm(x, (4,)),
+    "layer norm of two axes": lambda x, _: F.layer_norm(x.view(1, 3, 2, 2), (2, 2)).flatten(1),
+    "layer norm of a constant": lambda x, gamma: F.layer_norm(C, (4,), gamma) + x,
+    "linear": lambda x, gamma: F.linear(x, gamma * C[:, :4], gamma[:3]),
+    "linear, constant weight": lambda x, _: F.linear(x, C, bias=drawn(8, 3)),
+    "linear, constant input": lambda x, gamma: F.linear(C, gamma[None] * x) + x[:, :3],
+    "linear, dual bias alone": lambda x, gamma: F.linear(C, C, gamma[:3]) + x[:, :3],
+    "linear, no bias": lambda x, gamma: F.linear(x, gamma * C),
+    "linear of more axes": lambda x, gamma: F.linear(x.view(3, 2, 2), gamma.view(2, 2)).flatten(1),
+    "linear of one axis": lambda x, gamma: F.linear(gamma, C) * x[:, :3],
+    "linear in place after": lambda x, gamma: F.linear(x, gamma[None]).relu_() + x,
+    "gelu": lambda x, _: F.gelu(x) * nn.GELU("tanh")(x) + F.gelu(C),
+    "layer norm, no bias": lambda x, gamma: nn.LayerNorm(4, bias=False).double()(x) * gamma,
+}
+
+
+class Plain(TorchFunctionMode):
+    """Torch's own way, through a mode too."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        return func(*args, **(kwargs or {}))
+
+
+def derivatives(
+    function: Callable[[Tensor, Tensor], Tensor], mode: TorchFunctionMode
+) -> tuple[Tensor, ...]:
+    """Value, tangent, and the gradient of a function of the tangent by those of x and gamma."""
+    x, gamma = drawn(3, 3, 4), drawn(4, 4)
+    tangents = drawn(5, 3, 4).requires_grad_(), drawn(6, 4).requires_grad_()
+    with forward_ad.dual_level(), mode:
+        dual = function(make_dual(x, tangents[0]), make_dual(gamma, tangents[1]))
+        value, tangent = unpack_dual(dual)
+    assert tangent is not None
+    weights = drawn(7, *tangent.shape)
+    gradients = torch.autograd.grad((weights * tangent).sum(), tangents, materialize_grads=True)
+    return value, tangent.detach(), *gradients
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_as_torch_has_it(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    found, expected = (derivatives(function, mode()) for mode in (ShortTangents, Plain))
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_tensor_without_a_tangent_stays_without() -> None:
+    with forward_ad.dual_level(), ShortTangents():
+        assert unpack_dual(C * 2 + ROW)[1] is None
+        assert unpack_dual(F.layer_norm(C, (4,)))[1] is None
