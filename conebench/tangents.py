@@ -170,8 +170,61 @@ def _normalized(
     return projected
 
 
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,  # noqa: ARG001  # where heads differ in number, torch's own way
+) -> Tensor | None:
+    """P v with P = softmax(a q k^T + mask): of all that lies between, only P is kept.
+
+    Tangent P' v + P v', where P' is the projection P (S' - sum(P S')) of S' = a (q' k^T + q k'^T).
+    """
+    (q, q_t), (k, k_t), (v, v_t) = (unpack_dual(part) for part in (query, key, value))
+    mask, mask_t = (None, None) if attn_mask is None else unpack_dual(attn_mask)
+    four_axes = q.dim() == k.dim() == v.dim() == 4 and q.shape[:2] == k.shape[:2] == v.shape[:2]
+    if q_t is None or k_t is None or v_t is None or dropout_p or is_causal or not four_axes:
+        return None
+    a = q.shape[-1] ** -0.5 if scale is None else scale
+    q, q_t, k, k_t, v, v_t = (part.flatten(0, 1) for part in (q, q_t, k, k_t, v, v_t))
+    scores = torch.bmm(a * q, k.mT)
+    shape = (*query.shape[:2], *scores.shape[1:])
+    if mask is not None:
+        scores = scores.view(shape)
+        masked = (
+            scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+        )
+        scores = masked.flatten(0, 1)
+    P = scores.softmax(-1)
+    S_t = torch.baddbmm(torch.bmm(a * q_t, k.mT), a * q, k_t.mT)
+    if mask_t is not None:
+        S_t = (S_t.view(shape) + mask_t).flatten(0, 1)
+    tangent = torch.baddbmm(torch.bmm(_Weighed.apply(S_t, P), v), P, v_t)
+    heads = (*query.shape[:2], *tangent.shape[1:])
+    return make_dual(torch.bmm(P, v).view(heads), tangent.view(heads))
+
+
+class _Weighed(torch.autograd.Function):
+    """The linear map S' -> P (S' - sum(P S')). Torch's backward kernel of softmax is this map."""
+
+    @staticmethod
+    def forward(ctx: Any, tangent: Tensor, P: Tensor) -> Tensor:
+        ctx.save_for_backward(P)
+        return torch._softmax_backward_data(tangent, P, -1, P.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (P,) = ctx.saved_tensors
+        return torch._softmax_backward_data(gradients[0], P, -1, P.dtype), None
+
+
 RULES: dict[Callable[..., Any], Callable[..., Tensor | None]] = {
     F.gelu: _gelu,
     F.layer_norm: _layer_norm,
     F.linear: _linear,
+    F.scaled_dot_product_attention: _attention,
 }

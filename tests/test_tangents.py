@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from conebench.tangents import ShortTangents, make_dual, unpack_dual
@@ -15,6 +16,12 @@ from conebench.tangents import ShortTangents, make_dual, unpack_dual
 def drawn(seed: int, *shape: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def attended(x: Tensor, gamma: Tensor, **options: object) -> Tensor:
+    """Attention of two images and three heads, all different."""
+    q = torch.stack([x, gamma * x]).repeat(1, 3, 1, 1).view(2, 3, 3, 4)
+    return F.scaled_dot_product_attention(q, 2 * q.flip(0) + x, q * q, **options)
 
 
 C = drawn(1, 3, 4)
@@ -57,6 +64,15 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "linear of one axis": lambda x, gamma: F.linear(gamma, C) * x[:, :3],
     "linear in place after": lambda x, gamma: F.linear(x, gamma[None]).relu_() + x,
     "gelu": lambda x, _: F.gelu(x) * nn.GELU("tanh")(x) + F.gelu(C),
+    "attention": attended,
+    "attention, scaled": lambda x, gamma: attended(x, gamma, scale=0.3),
+    "attention, constant mask": lambda x, gamma: attended(x, gamma, attn_mask=C[:, :3]),
+    "attention, dual mask": lambda x, gamma: attended(x, gamma, attn_mask=x[:, :3] * gamma[:3]),
+    "attention, bool mask": lambda x, gamma: attended(x, gamma, attn_mask=C[:, :3] > -1),
+    "attention, causal": lambda x, gamma: attended(x, gamma, is_causal=True),
+    "attention, constant keys": lambda x, _: F.scaled_dot_product_attention(
+        x.view(1, 1, 3, 4), C.view(1, 1, 3, 4), x.view(1, 1, 3, 4)
+    ),
     "layer norm, no bias": lambda x, gamma: nn.LayerNorm(4, bias=False).double()(x) * gamma,
 }
 
@@ -74,7 +90,7 @@ def derivatives(
     """Value, tangent, and the gradient of a function of the tangent by those of x and gamma."""
     x, gamma = drawn(3, 3, 4), drawn(4, 4)
     tangents = drawn(5, 3, 4).requires_grad_(), drawn(6, 4).requires_grad_()
-    with forward_ad.dual_level(), mode:
+    with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level(), mode:
         dual = function(make_dual(x, tangents[0]), make_dual(gamma, tangents[1]))
         value, tangent = unpack_dual(dual)
     assert tangent is not None

@@ -1,24 +1,45 @@
 """One linearized training step against one ordinary step of the same network, side by side.
 
-`make bench` prints both in one table; the ratio of their medians is the figure to quote.
+`make bench` prints both in one table a case; the ratio of their medians is the figure to quote. The
+memory that a process takes on top for a step stands in the JSON that `--benchmark-json` writes.
 """
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from conebench.linearize import LinearizedModel
 from conebench.model import make_model
 
-CASES = [("cifar_resnet20", 128), ("cifar_vgg16_bn", 32)]
+Case = tuple[str, dict[str, object], int]
+
+CASES: dict[str, Case] = {
+    "ResNet-20, 128 images": ("cifar_resnet20", {}, 128),
+    "VGG-16-BN, 128 images": ("cifar_vgg16_bn", {}, 128),
+    "ViT-Tiny/4, 64 images": ("vit_tiny_patch16_224", {"img_size": 32, "patch_size": 4}, 64),
+    "Mixer-S/4, 64 images": (
+        "mixer_s16_224",
+        {"img_size": 32, "patch_size": 4, "num_blocks": 4},
+        64,
+    ),
+    "ConvNeXt-Atto/2, 64 images": ("convnext_atto", {"patch_size": 2}, 64),
+    "EfficientNet-Lite0, 64 images": ("efficientnet_lite0", {}, 64),
+}
+KINDS = ("ordinary", "linearized")
 
 
-@pytest.mark.parametrize("kind", ["ordinary", "linearized"])
-@pytest.mark.parametrize(("name", "batch"), CASES)
-def test_step(benchmark, name: str, batch: int, kind: str) -> None:
-    network = make_model(name, {}, pretrained=False, classes=10, channels=3, seed=0)
+def make_step(case: str, kind: str) -> Callable[[], None]:
+    """A training step of the case's network, of 32x32 images."""
+    name, kwargs, batch = CASES[case]
+    network: nn.Module = make_model(name, kwargs, pretrained=False, classes=10, channels=3, seed=0)
     if kind == "linearized":
         network = LinearizedModel(network)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(batch, 3, 32, 32, generator=generator)
     y = torch.randint(0, 10, (batch,), generator=generator)
@@ -28,5 +49,33 @@ def test_step(benchmark, name: str, batch: int, kind: str) -> None:
         torch.nn.functional.cross_entropy(network(x), y).backward()
         optimizer.step()
 
-    benchmark.group = name
-    benchmark.pedantic(step, rounds=5, warmup_rounds=1)
+    return step
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", CASES)
+def test_step(benchmark, case: str, kind: str) -> None:
+    benchmark.group = case
+    benchmark.extra_info["memory_mb"] = _memory_megabytes(case, kind)
+    benchmark.pedantic(make_step(case, kind), rounds=7, warmup_rounds=1)
+
+
+def _memory_megabytes(case: str, kind: str) -> float:
+    command = [sys.executable, "-W", "ignore", __file__, case, kind]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def _peak_megabytes() -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1e3
+
+
+if __name__ == "__main__":
+    # A small step first: libraries set aside memory of their own at the first use.
+    CASES["small"] = ("cifar_resnet8", {}, 8)
+    make_step("small", sys.argv[2])()
+    before = _peak_megabytes()
+    taken_step = make_step(*sys.argv[1:])
+    for _ in range(2):
+        taken_step()
+    sys.stdout.write(f"{_peak_megabytes() - before:.0f}\n")
