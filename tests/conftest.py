@@ -10,5 +10,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 # Shapes in the signatures of the mathematics are checked in every test.
 install_import_hook(
-    ["conebench.analysis", "conebench.entk", "conebench.linearize"], "beartype.beartype"
+    ["conebench.analysis", "conebench.entk", "conebench.linearize", "conebench.output_scale"],
+    "beartype.beartype",
 )
