@@ -115,8 +115,8 @@ def train(
 def _update(
     model: nn.Module, data: Data, recipe: Recipe, optimizer: torch.optim.Optimizer, step: int
 ) -> Tensor:
-    torch.manual_seed(counter_seed(recipe.seed, "dropout", step))
     x, y = data.batch(recipe.seed, step, recipe.batch_size, augment=recipe.augment)
+    _seed_dropout(counter_seed(recipe.seed, "dropout", step), x.device)
     group = optimizer.param_groups[0]
     group["lr"] = recipe.learning_rate(step)
     loss = loss_of(model(x), y, recipe.loss, label_smoothing=recipe.label_smoothing)
@@ -126,6 +126,13 @@ def _update(
         nn.utils.clip_grad_norm_(group["params"], recipe.clip_gradients)
     step_with_decay_origin(optimizer, recipe.optimizer, recipe.weight_decay, recipe.decay_origin)
     return loss.detach()
+
+
+def _seed_dropout(seed: int, device: torch.device) -> None:
+    # Not torch.manual_seed: without a GPU it formats a traceback for one at every call.
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _check_finite(losses: Sequence[Tensor], done: int) -> None:
