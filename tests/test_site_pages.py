@@ -14,6 +14,7 @@ from conebench.record import Record, record_text
 from conebench.site import build_site
 from conebench.site.pages import record_page, spec_text, visible
 from conebench.site.rows import row_of
+from conebench.site.tables import arms_table
 from conebench.spec import load_spec
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -188,6 +189,38 @@ def test_a_diverged_arm_says_at_which_step():
     seeds = [seed.model_copy(update={"arms": arms}), *record.seeds[1:]]
     page = page_of(record.model_copy(update={"seeds": seeds}))
     assert "diverged at step 1,234" in page.text
+
+
+def test_an_arm_says_which_learning_rate_it_had_or_chose():
+    record = make_record()
+    assert "Learning rate" in page_of(record).text
+    held_out = record.spec.dataset.model_copy(update={"validation_size": 100})
+    for rates, own, shown in (
+        ("inherit", None, "schedule"),
+        (0.025, None, "0.025"),  # records before schema 1.2 have it in the spec alone
+        (0.025, 0.025, "0.025"),
+        ((0.5, 0.125), 0.125, "0.125"),
+    ):
+        choice = record.spec.linearization.model_copy(update={"learning_rate": rates})
+        spec = record.spec.model_copy(update={"linearization": choice, "dataset": held_out})
+        seed = record.seeds[0]
+        lazy = seed.arms[1].model_copy(update={"learning_rate": own})
+        seeds = [seed.model_copy(update={"arms": [seed.arms[0], lazy]})]
+        table = arms_table(record.model_copy(update={"spec": spec, "seeds": seeds}))
+        assert [row[1:3] for row in table.rows] == [("full", "schedule"), ("lazy", shown)]
+        assert ("validation images" in table.note) is isinstance(rates, tuple)
+
+
+def test_a_curve_on_some_of_the_test_images_says_so():
+    record = make_record()
+    said = f"of the {record.data.test_images:,} test images"
+    assert said not in page_of(record).text
+    seed = record.seeds[0]
+    counts = [100] * (len(seed.training.steps) - 1) + [record.data.test_images]
+    curve = seed.training.model_copy(update={"test_images": counts})
+    seeds = [seed.model_copy(update={"training": curve}), *record.seeds[1:]]
+    text = page_of(record.model_copy(update={"seeds": seeds})).text
+    assert f"Before the end tested on 100 {said}." in text
 
 
 def test_disagreeing_estimators_are_named():

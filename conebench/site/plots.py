@@ -134,9 +134,18 @@ def _training_plot(record: Record) -> Plot:
         key="training",
         title="Test accuracy during ordinary training",
         caption="The arm full at its checkpoints: what is still gained after T* is earned while "
-        "the kernel stays in its cone.",
+        f"the kernel stays in its cone.{_tested_on(record)}",
         drawing=draw(x, y, ("step", "test accuracy, %"), series, upright=rules),
         table=_seed_columns(curves, percent),
+    )
+
+
+def _tested_on(record: Record) -> str:
+    counts = record.seeds[0].training.test_images
+    if counts is None or min(counts) == record.data.test_images:
+        return ""
+    return (
+        f" Before the end tested on {min(counts):,} of the {record.data.test_images:,} test images."
     )
 
 

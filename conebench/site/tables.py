@@ -17,6 +17,11 @@ from conebench.site.quantities import (
     whole,
 )
 
+GRID_NOTE = (
+    "Each linear arm and probe has the learning rate of its best accuracy on validation images; "
+    "a control has that of the switched arm."
+)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -89,11 +94,12 @@ def _degrees(angle: float) -> str:
 
 
 def arms_table(record: Record) -> Table:
-    """How each arm of each seed ended."""
+    """How each arm of each seed ended, and the constant learning rate that it had or chose."""
     rows = [
         (
             str(seed.seed),
             arm_name(arm, seed.phases.T_star),
+            _rate(arm, record),
             _accuracy(arm),
             optional(distance, arm.test_loss),
             _end(arm),
@@ -101,7 +107,21 @@ def arms_table(record: Record) -> Table:
         for seed in record.seeds
         for arm in seed.arms
     ]
-    return Table(("Seed", "Arm", "Test accuracy at T", "Test loss at T", "Outcome"), tuple(rows))
+    head = ("Seed", "Arm", "Learning rate", "Test accuracy at T", "Test loss at T", "Outcome")
+    return Table(head, tuple(rows), GRID_NOTE if _has_grid(record) else "")
+
+
+def _rate(arm: ArmResult, record: Record) -> str:
+    """The constant rate of an arm; records before schema 1.2 have it in the spec alone."""
+    chosen = record.spec.linearization.learning_rate
+    rate = arm.learning_rate
+    if rate is None and arm.arm != "full" and isinstance(chosen, float):
+        rate = chosen
+    return "schedule" if rate is None else f"{rate:g}"
+
+
+def _has_grid(record: Record) -> bool:
+    return isinstance(record.spec.linearization.learning_rate, tuple)
 
 
 def arm_name(arm: ArmResult, T_star: int | None) -> str:
