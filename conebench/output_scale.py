@@ -1,7 +1,7 @@
 """A network's outputs, centred at its initial function and scaled: the knob from rich to lazy."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -39,7 +39,7 @@ class ScaledOutput(nn.Module):
         """The network's last layer, as timm's models give it."""
         return self.network.get_classifier()  # type: ignore[operator]
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ScaledOutput":
         # What moves or converts the network does so to f_0 too.
         self._initial[0]._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]

@@ -212,18 +212,30 @@ def _start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_ctrl_c_leaves_a_run_that_can_be_taken_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_leaves_a_run_that_can_be_taken_up(tmp_path: Path, jobs: str) -> None:
     spec = write_spec(tmp_path, "tiny", ("steps: 16", "steps: 2000"), ("every: 2", "every: 4"))
-    process = _start(tmp_path, "run", spec)
+    process = _start(tmp_path, "run", spec, "--jobs", jobs)
     assert process.stderr is not None
     # Once a checkpoint is stored, training is under way.
     first = process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert "seed 0: ordinary training" in first
+    assert ": ordinary training" in first
     assert process.returncode == 130
     assert out == ""
     assert err.endswith("tiny: interrupted; the same command continues where it was\n")
+
+
+def test_workers_end_with_the_run_that_was_killed(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, "tiny", ("steps: 16", "steps: 2000"), ("every: 2", "every: 4"))
+    process = _start(tmp_path, "run", spec, "--jobs", "2")
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.kill()
+    # It returns once no process holds the pipes any more.
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
 
 
 def _content(record: Path) -> dict[str, object]:

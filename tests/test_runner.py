@@ -78,9 +78,10 @@ def run(
     progress: RecordingProgress | None = None,
     seeds: tuple[int, ...] | None = None,
     kernel_memory: int | None = None,
+    jobs: int = 1,
 ) -> Record:
     options = RunOptions(
-        folder / "data", folder / "runs", torch.device("cpu"), seeds, kernel_memory
+        folder / "data", folder / "runs", torch.device("cpu"), seeds, kernel_memory, jobs
     )
     record, path = run_spec(spec, options, progress or RecordingProgress())
     assert read_record(path) == record
@@ -160,6 +161,25 @@ def test_all_planned_work_is_done_and_no_kernel_is_left(finished: Finished) -> N
 
 def test_the_same_spec_gives_the_same_bits(finished: Finished, tmp_path: Path) -> None:
     assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
+
+
+def test_stages_side_by_side_give_the_same_bits(finished: Finished, tmp_path: Path) -> None:
+    progress = RecordingProgress()
+    record = run(tiny_spec(), tmp_path, progress, jobs=2)
+    assert content(record) == content(finished[0])
+    assert (record.provenance.jobs, finished[0].provenance.jobs) == (2, 1)
+    assert sorted(progress.stages) == sorted(finished[2].stages)
+    assert (progress.planned, progress.done) == (finished[2].planned, finished[2].done)
+
+
+def test_side_by_side_a_control_waits_for_its_learning_rate(tmp_path: Path) -> None:
+    spec = tiny_spec(
+        dataset={**TINY["dataset"], "validation_size": 40},
+        linearization={"learning_rate": [0.05, 1e-6]},
+        seeds=[0],
+    )
+    together = run(spec, tmp_path / "together", jobs=2)
+    assert content(together) == content(run(spec, tmp_path / "alone"))
 
 
 def test_a_second_run_computes_nothing(finished: Finished) -> None:
@@ -485,10 +505,11 @@ def test_a_network_that_names_no_last_layer_is_refused(
     )
 
 
-def test_images_that_are_all_the_same_have_no_centred_kernel(tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_images_that_are_all_the_same_have_no_centred_kernel(tmp_path: Path, jobs: int) -> None:
     spec = folder_spec(tmp_path, "ab", 10)
     with pytest.raises(RunError) as caught:
-        run(spec, tmp_path)
+        run(spec, tmp_path, jobs=jobs)
     assert str(caught.value) == (
         "seed 0, kernel at step 0: the centred kernel is zero: are all probe images the same?"
     )

@@ -13,6 +13,14 @@ DataRoot = Annotated[
     typer.Option(help="Folder of datasets; default: CONEBENCH_DATA, else the user's cache."),
 ]
 DeviceName = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        help="Stages that run side by side, each in a process with its share of the CPU threads.",
+        min=1,
+        max=256,
+    ),
+]
 KernelMemory = Annotated[
     float | None,
     typer.Option(

@@ -15,6 +15,7 @@ from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
     DataRoot,
     DeviceName,
+    Jobs,
     KernelMemory,
     check_device,
     kernel_bytes,
@@ -35,6 +36,7 @@ def run(
     ] = Path("runs"),
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
+    jobs: Jobs = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="On stdout, exactly one JSON object a spec.")
     ] = False,
@@ -47,7 +49,7 @@ def run(
         files = find_specs(specs)
         try:
             loaded = _load(files, seed)
-            options = _options(device, data_root, run_dir, seed, kernel_memory)
+            options = _options(device, data_root, run_dir, seed, kernel_memory, jobs)
             _check_models(loaded)
         except ConebenchError as error:
             if as_json:
@@ -92,6 +94,7 @@ def _options(
     run_dir: Path,
     seeds: list[int] | None,
     kernel_memory: float | None,
+    jobs: int,
 ) -> Any:
     memory = kernel_bytes(kernel_memory)
     check_device(device)
@@ -103,7 +106,7 @@ def _options(
 
     chosen = choose_device(device)  # type: ignore[arg-type]  # checked above
     root = data_root or default_data_root()
-    return RunOptions(root, run_dir, chosen, tuple(seeds) if seeds else None, memory)
+    return RunOptions(root, run_dir, chosen, tuple(seeds) if seeds else None, memory, jobs)
 
 
 def _run_one(file: Path, spec: Spec, options: Any, as_json: bool) -> int:

@@ -166,7 +166,10 @@ class Provenance(Part):
     wall_seconds: Annotated[float, Field(ge=0)]
     device: Literal["cpu", "cuda"]
     device_name: Text
-    cpu_threads: Annotated[int, Field(ge=1)]
+    cpu_threads: Annotated[int, Field(ge=1)] = Field(description="Of each process.")
+    jobs: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Stages side by side. Missing before schema 1.2: one."
+    )
     platform: Text
     versions: dict[Text, Text]
     git_commit: Text | None

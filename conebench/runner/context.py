@@ -4,13 +4,15 @@ import copy
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from conebench.data import Data, Images
+from conebench.data import Data, Images, load_data
 from conebench.draws import counter_seed
+from conebench.entk import default_memory_limit
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
 from conebench.model import make_model
 from conebench.output_scale import ScaledOutput
@@ -19,6 +21,22 @@ from conebench.spec import Spec
 from conebench.store import Stage, Store, read_tensors
 
 CALIBRATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a spec is run; `seeds` None means all of the spec's.
+
+    `kernel_memory` is the bytes that one kernel may take, None a quarter of what is free over
+    `jobs`, the number of stages that run side by side.
+    """
+
+    data_root: Path
+    run_dir: Path
+    device: torch.device
+    seeds: tuple[int, ...] | None = None
+    kernel_memory: int | None = None
+    jobs: int = 1
 
 
 @dataclass(frozen=True)
@@ -98,3 +116,14 @@ class Context:
         choice = self.spec.linearization
         frozen = self.frozen(network, choice.batchnorm)
         return LinearizedModel(frozen, intercept=choice.intercept == "kept")
+
+
+def open_context(spec: Spec, options: RunOptions, progress: Progress) -> Context:
+    """Read the data of a spec and open its store.
+
+    Raises a SpecError where data and spec do not fit, a DataMissingError.
+    """
+    memory = options.kernel_memory or default_memory_limit(options.device) // options.jobs
+    data = load_data(spec.dataset, options.data_root, options.device)
+    store = Store(options.run_dir / spec.name)
+    return Context(spec, data, options.device, store, progress, memory)

@@ -17,9 +17,12 @@ PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "p
 
 
 def gather_provenance(
-    device: torch.device, wall_seconds: float, kernel_plan: KernelPlan
+    device: torch.device, wall_seconds: float, kernel_plan: KernelPlan, jobs: int
 ) -> Provenance:
-    """Provenance of a record made now on this machine; `wall_seconds` of all its stages."""
+    """Provenance of a record made now on this machine.
+
+    `wall_seconds` are those of all its stages, `jobs` of which ran side by side.
+    """
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     commit, dirty = package_git_state()
     return Provenance(
@@ -28,6 +31,7 @@ def gather_provenance(
         device="cuda" if device.type == "cuda" else "cpu",
         device_name=device_name(device),
         cpu_threads=torch.get_num_threads(),
+        jobs=jobs,
         platform=f"{platform.system()} {platform.machine()}",
         versions={
             "conebench": conebench.__version__,

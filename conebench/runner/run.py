@@ -1,75 +1,37 @@
 """One run of one spec: its stages in order, then its record."""
 
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 import torch
-from pydantic import BaseModel, ValidationError
 
-from conebench.data import load_data
-from conebench.entk import default_memory_limit
-from conebench.errors import ConebenchError, RunError
-from conebench.model import first_line
 from conebench.record import (
     SCHEMA_VERSION,
     ArmResult,
     DataFacts,
-    KernelTrajectory,
     ModelFacts,
     Record,
     SeedResult,
     TriedRate,
-    derive_geometry,
     derive_summary,
     record_text,
 )
-from conebench.runner.arms import (
-    Arm,
-    ArmEnd,
-    Rate,
-    arm_stage,
-    arm_work,
-    choose_rate,
-    plan_arms,
-    run_arm,
-)
-from conebench.runner.context import Context
+from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, arm_work, choose_rate, plan_arms
+from conebench.runner.context import Context, RunOptions, open_context
 from conebench.runner.preflight import check_context
 from conebench.runner.progress import Progress
 from conebench.runner.provenance import gather_provenance
+from conebench.runner.side_by_side import run_side_by_side
+from conebench.runner.stages import NotFinishedError, Stages
 from conebench.runner.trajectory import (
     Trained,
-    checkpoints_are_whole,
     kernel_stage,
     kernel_work,
-    run_kernels,
-    run_training,
     train_stage,
     training_work,
 )
 from conebench.spec import Spec
-from conebench.store import Stage, StageResult, Store
-
-ResultT = TypeVar("ResultT", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a spec is run; `seeds` None means all of the spec's.
-
-    `kernel_memory` is the bytes that one kernel may take, None a quarter of what is free.
-    """
-
-    data_root: Path
-    run_dir: Path
-    device: torch.device
-    seeds: tuple[int, ...] | None = None
-    kernel_memory: int | None = None
 
 
 def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Record, Path]:
@@ -78,14 +40,33 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
     Raises a SpecError before any training where spec, data and network do not fit, a
     DataMissingError, a StorageError, or a RunError where a stage failed.
     """
-    data = load_data(spec.dataset, options.data_root, options.device)
-    store = Store(options.run_dir / spec.name)
-    kernel_memory = options.kernel_memory or default_memory_limit(options.device)
-    context = Context(spec, data, options.device, store, progress, kernel_memory)
+    with _threads_shared_by(options.jobs):
+        return _run(open_context(spec, options, progress), options)
+
+
+@contextmanager
+def _threads_shared_by(jobs: int) -> Iterator[None]:
+    """Each process has its share of the threads, this one too: their number decides last bits."""
+    before = torch.get_num_threads()
+    if jobs > 1:
+        torch.set_num_threads(max(1, before // jobs))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _run(context: Context, options: RunOptions) -> tuple[Record, Path]:
+    spec, store, progress = context.spec, context.store, context.progress
     facts = check_context(context)
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
     progress.plan(sum(_missing_work(context, seed) for seed in chosen))
-    stages = _Stages(context)
+    if options.jobs > 1:
+        with ExitStack() as locks:
+            for seed in chosen:
+                locks.enter_context(store.locked(f"seed{seed}"))
+            run_side_by_side(context, options, chosen)
+    stages = Stages(context, announce_stored=options.jobs == 1)
     results = {}
     for seed in chosen:
         with store.locked(f"seed{seed}"):
@@ -93,7 +74,7 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
     # Seeds that other runs in this folder finished belong to the record too.
     stages.compute_missing = False
     for seed in set(spec.seeds) - set(chosen):
-        with suppress(_NotFinishedError):
+        with suppress(NotFinishedError):
             results[seed] = _seed_result(stages, seed)
     seeds = [results[seed] for seed in spec.seeds if seed in results]
     record = Record(
@@ -105,119 +86,34 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
         model=ModelFacts(parameters=facts.parameters),
         seeds=seeds,
         summary=derive_summary(seeds),
-        provenance=gather_provenance(options.device, stages.wall_seconds, facts.kernel_plan),
+        provenance=gather_provenance(
+            options.device, stages.wall_seconds, facts.kernel_plan, options.jobs
+        ),
     )
     store.write_text(store.record_path, record_text(record))
     return record, store.record_path
 
 
-class _NotFinishedError(Exception):
-    """A stage has no stored result, and none is to be computed."""
-
-
-@dataclass
-class _Stages:
-    """Results of stages, stored or computed, and the wall time that they took."""
-
-    context: Context
-    compute_missing: bool = True
-    wall_seconds: float = 0.0
-
-    def result(
-        self,
-        stage: Stage,
-        kind: type[ResultT],
-        compute: Callable[[], ResultT],
-        *,
-        label: str,
-        is_whole: Callable[[ResultT], bool] = lambda _: True,
-    ) -> ResultT:
-        """The stored result of a stage, else a computed one.
-
-        `is_whole` says of a stored result whether the files it speaks of are still there.
-        """
-        store, progress = self.context.store, self.context.progress
-        stored = self._usable(stage, kind, is_whole)
-        if stored is None:
-            if not self.compute_missing:
-                raise _NotFinishedError
-            progress.stage(label)
-            began = time.monotonic()
-            try:
-                value = compute().model_dump()
-            except ConebenchError:
-                raise
-            except Exception as error:
-                # Memory runs out, a library refuses: the stage failed, other specs go on.
-                raise RunError(f"{label}: {first_line(error)}") from error
-            store.save_result(stage, StageResult(value, time.monotonic() - began))
-            # Always through the stored form: a resumed run cannot differ from a straight one.
-            stored = store.result(stage)
-            if stored is None:
-                raise RunError(f"{label}: its result could not be read back")
-        elif self.compute_missing:
-            progress.stage(label, cached=True)
-        self.wall_seconds += stored.wall_seconds
-        return kind.model_validate(stored.value)
-
-    def _usable(
-        self, stage: Stage, kind: type[ResultT], is_whole: Callable[[ResultT], bool]
-    ) -> StageResult | None:
-        stored = self.context.store.result(stage)
-        try:
-            usable = stored is not None and is_whole(kind.model_validate(stored.value))
-        except ValidationError:
-            usable = False
-        return stored if usable else None
-
-
-def _seed_result(stages: _Stages, seed: int) -> SeedResult:
-    context = stages.context
-    trained = stages.result(
-        train_stage(context, seed),
-        Trained,
-        lambda: run_training(context, seed),
-        label=f"seed {seed}: ordinary training",
-        is_whole=lambda found: checkpoints_are_whole(context, seed, found),
-    )
-    kernel = stages.result(
-        kernel_stage(context, seed),
-        KernelTrajectory,
-        lambda: run_kernels(context, seed, trained),
-        label=f"seed {seed}: kernels",
-    )
-    context.store.drop_kernels(kernel_stage(context, seed))
-    phases, cone = derive_geometry(context.spec, kernel)
-    arms = _arm_results(
-        stages, seed, plan_arms(context.spec, trained.curve.steps[-1], phases.T_star)
-    )
+def _seed_result(stages: Stages, seed: int) -> SeedResult:
+    found = stages.trajectory(seed)
+    arms = _arm_results(stages, seed, found.arms(stages.context))
     return SeedResult(
         seed=seed,
-        training=trained.curve,
-        kernel=kernel,
-        arms=[_full_arm(trained), *arms],
-        phases=phases,
-        cone=cone,
+        training=found.trained.curve,
+        kernel=found.kernel,
+        arms=[_full_arm(found.trained), *arms],
+        phases=found.phases,
+        cone=found.cone,
     )
 
 
-def _arm_results(stages: _Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResult]:
+def _arm_results(stages: Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResult]:
     """Every arm with every learning rate it is to be trained with, each arm's best kept."""
-    context, results = stages.context, []
+    results = []
     settled: dict[int, Rate] = {}
     for arm in arms:
         rates = (settled[arm.start],) if arm.kind == "control" else arm.rates
-        ends = []
-        for rate in rates:
-            note = f" at {rate:g}" if len(rates) > 1 and rate != "inherit" else ""
-            ends.append(
-                stages.result(
-                    arm_stage(context, seed, arm, rate),
-                    ArmEnd,
-                    partial(run_arm, context, seed, arm, rate),
-                    label=f"seed {seed}: {arm.label}{note}",
-                )
-            )
+        ends = [stages.arm(seed, arm, rate) for rate in rates]
         best = choose_rate(ends)
         if arm.name == "switched":
             settled[arm.start] = rates[best]

@@ -1,0 +1,127 @@
+"""Stages side by side: several processes on one device, each with its share of the threads.
+
+Small networks leave a device waiting for the next call; the arms of a seed are independent of each
+other. Results go through the store as they do in one process, so they are the same.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import warnings
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
+from multiprocessing.queues import Queue
+from queue import Empty
+from typing import Any
+
+import torch
+
+from conebench.runner.arms import Arm, Rate, arm_stage
+from conebench.runner.context import Context, RunOptions, open_context
+from conebench.runner.device import choose_device
+from conebench.runner.progress import Progress
+from conebench.runner.stages import Stages
+from conebench.spec import Spec
+
+SECONDS_BETWEEN_LOOKS = 0.5
+
+Task = tuple[int, Arm, Rate]
+Message = tuple[str, tuple[Any, ...], dict[str, Any]]
+
+
+def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) -> None:
+    """Fill the store with the stages of these seeds, `options.jobs` at a time.
+
+    A control whose learning rate is still to be chosen is left out. Raises what a stage raised;
+    the others are then stopped.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    messages: Queue[Message] = spawn.Queue()
+    # Free memory may have changed since the checks: every kernel is built as they planned it.
+    options = replace(options, kernel_memory=context.kernel_memory)
+    share = (context.spec, options, torch.get_num_threads(), messages)
+    pool = ProcessPoolExecutor(options.jobs, spawn, initializer=_start, initargs=share)
+    waiting: set[Future[list[Task]]] = {pool.submit(_trajectory, seed) for seed in seeds}
+    try:
+        while waiting:
+            done, waiting = wait(waiting, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
+            _pass_on(messages, context.progress)
+            for future in done:
+                waiting |= {pool.submit(_arm, task) for task in future.result()}
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    _pass_on(messages, context.progress)
+
+
+def _pass_on(messages: "Queue[Message]", progress: Progress) -> None:
+    while True:
+        try:
+            method, args, kwargs = messages.get_nowait()
+        except Empty:
+            return
+        getattr(progress, method)(*args, **kwargs)
+
+
+class _SentProgress:
+    """Progress of a worker, sent to the process that shows it."""
+
+    def __init__(self, messages: "Queue[Message]") -> None:
+        self._messages = messages
+
+    def plan(self, work: float) -> None:
+        """Not a worker's to say."""
+
+    def stage(self, name: str, *, cached: bool = False) -> None:
+        """Sent on."""
+        self._messages.put(("stage", (name,), {"cached": cached}))
+
+    def advance(self, work: float) -> None:
+        """Sent on."""
+        self._messages.put(("advance", (work,), {}))
+
+
+_worker: Stages
+
+
+def _start(spec: Spec, options: RunOptions, threads: int, messages: "Queue[Message]") -> None:
+    """Make this process a worker."""
+    global _worker  # noqa: PLW0603  # a pool hands its workers nothing else
+    # An interrupt reaches the whole group: the first process stops the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.stdout = sys.stderr
+    # What libraries warn of was shown by the checks before the run.
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(threads)
+    choose_device("cuda" if options.device.type == "cuda" else "cpu")
+    _worker = Stages(open_context(spec, options, _SentProgress(messages)))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _trajectory(seed: int) -> list[Task]:
+    """Train a seed and measure its kernels; the arms that can then be trained, each stage once."""
+    context = _worker.context
+    tasks: dict[str, Task] = {}
+    for arm in _worker.trajectory(seed).arms(context):
+        if arm.kind != "control" or len(arm.rates) == 1:
+            for rate in arm.rates:
+                stage = arm_stage(context, seed, arm, rate)
+                tasks.setdefault(stage.file_stem, (seed, arm, rate))
+    return list(tasks.values())
+
+
+def _arm(task: Task) -> list[Task]:
+    _worker.arm(*task)
+    return []

@@ -1,0 +1,131 @@
+"""Stages of a run: each is computed once, and known afterwards by what is stored of it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from conebench.analysis.cone import Cone
+from conebench.analysis.phases import Phases
+from conebench.errors import ConebenchError, RunError
+from conebench.model import first_line
+from conebench.record import KernelTrajectory, derive_geometry
+from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, plan_arms, run_arm
+from conebench.runner.context import Context
+from conebench.runner.trajectory import (
+    Trained,
+    checkpoints_are_whole,
+    kernel_stage,
+    run_kernels,
+    run_training,
+    train_stage,
+)
+from conebench.store import Stage, StageResult
+
+ResultT = TypeVar("ResultT", bound=BaseModel)
+
+
+class NotFinishedError(Exception):
+    """A stage has no stored result, and none is to be computed."""
+
+
+class Trajectory(NamedTuple):
+    """Ordinary training of one seed, its kernels, and what follows from them."""
+
+    trained: Trained
+    kernel: KernelTrajectory
+    phases: Phases
+    cone: Cone | None
+
+    def arms(self, context: Context) -> list[Arm]:
+        """The arms that leave this trajectory."""
+        return plan_arms(context.spec, self.trained.curve.steps[-1], self.phases.T_star)
+
+
+@dataclass
+class Stages:
+    """Results of stages, stored or computed, and the wall time that they took."""
+
+    context: Context
+    compute_missing: bool = True
+    announce_stored: bool = True
+    wall_seconds: float = 0.0
+
+    def trajectory(self, seed: int) -> Trajectory:
+        """Ordinary training of a seed and its kernels."""
+        context = self.context
+        trained = self._result(
+            train_stage(context, seed),
+            Trained,
+            lambda: run_training(context, seed),
+            label=f"seed {seed}: ordinary training",
+            is_whole=lambda found: checkpoints_are_whole(context, seed, found),
+        )
+        kernel = self._result(
+            kernel_stage(context, seed),
+            KernelTrajectory,
+            lambda: run_kernels(context, seed, trained),
+            label=f"seed {seed}: kernels",
+        )
+        context.store.drop_kernels(kernel_stage(context, seed))
+        return Trajectory(trained, kernel, *derive_geometry(context.spec, kernel))
+
+    def arm(self, seed: int, arm: Arm, rate: Rate) -> ArmEnd:
+        """How an arm of a seed ended with one learning rate."""
+        note = f" at {rate:g}" if len(arm.planned_rates) > 1 and rate != "inherit" else ""
+        return self._result(
+            arm_stage(self.context, seed, arm, rate),
+            ArmEnd,
+            partial(run_arm, self.context, seed, arm, rate),
+            label=f"seed {seed}: {arm.label}{note}",
+        )
+
+    def _result(
+        self,
+        stage: Stage,
+        kind: type[ResultT],
+        compute: Callable[[], ResultT],
+        *,
+        label: str,
+        is_whole: Callable[[ResultT], bool] = lambda _: True,
+    ) -> ResultT:
+        """The stored result of a stage, else a computed one.
+
+        `is_whole` says of a stored result whether the files it speaks of are still there.
+        """
+        store, progress = self.context.store, self.context.progress
+        stored = self._usable(stage, kind, is_whole)
+        if stored is None:
+            if not self.compute_missing:
+                raise NotFinishedError
+            progress.stage(label)
+            began = time.monotonic()
+            try:
+                value = compute().model_dump()
+            except ConebenchError:
+                raise
+            except Exception as error:
+                # Memory runs out, a library refuses: the stage failed, other specs go on.
+                raise RunError(f"{label}: {first_line(error)}") from error
+            store.save_result(stage, StageResult(value, time.monotonic() - began))
+            # Always through the stored form: a resumed run cannot differ from a straight one.
+            stored = store.result(stage)
+            if stored is None:
+                raise RunError(f"{label}: its result could not be read back")
+        elif self.compute_missing and self.announce_stored:
+            progress.stage(label, cached=True)
+        self.wall_seconds += stored.wall_seconds
+        return kind.model_validate(stored.value)
+
+    def _usable(
+        self, stage: Stage, kind: type[ResultT], is_whole: Callable[[ResultT], bool]
+    ) -> StageResult | None:
+        stored = self.context.store.result(stage)
+        try:
+            usable = stored is not None and is_whole(kind.model_validate(stored.value))
+        except ValidationError:
+            usable = False
+        return stored if usable else None
