@@ -231,6 +231,11 @@ def test_disagreeing_estimators_are_named():
 def test_small_machines_are_named():
     page = page_of(make_record())
     assert "cpu: synthetic, 2 CPU threads" in page.text
+    assert "side by side" not in page.text
+    record = make_record()
+    made = record.provenance.model_copy(update={"jobs": 4})
+    page = page_of(record.model_copy(update={"provenance": made}))
+    assert "2 CPU threads in each of 4 processes side by side" in page.text
 
 
 @pytest.mark.parametrize("length", [{"steps": 1000}, {"epochs": 10}])

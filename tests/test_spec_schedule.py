@@ -1,11 +1,14 @@
 """The learning rate of each step, against values computed by hand."""
 
 import math
+from collections.abc import Callable
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import BASE_SPEC, make_spec
+from torch.optim import lr_scheduler
 
 from conebench.spec import Spec, constant_stretch, learning_rate, schedule_factor
 
@@ -41,6 +44,38 @@ def test_factor(schedule: dict[str, object], factors: dict[int, float]) -> None:
     assert got == pytest.approx(factors, rel=1e-12, abs=1e-15)
     rates = {step: learning_rate(spec, step) for step in factors}
     assert rates == pytest.approx({s: 0.1 * f for s, f in factors.items()}, rel=1e-12, abs=1e-15)
+
+
+def warmed_up(optimizer: torch.optim.Optimizer, steps: int) -> lr_scheduler.LRScheduler:
+    return lr_scheduler.LinearLR(optimizer, 1 / steps, total_iters=steps - 1)
+
+
+# The same schedules as torch makes them.
+TORCHS: dict[str, Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]] = {
+    "multistep": lambda o: lr_scheduler.MultiStepLR(o, [50, 75], 0.1),
+    "multistep by halves": lambda o: lr_scheduler.MultiStepLR(o, [50, 75], 0.5),
+    "cosine": lambda o: lr_scheduler.CosineAnnealingLR(o, 100),
+    "warm-up": lambda o: warmed_up(o, 4),
+    "warm-up, then multistep": lambda o: lr_scheduler.ChainedScheduler(
+        [warmed_up(o, 10), lr_scheduler.MultiStepLR(o, [50, 75], 0.1)]
+    ),
+    "warm-up, then cosine": lambda o: lr_scheduler.SequentialLR(
+        o, [warmed_up(o, 20), lr_scheduler.CosineAnnealingLR(o, 80)], [20]
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter")  # SequentialLR's own use of it
+@pytest.mark.parametrize("name", TORCHS)
+def test_every_step_is_that_of_torchs_schedulers(name: str) -> None:
+    spec = scheduled(**FACTORS[name][0])
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    scheduler = TORCHS[name](optimizer)
+    for step in range(100):
+        expected = optimizer.param_groups[0]["lr"]
+        assert learning_rate(spec, step) == pytest.approx(expected, rel=1e-9, abs=1e-12), step
+        optimizer.step()
+        scheduler.step()
 
 
 STRETCHES = {

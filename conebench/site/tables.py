@@ -153,7 +153,7 @@ def facts_table(record: Record) -> Table:
         ),
         ("Data hash (SHA-256)", data.hash),
         ("Spec hash (SHA-256)", record.spec.hash),
-        ("Device", f"{made.device}: {made.device_name}, {_threads(made.cpu_threads)}"),
+        ("Device", f"{made.device}: {made.device_name}, {_threads(made.cpu_threads, made.jobs)}"),
         ("Platform", made.platform),
         ("Kernels", _kernels(record)),
         ("Made at", made.created_at),
@@ -177,8 +177,9 @@ def _kernels(record: Record) -> str:
     return "; ".join(parts)
 
 
-def _threads(count: int) -> str:
-    return f"{count} CPU thread{'' if count == 1 else 's'}"
+def _threads(count: int, jobs: int | None) -> str:
+    together = f" in each of {jobs} processes side by side" if jobs and jobs > 1 else ""
+    return f"{count} CPU thread{'' if count == 1 else 's'}{together}"
 
 
 def _joined(items: Iterable[str]) -> str:
