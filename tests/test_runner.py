@@ -318,6 +318,16 @@ def test_a_scaled_output_is_another_network_with_the_same_cone(tmp_path: Path) -
     assert lazy.kernel.norm[0] == pytest.approx(scale**2 * rich.kernel.norm[0], rel=1e-4)
 
 
+def test_a_scaled_output_trains_anew_with_other_calibration_images(tmp_path: Path) -> None:
+    kernel = {**TINY["kernel"], "calibration_samples": 50}
+    for scale, trains_anew in ((None, False), (2.0, True)):
+        model, progress = {**TINY["model"], "output_scale": scale}, RecordingProgress()
+        folder = tmp_path / str(scale)
+        run(tiny_spec(model=model, seeds=[0]), folder)
+        run(tiny_spec(model=model, seeds=[0], kernel=kernel), folder, progress)
+        assert ("seed 0: ordinary training", not trains_anew) in progress.stages
+
+
 def test_any_optimizer_of_timm_trains_and_is_taken_up(tmp_path: Path) -> None:
     training = {
         **TINY["training"],

@@ -90,7 +90,7 @@ def arm_stage(context: Context, seed: int, arm: Arm, rate: Rate) -> Stage:
     inputs = {
         **train_stage(context, seed).inputs,
         "linearization": {**linearization, "learning_rate": rate},
-        "calibration": [context.spec.kernel.calibration_samples, context.spec.kernel.probe_seed],
+        "calibration": context.calibration,
         "kind": arm.kind,
         "start": arm.start,
         "anchor": arm.anchor,

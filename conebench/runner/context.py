@@ -67,6 +67,11 @@ class Context:
         count = -(-len(images) // CALIBRATION_BATCH)
         return [self.data.normalize(part) for part in images.pixels.tensor_split(count)]
 
+    @property
+    def calibration(self) -> list[int]:
+        """What decides the calibration batches beside the data."""
+        return [self.spec.kernel.calibration_samples, self.spec.kernel.probe_seed]
+
     def inputs(self, *sections: str) -> dict[str, Any]:
         """What decides a stage's result beside its seed: data, stack and sections of the spec."""
         whole = self.spec.dump()
