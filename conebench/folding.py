@@ -125,7 +125,7 @@ def find_folds(network: nn.Module, x: Tensor) -> tuple[Fold, ...]:
             beta=beta,
             mu=mu,
             variance=variance,
-            entries=size // len(x),
+            entries=size // max(1, len(x)),
         )
         for (W, b, gamma, beta), mu, variance, size in watch.pairs()
         if {id(W), id(b), id(gamma), id(beta)} <= names.keys()

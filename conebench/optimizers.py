@@ -46,6 +46,30 @@ def make_optimizer(
     )
 
 
+def depends_on_size(choice: OptimizerChoice) -> bool:
+    """Whether the optimizer's steps depend on where its parameters lie, not on gradients alone.
+
+    Then it trains a displacement w = theta - theta_s by another rule than theta itself. Found by
+    three steps from 0 and from elsewhere, with the same gradients, orthogonal to the parameters as
+    those of weights before a BatchNorm are.
+    """
+    draws = torch.Generator().manual_seed(0)
+    where = torch.randn(6, 36, generator=draws)
+    gradients = torch.randn(3, 6, 36, generator=draws)
+    gradients -= (
+        (gradients * where).sum(-1, keepdim=True) / where.square().sum(-1, keepdim=True) * where
+    )
+    moved = []
+    for start in (torch.zeros(6, 36), where):
+        parameter = nn.Parameter(start.view(6, 4, 3, 3).clone())
+        optimizer = make_optimizer([parameter], choice, 0.0)
+        for gradient in gradients:
+            parameter.grad = gradient.view_as(parameter).clone()
+            optimizer.step()
+        moved.append(parameter.detach().flatten(1) - start)
+    return float((moved[0] - moved[1]).norm()) > 1e-3 * float(moved[0].norm())
+
+
 def step_with_decay_origin(
     optimizer: torch.optim.Optimizer,
     choice: OptimizerChoice,

@@ -73,7 +73,8 @@ def _sum(func: Callable[..., Any], first: Any, second: Any) -> Tensor | None:
         return None
     value = func(a, b)
     # A copy: an operator that changes the sum in place changes its tangent too.
-    return make_dual(value, tangent.clone()) if value.shape == tangent.shape else None
+    is_alike = value.shape == tangent.shape and value.dtype == tangent.dtype
+    return make_dual(value, tangent.clone()) if is_alike else None
 
 
 def _linear(
@@ -84,7 +85,7 @@ def _linear(
     """A linear layer, x W^T + b; its tangent x' W^T + x W'^T + b' is added up in the products."""
     (x, x_tangent), (W, W_tangent) = unpack_dual(input), unpack_dual(weight)
     b, b_tangent = (None, None) if bias is None else unpack_dual(bias)
-    if x.dim() < 2:
+    if x.dim() < 2 or W.dim() != 2:
         return None
     products = [
         (left.flatten(0, -2), right.T)
@@ -123,7 +124,8 @@ def _layer_norm(
     x_hat' = (x' - mean(x') - x_hat mean(x_hat x')) / sigma, which is self-adjoint in x'.
     """
     x, x_tangent = unpack_dual(input)
-    if x_tangent is None:
+    others = [part for part in (weight, bias) if part is not None]
+    if x_tangent is None or any(part.dtype != x.dtype for part in others):
         return None
     shape = list(normalized_shape)
     x_hat, mean, inverse_sigma = torch.native_layer_norm(x, shape, None, None, eps)
@@ -200,6 +202,9 @@ def _attention(
         )
         scores = masked.flatten(0, 1)
     P = scores.softmax(-1)
+    if mask is not None:
+        # Torch gives zeros where all keys are masked.
+        P = P.masked_fill(scores.amax(-1, keepdim=True) == -torch.inf, 0.0)
     S_t = torch.baddbmm(torch.bmm(a * q_t, k.mT), a * q, k_t.mT)
     if mask_t is not None:
         S_t = (S_t.view(shape) + mask_t).flatten(0, 1)

@@ -238,6 +238,27 @@ def test_workers_end_with_the_run_that_was_killed(tmp_path: Path) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
+def test_a_worker_that_is_killed_ends_the_run_in_one_line(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, "tiny", ("steps: 16", "steps: 2000"), ("every: 2", "every: 4"))
+    process = _start(tmp_path, "run", spec, "--jobs", "2", "--json")
+    assert process.stderr is not None
+    process.stderr.readline()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [
+        int(child)
+        for child in children
+        if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()
+    ]
+    os.kill(workers[0], signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    message = (
+        "--jobs: a process ended abruptly, for want of memory perhaps; the same command goes on"
+    )
+    assert err.splitlines()[-1] == message
+    assert json.loads(out) == {"spec": "tiny", "status": "failed", "error": message}
+
+
 def _content(record: Path) -> dict[str, object]:
     return {k: v for k, v in json.loads(record.read_text()).items() if k != "provenance"}
 

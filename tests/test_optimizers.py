@@ -5,7 +5,13 @@ import torch
 from torch import nn
 
 from conebench.errors import SpecError
-from conebench.optimizers import load_state, make_optimizer, state_tensors, step_with_decay_origin
+from conebench.optimizers import (
+    depends_on_size,
+    load_state,
+    make_optimizer,
+    state_tensors,
+    step_with_decay_origin,
+)
 from conebench.spec.schema import Adam, OtherOptimizer, Sgd
 
 
@@ -114,3 +120,19 @@ def test_without_origins_a_step_is_the_optimizers_own() -> None:
             step_with_decay_origin(optimizer, choice, 0.1, ())
     for p, q in zip(one.parameters(), two.parameters(), strict=True):
         assert torch.equal(p, q)
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        *((choice, False) for choice in CHOICES),
+        (other("lars", options={"always_adapt": True}), True),
+        (other("lamb", options={"always_adapt": True}), True),
+        (other("adamp"), True),
+    ],
+    ids=str,
+)
+def test_steps_that_depend_on_the_parameters_own_size(
+    choice: Sgd | Adam | OtherOptimizer, expected: bool
+) -> None:
+    assert depends_on_size(choice) is expected

@@ -13,6 +13,8 @@ from conebench.record import (
     ArmResult,
     Record,
     SeedResult,
+    TriedRate,
+    choose_rate,
     derive_geometry,
     derive_summary,
     recompute,
@@ -137,3 +139,32 @@ def test_summary_of_the_synthetic_record() -> None:
     assert summary.A_full.value == pytest.approx(0.951)
     assert summary.lazy_gap is not None
     assert summary.lazy_gap.value == pytest.approx(0.35)
+
+
+@pytest.mark.parametrize(
+    ("validation", "best"),
+    [
+        ([(0.2, 1.0), (0.4, 9.0), (0.3, 0.1)], 1),
+        ([(0.4, 1.0), (0.4, 0.5)], 1),
+        ([(0.4, 0.5), (0.4, 0.5)], 0),
+        ([7, (0.0, 100.0)], 1),
+        ([3, 7, 5], 1),
+    ],
+)
+def test_the_choice_is_by_validation_and_never_of_a_diverged_arm(
+    validation: list[tuple[float, float] | int], best: int
+) -> None:
+    tried = []
+    for found in validation:
+        diverged_at, accuracy, loss = (
+            (found, None, None) if isinstance(found, int) else (None, *found)
+        )
+        tried.append(
+            TriedRate(
+                learning_rate=0.1,
+                diverged_at=diverged_at,
+                validation_accuracy=accuracy,
+                validation_loss=loss,
+            )
+        )
+    assert choose_rate(tried) == best

@@ -367,3 +367,72 @@ def test_any_change_gives_a_record_or_a_record_error(tmp_path: Path, changes: An
             pass  # the change before this one removed its place
     path = write(tmp_path, json.dumps(data))
     assert outcome(path).startswith(f"{path}: ")
+
+
+JUDGED = {"diverged_at": None, "validation_accuracy": 0.5, "validation_loss": 1.0}
+LOST = {"diverged_at": 7, "validation_accuracy": None, "validation_loss": None}
+
+
+def with_grid(change: Any = len) -> Any:
+    """Every arm but `full` chose the first of two learning rates, and a change to the data."""
+
+    def apply(data: Any) -> None:
+        data["spec"]["linearization"]["learning_rate"] = [0.5, 0.25]
+        data["spec"]["dataset"]["validation_size"] = 100
+        for seed in data["seeds"]:
+            for arm in seed["arms"][1:]:
+                arm["tried"] = [{"learning_rate": 0.5, **JUDGED}, {"learning_rate": 0.25, **LOST}]
+                arm["learning_rate"] = 0.5
+        change(data)
+
+    return apply
+
+
+def test_a_chosen_learning_rate_is_read(tmp_path: Path) -> None:
+    record = read_record(changed(tmp_path, with_grid()))
+    assert record.seeds[0].arms[1].learning_rate == 0.5
+
+
+TRIED = "seeds.4: arms.lazy: tried: needed "
+BROKEN_CHOICES = {
+    "not the best": (
+        put("seeds.0.arms.1.learning_rate", 0.25),
+        "seeds.4: arms.lazy: learning_rate: came 0.25, needed is the best of tried",
+    ),
+    "none chosen": (
+        put("seeds.0.arms.1.learning_rate", None),
+        "seeds.4: arms.lazy: learning_rate: came None, needed is the best of tried",
+    ),
+    "nothing tried": (drop("seeds.0.arms.1.tried"), f"{TRIED}is each rate of the spec's list"),
+    "another rate tried": (
+        put("seeds.0.arms.1.tried.1.learning_rate", 0.3),
+        f"{TRIED}is each rate of the spec's list",
+    ),
+    "figures of a diverged one": (
+        put("seeds.0.arms.1.tried.1.validation_loss", 0.1),
+        f"{TRIED}are figures, or the step of divergence",
+    ),
+    "a list for full": (
+        put("seeds.0.arms.0.tried", [{"learning_rate": 0.5, **JUDGED}]),
+        "seeds.4: arms.full: tried: allowed with a list of rates only",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BROKEN_CHOICES.values(), ids=BROKEN_CHOICES)
+def test_a_choice_that_does_not_follow_is_refused(
+    tmp_path: Path, change: Any, message: str
+) -> None:
+    path = changed(tmp_path, with_grid(change))
+    with pytest.raises(RecordError) as caught:
+        read_record(path)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize("counts", [[50] * 8, [50] * 8 + [10**6]])
+def test_counts_of_test_images_fit_the_checkpoints(tmp_path: Path, counts: list[int]) -> None:
+    path = changed(tmp_path, put("seeds.0.training.test_images", counts))
+    with pytest.raises(
+        RecordError, match=r"training\.test_images: one count a checkpoint, of at mo"
+    ):
+        read_record(path)

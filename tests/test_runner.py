@@ -19,7 +19,6 @@ from conebench.errors import (
 )
 from conebench.record import Record, read_record
 from conebench.runner import RunOptions, run_spec
-from conebench.runner.arms import ArmEnd, choose_rate
 from conebench.runner.device import choose_device
 from conebench.runner.provenance import package_git_state
 from conebench.runner.trajectory import curve_size
@@ -279,31 +278,6 @@ def test_each_arm_takes_the_learning_rate_of_the_best_validation(tmp_path: Path)
     assert (lazy.test_accuracy, lazy.tried) == (chosen.test_accuracy, None)
 
 
-FINISHED = {"status": "finished", "test_accuracy": 0.5, "test_loss": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("validation", "best"),
-    [
-        ([(0.2, 1.0), (0.4, 9.0), (0.3, 0.1)], 1),
-        ([(0.4, 1.0), (0.4, 0.5)], 1),
-        ([(0.4, 0.5), (0.4, 0.5)], 0),
-        ([7, (0.0, 100.0)], 1),
-        ([3, 7, 5], 1),
-    ],
-)
-def test_the_choice_is_by_validation_and_never_of_a_diverged_arm(
-    validation: list[tuple[float, float] | int], best: int
-) -> None:
-    ends = [
-        ArmEnd(status="diverged", diverged_at=figures)
-        if isinstance(figures, int)
-        else ArmEnd(**FINISHED, validation_accuracy=figures[0], validation_loss=figures[1])
-        for figures in validation
-    ]
-    assert choose_rate(ends) == best
-
-
 def test_a_scaled_output_is_another_network_with_the_same_cone(tmp_path: Path) -> None:
     """With lr / alpha^2 and a large alpha, ordinary training is lazy: the kernel stands still."""
     scale = 100.0
@@ -318,16 +292,6 @@ def test_a_scaled_output_is_another_network_with_the_same_cone(tmp_path: Path) -
     assert lazy.kernel.norm[0] == pytest.approx(scale**2 * rich.kernel.norm[0], rel=1e-4)
 
 
-def test_a_scaled_output_trains_anew_with_other_calibration_images(tmp_path: Path) -> None:
-    kernel = {**TINY["kernel"], "calibration_samples": 50}
-    for scale, trains_anew in ((None, False), (2.0, True)):
-        model, progress = {**TINY["model"], "output_scale": scale}, RecordingProgress()
-        folder = tmp_path / str(scale)
-        run(tiny_spec(model=model, seeds=[0]), folder)
-        run(tiny_spec(model=model, seeds=[0], kernel=kernel), folder, progress)
-        assert ("seed 0: ordinary training", not trains_anew) in progress.stages
-
-
 def test_any_optimizer_of_timm_trains_and_is_taken_up(tmp_path: Path) -> None:
     training = {
         **TINY["training"],
@@ -335,8 +299,7 @@ def test_any_optimizer_of_timm_trains_and_is_taken_up(tmp_path: Path) -> None:
         "label_smoothing": 0.1,
         "clip_gradients": 1.0,
     }
-    linearization = {"optimizer_state": "carry"}
-    spec = tiny_spec(training=training, linearization=linearization, seeds=[0])
+    spec = tiny_spec(training=training, seeds=[0])
     straight = run(spec, tmp_path / "straight")
     with pytest.raises(KeyboardInterrupt):
         run(spec, tmp_path / "stopped", RecordingProgress(stop_at="seed 0: ordinary training"))

@@ -148,7 +148,18 @@ REFUSED = {
     "an option that has a field": (
         training(optimizer={**LION, "weight_decay": 0.0, "options": {"lr": 0.1}}),
         "training.optimizer.options.lr",
-        "not allowed here, it comes from the optimizer's other fields",
+        "not allowed here, only what the optimizer itself takes is",
+    ),
+    "state of unknown meaning": (
+        training(optimizer={**LION, "weight_decay": 0.0})
+        | {"linearization": {"optimizer_state": "carry"}},
+        "linearization.optimizer_state",
+        "came 'carry', allowed is 'reset': what lion keeps is not known",
+    ),
+    "label smoothing of linear arms' square loss": (
+        training(label_smoothing=0.1) | {"linearization": {"loss": "mse"}},
+        "training.label_smoothing",
+        "came 0.1, allowed with cross-entropy only",
     ),
     "label smoothing of a square loss": (
         training(loss="mse", label_smoothing=0.1),

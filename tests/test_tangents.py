@@ -62,6 +62,8 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "linear, no bias": lambda x, gamma: F.linear(x, gamma * C),
     "linear of more axes": lambda x, gamma: F.linear(x.view(3, 2, 2), gamma.view(2, 2)).flatten(1),
     "linear of one axis": lambda x, gamma: F.linear(gamma, C) * x[:, :3],
+    "linear with one output": lambda x, gamma: F.linear(x, gamma)[:, None] * x,
+    "plus a complex number": lambda x, _: torch.view_as_real(x + 1j).sum(-1),
     "linear in place after": lambda x, gamma: F.linear(x, gamma[None]).relu_() + x,
     "gelu": lambda x, _: F.gelu(x) * nn.GELU("tanh")(x) + F.gelu(C),
     "attention": attended,
@@ -103,6 +105,22 @@ def derivatives(
 def test_as_torch_has_it(function: Callable[[Tensor, Tensor], Tensor]) -> None:
     found, expected = (derivatives(function, mode()) for mode in (ShortTangents, Plain))
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+ROWS = torch.tensor([[True], [False], [True]]).expand(3, 3)
+
+
+@pytest.mark.parametrize("mask", [ROWS, torch.where(ROWS, 0.0, -torch.inf).double()], ids=str)
+def test_attention_that_masks_all_keys_of_a_query_is_zero_there(mask: Tensor) -> None:
+    """As torch has it; its gradient, which is NaN there, is 0 here."""
+
+    def function(x: Tensor, gamma: Tensor) -> Tensor:
+        return attended(x, gamma, attn_mask=mask)
+
+    found, expected = (derivatives(function, mode()) for mode in (ShortTangents, Plain))
+    torch.testing.assert_close(found[:2], expected[:2], rtol=1e-12, atol=1e-12)
+    assert not found[0][:, :, 1].any()
+    assert all(torch.isfinite(gradient).all() for gradient in found[2:])
 
 
 def test_a_tensor_without_a_tangent_stays_without() -> None:

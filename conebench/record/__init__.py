@@ -1,6 +1,6 @@
 """Records: schema, files, and the figures that follow from the raw data. Imports no torch."""
 
-from conebench.record.derive import derive_geometry, derive_summary, recompute
+from conebench.record.derive import choose_rate, derive_geometry, derive_summary, recompute
 from conebench.record.files import read_record, record_text
 from conebench.record.schema import (
     SCHEMA_VERSION,
@@ -32,6 +32,7 @@ __all__ = [
     "SelfCheck",
     "TrainingCurve",
     "TriedRate",
+    "choose_rate",
     "derive_geometry",
     "derive_summary",
     "read_record",

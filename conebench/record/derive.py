@@ -7,7 +7,7 @@ import numpy as np
 from conebench.analysis.cone import Cone, measure_cone
 from conebench.analysis.phases import Phases, find_phases
 from conebench.analysis.strength import SeedOutcome, Summary, summarize
-from conebench.record.schema import ArmResult, KernelTrajectory, Record, SeedResult
+from conebench.record.schema import ArmResult, KernelTrajectory, Record, SeedResult, TriedRate
 from conebench.spec import Spec, constant_stretch
 
 
@@ -19,6 +19,21 @@ def derive_geometry(spec: Spec, kernel: KernelTrajectory) -> tuple[Phases, Cone 
     if phases.T_star is None:
         return phases, None
     return phases, measure_cone(G, steps, every, phases.T_star)
+
+
+def choose_rate(tried: Sequence[TriedRate]) -> int:
+    """Index of the learning rate to keep, by its validation figures alone (SCIENCE section 5).
+
+    The highest accuracy, then the lowest loss, then the first; where all diverged, the last to.
+    """
+
+    def merit(index: int) -> tuple[float, float]:
+        rate = tried[index]
+        if rate.validation_accuracy is None or rate.validation_loss is None:
+            return -1.0, float(rate.diverged_at or 0)
+        return rate.validation_accuracy, -rate.validation_loss
+
+    return max(range(len(tried)), key=merit)
 
 
 def derive_summary(seeds: Sequence[SeedResult]) -> Summary:

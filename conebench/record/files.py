@@ -8,7 +8,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from conebench.errors import RecordError
-from conebench.record.schema import SCHEMA_MAJOR, ArmResult, KernelTrajectory, Record
+from conebench.record.derive import choose_rate
+from conebench.record.schema import (
+    SCHEMA_MAJOR,
+    ArmResult,
+    KernelTrajectory,
+    Record,
+    TrainingCurve,
+)
+from conebench.spec import Spec
 from conebench.spec.yaml_text import one_line
 
 MAX_BYTES = 50_000_000
@@ -79,8 +87,10 @@ def _check_content(path: Path, record: Record) -> None:
         lists = (curve.steps, curve.train_loss, curve.test_loss, curve.test_accuracy)
         if len({len(values) for values in lists}) != 1:
             raise RecordError(f"{where}: training: one entry a checkpoint is needed")
+        _check_tested(where, record.data.test_images, curve)
         for arm in seed.arms:
             _check_arm(where, arm)
+            _check_rate(where, arm, record.spec)
 
 
 def _check_kernel(where: str, kernel: KernelTrajectory, total_steps: int) -> None:
@@ -107,6 +117,35 @@ def _check_kernel(where: str, kernel: KernelTrajectory, total_steps: int) -> Non
             raise RecordError(
                 f"{where}: kernel.{name}: allowed are cosines in [0, 1], 1 on the diagonal"
             )
+
+
+def _check_tested(where: str, images: int, curve: TrainingCurve) -> None:
+    counts = curve.test_images
+    if counts is not None and (len(counts) != len(curve.steps) or max(counts, default=0) > images):
+        raise RecordError(
+            f"{where}: training.test_images: one count a checkpoint, of at most {images}, is needed"
+        )
+
+
+def _check_rate(where: str, arm: ArmResult, spec: Spec) -> None:
+    """The learning rate is the spec's, or that of its list which validation says."""
+    grid = spec.linearization.learning_rate
+    if not isinstance(grid, tuple) or arm.arm in ("full", "control"):
+        if arm.tried is not None:
+            raise RecordError(f"{where}: arms.{arm.arm}: tried: allowed with a list of rates only")
+        return
+    if [rate.learning_rate for rate in arm.tried or []] != list(grid):
+        raise RecordError(f"{where}: arms.{arm.arm}: tried: needed is each rate of the spec's list")
+    tried = arm.tried or []
+    if any((rate.diverged_at is None) != (rate.validation_loss is not None) for rate in tried):
+        raise RecordError(
+            f"{where}: arms.{arm.arm}: tried: needed are figures, or the step of divergence"
+        )
+    if arm.learning_rate != grid[choose_rate(tried)]:
+        raise RecordError(
+            f"{where}: arms.{arm.arm}: learning_rate: came {arm.learning_rate}, needed is the best "
+            "of tried"
+        )
 
 
 def _check_arm(where: str, arm: ArmResult) -> None:

@@ -110,7 +110,6 @@ class TriedRate(Part):
     """
 
     learning_rate: Annotated[float, Field(gt=0)]
-    status: Literal["finished", "diverged"]
     diverged_at: Annotated[int, Field(ge=0)] | None
     validation_accuracy: Share | None
     validation_loss: float | None

@@ -1,7 +1,6 @@
 """Stages that leave ordinary training at a step: linear arms, their control, the linear probe."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -90,7 +89,7 @@ def arm_stage(context: Context, seed: int, arm: Arm, rate: Rate) -> Stage:
     inputs = {
         **train_stage(context, seed).inputs,
         "linearization": {**linearization, "learning_rate": rate},
-        "calibration": context.calibration,
+        "calibration": [context.spec.kernel.calibration_samples, context.spec.kernel.probe_seed],
         "kind": arm.kind,
         "start": arm.start,
         "anchor": arm.anchor,
@@ -112,36 +111,21 @@ class ArmEnd(BaseModel):
     validation_loss: float | None = None
 
 
-def choose_rate(ends: Sequence[ArmEnd]) -> int:
-    """Index of the end to keep, by its validation figures alone.
-
-    The highest accuracy, then the lowest loss, then the first; where all diverged, the last to.
-    """
-
-    def merit(index: int) -> tuple[float, float]:
-        end = ends[index]
-        if end.validation_accuracy is None or end.validation_loss is None:
-            return -1.0, float(end.diverged_at or 0)
-        return end.validation_accuracy, -end.validation_loss
-
-    return max(range(len(ends)), key=merit)
-
-
 def run_arm(context: Context, seed: int, arm: Arm, rate: Rate) -> ArmEnd:
     """Train one arm from its start to the end with one learning rate, and test it."""
     network = _network(context, seed, arm)
     recipe = _recipe(context, seed, network, rate)
+    end = ArmEnd(status="finished")
     try:
         _train(context, seed, arm, network, recipe)
+        # First, and kept whatever the test says: the choice between rates must not depend on that.
+        if context.data.validation is not None:
+            accuracy, loss = _evaluate(context, network, recipe, context.data.validation)
+            end = end.model_copy(update={"validation_accuracy": accuracy, "validation_loss": loss})
         accuracy, loss = _evaluate(context, network, recipe, context.data.test)
     except DivergedError as error:
-        return ArmEnd(status="diverged", diverged_at=error.step)
-    end = ArmEnd(status="finished", test_accuracy=accuracy, test_loss=loss)
-    held_out = context.data.validation
-    if held_out is None:
-        return end
-    accuracy, loss = _evaluate(context, network, recipe, held_out)
-    return end.model_copy(update={"validation_accuracy": accuracy, "validation_loss": loss})
+        return end.model_copy(update={"status": "diverged", "diverged_at": error.step})
+    return end.model_copy(update={"test_accuracy": accuracy, "test_loss": loss})
 
 
 def _evaluate(

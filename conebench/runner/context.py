@@ -67,11 +67,6 @@ class Context:
         count = -(-len(images) // CALIBRATION_BATCH)
         return [self.data.normalize(part) for part in images.pixels.tensor_split(count)]
 
-    @property
-    def calibration(self) -> list[int]:
-        """What decides the calibration batches beside the data."""
-        return [self.spec.kernel.calibration_samples, self.spec.kernel.probe_seed]
-
     def inputs(self, *sections: str) -> dict[str, Any]:
         """What decides a stage's result beside its seed: data, stack and sections of the spec."""
         whole = self.spec.dump()
@@ -99,14 +94,11 @@ class Context:
         ).to(self.device)
         if model.output_scale is None:
             return network
-        # BatchNorm's running statistics are not yet any of the data's.
-        return ScaledOutput(network, self.frozen(network, "recalibrated"), model.output_scale)
+        return ScaledOutput(network, model.output_scale)
 
     def network_at(self, train: Stage, seed: int, step: int) -> nn.Module:
         """The network at theta_step of this seed, in training mode."""
-        # Weights are loaded over it; only f_0 of a scaled output is still that of the start.
-        fresh = self.spec.model.output_scale is None
-        network = self.initial_network(seed, pretrained=False if fresh else None)
+        network = self.initial_network(seed, pretrained=False)
         network.load_state_dict(read_tensors(self.store.checkpoint_path(train, step)))
         return network
 

@@ -142,7 +142,7 @@ def _network(spec: Spec, classes: int, channels: int) -> nn.Module:
     )
     if model.output_scale is None:
         return network
-    return ScaledOutput(network, network, model.output_scale)
+    return ScaledOutput(network, model.output_scale)
 
 
 def _tested_images(spec: Spec, classes: int, checkpoints: int, arms: int) -> int:

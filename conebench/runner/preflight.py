@@ -10,8 +10,12 @@ from conebench.entk import KernelError, KernelPlan, MemoryLimitError, empirical_
 from conebench.errors import SpecError, UnmetNeedError
 from conebench.linearize import LinearizedModel
 from conebench.model import classifier_parameters, first_line
-from conebench.optimizers import make_optimizer, state_tensors
+from conebench.optimizers import depends_on_size, make_optimizer, state_tensors
 from conebench.runner.context import Context
+from conebench.spec.schema import OtherOptimizer
+
+# Of the linearization at w = 0 from the network, relative: rounding was seen up to 1e-5.
+LARGEST_DIFFERENCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -135,13 +139,27 @@ def _check_optimizer(context: Context, network: nn.Module) -> None:
             f"training.optimizer.name: {choice.name!r} cannot take a step: {first_line(error)}"
         ) from None
     state_tensors(optimizer)
+    if isinstance(choice, OtherOptimizer) and depends_on_size(choice):
+        raise SpecError(
+            f"training.optimizer.name: a step of {choice.name!r} depends on the parameters' own "
+            "size, so linearized arms cannot be trained as ordinary ones are"
+        )
 
 
 def _check_linearization(context: Context, network: nn.Module) -> None:
+    x = _two_images(context)
     try:
-        logits = LinearizedModel(network)(_two_images(context))
+        logits = LinearizedModel(network)(x)
         torch.autograd.backward(logits.sum())
     except (RuntimeError, NotImplementedError) as error:
         raise SpecError(
             f"model.name: {context.spec.model.name!r} cannot be linearized: {first_line(error)}"
         ) from None
+    with torch.no_grad():
+        expected = network(x)
+        difference = float((logits - expected).norm())
+    if not difference <= LARGEST_DIFFERENCE * max(1.0, float(expected.norm())):
+        raise SpecError(
+            f"model.name: {context.spec.model.name!r} cannot be linearized: at w = 0 it is not the "
+            "network itself"
+        )

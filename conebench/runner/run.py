@@ -14,10 +14,11 @@ from conebench.record import (
     Record,
     SeedResult,
     TriedRate,
+    choose_rate,
     derive_summary,
     record_text,
 )
-from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, arm_work, choose_rate, plan_arms
+from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, arm_work, plan_arms
 from conebench.runner.context import Context, RunOptions, open_context
 from conebench.runner.preflight import check_context
 from conebench.runner.progress import Progress
@@ -61,16 +62,13 @@ def _run(context: Context, options: RunOptions) -> tuple[Record, Path]:
     facts = check_context(context)
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
     progress.plan(sum(_missing_work(context, seed) for seed in chosen))
-    if options.jobs > 1:
-        with ExitStack() as locks:
-            for seed in chosen:
-                locks.enter_context(store.locked(f"seed{seed}"))
+    with ExitStack() as locks:
+        for seed in chosen:
+            locks.enter_context(store.locked(f"seed{seed}"))
+        if options.jobs > 1 and not all(_is_finished(context, seed) for seed in chosen):
             run_side_by_side(context, options, chosen)
-    stages = Stages(context, announce_stored=options.jobs == 1)
-    results = {}
-    for seed in chosen:
-        with store.locked(f"seed{seed}"):
-            results[seed] = _seed_result(stages, seed)
+        stages = Stages(context, announce_stored=options.jobs == 1)
+        results = {seed: _seed_result(stages, seed) for seed in chosen}
     # Seeds that other runs in this folder finished belong to the record too.
     stages.compute_missing = False
     for seed in set(spec.seeds) - set(chosen):
@@ -94,6 +92,14 @@ def _run(context: Context, options: RunOptions) -> tuple[Record, Path]:
     return record, store.record_path
 
 
+def _is_finished(context: Context, seed: int) -> bool:
+    try:
+        _seed_result(Stages(context, compute_missing=False), seed)
+    except NotFinishedError:
+        return False
+    return True
+
+
 def _seed_result(stages: Stages, seed: int) -> SeedResult:
     found = stages.trajectory(seed)
     arms = _arm_results(stages, seed, found.arms(stages.context))
@@ -114,26 +120,27 @@ def _arm_results(stages: Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResu
     for arm in arms:
         rates = (settled[arm.start],) if arm.kind == "control" else arm.rates
         ends = [stages.arm(seed, arm, rate) for rate in rates]
-        best = choose_rate(ends)
+        tried = [
+            _tried(rate, end) for rate, end in zip(rates, ends, strict=True) if rate != "inherit"
+        ]
+        best = choose_rate(tried) if len(tried) > 1 else 0
         if arm.name == "switched":
             settled[arm.start] = rates[best]
-        results.append(_arm_result(arm, rates, ends, best))
+        results.append(_arm_result(arm, rates[best], ends[best], tried))
     return results
 
 
-def _arm_result(arm: Arm, rates: Sequence[Rate], ends: Sequence[ArmEnd], best: int) -> ArmResult:
-    end, rate = ends[best], rates[best]
-    tried = [
-        TriedRate(
-            learning_rate=tried,
-            status=each.status,
-            diverged_at=each.diverged_at,
-            validation_accuracy=each.validation_accuracy,
-            validation_loss=each.validation_loss,
-        )
-        for tried, each in zip(rates, ends, strict=True)
-        if tried != "inherit"
-    ]
+def _tried(rate: float, end: ArmEnd) -> TriedRate:
+    judged = end.validation_accuracy is not None
+    return TriedRate(
+        learning_rate=rate,
+        diverged_at=None if judged else end.diverged_at,
+        validation_accuracy=end.validation_accuracy,
+        validation_loss=end.validation_loss,
+    )
+
+
+def _arm_result(arm: Arm, rate: Rate, end: ArmEnd, tried: list[TriedRate]) -> ArmResult:
     return ArmResult(
         arm=arm.name,
         step=arm.start,
@@ -142,7 +149,7 @@ def _arm_result(arm: Arm, rates: Sequence[Rate], ends: Sequence[ArmEnd], best: i
         test_accuracy=end.test_accuracy,
         test_loss=end.test_loss,
         learning_rate=None if rate == "inherit" else rate,
-        tried=tried if len(rates) > 1 else None,
+        tried=tried if len(tried) > 1 else None,
     )
 
 

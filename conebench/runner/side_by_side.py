@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing.queues import Queue
 from queue import Empty
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 
+from conebench.errors import ConebenchError, RunError
 from conebench.runner.arms import Arm, Rate, arm_stage
 from conebench.runner.context import Context, RunOptions, open_context
 from conebench.runner.device import choose_device
@@ -50,6 +52,10 @@ def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) ->
             _pass_on(messages, context.progress)
             for future in done:
                 waiting |= {pool.submit(_arm, task) for task in future.result()}
+    except BrokenProcessPool:
+        raise RunError(
+            "--jobs: a process ended abruptly, for want of memory perhaps; the same command goes on"
+        ) from None
     except BaseException:
         for child in multiprocessing.active_children():
             child.terminate()
@@ -87,11 +93,12 @@ class _SentProgress:
 
 
 _worker: Stages
+_failure: ConebenchError | None = None
 
 
 def _start(spec: Spec, options: RunOptions, threads: int, messages: "Queue[Message]") -> None:
-    """Make this process a worker."""
-    global _worker  # noqa: PLW0603  # a pool hands its workers nothing else
+    """Make this process a worker; what fails is raised by its first task."""
+    global _worker, _failure  # noqa: PLW0603  # a pool hands its workers nothing else
     # An interrupt reaches the whole group: the first process stops the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -99,8 +106,11 @@ def _start(spec: Spec, options: RunOptions, threads: int, messages: "Queue[Messa
     # What libraries warn of was shown by the checks before the run.
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads)
-    choose_device("cuda" if options.device.type == "cuda" else "cpu")
-    _worker = Stages(open_context(spec, options, _SentProgress(messages)))
+    try:
+        choose_device("cuda" if options.device.type == "cuda" else "cpu")
+        _worker = Stages(open_context(spec, options, _SentProgress(messages)))
+    except ConebenchError as error:
+        _failure = error
 
 
 def _end_with_parent() -> None:
@@ -112,6 +122,8 @@ def _end_with_parent() -> None:
 
 def _trajectory(seed: int) -> list[Task]:
     """Train a seed and measure its kernels; the arms that can then be trained, each stage once."""
+    if _failure is not None:
+        raise _failure
     context = _worker.context
     tasks: dict[str, Task] = {}
     for arm in _worker.trajectory(seed).arms(context):
@@ -123,5 +135,7 @@ def _trajectory(seed: int) -> list[Task]:
 
 
 def _arm(task: Task) -> list[Task]:
+    if _failure is not None:
+        raise _failure
     _worker.arm(*task)
     return []

@@ -52,8 +52,6 @@ def train_stage(context: Context, seed: int) -> Stage:
     inputs = context.inputs("model", "dataset", "training")
     grid = list(context.spec.checkpoint_steps)
     keeps = keeps_optimizer(context)
-    if context.spec.model.output_scale is not None:
-        inputs["calibration"] = context.calibration  # of f_0
     return Stage(
         f"train-seed{seed}",
         {**inputs, "grid": grid, "keeps_optimizer": keeps, "version": TRAIN_VERSION},

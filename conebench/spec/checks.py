@@ -21,6 +21,14 @@ ARGUMENTS_SET_ELSEWHERE = {
 }
 
 
+# Arguments of timm's factory: some have fields of their own, the others need a network's names.
+FACTORY_OPTIONS = {
+    *("opt", "lr", "params", "model_or_params", "weight_decay", "weight_decay_exclude_1d"),
+    *("filter_bias_and_bn", "fallback_list", "fallback_no_weight_decay", "param_group_fn"),
+    *("layer_decay", "layer_decay_min_scale", "layer_decay_no_opt_scale"),
+}
+
+
 class Problem(NamedTuple):
     """A field, by its path, and what is wrong with it: what came, what is allowed."""
 
@@ -199,16 +207,16 @@ def _optimizer(spec: Spec) -> Iterator[Problem]:
             ("training", "optimizer", "nesterov"), "came true, allowed with a momentum above 0"
         )
     if isinstance(optimizer, OtherOptimizer):
-        for key in sorted({"lr", "params", "weight_decay"} & set(optimizer.options)):
+        for key in sorted(FACTORY_OPTIONS & set(optimizer.options)):
             yield Problem(
                 ("training", "optimizer", "options", key),
-                "not allowed here, it comes from the optimizer's other fields",
+                "not allowed here, only what the optimizer itself takes is",
             )
 
 
 def _loss(spec: Spec) -> Iterator[Problem]:
     smoothing = spec.training.label_smoothing
-    if smoothing > 0 and spec.training.loss != "cross-entropy":
+    if smoothing > 0 and "mse" in (spec.training.loss, spec.linearization.loss):
         yield Problem(
             ("training", "label_smoothing"), f"came {smoothing}, allowed with cross-entropy only"
         )
@@ -233,6 +241,11 @@ def _linearization(spec: Spec) -> Iterator[Problem]:
             ("linearization", "weight_decay"),
             f"came {decay!r}, allowed is 'none': where {optimizer.name} applies its weight decay "
             "is not known",
+        )
+    if isinstance(optimizer, OtherOptimizer) and spec.linearization.optimizer_state == "carry":
+        yield Problem(
+            ("linearization", "optimizer_state"),
+            f"came 'carry', allowed is 'reset': what {optimizer.name} keeps is not known",
         )
 
 

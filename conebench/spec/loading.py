@@ -81,26 +81,26 @@ def _line_of(field: FieldPath, lines: dict[FieldPath, int]) -> int:
 
 
 def _schema_problems(error: ValidationError, data: Any) -> list[Problem]:
-    problems: dict[FieldPath, list[str]] = {}
+    problems: dict[FieldPath, list[tuple[str, str]]] = {}
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
             continue  # pydantic counts valid items only: the others have their own problems
         missing = detail["type"] == "missing"
         field = _yaml_path(detail["loc"], data, missing=missing)
         if detail["type"] == "extra_forbidden":
-            message = _unknown_field(detail["loc"])
+            message = ("", _unknown_field(detail["loc"]))
         elif missing:
-            message = "missing"
+            message = ("", "missing")
         else:
             rule = detail["msg"][0].lower() + detail["msg"][1:]
-            message = f"came {_shown(detail['input'])}, {rule}"
+            message = (f"came {_shown(detail['input'])}, ", rule)
         problems.setdefault(field, []).append(message)
     return [Problem(field, _joined(messages)) for field, messages in problems.items()]
 
 
-def _joined(messages: list[str]) -> str:
-    came, _, _ = messages[0].partition(", ")
-    return ", or ".join([messages[0], *(m.removeprefix(f"{came}, ") for m in messages[1:])])
+def _joined(messages: list[tuple[str, str]]) -> str:
+    """What came, and every rule that would have allowed it."""
+    return messages[0][0] + ", or ".join(rule for _, rule in messages)
 
 
 def _yaml_path(loc: FieldPath, data: Any, *, missing: bool) -> FieldPath:
