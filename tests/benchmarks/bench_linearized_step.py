@@ -22,11 +22,6 @@ CASES: dict[str, Case] = {
     "ResNet-20, 128 images": ("cifar_resnet20", {}, 128),
     "VGG-16-BN, 128 images": ("cifar_vgg16_bn", {}, 128),
     "ViT-Tiny/4, 64 images": ("vit_tiny_patch16_224", {"img_size": 32, "patch_size": 4}, 64),
-    "Mixer-S/4, 64 images": (
-        "mixer_s16_224",
-        {"img_size": 32, "patch_size": 4, "num_blocks": 4},
-        64,
-    ),
     "ConvNeXt-Atto/2, 64 images": ("convnext_atto", {"patch_size": 2}, 64),
     "EfficientNet-Lite0, 64 images": ("efficientnet_lite0", {}, 64),
 }

@@ -25,11 +25,11 @@ SPEC = Spec.model_validate_json("""{
   "model": {"name": "cifar_resnet8"},
   "dataset": {"name": "digits", "image_size": 16,
               "augmentation": {"flip": true, "crop_padding": 2}},
-  "training": {"steps": 160, "batch_size": 64,
+  "training": {"steps": 400, "batch_size": 64,
                "optimizer": {"name": "sgd", "learning_rate": 0.02, "momentum": 0.9}},
   "linearization": {"learning_rate": 0.01},
-  "switching": {"steps": [40]},
-  "kernel": {"samples": 50, "checkpoints": {"every": 20}},
+  "switching": {"steps": [40, 120]},
+  "kernel": {"samples": 50, "checkpoints": {"every": 40}},
   "seeds": [0]
 }""").resolved()
 CPU = torch.device("cpu")
@@ -94,4 +94,4 @@ def test_run(benchmark, finished: Record, tmp_path_factory, kind: str) -> None:
         "bare steps and kernels": lambda: do_bare(finished, data),
     }
     benchmark.group = "run"
-    benchmark.pedantic(works[kind], rounds=3)
+    benchmark.pedantic(works[kind], rounds=1)
