@@ -99,15 +99,15 @@ def arms_table(record: Record) -> Table:
         (
             str(seed.seed),
             arm_name(arm, seed.phases.T_star),
-            _rate(arm, record),
             _accuracy(arm),
             optional(distance, arm.test_loss),
+            _rate(arm, record),
             _end(arm),
         )
         for seed in record.seeds
         for arm in seed.arms
     ]
-    head = ("Seed", "Arm", "Learning rate", "Test accuracy at T", "Test loss at T", "Outcome")
+    head = ("Seed", "Arm", "Test accuracy at T", "Test loss at T", "Learning rate", "Outcome")
     return Table(head, tuple(rows), GRID_NOTE if _has_grid(record) else "")
 
 
