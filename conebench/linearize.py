@@ -31,7 +31,8 @@ class LinearizedModel(nn.Module):
         # In a tuple, the frozen network's tensors are no state of this module: anchors are given
         # by the checkpoint they come from.
         self._frozen = (frozen_copy(model).eval(),)
-        self._folds: tuple[Fold, ...] | None = None
+        # By batch size: a network may take another way for a larger batch.
+        self._folds: dict[int, tuple[Fold, ...]] = {}
         self.intercept = intercept
         trainable = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         self.names = tuple(name for name, _ in trainable)
@@ -48,8 +49,8 @@ class LinearizedModel(nn.Module):
 
     def forward(self, x: Float[Tensor, "b ch h w"]) -> Float[Tensor, "b c"]:
         """Logits [b, c] of the linearized model."""
-        if self._folds is None:
-            self._folds = find_folds(self.network, x[:1])
+        if len(x) not in self._folds:
+            self._folds[len(x)] = find_folds(self.network, x)
         tangents = dict(zip(self.names, self.displacement, strict=True))
         # Fused attention has no forward-mode derivative.
         with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
@@ -57,7 +58,7 @@ class LinearizedModel(nn.Module):
                 name: make_dual(anchor, tangents[name])
                 for name, anchor in zip(self.names, self.anchors(), strict=True)
             }
-            with ShortTangents(), folded(self._folds, duals, tangents, len(x)):
+            with ShortTangents(), folded(self._folds[len(x)], duals, tangents, len(x)):
                 dual = call_with(self.network, duals, x)
             value, tangent = unpack_dual(dual)
         if tangent is None:

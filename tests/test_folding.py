@@ -123,7 +123,7 @@ def test_parameters_that_are_not_trained_have_no_tangent() -> None:
         for name, p in network.named_parameters():
             p.requires_grad_(name in names)
         linear, plain = LinearizedModel(network), LinearizedModel(network)
-        plain._folds = ()
+        plain._folds = {len(x): ()}
         for w, u in zip(linear.displacement, plain.displacement, strict=True):
             w.data.fill_(0.1)
             u.data.fill_(0.1)
@@ -136,6 +136,20 @@ def test_a_small_output_is_not_worth_a_pass_over_the_weight(count: int, worth: b
     network = prepared(Stack(FOLDED["plain"], stride=3))
     (fold,) = find_folds(network, images())
     assert fold.is_worth(count) is worth
+
+
+def test_a_way_that_depends_on_the_size_of_the_batch_is_followed() -> None:
+    """An output that only larger batches use twice must not be folded for them."""
+
+    def join(m: Stack, x: Tensor) -> Tensor:
+        y = m.conv(x)
+        return (m.bn(y) + (y if len(x) > 1 else 0)).flatten(1)
+
+    network = prepared(Stack(join))
+    linear = LinearizedModel(network)
+    for count in (1, 3, 1):
+        torch.testing.assert_close(linear(images(count)), network(images(count)))
+    assert [len(folds) for folds in linear._folds.values()] == [1, 0]
 
 
 def test_another_way_than_that_of_the_first_pass_is_an_error() -> None:

@@ -113,6 +113,12 @@ def _start(spec: Spec, options: RunOptions, threads: int, messages: "Queue[Messa
         _failure = error
 
 
+def _ready() -> Stages:
+    if _failure is not None:
+        raise _failure
+    return _worker
+
+
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -122,11 +128,10 @@ def _end_with_parent() -> None:
 
 def _trajectory(seed: int) -> list[Task]:
     """Train a seed and measure its kernels; the arms that can then be trained, each stage once."""
-    if _failure is not None:
-        raise _failure
-    context = _worker.context
+    stages = _ready()
+    context = stages.context
     tasks: dict[str, Task] = {}
-    for arm in _worker.trajectory(seed).arms(context):
+    for arm in stages.trajectory(seed).arms(context):
         if arm.kind != "control" or len(arm.rates) == 1:
             for rate in arm.rates:
                 stage = arm_stage(context, seed, arm, rate)
@@ -135,7 +140,5 @@ def _trajectory(seed: int) -> list[Task]:
 
 
 def _arm(task: Task) -> list[Task]:
-    if _failure is not None:
-        raise _failure
-    _worker.arm(*task)
+    _ready().arm(*task)
     return []
