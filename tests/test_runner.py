@@ -6,89 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
-from synthetic import make_spec
+from tiny_runs import TINY, RecordingProgress, content, folder_spec, run, tiny_spec
 
-from conebench.cifar_networks import CifarResNet
 from conebench.errors import (
     ConebenchError,
     DeviceMissingError,
     RunError,
-    SpecError,
     StorageError,
 )
-from conebench.record import Record, read_record
-from conebench.runner import RunOptions, run_spec
+from conebench.record import Record
 from conebench.runner.device import choose_device
 from conebench.runner.provenance import package_git_state
 from conebench.runner.trajectory import curve_size
-from conebench.spec import Spec
 from conebench.store import Store
 
-TINY: dict[str, object] = {
-    "name": "tiny",
-    "model": {"name": "cifar_resnet8", "kwargs": {"width": 2}},
-    "dataset": {"name": "digits", "train_size": 200, "test_size": 50},
-    "training": {
-        "steps": 16,
-        "batch_size": 20,
-        "optimizer": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-3},
-    },
-    "switching": {"steps": [4]},
-    "kernel": {
-        "samples": 10,
-        "calibration_samples": 40,
-        "checkpoints": {"every": 2, "extra": [1]},
-    },
-    "seeds": [0, 1],
-}
-
-
-def tiny_spec(**changes: object) -> Spec:
-    return make_spec(**{**TINY, **changes})
-
-
-class RecordingProgress:
-    """Notes every stage, and stops the run at one of them if asked."""
-
-    def __init__(self, stop_at: str | None = None) -> None:
-        self.stages: list[tuple[str, bool]] = []
-        self.planned = self.done = 0.0
-        self._stop_at = stop_at
-
-    def plan(self, work: float) -> None:
-        self.planned += work
-
-    def stage(self, name: str, *, cached: bool = False) -> None:
-        self.stages.append((name, cached))
-
-    def advance(self, work: float) -> None:
-        self.done += work
-        if self._stop_at == self.stages[-1][0]:
-            raise KeyboardInterrupt
-
-
 Finished = tuple[Record, Path, RecordingProgress]
-
-
-def run(
-    spec: Spec,
-    folder: Path,
-    progress: RecordingProgress | None = None,
-    seeds: tuple[int, ...] | None = None,
-    kernel_memory: int | None = None,
-    jobs: int = 1,
-) -> Record:
-    options = RunOptions(
-        folder / "data", folder / "runs", torch.device("cpu"), seeds, kernel_memory, jobs
-    )
-    record, path = run_spec(spec, options, progress or RecordingProgress())
-    assert read_record(path) == record
-    return record
-
-
-def content(record: Record) -> dict[str, object]:
-    return {key: value for key, value in record.dump().items() if key != "provenance"}
 
 
 @pytest.fixture(scope="module")
@@ -339,56 +271,6 @@ def test_divergence_is_an_outcome(tmp_path: Path) -> None:
     assert record.summary.CES is None
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"model": {"name": "resnet99"}},
-            "model.name: came 'resnet99', allowed are timm's models; did you mean ",
-        ),
-        (
-            {"model": {"name": "cifar_vgg16_bn"}},
-            "dataset.image_size: 'cifar_vgg16_bn' cannot take 2 images of 8 x 8: ",
-        ),
-        (
-            {"model": {"name": "cifar_resnet8", "kwargs": {"num_clases": 3}}},
-            "model: timm cannot make 'cifar_resnet8': ",
-        ),
-        (
-            {"model": {"name": "resnet10t", "kwargs": {"global_pool": ""}}},
-            "dataset.image_size: 'resnet10t' cannot take 2 images of 8 x 8: mat1 and mat2",
-        ),
-        (
-            {"model": {"name": "mobilenetv3_small_050"}},
-            "model.name: 'mobilenetv3_small_050' cannot be linearized: ",
-        ),
-        (
-            {"training": {**TINY["training"], "optimizer": {"name": "kron", "learning_rate": 0.1}}},
-            "training.optimizer.name: the Kron optimizer keeps a list, so its state cannot be ",
-        ),
-        (
-            {
-                "training": {
-                    **TINY["training"],
-                    "optimizer": {"name": "adahessian", "learning_rate": 0.1},
-                }
-            },
-            "training.optimizer.name: 'adahessian' cannot take a step: ",
-        ),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:It is highly recommended")  # timm's kron, of a package
-def test_what_cannot_work_is_refused_before_any_training(
-    tmp_path: Path, changes: dict[str, object], message: str
-) -> None:
-    progress = RecordingProgress()
-    with pytest.raises(SpecError) as caught:
-        run(tiny_spec(**changes), tmp_path, progress)
-    assert str(caught.value).startswith(message)
-    assert "\n" not in str(caught.value)
-    assert not progress.stages
-
-
 def test_a_run_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(StorageError, match="runs"):
@@ -427,62 +309,11 @@ def test_one_seed_is_run_by_one_process_at_a_time(finished: Finished, tmp_path: 
             run(tiny_spec(), tmp_path)
 
 
-def folder_spec(folder: Path, classes: str, images: int, **kernel: object) -> Spec:
-    """A spec of white images in a folder, whose number only the files tell."""
-    for part in ("train", "test"):
-        for name in classes:
-            of_class = folder / "data/white" / part / name
-            of_class.mkdir(parents=True)
-            for i in range(images):
-                Image.new("RGB", (8, 8), "white").save(of_class / f"{i}.png")
-    smallest = {"samples": 4, "calibration_samples": 8, "checkpoints": {"every": 2}}
-    return tiny_spec(
-        dataset={"name": "imagefolder", "folder": "white", "image_size": 8},
-        kernel={**smallest, "outputs": "sum", **kernel},
-    )
-
-
-@pytest.mark.parametrize(
-    ("classes", "images", "kernel", "message"),
-    [
-        ("a", 30, {}, "dataset: came 1 class, allowed are two or more"),
-        ("ab", 5, {}, "training.batch_size: came 20, allowed is at most the 10 images"),
-        ("ab", 10, {"samples": 21}, "kernel.samples: came 21, allowed is at most the 20 images"),
-        (
-            "abcdef",
-            4,
-            {"samples": 5},
-            "kernel.samples: came 5, allowed is at least one a class: 6",
-        ),
-    ],
-)
-def test_what_only_the_files_tell_is_checked_before_any_training(
-    tmp_path: Path, classes: str, images: int, kernel: dict[str, object], message: str
-) -> None:
-    progress = RecordingProgress()
-    with pytest.raises(SpecError) as caught:
-        run(folder_spec(tmp_path, classes, images, **kernel), tmp_path, progress)
-    assert str(caught.value) == message
-    assert not progress.stages
-
-
-def test_a_network_that_names_no_last_layer_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(CifarResNet, "get_classifier")
-    with pytest.raises(SpecError) as caught:
-        run(tiny_spec(), tmp_path)
-    assert str(caught.value) == (
-        "model.name: 'cifar_resnet8' does not say which layer is its last, so no linear probe can "
-        "be trained"
-    )
-
-
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_images_that_are_all_the_same_have_no_centred_kernel(tmp_path: Path, jobs: int) -> None:
     spec = folder_spec(tmp_path, "ab", 10)
     with pytest.raises(RunError) as caught:
-        run(spec, tmp_path, jobs=jobs)
+        run(spec, tmp_path, seeds=(0,), jobs=jobs)  # of two seeds either may fail first
     assert str(caught.value) == (
         "seed 0, kernel at step 0: the centred kernel is zero: are all probe images the same?"
     )

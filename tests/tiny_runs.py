@@ -1,0 +1,88 @@
+"""Runs of specs small enough for tests, and what they tell."""
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+from synthetic import make_spec
+
+from conebench.record import Record, read_record
+from conebench.runner import RunOptions, run_spec
+from conebench.spec import Spec
+
+TINY: dict[str, object] = {
+    "name": "tiny",
+    "model": {"name": "cifar_resnet8", "kwargs": {"width": 2}},
+    "dataset": {"name": "digits", "train_size": 200, "test_size": 50},
+    "training": {
+        "steps": 16,
+        "batch_size": 20,
+        "optimizer": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-3},
+    },
+    "switching": {"steps": [4]},
+    "kernel": {
+        "samples": 10,
+        "calibration_samples": 40,
+        "checkpoints": {"every": 2, "extra": [1]},
+    },
+    "seeds": [0, 1],
+}
+
+
+def tiny_spec(**changes: object) -> Spec:
+    return make_spec(**{**TINY, **changes})
+
+
+class RecordingProgress:
+    """Notes every stage, and stops the run at one of them if asked."""
+
+    def __init__(self, stop_at: str | None = None) -> None:
+        self.stages: list[tuple[str, bool]] = []
+        self.planned = self.done = 0.0
+        self._stop_at = stop_at
+
+    def plan(self, work: float) -> None:
+        self.planned += work
+
+    def stage(self, name: str, *, cached: bool = False) -> None:
+        self.stages.append((name, cached))
+
+    def advance(self, work: float) -> None:
+        self.done += work
+        if self._stop_at == self.stages[-1][0]:
+            raise KeyboardInterrupt
+
+
+def run(
+    spec: Spec,
+    folder: Path,
+    progress: RecordingProgress | None = None,
+    seeds: tuple[int, ...] | None = None,
+    kernel_memory: int | None = None,
+    jobs: int = 1,
+) -> Record:
+    options = RunOptions(
+        folder / "data", folder / "runs", torch.device("cpu"), seeds, kernel_memory, jobs
+    )
+    record, path = run_spec(spec, options, progress or RecordingProgress())
+    assert read_record(path) == record
+    return record
+
+
+def content(record: Record) -> dict[str, object]:
+    return {key: value for key, value in record.dump().items() if key != "provenance"}
+
+
+def folder_spec(folder: Path, classes: str, images: int, **kernel: object) -> Spec:
+    """A spec of white images in a folder, whose number only the files tell."""
+    for part in ("train", "test"):
+        for name in classes:
+            of_class = folder / "data/white" / part / name
+            of_class.mkdir(parents=True)
+            for i in range(images):
+                Image.new("RGB", (8, 8), "white").save(of_class / f"{i}.png")
+    smallest = {"samples": 4, "calibration_samples": 8, "checkpoints": {"every": 2}}
+    return tiny_spec(
+        dataset={"name": "imagefolder", "folder": "white", "image_size": 8},
+        kernel={**smallest, "outputs": "sum", **kernel},
+    )
