@@ -4,6 +4,7 @@ import numpy as np
 
 from conebench.analysis.distance import FloatArray
 from conebench.record import (
+    METHOD,
     SCHEMA_VERSION,
     ArmResult,
     DataFacts,
@@ -14,6 +15,7 @@ from conebench.record import (
     SeedResult,
     TrainingCurve,
     derive_geometry,
+    derive_stretches,
     derive_summary,
 )
 from conebench.spec import Spec
@@ -107,9 +109,17 @@ def make_seed_result(spec: Spec, seed: int, *, settle: int = 200, noise: float =
         steps=steps.tolist(),
         train_loss=[None, *(2.3 * np.exp(-steps[1:] / 200)).tolist()],
         test_loss=(2.3 * np.exp(-steps / 250)).tolist(),
-        test_accuracy=(0.95 - 0.85 * np.exp(-steps / 150)).tolist(),
+        test_accuracy=[*(0.95 - 0.85 * np.exp(-steps[:-1] / 150)).tolist(), arms[0].test_accuracy],
     )
-    return SeedResult(seed=seed, training=curve, kernel=kernel, arms=arms, phases=phases, cone=cone)
+    return SeedResult(
+        seed=seed,
+        training=curve,
+        kernel=kernel,
+        arms=arms,
+        phases=phases,
+        cone=cone,
+        stretches=derive_stretches(spec, kernel, T_star),
+    )
 
 
 def make_record(spec: Spec | None = None, *, noise: float = 0.1, settle: int = 200) -> Record:
@@ -144,4 +154,5 @@ def make_record(spec: Spec | None = None, *, noise: float = 0.1, settle: int = 2
             git_commit=None,
             git_dirty=None,
         ),
+        method=METHOD,
     )

@@ -25,7 +25,7 @@ def angle_deg(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def cone_of(h: np.ndarray, steps: np.ndarray = STEPS, T_star: int = T_STAR) -> Cone:
-    return measure_cone(h @ h.T, steps, 25, T_star)
+    return measure_cone(h @ h.T, steps, 25, T_star, int(steps[-1]))
 
 
 def wandering(seed: int, t: int = len(STEPS), dimension: int = 30) -> np.ndarray:
@@ -40,7 +40,7 @@ def test_cone_of_explicit_vectors(seed: int) -> None:
     inside = h[STEPS >= T_STAR]
     axis = normalised(inside.mean(axis=0))
     off_axis, turn = angle_deg(inside, axis), float(angle_deg(h[0], axis))
-    lags = np.arange(1, len(inside) // 2 + 1)
+    lags = np.arange(len(inside) // 8, len(inside) // 2 + 1)
     spread = [((inside[lag:] - inside[:-lag]) ** 2).sum(axis=1).mean() / 2 for lag in lags]
     design = np.stack([np.log(lags), np.ones(len(lags))], axis=1)
     expected = Cone(
@@ -84,7 +84,7 @@ def test_straight_line_has_exponent_two(step_deg: float) -> None:
     angles = np.radians(step_deg * np.arange(40))
     G = np.cos(angles[:, None] - angles)
     assert confinement_exponent(G) == pytest.approx(2, abs=0.01)
-    cone = measure_cone(G, 25 * np.arange(40), 25, 0)
+    cone = measure_cone(G, 25 * np.arange(40), 25, 0, 1000)
     assert cone.path_deg == pytest.approx(39 * step_deg, rel=1e-4)
     assert cone.end_to_end_deg == pytest.approx(39 * step_deg, rel=1e-4)
     assert cone.half_angle_deg == pytest.approx(39 * step_deg / 2, rel=1e-4)
@@ -127,8 +127,16 @@ def test_extra_checkpoints_are_left_out() -> None:
     h = wandering(2, t=len(dense))
     # One product for both: BLAS gives a smaller one other last digits.
     G, on_grid = h @ h.T, np.isin(dense, STEPS)
-    without = measure_cone(G[np.ix_(on_grid, on_grid)], STEPS, 25, T_STAR)
-    assert measure_cone(G, dense, 25, T_STAR) == without
+    without = measure_cone(G[np.ix_(on_grid, on_grid)], STEPS, 25, T_STAR, 1000)
+    assert measure_cone(G, dense, 25, T_STAR, 1000) == without
+
+
+def test_the_cone_ends_with_its_stretch() -> None:
+    h = wandering(3)
+    part = STEPS <= 600
+    short = measure_cone((h @ h.T)[np.ix_(part, part)], STEPS[part], 25, T_STAR, 600)
+    assert measure_cone(h @ h.T, STEPS, 25, T_STAR, 600) == short
+    assert measure_cone(h @ h.T, STEPS, 25, T_STAR, 1000) != short
 
 
 VECTORS = arrays(np.float64, (len(STEPS), 5), elements=st.floats(-1, 1, width=32))

@@ -9,6 +9,7 @@ from synthetic import BASE_SPEC, lower_triangle, make_record, make_seed_result, 
 
 from conebench.analysis.cone import measure_cone
 from conebench.analysis.phases import find_phases
+from conebench.analysis.stretches import measure_stretches
 from conebench.record import (
     ArmResult,
     Record,
@@ -16,6 +17,7 @@ from conebench.record import (
     TriedRate,
     choose_rate,
     derive_geometry,
+    derive_stretches,
     derive_summary,
     recompute,
 )
@@ -70,7 +72,20 @@ def test_geometry_uses_the_grid_and_the_stretch_of_the_spec() -> None:
     phases, cone = derive_geometry(spec, kernel)
     assert phases == find_phases(kernel.G(), steps, 50, (100, 600))
     assert phases.T_star is not None
-    assert cone == measure_cone(kernel.G(), steps, 50, phases.T_star)
+    assert cone == measure_cone(kernel.G(), steps, 50, phases.T_star, 600)
+
+
+def test_stretches_are_those_after_the_drops_of_the_spec() -> None:
+    schedule = {"name": "multistep", "milestones": [0.6, 0.8]}
+    spec = make_spec(training={**TRAINING, "schedule": schedule})
+    kernel = make_seed_result(make_spec(), 0).kernel
+    found = derive_stretches(spec, kernel, 200)
+    expected = [(0, 600), (600, 800), (800, 1000)]
+    assert found == measure_stretches(kernel.G(), np.array(kernel.steps), 50, expected, 200)
+    assert [(s.start, s.end) for s in found or []] == expected[1:]
+    assert recompute(make_record(spec)).seeds[0].stretches is not None
+    assert derive_stretches(spec, kernel, None) is None
+    assert derive_stretches(make_spec(), kernel, 200) is None
 
 
 def test_no_cone_without_a_Phase_II() -> None:

@@ -1,6 +1,8 @@
 """What a record may hold, what it is called and with what it is compared."""
 
+import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 from synthetic import BASE_SPEC, lower_triangle, make_record, make_spec
 
-from conebench.record import KernelTrajectory, Record, SelfCheck
+from conebench.record import KernelTrajectory, Record, SeedResult, SelfCheck
 from conebench.spec import content_hash
 
 RECORD = make_record()
@@ -61,6 +63,23 @@ def test_a_self_check_is_left_out_where_there_is_none() -> None:
     assert KernelTrajectory.model_validate(checked.model_dump()) == checked
 
 
+def test_a_record_of_the_first_method_says_nothing_of_it() -> None:
+    # Records from before schema 1.3 have neither method nor drift, and keep their ids.
+    phases = RECORD.seeds[0].phases
+    assert RECORD.dump()["seeds"][0]["phases"]["drift"] == phases.drift is not None
+    older = RECORD.seeds[0].model_copy(update={"phases": replace(phases, drift=None)})
+    dumped = RECORD.model_copy(update={"seeds": [older], "method": 1}).dump()
+    assert "method" not in dumped
+    assert dumped["seeds"][0]["phases"].keys() == {
+        "outcome",
+        "T_star",
+        "floor",
+        "change_point",
+        "estimators_disagree",
+    }
+    assert SeedResult.model_validate_json(json.dumps(dumped["seeds"][0])) == older
+
+
 def test_id_knows_nothing_of_where_and_when() -> None:
     elsewhere = RECORD.provenance.model_copy(
         update={"device": "cuda", "wall_seconds": 1.0, "created_at": "2027", "versions": {}}
@@ -77,6 +96,7 @@ def test_id_changes_with_the_content(part: str) -> None:
         "status": "partial",
         "data": RECORD.data.model_copy(update={"hash": "1" * 64}),
         "model": RECORD.model.model_copy(update={"parameters": 1}),
+        "method": 1,
     }
     changed = RECORD.model_copy(update={part: replacement.get(part, getattr(other, part))})
     assert changed.id != RECORD.id

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from conebench.analysis.distance import (
+    ROUNDING,
     FloatArray,
     IntArray,
     angles_deg,
@@ -14,6 +15,8 @@ from conebench.analysis.distance import (
 )
 
 MIN_CHECKPOINTS = 4
+# Lags of the confinement exponent, as parts of Phase II.
+SHORTEST_LAG, LONGEST_LAG = 8, 2
 
 
 @dataclass(frozen=True)
@@ -34,20 +37,19 @@ class Cone:
 
 
 def measure_cone(
-    G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"], every: int, T_star: int
+    G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"], every: int, T_star: int, end: int
 ) -> Cone:
-    """Geometry of the unit kernels h_t at the uniform checkpoints t >= T*.
+    """Geometry of the unit kernels h_t at the uniform checkpoints T* <= t <= end.
 
     Axis a = mean of h_t, normalized; half-angle = max_t arccos <h_t, a> and its 95th percentile;
     turn = arccos <h_0, a>; path = sum of the angles between neighbors, against the angle between
     its ends.
     """
     phase2 = uniform_part(steps, every)
-    phase2 = phase2[steps[phase2] >= T_star]
+    phase2 = phase2[(steps[phase2] >= T_star) & (steps[phase2] <= end)]
     inside = G[np.ix_(phase2, phase2)]
-    axis_length = np.sqrt(inside.mean())
-    to_axis = angles_deg(inside.mean(axis=1) / axis_length)
-    turn = float(angles_deg(G[0, phase2].mean() / axis_length))
+    to_axis = to_axis_deg(inside)
+    turn = float(angles_deg(G[0, phase2].mean() / np.sqrt(inside.mean())))
     half_angle = float(to_axis.max())
     return Cone(
         half_angle_deg=half_angle,
@@ -60,17 +62,25 @@ def measure_cone(
     )
 
 
+def to_axis_deg(inside: Float[FloatArray, "t t"]) -> Float[FloatArray, " t"]:
+    """Angles between unit kernels and their axis, the mean of them, normalized; in degrees."""
+    return angles_deg(inside.mean(axis=1) / np.sqrt(inside.mean()))
+
+
 def confinement_exponent(inside: Float[FloatArray, "t t"]) -> float | None:
-    """Alpha of mean S(t, t + lag) ~ lag^alpha, least squares in log-log, lags up to half of t.
+    """Alpha of mean S(t, t + lag) ~ lag^alpha, least squares in log-log over long lags.
 
     0 = bounded at every lag, 1 = diffusion, 2 = a straight line: the exponent of a mean squared
-    displacement. None with fewer than 4 checkpoints or a kernel that stands still.
+    displacement. The lags are t / 8 to t / 2: a kernel that wanders in a cone diffuses at shorter
+    ones, below its correlation time. None with fewer than 4 checkpoints or a kernel that stands
+    still.
     """
-    if len(inside) < MIN_CHECKPOINTS:
+    t = len(inside)
+    if t < MIN_CHECKPOINTS:
         return None
-    lags = np.arange(1, len(inside) // 2 + 1)
+    lags = np.arange(max(1, t // SHORTEST_LAG), t // LONGEST_LAG + 1)
     spread = np.array([lagged_distances(inside, int(lag)).mean() for lag in lags])
-    if np.any(spread <= 0):
+    if np.any(spread <= ROUNDING):
         return None
     return float(np.polyfit(np.log(lags), np.log(spread), 1)[0])
 

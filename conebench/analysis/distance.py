@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+# Float32 kernels are off by up to 1e-5, relative, so S between equal ones by up to 1e-10.
+ROUNDING = 1e-10
+
 AnglesT = TypeVar("AnglesT", FloatArray, np.float64)
 
 

@@ -1,19 +1,32 @@
-"""Two estimators of T*, the end of Phase I (SCIENCE section 3)."""
+"""Two estimators of T*, the end of Phase I (SCIENCE section 3).
+
+Both differ from SCIENCE's first versions, which fail on trajectories whose answer is known: see
+"How well these are found" in docs/method.md.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from conebench.analysis.distance import FloatArray, IntArray, lagged_distances, uniform_part
+from conebench.analysis.distance import (
+    ROUNDING,
+    FloatArray,
+    IntArray,
+    lagged_distances,
+    uniform_part,
+)
 
-MEDIAN_WINDOW = 5
 FLOOR_FACTOR = 2.0
 MIN_INTERVALS = 8
 DISAGREEMENT_FACTOR = 2.0
+# S is a square of an angle: a Phase II that reaches over less than a hundredth of the turn.
+FROZEN_SHARE = 1e-4
 
-PhaseOutcome = Literal["two phases", "no Phase II", "no constant learning rate"]
+PhaseOutcome = Literal[
+    "two phases", "frozen", "no Phase I", "no Phase II", "no constant learning rate"
+]
 
 
 @dataclass(frozen=True)
@@ -21,7 +34,8 @@ class Phases:
     """Where Phase I ends, by two estimators, in steps.
 
     `floor` is the height of S between neighboring checkpoints of the uniform grid (`every`
-    steps apart) in Phase II: the kernel still moves there.
+    steps apart) in Phase II: the kernel still moves there. `drift` is its median in the last third
+    of Phase II over that in the first: 1 for a level floor, below for one that still sinks.
     """
 
     outcome: PhaseOutcome
@@ -29,6 +43,9 @@ class Phases:
     floor: float | None
     change_point: int | None
     estimators_disagree: bool
+    drift: float | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset({"drift"})
 
 
 def find_phases(
@@ -39,8 +56,11 @@ def find_phases(
 ) -> Phases:
     """Both estimators on the constant-learning-rate `stretch` (first and last step).
 
-    Returns the outcome "no constant learning rate" where the stretch is missing or has fewer
-    than 8 intervals of the uniform grid, "no Phase II" where the floor is not sustained.
+    Outcomes: "no constant learning rate" where the stretch is missing or has fewer than 8 intervals
+    of the uniform grid; "no Phase II" where S between neighbors settles after the middle of
+    the stretch, or drifts by more than a factor of 2 after it settled; "frozen" where no two
+    kernels of Phase II are farther apart than 1 % of the way from the first to the last, in angle;
+    "no Phase I" where T* is the first step; else "two phases".
     """
     start, end = stretch or (0, 0)
     uniform = uniform_part(steps, every)
@@ -49,58 +69,73 @@ def find_phases(
         return Phases("no constant learning rate", None, None, None, estimators_disagree=False)
     on_stretch = np.flatnonzero((steps >= start) & (steps <= end))
     change = change_point(G[np.ix_(on_stretch, on_stretch)], steps[on_stretch])
-    T_star, floor = settling_step(
-        lagged_distances(G[np.ix_(uniform, uniform)], 1), steps[uniform][:-1]
-    )
-    if T_star is None:
-        return Phases("no Phase II", None, floor, change, estimators_disagree=False)
+    on_grid = G[np.ix_(uniform, uniform)]
+    S = lagged_distances(on_grid, 1)
+    split, floor = settling_interval(S)
+    drift = _drift(S[split:])
+    sustained = drift is None or 1 / FLOOR_FACTOR <= drift <= FLOOR_FACTOR
+    if split > len(S) // 2 or not sustained:
+        return Phases("no Phase II", None, floor, change, estimators_disagree=False, drift=drift)
+    T_star = int(steps[uniform[split]])
     low, high = sorted((max(T_star, every), max(change, every)))
-    return Phases("two phases", T_star, floor, change, high > DISAGREEMENT_FACTOR * low)
+    reach = 1 - on_grid[split:, split:].min()
+    frozen = reach <= max(FROZEN_SHARE * (1 - on_grid[0, -1]), ROUNDING)
+    outcome: PhaseOutcome = "frozen" if frozen else "two phases" if split else "no Phase I"
+    return Phases(outcome, T_star, floor, change, high > DISAGREEMENT_FACTOR * low, drift)
 
 
-def settling_step(
-    S: Float[FloatArray, " u"], starts: Int[IntArray, " u"]
-) -> tuple[int | None, float]:
-    """The velocity-floor estimator: T* and the floor.
+def settling_interval(S: Float[FloatArray, " u"]) -> tuple[int, float]:
+    """The velocity-floor estimator: the first interval of Phase II, and the floor.
 
-    `S` holds the distances over equal intervals that start at the steps `starts`. Floor = median
-    over the last half of their rolling median (window 5). T* = first start from which the rolling
-    median stays <= 2 x floor. Not sustained, T* = None: it exceeds that within the last half,
-    where the floor itself was read.
+    `S` holds the distances over u equal intervals. Floor = their median over the last half. An
+    interval is fast where S > 2 x floor. Phase II begins at the split with the fewest intervals on
+    the wrong side: slow ones before it, fast ones from it on; the earliest of equals. One fast
+    interval at the start is a Phase I thereby, and a late bump none.
     """
-    smooth = rolling_median(S)
-    half = len(smooth) // 2
-    floor = float(np.median(smooth[half:]))
-    above = np.flatnonzero(smooth > FLOOR_FACTOR * floor)
-    first = int(above[-1]) + 1 if len(above) else 0
-    return (None if first > half else int(starts[first])), floor
+    floor = floor_of(S)
+    fast = np.where(max(FLOOR_FACTOR * floor, ROUNDING) < S, 1, -1)
+    return int(np.argmax(np.concatenate([[0], np.cumsum(fast)]))), floor
 
 
-def rolling_median(values: Float[FloatArray, " u"]) -> Float[FloatArray, " u"]:
-    """Centred rolling median, window 5, cut off at both ends."""
-    reach = MEDIAN_WINDOW // 2
-    windows = [values[max(0, i - reach) : i + reach + 1] for i in range(len(values))]
-    return np.array([np.median(window) for window in windows])
+def floor_of(S: Float[FloatArray, " u"]) -> float:
+    """Median of the last half of the distances over equal intervals."""
+    return float(np.median(S[len(S) // 2 :]))
+
+
+def _drift(S: Float[FloatArray, " u"]) -> float | None:
+    """Median of the last third over that of the first; None for less than three or at rest."""
+    third = len(S) // 3
+    if third == 0 or min(np.median(S[:third]), np.median(S[-third:])) <= ROUNDING:
+        return None
+    return float(np.median(S[-third:]) / np.median(S[:third]))
 
 
 def change_point(G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]) -> int:
-    """The split that minimises the within-segment scatter of the unit kernels, as a step.
+    """The split at which two straight, steady paths fit the unit kernels best, as a step.
 
-    Scatter of a segment = sum_i w_i ||h_i - mean||^2 = W - (1/W) sum_ij w_i w_j G_ij with w_i the
-    time that checkpoint i stands for (half the way to each neighbor), W their sum. Returns the
-    first step of the second segment.
+    Minimises the sum over both segments of sum_i w_i ||h_i - p - q t_i||^2, with p and q the
+    best for each segment and w_i the time that checkpoint i stands for (half the way to each
+    neighbor). A turn is no cluster: with constants in place of the paths, the split lies in the
+    middle of Phase I. Returns the first step of the second segment.
     """
     weights = np.gradient(steps.astype(np.float64))
     weights[[0, -1]] /= 2
-    prefix = np.zeros((len(steps) + 1, len(steps) + 1))
-    prefix[1:, 1:] = np.cumsum(np.cumsum(weights[:, None] * G * weights[None, :], 0), 1)
-    time = np.concatenate([[0.0], np.cumsum(weights)])
 
-    def scatter(a: int, b: int) -> float:
-        total = time[b] - time[a]
-        inner = prefix[b, b] - prefix[a, b] - prefix[b, a] + prefix[a, a]
-        return float(total - inner / total)
+    def misfit(part: slice) -> float:
+        return _misfit(G[part, part], weights[part], steps[part].astype(np.float64))
 
     splits = range(1, len(steps))
-    best = min(splits, key=lambda k: scatter(0, k) + scatter(k, len(steps)))
-    return int(steps[best])
+    return int(steps[min(splits, key=lambda k: misfit(slice(k)) + misfit(slice(k, None)))])
+
+
+def _misfit(
+    G: Float[FloatArray, "t t"], w: Float[FloatArray, " t"], times: Float[FloatArray, " t"]
+) -> float:
+    """Sum_i w_i ||h_i - p - q t_i||^2 with the best p and q, from G alone."""
+    misfit = float(w @ np.diagonal(G))
+    for regressor in (np.ones(len(w)), times - np.average(times, weights=w)):
+        weighted = w * regressor
+        length = float(weighted @ regressor)
+        if length > 0:
+            misfit -= float(weighted @ G @ weighted) / length
+    return misfit

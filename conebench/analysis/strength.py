@@ -21,6 +21,10 @@ Verdict = Literal[
 ]
 
 
+# What a figure can be: its interval ends there.
+SHARE, ANGLE, STRENGTH = (0.0, 1.0), (0.0, 90.0), (0.0, 100.0)
+
+
 @dataclass(frozen=True)
 class SeedOutcome:
     """What one seed contributes; an accuracy is None where the arm diverged or did not run."""
@@ -71,21 +75,23 @@ def summarize(seeds: Sequence[SeedOutcome]) -> Summary:
         Gamma=shares[1],
         CES=shares[2],
         lazy_gap=gap,
-        N=_mean([cone.N for cone in cones]),
+        N=_mean([cone.N for cone in cones], SHARE),
         alpha=_mean([cone.alpha for cone in cones]),
-        turn_deg=_mean([cone.turn_deg for cone in cones]),
-        half_angle_deg=_mean([cone.half_angle_deg for cone in cones]),
-        floor=_mean([s.phases.floor for s in seeds if s.phases.T_star is not None]),
-        T_star=_mean([s.phases.T_star for s in seeds]),
-        A_lazy=_mean([seed.A_lazy for seed in seeds]),
-        A_switched=_mean([seed.A_switched for seed in seeds]),
-        A_full=_mean([seed.A_full for seed in seeds]),
+        turn_deg=_mean([cone.turn_deg for cone in cones], ANGLE),
+        half_angle_deg=_mean([cone.half_angle_deg for cone in cones], ANGLE),
+        floor=_mean([s.phases.floor for s in seeds if s.phases.T_star is not None], SHARE),
+        T_star=_mean([s.phases.T_star for s in seeds], (0.0, np.inf)),
+        A_lazy=_mean([seed.A_lazy for seed in seeds], SHARE),
+        A_switched=_mean([seed.A_switched for seed in seeds], SHARE),
+        A_full=_mean([seed.A_full for seed in seeds], SHARE),
     )
 
 
-def _mean(values: Sequence[float | int | None]) -> Estimate | None:
+def _mean(
+    values: Sequence[float | int | None], bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> Estimate | None:
     known = np.array([value for value in values if value is not None], dtype=np.float64)
-    return mean_estimate(known) if len(known) else None
+    return mean_estimate(known, bounds) if len(known) else None
 
 
 def _lazy_gap(seeds: Sequence[SeedOutcome]) -> Estimate | None:
@@ -121,7 +127,11 @@ def _shares(seeds: Sequence[SeedOutcome]) -> tuple[Estimate, Estimate, Estimate]
         [(s.A_lazy, s.A_switched, s.A_full, s.cone.N if s.cone else None) for s in seeds],
         dtype=np.float64,
     )
-    return bootstrap(table, _recovered), bootstrap(table, _cone_share), bootstrap(table, _strength)
+    return (
+        bootstrap(table, _recovered),
+        bootstrap(table, _cone_share, SHARE),
+        bootstrap(table, _strength, STRENGTH),
+    )
 
 
 def _recovered(means: FloatArray) -> FloatArray:

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from conebench import __version__
+from conebench.cli.check import check
 from conebench.cli.leaderboard import app as leaderboard
 from conebench.cli.list import list_specs
 from conebench.cli.plan import plan
 from conebench.cli.run import run
+from conebench.cli.show import show
 from conebench.cli.validate import validate
 from conebench.errors import ExitCode
 
@@ -22,6 +24,8 @@ app = typer.Typer(
 app.command()(run)
 app.command()(plan)
 app.command()(validate)
+app.command()(check)
+app.command()(show)
 app.command(name="list")(list_specs)
 app.add_typer(leaderboard, name="leaderboard")
 

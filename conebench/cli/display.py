@@ -16,7 +16,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
-from rich.text import Text
 
 from conebench.analysis.bootstrap import Estimate
 from conebench.record import Record
@@ -132,30 +131,33 @@ FIGURES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 
 def print_summary(record: Record, path: Path) -> None:
     """The closing table of a run, on stdout."""
-    console = Console()
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{record.spec.title} ({record.spec.name})")
+    print_figures(console, record)
+    console.print(f"record: {path}")
+
+
+def print_figures(console: Console, record: Record) -> None:
+    """The summary's figures with their intervals, its verdict, and what makes them doubtful."""
     summary = record.summary
-    title = Text(f"{record.spec.title} ({record.spec.name})")
-    table = Table(title=title, title_justify="left", box=None)
+    table = Table(box=None)
     table.add_column("figure")
     table.add_column("mean over seeds", justify="right")
     table.add_column("95 % interval", justify="right")
     for label, field, shown in FIGURES:
         table.add_row(label, *_cells(getattr(summary, field), shown))
     console.print(table)
-    console.print(f"{summary.verdict}: {summary.detail}", highlight=False)
+    console.print(f"{summary.verdict}: {summary.detail}")
     doubtful = sum(seed.phases.estimators_disagree for seed in record.seeds)
     if doubtful:
         console.print(
             f"the two estimators of T* differ by more than a factor of 2 in {doubtful} of "
-            f"{len(record.seeds)} seeds",
-            highlight=False,
+            f"{len(record.seeds)} seeds"
         )
     if record.status == "partial":
         console.print(
-            f"partial: {len(record.seeds)} of {len(record.spec.seeds)} seeds, so not ranked",
-            highlight=False,
+            f"partial: {len(record.seeds)} of {len(record.spec.seeds)} seeds, so not ranked"
         )
-    console.print(f"record: {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _cells(estimate: Estimate | None, shown: Callable[[float], str]) -> tuple[str, str]:

@@ -1,8 +1,15 @@
 """Records: schema, files, and the figures that follow from the raw data. Imports no torch."""
 
-from conebench.record.derive import choose_rate, derive_geometry, derive_summary, recompute
+from conebench.record.derive import (
+    choose_rate,
+    derive_geometry,
+    derive_stretches,
+    derive_summary,
+    recompute,
+)
 from conebench.record.files import read_record, record_text
 from conebench.record.schema import (
+    METHOD,
     SCHEMA_VERSION,
     ArmName,
     ArmResult,
@@ -19,6 +26,7 @@ from conebench.record.schema import (
 )
 
 __all__ = [
+    "METHOD",
     "SCHEMA_VERSION",
     "ArmName",
     "ArmResult",
@@ -34,6 +42,7 @@ __all__ = [
     "TriedRate",
     "choose_rate",
     "derive_geometry",
+    "derive_stretches",
     "derive_summary",
     "read_record",
     "recompute",

@@ -7,8 +7,16 @@ import numpy as np
 from conebench.analysis.cone import Cone, measure_cone
 from conebench.analysis.phases import Phases, find_phases
 from conebench.analysis.strength import SeedOutcome, Summary, summarize
-from conebench.record.schema import ArmResult, KernelTrajectory, Record, SeedResult, TriedRate
-from conebench.spec import Spec, constant_stretch
+from conebench.analysis.stretches import Stretch, measure_stretches
+from conebench.record.schema import (
+    METHOD,
+    ArmResult,
+    KernelTrajectory,
+    Record,
+    SeedResult,
+    TriedRate,
+)
+from conebench.spec import Spec, constant_stretch, constant_stretches
 
 
 def derive_geometry(spec: Spec, kernel: KernelTrajectory) -> tuple[Phases, Cone | None]:
@@ -18,7 +26,19 @@ def derive_geometry(spec: Spec, kernel: KernelTrajectory) -> tuple[Phases, Cone 
     phases = find_phases(G, steps, every, constant_stretch(spec))
     if phases.T_star is None:
         return phases, None
-    return phases, measure_cone(G, steps, every, phases.T_star)
+    end = constant_stretches(spec)[0][1]
+    return phases, measure_cone(G, steps, every, phases.T_star, end)
+
+
+def derive_stretches(
+    spec: Spec, kernel: KernelTrajectory, T_star: int | None
+) -> list[Stretch] | None:
+    """Cones after drops of the learning rate; None without drops or without a Phase II before."""
+    stretches = constant_stretches(spec)
+    if T_star is None or len(stretches) < 2:
+        return None
+    every = spec.kernel.checkpoints.every
+    return measure_stretches(kernel.G(), np.array(kernel.steps), every, stretches, T_star)
 
 
 def choose_rate(tried: Sequence[TriedRate]) -> int:
@@ -43,11 +63,16 @@ def derive_summary(seeds: Sequence[SeedResult]) -> Summary:
 
 def recompute(record: Record) -> Record:
     """The same record with every derived figure computed anew from its raw data."""
-    seeds = []
-    for seed in record.seeds:
-        phases, cone = derive_geometry(record.spec, seed.kernel)
-        seeds.append(seed.model_copy(update={"phases": phases, "cone": cone}))
-    return record.model_copy(update={"seeds": seeds, "summary": derive_summary(seeds)})
+    seeds = [_recomputed(record.spec, seed) for seed in record.seeds]
+    return record.model_copy(
+        update={"seeds": seeds, "summary": derive_summary(seeds), "method": METHOD}
+    )
+
+
+def _recomputed(spec: Spec, seed: SeedResult) -> SeedResult:
+    phases, cone = derive_geometry(spec, seed.kernel)
+    stretches = derive_stretches(spec, seed.kernel, phases.T_star)
+    return seed.model_copy(update={"phases": phases, "cone": cone, "stretches": stretches})
 
 
 def _outcome(seed: SeedResult) -> SeedOutcome:

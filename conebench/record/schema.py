@@ -9,10 +9,13 @@ from conebench.analysis.cone import Cone
 from conebench.analysis.distance import FloatArray
 from conebench.analysis.phases import Phases
 from conebench.analysis.strength import Summary
+from conebench.analysis.stretches import Stretch
 from conebench.spec import Section, Spec, content_hash
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.2"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.3"
+# Raised whenever the figures that follow from the same raw data change.
+METHOD = 2
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(max_length=500)]
@@ -147,6 +150,11 @@ class SeedResult(Part):
     arms: list[ArmResult]
     phases: Phases
     cone: Cone | None
+    stretches: list[Stretch] | None = Field(
+        default=None, description="After drops of the learning rate; None without drops."
+    )
+
+    later = frozenset({"stretches"})
 
 
 class KernelBuild(Part):
@@ -190,6 +198,11 @@ class Record(Part):
     seeds: list[SeedResult] = Field(min_length=1)
     summary: Summary
     provenance: Provenance
+    method: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="Version of the estimators of all figures. Missing before 1.3: 1."
+    )
+
+    later = frozenset({"method"})
 
     def dump(self) -> dict[str, Any]:
         """The record as plain JSON data."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from conebench.record import (
+    METHOD,
     SCHEMA_VERSION,
     ArmResult,
     DataFacts,
@@ -15,6 +16,7 @@ from conebench.record import (
     SeedResult,
     TriedRate,
     choose_rate,
+    derive_stretches,
     derive_summary,
     record_text,
 )
@@ -87,6 +89,7 @@ def _run(context: Context, options: RunOptions) -> tuple[Record, Path]:
         provenance=gather_provenance(
             options.device, stages.wall_seconds, facts.kernel_plan, options.jobs
         ),
+        method=METHOD,
     )
     store.write_text(store.record_path, record_text(record))
     return record, store.record_path
@@ -110,6 +113,7 @@ def _seed_result(stages: Stages, seed: int) -> SeedResult:
         arms=[_full_arm(found.trained), *arms],
         phases=found.phases,
         cone=found.cone,
+        stretches=derive_stretches(stages.context.spec, found.kernel, found.phases.T_star),
     )
 
 

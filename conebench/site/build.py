@@ -12,6 +12,7 @@ import numpy as np
 
 from conebench.errors import RecordError, StorageError
 from conebench.record import Record, read_record, recompute
+from conebench.record.check import UNUSABLE
 from conebench.site.collect import Found, find_records
 from conebench.site.download import csv_text, json_text
 from conebench.site.pages import index_page, record_page
@@ -19,9 +20,6 @@ from conebench.site.rows import Row, group_rows, row_of
 
 MARKER = ".conebench-site"
 ASSETS = Path(__file__).parent / "assets"
-
-# What arithmetic raises on numbers that no run can have written.
-UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from conebench.errors import RecordError
+
 RECORD_NAME = re.compile(r"record\.json|[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9a-f]{8}\.json")
 
 
@@ -26,6 +28,20 @@ def find_records(folders: Sequence[Path]) -> list[Found]:
     every = [found for folder in folders for found in sorted(_walk(folder), key=lambda f: f.label)]
     once = {found.path.resolve(): found for found in reversed(every)}
     return [found for found in every if once[found.path.resolve()] is found]
+
+
+def record_files(paths: Sequence[Path]) -> list[Path]:
+    """The record files at the given paths: files as they are, folders by the names of records.
+
+    Raises a RecordError for a folder without any.
+    """
+    files: list[Path] = []
+    for path in paths:
+        inside = [found.path for found in find_records([path])] if path.is_dir() else [path]
+        if not inside:
+            raise RecordError(f"{path}: the folder holds no record")
+        files += inside
+    return files
 
 
 def _walk(folder: Path) -> Iterator[Found]:

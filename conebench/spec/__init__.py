@@ -1,7 +1,12 @@
 """Specs: what a YAML file may say, and how it is read and checked. Imports no torch."""
 
 from conebench.spec.loading import at_line, find_specs, load_spec
-from conebench.spec.schedule import constant_stretch, learning_rate, schedule_factor
+from conebench.spec.schedule import (
+    constant_stretch,
+    constant_stretches,
+    learning_rate,
+    schedule_factor,
+)
 from conebench.spec.schema import Section, Spec, content_hash
 
 __all__ = [
@@ -9,6 +14,7 @@ __all__ = [
     "Spec",
     "at_line",
     "constant_stretch",
+    "constant_stretches",
     "content_hash",
     "find_specs",
     "learning_rate",

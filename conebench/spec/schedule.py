@@ -28,11 +28,17 @@ def milestone_steps(spec: Spec) -> tuple[int, ...]:
     return tuple(round(m * spec.total_steps) for m in spec.training.schedule.milestones)
 
 
-def constant_stretch(spec: Spec) -> tuple[int, int] | None:
-    """First and last step of the first stretch of constant learning rate; None for cosine."""
+def constant_stretches(spec: Spec) -> list[tuple[int, int]]:
+    """First and last step of each stretch of constant learning rate, in order; none for cosine."""
     schedule = spec.training.schedule
     if schedule.name == "cosine":
-        return None
-    drops = [m for m in milestone_steps(spec) if m > schedule.warmup_steps]
-    end = drops[0] if schedule.name == "multistep" and drops else spec.total_steps
-    return schedule.warmup_steps, end
+        return []
+    drops = milestone_steps(spec) if schedule.name == "multistep" else ()
+    later = sorted({step for step in drops if step > schedule.warmup_steps})
+    ends = [*later, spec.total_steps]
+    return list(zip([schedule.warmup_steps, *ends], ends, strict=False))
+
+
+def constant_stretch(spec: Spec) -> tuple[int, int] | None:
+    """The first stretch of constant learning rate, which T* is read from; None for cosine."""
+    return next(iter(constant_stretches(spec)), None)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import is_dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -60,6 +61,11 @@ class Section(BaseModel):
         for name in self.later:
             if getattr(self, name) == type(self).model_fields[name].default:
                 del data[name]
+        # Figures in a record are plain dataclasses, with a `later` of their own.
+        for name, part in vars(self).items():
+            for field in getattr(part, "later", ()) if is_dataclass(part) else ():
+                if getattr(part, field) == getattr(type(part), field):
+                    del data[name][field]
         return data
 
 

@@ -1,0 +1,74 @@
+"""After a drop of the learning rate: Phase II may end there, and another cone begin."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from conebench.analysis.cone import to_axis_deg
+from conebench.analysis.distance import (
+    FloatArray,
+    IntArray,
+    angles_deg,
+    lagged_distances,
+    uniform_part,
+)
+from conebench.analysis.phases import find_phases, floor_of
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of constant learning rate after a drop, from step `start` to step `end`.
+
+    `settled` is its own T*, where the kernel has settled anew: None where it does not, or where
+    the stretch has fewer than 8 intervals of the grid. Floor, half-angle and axis are those of
+    the uniform checkpoints from there on, or of all after `start`. `axis_turn_deg` is the angle
+    between this axis and that of Phase II before the first drop.
+    """
+
+    start: int
+    end: int
+    settled: int | None
+    floor: float
+    half_angle_deg: float
+    axis_turn_deg: float
+
+
+def measure_stretches(
+    G: Float[FloatArray, "t t"],
+    steps: Int[IntArray, " t"],
+    every: int,
+    stretches: Sequence[tuple[int, int]],
+    T_star: int,
+) -> list[Stretch]:
+    """Every stretch after the first that holds two uniform checkpoints after its first step."""
+    first_end = stretches[0][1]
+    phase2 = _between(steps, every, T_star, first_end)
+    found = []
+    for start, end in stretches[1:]:
+        settled = find_phases(G, steps, every, (start, end)).T_star
+        inside = _between(steps, every, start + 1 if settled is None else settled, end)
+        if len(inside) > 1:
+            found.append(_stretch(G, phase2, inside, (start, end), settled))
+    return found
+
+
+def _between(steps: IntArray, every: int, first: int, last: int) -> IntArray:
+    uniform = uniform_part(steps, every)
+    return uniform[(steps[uniform] >= first) & (steps[uniform] <= last)]
+
+
+def _stretch(
+    G: FloatArray, phase2: IntArray, inside: IntArray, ends: tuple[int, int], settled: int | None
+) -> Stretch:
+    own, before = G[np.ix_(inside, inside)], G[np.ix_(phase2, phase2)]
+    across = G[np.ix_(phase2, inside)].mean() / np.sqrt(own.mean() * before.mean())
+    return Stretch(
+        start=ends[0],
+        end=ends[1],
+        settled=settled,
+        floor=floor_of(lagged_distances(own, 1)),
+        half_angle_deg=float(to_axis_deg(own).max()),
+        axis_turn_deg=float(angles_deg(across)),
+    )

@@ -1,0 +1,40 @@
+"""`conebench check RECORD...`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.errors import ExitCode, RecordError
+
+
+def check(
+    records: Annotated[list[Path], typer.Argument(help="Records, or folders of them.")],
+) -> None:
+    """Check records: schema, invariants, hashes, and every figure against the raw data."""
+    from conebench.site import record_files
+
+    with errors_as_exit_codes():
+        files = record_files(records)
+    failed = [file for file in files if not _is_sound(file)]
+    if failed:
+        raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def _is_sound(file: Path) -> bool:
+    from conebench.record.check import check_record
+
+    try:
+        checked = check_record(file)
+    except RecordError as error:
+        show_error(error)
+        return False
+    for finding in checked.findings:
+        typer.echo(f"{file}: {finding.invariant}: {finding.detail}", err=True)
+    if not checked.findings:
+        note = "every figure as recomputed"
+        if not checked.figures_compared:
+            note = f"figures not compared, they are of method {checked.record.method}"
+        typer.echo(f"{file}: sound, id {checked.record.id}, {note}")
+    return not checked.findings

@@ -1,0 +1,81 @@
+"""`conebench show RECORD`."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from conebench.analysis.distance import distances, lagged_distances, uniform_part
+from conebench.cli.display import print_figures
+from conebench.cli.exits import errors_as_exit_codes
+from conebench.cli.sparkline import bars_for, sparkline
+from conebench.record import Record, SeedResult, read_record, recompute
+
+
+def show(record: Annotated[Path, typer.Argument(help="A record.")]) -> None:
+    """Print a record for a person: figures recomputed, curves as sparklines, arms."""
+    with errors_as_exit_codes():
+        stored = read_record(record)
+    _print(recompute(stored), stored.id)
+
+
+def _print(record: Record, record_id: str) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    made, data = record.provenance, record.data
+    console.print(f"{record.spec.title} ({record.spec.name}), record {record_id}")
+    console.print(
+        f"{record.spec.model.name}, {record.model.parameters:,} parameters, on {data.name}; "
+        f"{record.spec.total_steps:,} steps; made {made.created_at[:10]} on {made.device_name}\n"
+    )
+    print_figures(console, record)
+    for seed in record.seeds:
+        console.print()
+        for line in _seed_lines(record, seed, bars_for(sys.stdout.encoding)):
+            console.print(line)
+    console.print()
+    console.print(_arms(record))
+
+
+def _seed_lines(record: Record, seed: SeedResult, bars: str) -> Iterator[str]:
+    phases, cone = seed.phases, seed.cone
+    T_star = "" if phases.T_star is None else f", T* {phases.T_star:,}"
+    change = "" if phases.change_point is None else f" (change-point {phases.change_point:,})"
+    yield f"seed {seed.seed}: {phases.outcome}{T_star}{change}"
+    if cone:
+        alpha = "" if cone.alpha is None else f", alpha {cone.alpha:.2f}"
+        yield (
+            f"  N {cone.N:.2f}, half-angle {cone.half_angle_deg:.1f}°, turn "
+            f"{cone.turn_deg:.1f}°{alpha}, floor {phases.floor:.3g}"
+        )
+    every, steps = record.spec.kernel.checkpoints.every, np.array(seed.kernel.steps)
+    uniform = uniform_part(steps, every)
+    G = seed.kernel.G()[np.ix_(uniform, uniform)]
+    yield _curve(f"S(t, t+{every})", lagged_distances(G, 1).tolist(), bars, log=True)
+    yield _curve("S(0, t)", distances(G)[0].tolist(), bars)
+    yield _curve("norm of H", np.array(seed.kernel.norm)[uniform].tolist(), bars, log=True)
+    accuracies = dict(zip(seed.training.steps, seed.training.test_accuracy, strict=True))
+    tested = [accuracies[step] for step in steps[uniform].tolist() if step in accuracies]
+    yield _curve("A(full)", tested, bars)
+
+
+def _curve(name: str, values: Sequence[float], bars: str, *, log: bool = False) -> str:
+    scale = ", log" if log else ""
+    line = sparkline(values, log=log, bars=bars)
+    return f"  {name:<12} {line}  {min(values):.3g} to {max(values):.3g}{scale}"
+
+
+def _arms(record: Record) -> Table:
+    from conebench.site.switching import switch_table
+
+    found = switch_table(record)
+    table = Table(box=None)
+    for name in found.head:
+        table.add_column(name, justify="left" if name == "Arm" else "right")
+    for row in found.rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,140 @@
+"""Is a record sound? Its invariants by name, and its figures against its raw data."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from conebench.record.derive import recompute
+from conebench.record.files import read_record
+from conebench.record.schema import METHOD, ArmResult, KernelTrajectory, Record, SeedResult
+from conebench.spec import Spec
+
+# G is stored with all digits of float64; kernels of float32 leave it positive to this.
+NEGATIVE_EIGENVALUE = 1e-6
+# Other processors sum in another order.
+RELATIVE, ABSOLUTE = 1e-9, 1e-12
+# What arithmetic raises on numbers that no run can have written.
+UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError)
+CANONICAL_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-([0-9a-f]{8})\.json")
+
+
+class Finding(NamedTuple):
+    """A broken invariant, by name, and what was found."""
+
+    invariant: str
+    detail: str
+
+
+class Checked(NamedTuple):
+    """A record that could be read, what is wrong with it, and whether its figures were compared.
+
+    Figures of an older method cannot be: `recompute` gives those of this one.
+    """
+
+    record: Record
+    findings: list[Finding]
+    figures_compared: bool
+
+
+def check_record(path: Path) -> Checked:
+    """Every invariant of a record, and every figure recomputed from its raw data.
+
+    Raises a RecordError where the file is no record: schema, types, ranges, counts.
+    """
+    record = read_record(path)
+    findings = [*_hashes(path, record), *_seeds(record)]
+    compared = record.method == METHOD
+    if compared and not findings:
+        findings += _figures(record)
+    return Checked(record, findings, compared)
+
+
+def _hashes(path: Path, record: Record) -> Iterator[Finding]:
+    if record.spec_hash != record.spec.hash:
+        yield Finding(
+            "spec hash", f"came {record.spec_hash[:8]}, the spec's is {record.spec.hash[:8]}"
+        )
+    name = CANONICAL_NAME.fullmatch(path.name)
+    if name and name[2] != record.id:
+        yield Finding("id", f"the file is named {name[2]}, its content's is {record.id}")
+    if name and name[1] != record.provenance.created_at[:10]:
+        yield Finding("date", f"the file is named {name[1]}, made {record.provenance.created_at}")
+
+
+def _seeds(record: Record) -> Iterator[Finding]:
+    for seed in record.seeds:
+        size = _kernel_side(record)
+        for finding in (*_kernel(seed.kernel, size), *_arms(record.spec, seed)):
+            yield Finding(finding.invariant, f"seed {seed.seed}: {finding.detail}")
+
+
+def _kernel_side(record: Record) -> int:
+    kernel = record.spec.kernel
+    return kernel.samples * (record.data.classes if kernel.outputs == "full" else 1)
+
+
+def _kernel(kernel: KernelTrajectory, size: int) -> Iterator[Finding]:
+    for name in ("gram", "gram_centred"):
+        smallest = float(np.linalg.eigvalsh(kernel.G(centred=name == "gram_centred"))[0])
+        if smallest < -NEGATIVE_EIGENVALUE:
+            yield Finding(f"{name} positive semi-definite", f"an eigenvalue is {smallest:.1e}")
+    norm, trace = np.array(kernel.norm), np.array(kernel.trace)
+    # Of a positive semi-definite H: ||H||_F <= tr H <= sqrt(size) ||H||_F.
+    if np.any(norm > trace * (1 + 1e-3)) or np.any(trace > np.sqrt(size) * norm * (1 + 1e-3)):
+        yield Finding("scale", "a trace is not between the norm and sqrt(rows) times the norm")
+    share = np.array(kernel.top_eigenvalue_share)
+    if np.any(share > 1 + 1e-3) or np.any(share < (1 - 1e-3) / size):
+        yield Finding("top-eigenvalue share", f"came {share.min():.3g} to {share.max():.3g}")
+    if np.abs(kernel.label_alignment).max() > 1 + 1e-6:
+        yield Finding("label alignment", "allowed is -1 to 1")
+
+
+def _arms(spec: Spec, seed: SeedResult) -> Iterator[Finding]:
+    named = [(arm.arm, arm.step) for arm in seed.arms]
+    if len(set(named)) != len(named):
+        yield Finding("arms", "an arm is there twice")
+    reached = seed.training.steps[-1]
+    needed = {step for step in spec.switching.steps if step <= reached}
+    missing = sorted(needed - {step for name, step in named if name == "switched"})
+    if missing:
+        yield Finding("arms", f"switched({missing[0]}) of the spec is missing")
+    full = next((arm for arm in seed.arms if arm.arm == "full"), None)
+    if full is None or _ends_otherwise(full, seed):
+        yield Finding("arms", "full is missing, or does not end as the training curve does")
+
+
+def _ends_otherwise(full: ArmResult, seed: SeedResult) -> bool:
+    finished = full.status == "finished"
+    return finished and full.test_accuracy != seed.training.test_accuracy[-1]
+
+
+def _figures(record: Record) -> Iterator[Finding]:
+    try:
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            again = recompute(record).dump()
+    except UNUSABLE as error:
+        yield Finding("figures", f"cannot be recomputed: {error}")
+        return
+    for name, value, expected in _differing(record.dump(), again):
+        yield Finding(f"figure {name}", f"came {value}, its data give {expected}")
+
+
+def _differing(stored: Any, again: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Every leaf in which two JSON values differ by more than rounding."""
+    if isinstance(stored, dict) and isinstance(again, dict):
+        for key in sorted(stored.keys() | again.keys()):
+            yield from _differing(stored.get(key), again.get(key), f"{name}.{key}".lstrip("."))
+    elif isinstance(stored, list) and isinstance(again, list) and len(stored) == len(again):
+        for i, pair in enumerate(zip(stored, again, strict=True)):
+            yield from _differing(*pair, f"{name}.{i}")
+    elif not _equal(stored, again):
+        yield name, stored, again
+
+
+def _equal(stored: Any, again: Any) -> bool:
+    if isinstance(stored, float) and isinstance(again, float):
+        return bool(np.isclose(stored, again, rtol=RELATIVE, atol=ABSOLUTE))
+    return bool(stored == again)

@@ -1,0 +1,34 @@
+"""The estimators of SCIENCE sections 3 and 4 as first written, to compare with."""
+
+import numpy as np
+
+from conebench.analysis.distance import FloatArray, IntArray, lagged_distances
+
+
+def settling_interval(S: FloatArray) -> int | None:
+    """First interval from which a rolling median (window 5) of S stays <= 2 x its floor."""
+    smooth = np.array([np.median(S[max(0, i - 2) : i + 3]) for i in range(len(S))])
+    half = len(S) // 2
+    above = np.flatnonzero(smooth > 2 * np.median(smooth[half:]))
+    first = int(above[-1]) + 1 if len(above) else 0
+    return None if first > half else first
+
+
+def change_point(G: FloatArray, steps: IntArray) -> int:
+    """The split with the least time-weighted scatter about the means of two segments."""
+    weights = np.gradient(steps.astype(np.float64))
+    weights[[0, -1]] /= 2
+
+    def scatter(part: slice) -> float:
+        w = weights[part]
+        return float(w.sum() - w @ G[part, part] @ w / w.sum())
+
+    splits = range(1, len(steps))
+    return int(steps[min(splits, key=lambda k: scatter(slice(k)) + scatter(slice(k, None)))])
+
+
+def confinement_exponent(inside: FloatArray) -> float:
+    """Alpha over all lags from one to half of the trajectory."""
+    lags = np.arange(1, len(inside) // 2 + 1)
+    spread = [lagged_distances(inside, int(lag)).mean() for lag in lags]
+    return float(np.polyfit(np.log(lags), np.log(spread), 1)[0])
