@@ -7,6 +7,7 @@ import numpy as np
 from conebench.analysis.cone import Cone, measure_cone
 from conebench.analysis.phases import Phases, find_phases
 from conebench.analysis.strength import SeedOutcome, Summary, summarize
+from conebench.record.chaos import derive_barriers
 from conebench.record.schema import ArmResult, KernelTrajectory, Record, SeedResult, TriedRate
 from conebench.spec import Spec, constant_stretch
 
@@ -46,7 +47,8 @@ def recompute(record: Record) -> Record:
     seeds = []
     for seed in record.seeds:
         phases, cone = derive_geometry(record.spec, seed.kernel)
-        seeds.append(seed.model_copy(update={"phases": phases, "cone": cone}))
+        chaos = derive_barriers(seed.chaos)
+        seeds.append(seed.model_copy(update={"phases": phases, "cone": cone, "chaos": chaos}))
     return record.model_copy(update={"seeds": seeds, "summary": derive_summary(seeds)})
 
 

@@ -2,7 +2,8 @@
 
 from conebench.spec.loading import at_line, find_specs, load_spec
 from conebench.spec.schedule import constant_stretch, learning_rate, schedule_factor
-from conebench.spec.schema import Section, Spec, content_hash
+from conebench.spec.schema import Spec
+from conebench.spec.section import Section, content_hash
 
 __all__ = [
     "Section",
