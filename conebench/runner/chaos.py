@@ -90,15 +90,19 @@ def copy_work(context: Context, copy: PerturbedCopy) -> float:
 
 def _comparison_work(context: Context, copy: PerturbedCopy) -> float:
     images = len(context.data.test) + context.spec.kernel.calibration_samples
-    # The ends of the line pass once more, for their predictions.
-    return 2 * kernel_work(context) + (copy.points + 2) * images
+    return 2 * kernel_work(context) + networks_compared(copy) * images
+
+
+def networks_compared(copy: PerturbedCopy) -> int:
+    """Networks tested in one comparison: the points, and the ends again for their predictions."""
+    return copy.points + 2
 
 
 def run_copy(context: Context, seed: int, copy: PerturbedCopy) -> Comparisons:
     """Train one perturbed copy to the last of its ends, and compare it at each."""
     results: list[ChaosResult] = []
     try:
-        for checkpoint in _train(context, seed, copy):
+        for checkpoint in train_copy(context, seed, copy):
             if checkpoint.step in copy.ends:
                 results.append(_compare(context, seed, copy, checkpoint))
                 context.progress.advance(_comparison_work(context, copy))
@@ -109,7 +113,8 @@ def run_copy(context: Context, seed: int, copy: PerturbedCopy) -> Comparisons:
     return Comparisons(pairs=results)
 
 
-def _train(context: Context, seed: int, copy: PerturbedCopy) -> Iterator[Checkpoint]:
+def train_copy(context: Context, seed: int, copy: PerturbedCopy) -> Iterator[Checkpoint]:
+    """Train a perturbed copy as ordinary training goes on from t0; pause as `train` does."""
     stage, t0 = train_stage(context, seed), copy.t0
     # Step 0 has a fresh optimizer, as ordinary training has there.
     state_path = context.store.checkpoint_path(stage, t0, optimizer=True)
