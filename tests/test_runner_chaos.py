@@ -158,6 +158,13 @@ def test_a_tiny_perturbation_changes_nothing_to_speak_of(started: Path) -> None:
     assert new == ["seed 0: perturbed copy(0)", "seed 0: perturbed copy(4)"]
 
 
+def test_ordinary_training_is_what_an_unperturbed_copy_would_give(started: Path) -> None:
+    # So small that no float32 weight changes: bit for bit the same, with nothing in between.
+    pair = results(run(chaos_spec([[4, 8]], chaos={"sigma": 1e-30}), started))[0]
+    assert (pair.S, pair.parameter_dissimilarity, pair.disagreement) == (0, 0, 0)
+    assert len(set(pair.losses or ())) == 1
+
+
 def test_an_interrupted_probe_is_taken_up_to_the_same_bits(
     finished: Finished, started: Path
 ) -> None:

@@ -290,7 +290,7 @@ class Chaos(Section):
         description="[t0, t1]: a copy is perturbed at t0 and compared at t1; both on checkpoints.",
     )
     sigma: PositiveFloat = Field(
-        default=0.01,
+        default=0.001,
         description="Size of the perturbation: of each weight tensor, in units of its standard "
         "deviation at initialization.",
     )
