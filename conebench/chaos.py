@@ -59,12 +59,13 @@ def cosine_dissimilarity(one: nn.Module, other: nn.Module) -> float:
 
     As 1/2 || theta/||theta|| - theta'/||theta'|| ||^2, which keeps its digits where it is small.
     """
-    pairs = [(a.detach().double(), b.detach().double()) for a, b in _paired(one, other)]
+    pairs = [(a.detach(), b.detach()) for a, b in _paired(one, other)]
     norm_a, norm_b = (
-        sum(float(tensor.square().sum()) for tensor in tensors) ** 0.5
+        sum(float(tensor.double().square().sum()) for tensor in tensors) ** 0.5
         for tensors in zip(*pairs, strict=True)
     )
-    return 0.5 * sum(float((a / norm_a - b / norm_b).square().sum()) for a, b in pairs)
+    chords = (a.double() / norm_a - b.double() / norm_b for a, b in pairs)
+    return 0.5 * sum(float(chord.square().sum()) for chord in chords)
 
 
 def disagreement(one: Int[Tensor, " n"], other: Int[Tensor, " n"]) -> float:

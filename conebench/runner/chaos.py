@@ -147,7 +147,9 @@ def _compare(
 ) -> ChaosResult:
     """Figures of the perturbed copy at a checkpoint against ordinary training's own there."""
     one = context.network_at(train_stage(context, seed), seed, checkpoint.step)
-    other = checkpoint.model
+    # Not the live network: some keep tensors of their last training pass, which have no copy.
+    other = context.initial_network(seed, pretrained=False)
+    other.load_state_dict(checkpoint.model.state_dict())
     losses = _path_losses(context, one, other, copy.points)
     if not all(map(math.isfinite, losses)):
         raise DivergedError(checkpoint.step)

@@ -282,13 +282,13 @@ def _chaos(spec: Spec) -> Iterator[Problem]:
     for t0, t1 in dict.fromkeys(pairs):
         if t0 >= t1:
             yield Problem(where, f"came [{t0}, {t1}], allowed is t0 before t1")
-        if t1 > spec.total_steps:
+    for step in sorted({step for pair in pairs for step in pair}):
+        if step > spec.total_steps:
             yield Problem(
-                where, f"came step {t1}, allowed is at most the end, step {spec.total_steps}"
+                where, f"came step {step}, allowed is at most the end, step {spec.total_steps}"
             )
-        for step in (t0, t1):
-            if step <= spec.total_steps:
-                yield from _on_checkpoint(spec, where, step)
+        else:
+            yield from _on_checkpoint(spec, where, step)
 
 
 def _seeds(spec: Spec) -> Iterator[Problem]:
