@@ -11,7 +11,16 @@ from jaxtyping import Int
 from torch import Tensor
 
 Purpose = Literal[
-    "init", "order", "augment", "dropout", "subset", "validation", "probe", "calibration", "curve"
+    "init",
+    "order",
+    "augment",
+    "dropout",
+    "subset",
+    "validation",
+    "probe",
+    "calibration",
+    "curve",
+    "chaos",
 ]
 
 

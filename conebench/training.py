@@ -174,3 +174,11 @@ def evaluate(model: nn.Module, data: Data, images: Images, loss: Loss) -> tuple[
     for module, mode in modes.items():
         module.training = mode
     return correct / len(images), total / len(images)
+
+
+def predict(model: nn.Module, data: Data, images: Images) -> Int[Tensor, " n"]:
+    """The classes that a model in evaluation mode predicts for images of the data."""
+    starts = range(0, len(images), EVALUATION_BATCH)
+    batches = [images.pixels[start : start + EVALUATION_BATCH] for start in starts]
+    with torch.no_grad():
+        return torch.cat([model(data.normalize(pixels)).argmax(1) for pixels in batches])

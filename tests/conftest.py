@@ -10,6 +10,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 # Shapes in the signatures of the mathematics are checked in every test.
 install_import_hook(
-    ["conebench.analysis", "conebench.entk", "conebench.linearize", "conebench.output_scale"],
+    [
+        "conebench.analysis",
+        "conebench.chaos",
+        "conebench.entk",
+        "conebench.linearize",
+        "conebench.output_scale",
+    ],
     "beartype.beartype",
 )

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from conebench.analysis.chaos import barrier
 from conebench.analysis.distance import FloatArray
 from conebench.record import (
     METHOD,
     SCHEMA_VERSION,
     ArmResult,
+    ChaosResult,
     DataFacts,
     KernelTrajectory,
     ModelFacts,
@@ -119,7 +121,32 @@ def make_seed_result(spec: Spec, seed: int, *, settle: int = 200, noise: float =
         phases=phases,
         cone=cone,
         stretches=derive_stretches(spec, kernel, T_star),
+        chaos=chaos_results(spec, seed),
     )
+
+
+def chaos_results(spec: Spec, seed: int) -> list[ChaosResult] | None:
+    """Copies whose losses are a parabola, the lower the later they were perturbed."""
+    if spec.chaos is None:
+        return None
+    alpha = np.linspace(0, 1, spec.chaos.points)
+    results = []
+    for t0, t1 in spec.chaos.pairs:
+        height = (1 + 0.1 * seed) * np.exp(-t0 / 100)
+        losses = 0.25 + height * 4 * alpha * (1 - alpha)
+        results.append(
+            ChaosResult(
+                t0=t0,
+                t1=t1,
+                status="finished",
+                losses=losses.tolist(),
+                barrier=barrier(losses),
+                disagreement=0.25,
+                parameter_dissimilarity=0.5,
+                S=0.125,
+            )
+        )
+    return results
 
 
 def make_record(spec: Spec | None = None, *, noise: float = 0.1, settle: int = 200) -> Record:

@@ -13,6 +13,7 @@ from conebench.analysis.distance import (
     lagged_distances,
     uniform_part,
     velocity,
+    velocity_per_rate,
 )
 
 
@@ -79,6 +80,13 @@ def test_velocity_and_lags() -> None:
     np.testing.assert_allclose(lagged_distances(G, 2), [0.4, 0.3])
     np.testing.assert_allclose(lagged_distances(G, 3), [0.5])
     np.testing.assert_allclose(lagged_distances(G, 0), np.zeros(4))
+
+
+def test_velocity_per_rate_sums_the_rates_of_the_steps_between() -> None:
+    G = np.array([[1, 0.9, 0.6], [0.9, 1, 0.8], [0.6, 0.8, 1]])
+    rates = np.array([0.1] * 5 + [0.01] * 10)
+    expected = [0.1 / 0.5, 0.2 / 0.05]
+    np.testing.assert_allclose(velocity_per_rate(G, np.array([0, 5, 10]), rates), expected)
 
 
 def test_uniform_part_leaves_the_extra_checkpoints_out() -> None:

@@ -103,8 +103,11 @@ def test_stages_side_by_side_give_the_same_bits(finished: Finished, tmp_path: Pa
     assert (progress.planned, progress.done) == (finished[2].planned, finished[2].done)
 
 
-def test_side_by_side_a_control_waits_for_its_learning_rate(tmp_path: Path) -> None:
+def test_side_by_side_a_control_waits_for_its_learning_rate_and_copies_are_compared(
+    tmp_path: Path,
+) -> None:
     spec = tiny_spec(
+        chaos={"pairs": [[4, 16], [0, 16]], "points": 3},
         dataset={**TINY["dataset"], "validation_size": 40},
         linearization={"learning_rate": [0.05, 1e-6]},
         seeds=[0],

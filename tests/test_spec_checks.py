@@ -55,6 +55,9 @@ ALLOWED = {
     | {"linearization": {"weight_decay": "none"}},
     "label smoothing and clipping": training(label_smoothing=0.1, clip_gradients=1.0),
     "one probe image a class": section("kernel", samples=10),
+    "copies from the start, from an extra checkpoint, to the end": {
+        "chaos": {"pairs": [[0, 1000], [5, 20], [5, 1000], [50, 100]]}
+    },
     "an argument of the network": section("model", kwargs={"width": 4}),
 }  # fmt: skip
 
@@ -286,6 +289,36 @@ REFUSED = {
         section("kernel", samples=9),
         "kernel.samples",
         f"came 9, {ONE_A_CLASS}",
+    ),
+    "a pair twice": (
+        {"chaos": {"pairs": [[0, 50], [50, 100], [0, 50]]}},
+        "chaos.pairs",
+        "came [[0, 50], [50, 100], [0, 50]], allowed is each pair once",
+    ),
+    "a pair backwards": (
+        {"chaos": {"pairs": [[100, 50]]}},
+        "chaos.pairs",
+        "came [100, 50], allowed is t0 before t1",
+    ),
+    "a pair of one step": (
+        {"chaos": {"pairs": [[50, 50]]}},
+        "chaos.pairs",
+        "came [50, 50], allowed is t0 before t1",
+    ),
+    "a copy beyond the end": (
+        {"chaos": {"pairs": [[50, 1050]]}},
+        "chaos.pairs",
+        "came step 1050, allowed is at most the end, step 1000",
+    ),
+    "a copy from between checkpoints": (
+        {"chaos": {"pairs": [[6, 50]]}},
+        "chaos.pairs",
+        f"came step 6, {CHECKPOINTS}",
+    ),
+    "a copy compared between checkpoints": (
+        {"chaos": {"pairs": [[0, 21]]}},
+        "chaos.pairs",
+        f"came step 21, {CHECKPOINTS}",
     ),
     "a seed twice": (
         {"seeds": [1, 0, 1]},

@@ -35,7 +35,9 @@ kernel:
 seeds: [0, 1]
 """
 
-ROOT_FIELDS = "dataset, kernel, linearization, model, name, seeds, switching, title, training"
+ROOT_FIELDS = (
+    "chaos, dataset, kernel, linearization, model, name, seeds, switching, title, training"
+)
 TRAINING_FIELDS = (
     "batch_size, clip_gradients, epochs, label_smoothing, loss, optimizer, schedule, steps"
 )

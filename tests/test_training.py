@@ -10,11 +10,13 @@ from conebench.data import Data, Images
 from conebench.linearize import LinearizedModel
 from conebench.spec.schema import Adam, OtherOptimizer, Sgd
 from conebench.training import (
+    EVALUATION_BATCH,
     Checkpoint,
     DivergedError,
     Recipe,
     evaluate,
     loss_of,
+    predict,
     train,
 )
 
@@ -207,3 +209,11 @@ def test_evaluation_counts_the_test_images_and_restores_the_mode() -> None:
     assert accuracy == float((logits.argmax(1) == data.test.labels).double().mean())
     expected = float(nn.functional.cross_entropy(logits, data.test.labels))
     assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_predictions_are_the_classes_that_accuracy_counts() -> None:
+    data, model = make_data(EVALUATION_BATCH + 10), linear_network().eval()
+    predicted = predict(model, data, data.test)
+    assert torch.equal(predicted, model(data.normalize(data.test.pixels)).argmax(1))
+    share = float((predicted == data.test.labels).double().mean())
+    assert evaluate(model, data, data.test, "mse")[0] == pytest.approx(share)

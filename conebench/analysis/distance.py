@@ -38,6 +38,20 @@ def velocity(G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]) -> Float[F
     return lagged_distances(G, 1) / np.diff(steps)
 
 
+def velocity_per_rate(
+    G: Float[FloatArray, "t t"],
+    steps: Int[IntArray, " t"],
+    rates: Float[FloatArray, " T"],
+) -> Float[FloatArray, " u"]:
+    """S(theta_t, theta_{t+dt}) / sum of the learning rates of the steps between, u = t - 1.
+
+    `rates[k]` is that of the update from step k to k + 1. Velocity follows the learning rate; this
+    is what is left.
+    """
+    summed = np.concatenate([[0.0], np.cumsum(rates)])
+    return lagged_distances(G, 1) / np.diff(summed[steps])
+
+
 def uniform_part(steps: Int[IntArray, " t"], every: int) -> Int[IntArray, " u"]:
     """Indices of the checkpoints on the uniform part of the grid: multiples of `every` steps."""
     return np.flatnonzero(steps % every == 0)

@@ -123,11 +123,12 @@ def _totals(found: "Estimate") -> list[str]:
     once = "once" if len(kernel.passes) == 1 else f"{len(kernel.passes)} times"
     work = ", ".join(f"{name} {1e-12 * flops:,.1f}" for name, flops in found.flops.items())
     times = ", ".join(f"{name} {_duration(s)}" for name, s in found.seconds.items())
+    copies = f", {found.copies} perturbed copies" if found.copies else ""
     return [
         f"parameters   {found.parameters:,}",
         f"one kernel   through the network {once}, {chunks} images at a time, peak "
         f"{kernel.peak_bytes / 1e6:,.0f} MB of {kernel.memory_limit / 1e6:,.0f} MB allowed",
-        f"all seeds    {found.kernels} kernels, {found.arms} arms",
+        f"all seeds    {found.kernels} kernels, {found.arms} arms{copies}",
         f"TFLOP        {1e-12 * sum(found.flops.values()):,.1f}: {work}",
         f"disk         checkpoints {found.disk_bytes / 1e6:,.0f} MB, "
         f"kernels {found.kernel_disk_bytes / 1e6:,.0f} MB while a seed is measured",

@@ -8,6 +8,7 @@ from conebench.analysis.cone import Cone, measure_cone
 from conebench.analysis.phases import Phases, find_phases
 from conebench.analysis.strength import SeedOutcome, Summary, summarize
 from conebench.analysis.stretches import Stretch, measure_stretches
+from conebench.record.chaos import derive_barriers
 from conebench.record.schema import (
     METHOD,
     ArmResult,
@@ -72,7 +73,9 @@ def recompute(record: Record) -> Record:
 def _recomputed(spec: Spec, seed: SeedResult) -> SeedResult:
     phases, cone = derive_geometry(spec, seed.kernel)
     stretches = derive_stretches(spec, seed.kernel, phases.T_star)
-    return seed.model_copy(update={"phases": phases, "cone": cone, "stretches": stretches})
+    chaos = derive_barriers(seed.chaos)
+    update = {"phases": phases, "cone": cone, "stretches": stretches, "chaos": chaos}
+    return seed.model_copy(update=update)
 
 
 def _outcome(seed: SeedResult) -> SeedOutcome:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from conebench.errors import RecordError
+from conebench.record.chaos import check_chaos
 from conebench.record.derive import choose_rate
 from conebench.record.schema import (
     SCHEMA_MAJOR,
@@ -91,6 +92,7 @@ def _check_content(path: Path, record: Record) -> None:
         for arm in seed.arms:
             _check_arm(where, arm)
             _check_rate(where, arm, record.spec)
+        check_chaos(where, seed, record.spec)
 
 
 def _check_kernel(where: str, kernel: KernelTrajectory, total_steps: int) -> None:

@@ -141,6 +141,26 @@ class ArmResult(Part):
     later = frozenset({"learning_rate", "tried"})
 
 
+class ChaosResult(Part):
+    """A copy perturbed at step `t0`, against ordinary training at step `t1` (SCIENCE section 8).
+
+    `losses` are test losses at evenly spaced points of the straight line from ordinary training's
+    parameters to the copy's, both included; `barrier` follows from them. `disagreement` is a share
+    of the test images, `parameter_dissimilarity` 1 - cos of the two parameter vectors, `S` the
+    distance of the two kernels. All are None if, and only if, the copy diverged, at `diverged_at`.
+    """
+
+    t0: Annotated[int, Field(ge=0)]
+    t1: Annotated[int, Field(ge=1)]
+    status: Literal["finished", "diverged"]
+    diverged_at: Annotated[int, Field(ge=0)] | None = None
+    losses: list[Annotated[float, Field(ge=0)]] | None = None
+    barrier: Annotated[float, Field(ge=0)] | None = None
+    disagreement: Share | None = None
+    parameter_dissimilarity: Annotated[float, Field(ge=0, le=2)] | None = None
+    S: Share | None = None
+
+
 class SeedResult(Part):
     """Everything one seed gave: raw data first, then what follows from it."""
 
@@ -153,8 +173,11 @@ class SeedResult(Part):
     stretches: list[Stretch] | None = Field(
         default=None, description="After drops of the learning rate; None without drops."
     )
+    chaos: list[ChaosResult] | None = Field(
+        default=None, description="One a pair of the spec; missing where it has no chaos section."
+    )
 
-    later = frozenset({"stretches"})
+    later = frozenset({"stretches", "chaos"})
 
 
 class KernelBuild(Part):

@@ -1,7 +1,7 @@
 """What a spec will take before it is run: parameters, operations, memory, disk, time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,7 @@ from conebench.model import first_line, make_model
 from conebench.optimizers import make_optimizer
 from conebench.output_scale import ScaledOutput
 from conebench.runner.arms import Kind, plan_arms
+from conebench.runner.chaos import PerturbedCopy, networks_compared, plan_copies
 from conebench.runner.trajectory import curve_size
 from conebench.spec import Spec
 
@@ -47,7 +48,8 @@ class Estimate:
 
     `seconds` are extrapolated from a few steps on this machine; `flops` counts multiply-adds as
     two. The arm at T* is taken to start a third of the way. `arms` counts each learning rate of a
-    grid; f_0 of a scaled output counts as the network itself.
+    grid; f_0 of a scaled output counts as the network itself. Perturbed copies count as ordinary
+    training, with two kernels and the tests along the line for each pair.
     """
 
     parameters: int
@@ -55,6 +57,7 @@ class Estimate:
     kernel: KernelPlan
     kernels: int
     arms: int
+    copies: int
     flops: dict[str, float]
     seconds: dict[str, float]
     disk_bytes: int
@@ -81,21 +84,24 @@ def estimate(
     plan = _kernel_plan(network, x[:n], spec, memory)
     directions = 1 if outputs == "sum" else classes
     itemsize = 8 if spec.kernel.dtype == "float64" else 4
-    steps, kernels, seeds = spec.total_steps, len(spec.checkpoint_steps), len(spec.seeds)
+    steps, checkpoints, seeds = spec.total_steps, len(spec.checkpoint_steps), len(spec.seeds)
+    copies = plan_copies(spec, steps)
+    trained = steps + sum(copy.ends[-1] - copy.t0 for copy in copies)
+    kernels = checkpoints + 2 * sum(len(copy.ends) for copy in copies)
     # T* is taken to be a third of the way.
     arms = [arm for arm in plan_arms(spec, steps, steps // 3) for _ in arm.planned_rates]
     arm_steps = [(arm.kind, steps - arm.start) for arm in arms]
-    tests = _tested_images(spec, classes, kernels, len(arms))
+    tests = _tested_images(spec, classes, len(arms)) + _images_on_lines(spec, copies)
     pass_flops = _forward_flops(network, x[:2])
     flops = {
-        "training": 3 * pass_flops * batch * steps,
+        "training": 3 * pass_flops * batch * trained,
         "kernels": kernels * (2 * plan.multiply_adds + (1 + directions) * n * pass_flops),
         "arms": pass_flops * batch * sum(PASSES[kind] * count for kind, count in arm_steps),
         "evaluation": pass_flops * tests,
     }
     ordinary, linear = _step_seconds(network, x[:batch], classes)
     seconds = {
-        "training": ordinary * steps,
+        "training": ordinary * trained,
         "kernels": kernels * _kernel_seconds(network, x[:n], plan, n, directions, outputs),
         "arms": sum(
             (linear if kind == "linear" else ordinary * PASSES[kind] / 3) * count
@@ -110,10 +116,11 @@ def estimate(
         kernel=plan,
         kernels=kernels * seeds,
         arms=len(arms) * seeds,
+        copies=len(copies) * seeds,
         flops={name: value * seeds for name, value in flops.items()},
         seconds={name: value * seeds for name, value in seconds.items()},
-        disk_bytes=state * kernels * seeds,
-        kernel_disk_bytes=itemsize * (n * (classes if outputs == "full" else 1)) ** 2 * kernels,
+        disk_bytes=state * checkpoints * seeds,
+        kernel_disk_bytes=itemsize * (n * (classes if outputs == "full" else 1)) ** 2 * checkpoints,
     )
 
 
@@ -145,11 +152,21 @@ def _network(spec: Spec, classes: int, channels: int) -> nn.Module:
     return ScaledOutput(network, model.output_scale)
 
 
-def _tested_images(spec: Spec, classes: int, checkpoints: int, arms: int) -> int:
+def _tested_images(spec: Spec, classes: int, arms: int) -> int:
     """Images that one seed's evaluations pass through the network."""
-    tested = spec.dataset.test_size or spec.dataset.facts.test_images or 0
-    on_curve = min(tested, curve_size(spec, classes)) * (checkpoints - 1)
+    tested = _test_images(spec)
+    on_curve = min(tested, curve_size(spec, classes)) * (len(spec.checkpoint_steps) - 1)
     return on_curve + tested + arms * (tested + (spec.dataset.validation_size or 0))
+
+
+def _images_on_lines(spec: Spec, copies: Sequence[PerturbedCopy]) -> int:
+    """Images that one seed's comparisons pass, with those that recalibrate BatchNorm."""
+    each = _test_images(spec) + spec.kernel.calibration_samples
+    return sum(len(copy.ends) * networks_compared(copy) * each for copy in copies)
+
+
+def _test_images(spec: Spec) -> int:
+    return spec.dataset.test_size or spec.dataset.facts.test_images or 0
 
 
 def _forward_flops(network: nn.Module, x: Tensor) -> float:

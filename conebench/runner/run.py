@@ -10,6 +10,7 @@ from conebench.record import (
     METHOD,
     SCHEMA_VERSION,
     ArmResult,
+    ChaosResult,
     DataFacts,
     ModelFacts,
     Record,
@@ -21,6 +22,7 @@ from conebench.record import (
     record_text,
 )
 from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, arm_work, plan_arms
+from conebench.runner.chaos import PerturbedCopy, copy_stage, copy_work, plan_copies
 from conebench.runner.context import Context, RunOptions, open_context
 from conebench.runner.preflight import check_context
 from conebench.runner.progress import Progress
@@ -114,6 +116,7 @@ def _seed_result(stages: Stages, seed: int) -> SeedResult:
         phases=found.phases,
         cone=found.cone,
         stretches=derive_stretches(stages.context.spec, found.kernel, found.phases.T_star),
+        chaos=_chaos_results(stages, seed, found.copies(stages.context)),
     )
 
 
@@ -132,6 +135,17 @@ def _arm_results(stages: Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResu
             settled[arm.start] = rates[best]
         results.append(_arm_result(arm, rates[best], ends[best], tried))
     return results
+
+
+def _chaos_results(
+    stages: Stages, seed: int, copies: Sequence[PerturbedCopy]
+) -> list[ChaosResult] | None:
+    """Every comparison in the order of the spec's pairs; None without a chaos section."""
+    chaos = stages.context.spec.chaos
+    if chaos is None:
+        return None
+    results = [pair for copy in copies for pair in stages.comparisons(seed, copy).pairs]
+    return sorted(results, key=lambda result: chaos.pairs.index((result.t0, result.t1)))
 
 
 def _tried(rate: float, end: ArmEnd) -> TriedRate:
@@ -183,6 +197,10 @@ def _missing_work(context: Context, seed: int) -> float:
             (arm_stage(context, seed, arm, rate), arm_work(context, arm))
             for arm in arms
             for rate in arm.planned_rates
+        ),
+        *(
+            (copy_stage(context, seed, copy), copy_work(context, copy))
+            for copy in plan_copies(spec, spec.total_steps)
         ),
     ]
     return sum(amount for stage, amount in work if context.store.result(stage) is None)

@@ -13,6 +13,7 @@ import warnings
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from multiprocessing.queues import Queue
 from queue import Empty
 from typing import Any
@@ -21,6 +22,7 @@ import torch
 
 from conebench.errors import ConebenchError, RunError
 from conebench.runner.arms import Arm, Rate, arm_stage
+from conebench.runner.chaos import PerturbedCopy
 from conebench.runner.context import Context, RunOptions, open_context
 from conebench.runner.device import choose_device
 from conebench.runner.progress import Progress
@@ -29,7 +31,8 @@ from conebench.spec import Spec
 
 SECONDS_BETWEEN_LOOKS = 0.5
 
-Task = tuple[int, Arm, Rate]
+# One stage, for a worker to fill the store with.
+Task = partial[None]
 Message = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
@@ -45,13 +48,13 @@ def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) ->
     options = replace(options, kernel_memory=context.kernel_memory)
     share = (context.spec, options, torch.get_num_threads(), messages)
     pool = ProcessPoolExecutor(options.jobs, spawn, initializer=_start, initargs=share)
-    waiting: set[Future[list[Task]]] = {pool.submit(_trajectory, seed) for seed in seeds}
+    waiting: set[Future[list[Task] | None]] = {pool.submit(_trajectory, seed) for seed in seeds}
     try:
         while waiting:
             done, waiting = wait(waiting, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
             _pass_on(messages, context.progress)
             for future in done:
-                waiting |= {pool.submit(_arm, task) for task in future.result()}
+                waiting |= {pool.submit(task) for task in future.result() or ()}
     except BrokenProcessPool:
         raise RunError(
             "--jobs: a process ended abruptly, for want of memory perhaps; the same command goes on"
@@ -126,19 +129,23 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _trajectory(seed: int) -> list[Task]:
-    """Train a seed and measure its kernels; the arms that can then be trained, each stage once."""
+def _trajectory(seed: int) -> list[Task] | None:
+    """Train a seed and measure its kernels; what can then be done, each stage once."""
     stages = _ready()
     context = stages.context
+    found = stages.trajectory(seed)
     tasks: dict[str, Task] = {}
-    for arm in stages.trajectory(seed).arms(context):
+    for arm in found.arms(context):
         if arm.kind != "control" or len(arm.rates) == 1:
             for rate in arm.rates:
                 stage = arm_stage(context, seed, arm, rate)
-                tasks.setdefault(stage.file_stem, (seed, arm, rate))
-    return list(tasks.values())
+                tasks.setdefault(stage.file_stem, partial(_arm, seed, arm, rate))
+    return [*tasks.values(), *(partial(_copy, seed, copy) for copy in found.copies(context))]
 
 
-def _arm(task: Task) -> list[Task]:
-    _ready().arm(*task)
-    return []
+def _arm(seed: int, arm: Arm, rate: Rate) -> None:
+    _ready().arm(seed, arm, rate)
+
+
+def _copy(seed: int, copy: PerturbedCopy) -> None:
+    _ready().comparisons(seed, copy)

@@ -14,6 +14,13 @@ from conebench.errors import ConebenchError, RunError
 from conebench.model import first_line
 from conebench.record import KernelTrajectory, derive_geometry
 from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, plan_arms, run_arm
+from conebench.runner.chaos import (
+    Comparisons,
+    PerturbedCopy,
+    copy_stage,
+    plan_copies,
+    run_copy,
+)
 from conebench.runner.context import Context
 from conebench.runner.trajectory import (
     Trained,
@@ -43,6 +50,10 @@ class Trajectory(NamedTuple):
     def arms(self, context: Context) -> list[Arm]:
         """The arms that leave this trajectory."""
         return plan_arms(context.spec, self.trained.curve.steps[-1], self.phases.T_star)
+
+    def copies(self, context: Context) -> list[PerturbedCopy]:
+        """The perturbed copies that leave this trajectory."""
+        return plan_copies(context.spec, self.kernel.steps[-1])
 
 
 @dataclass
@@ -81,6 +92,15 @@ class Stages:
             ArmEnd,
             partial(run_arm, self.context, seed, arm, rate),
             label=f"seed {seed}: {arm.label}{note}",
+        )
+
+    def comparisons(self, seed: int, copy: PerturbedCopy) -> Comparisons:
+        """How far a perturbed copy of a seed came from ordinary training."""
+        return self._result(
+            copy_stage(self.context, seed, copy),
+            Comparisons,
+            partial(run_copy, self.context, seed, copy),
+            label=f"seed {seed}: {copy.label}",
         )
 
     def _result(

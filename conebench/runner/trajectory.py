@@ -50,27 +50,36 @@ class Trained(BaseModel):
 def train_stage(context: Context, seed: int) -> Stage:
     """Ordinary training of one seed."""
     inputs = context.inputs("model", "dataset", "training")
-    grid = list(context.spec.checkpoint_steps)
-    keeps = keeps_optimizer(context)
+    grid, kept = context.spec.checkpoint_steps, kept_optimizers(context.spec)
+    # True and False were there before the steps of the chaos probe: older stages are still met.
+    keeps = kept == grid or list(kept) or False
     return Stage(
         f"train-seed{seed}",
-        {**inputs, "grid": grid, "keeps_optimizer": keeps, "version": TRAIN_VERSION},
+        {**inputs, "grid": list(grid), "keeps_optimizer": keeps, "version": TRAIN_VERSION},
     )
 
 
-def keeps_optimizer(context: Context) -> bool:
-    """Whether the optimizer's state is kept at every checkpoint: linear arms may carry it on."""
-    return context.spec.linearization.optimizer_state == "carry"
+def kept_optimizers(spec: Spec) -> tuple[int, ...]:
+    """Checkpoints at which the optimizer's state is kept, for training that goes on from there.
+
+    All of them where linear arms may carry it on, else where perturbed copies begin, after step 0.
+    """
+    if spec.linearization.optimizer_state == "carry":
+        return spec.checkpoint_steps
+    pairs = spec.chaos.pairs if spec.chaos else ()
+    return tuple(sorted({t0 for t0, _ in pairs if t0 > 0}))
 
 
 def checkpoints_are_whole(context: Context, seed: int, trained: Trained) -> bool:
     """Whether every checkpoint that training stored can still be read."""
-    stage, keeps = train_stage(context, seed), keeps_optimizer(context)
-    paths = [
-        context.store.checkpoint_path(stage, step, optimizer=optimizer)
-        for step in trained.curve.steps
-        for optimizer in ((False, True) if keeps else (False,))
-    ]
+    stage = train_stage(context, seed)
+    return all(_is_stored(context, stage, step) for step in trained.curve.steps)
+
+
+def _is_stored(context: Context, stage: Stage, step: int) -> bool:
+    """Whether a checkpoint can be read, with the optimizer's state if that is to be kept."""
+    parts = (False, True) if step in kept_optimizers(context.spec) else (False,)
+    paths = [context.store.checkpoint_path(stage, step, optimizer=part) for part in parts]
     return all(read_facts(path) is not None for path in paths)
 
 
@@ -135,7 +144,7 @@ def _stored_steps(context: Context, stage: Stage) -> list[int]:
     """Steps of the grid, from 0 without a gap, up to one that training can be resumed from."""
     steps: list[int] = []
     for step in context.spec.checkpoint_steps:
-        if read_facts(context.store.checkpoint_path(stage, step)) is None:
+        if not _is_stored(context, stage, step):
             break
         steps.append(step)
 
@@ -164,10 +173,11 @@ def _store_checkpoint(context: Context, stage: Stage, checkpoint: Checkpoint) ->
     optimizer_path = store.checkpoint_path(stage, step, optimizer=True)
     store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
     store.write_tensors(store.checkpoint_path(stage, step), checkpoint.model_tensors(), facts)
-    if not keeps_optimizer(context):
-        for other in optimizer_path.parent.glob("*.optimizer.safetensors"):
-            if other != optimizer_path:
-                other.unlink()
+    steps = (step, *kept_optimizers(context.spec))
+    kept = {store.checkpoint_path(stage, other, optimizer=True) for other in steps}
+    for path in optimizer_path.parent.glob("*.optimizer.safetensors"):
+        if path not in kept:
+            path.unlink()
 
 
 def curve_images(context: Context, step: int) -> Images:
@@ -228,22 +238,30 @@ def run_kernels(context: Context, seed: int, trained: Trained) -> KernelTrajecto
     return _trajectory(context, stage, trained.curve.steps[: len(facts)], facts)
 
 
-def _store_kernel(context: Context, stage: Stage, seed: int, step: int) -> dict[str, Any]:
-    kernel, data = context.spec.kernel, context.data
-    network = context.frozen(
-        context.network_at(train_stage(context, seed), seed, step), kernel.batchnorm
-    )
-    x = data.normalize(context.probe.pixels)
-    if kernel.dtype == "float64":
-        network, x = network.double(), x.double()
-    outputs = kernel.outputs or "full"
-    H = as_matrix(empirical_ntk(network, x, outputs=outputs, memory_limit=context.kernel_memory))
+def kernel_inputs(context: Context, network: nn.Module) -> tuple[nn.Module, Tensor]:
+    """A frozen copy of the network and the probe inputs, as the kernel section says."""
+    kernel = context.spec.kernel
+    frozen = context.frozen(network, kernel.batchnorm)
+    x = context.data.normalize(context.probe.pixels)
+    return (frozen.double(), x.double()) if kernel.dtype == "float64" else (frozen, x)
+
+
+def kernel_matrix(context: Context, network: nn.Module, x: Tensor) -> Tensor:
+    """The kernel H of what `kernel_inputs` gave, as a matrix; a KernelError where it is zero."""
+    outputs, limit = context.spec.kernel.outputs or "full", context.kernel_memory
+    H = as_matrix(empirical_ntk(network, x, outputs=outputs, memory_limit=limit))
     if not bool(H.any()):
         raise KernelError("the kernel is zero: no output depends on any parameter")
+    return H
+
+
+def _store_kernel(context: Context, stage: Stage, seed: int, step: int) -> dict[str, Any]:
+    network, x = kernel_inputs(context, context.network_at(train_stage(context, seed), seed, step))
+    H = kernel_matrix(context, network, x)
     centred_norm = float(double_centred(H.double()).norm())
     if centred_norm == 0:
         raise KernelError("the centred kernel is zero: are all probe images the same?")
-    statistics = kernel_statistics(H, context.probe.labels, len(data.classes))
+    statistics = kernel_statistics(H, context.probe.labels, len(context.data.classes))
     mean = H.double().mean(0)
     facts = {
         "norm": statistics.norm,
@@ -253,7 +271,7 @@ def _store_kernel(context: Context, stage: Stage, seed: int, step: int) -> dict[
         "centred_norm": centred_norm,
     }
     if step in (0, context.spec.total_steps):
-        facts["self_check"] = _self_check(network, x, H, outputs)
+        facts["self_check"] = _self_check(network, x, H, context.spec.kernel.outputs or "full")
     tensors = {"H": H.cpu(), "column_mean": mean.cpu()}
     context.store.write_tensors(context.store.kernel_path(stage, step), tensors, facts)
     return facts

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from ruamel.yaml import YAML
 
 from conebench.record import Record
+from conebench.site.chaos import chaos_plots, chaos_table
 from conebench.site.plots import plots_of
 from conebench.site.quantities import BOARD, UNDEFINED
 from conebench.site.rows import Group, Row
@@ -37,7 +38,8 @@ def record_page(record: Record, row: Row) -> str:
         seeds=seeds_table(record),
         arms=arms_table(record),
         facts=facts_table(record),
-        plots=plots_of(record),
+        chaos=chaos_table(record),
+        plots=[*plots_of(record), *chaos_plots(record)],
         spec_text=spec_text(record.spec),
     )
 

@@ -93,7 +93,7 @@ def _velocity_plot(record: Record) -> Plot:
     ]
     x = horizontal((t for of_seed in moves.values() for t in of_seed), log=True)
     y = vertical((v for of_seed in moves.values() for v in of_seed.values()), log=True)
-    rules = [*_boundaries(record), *_drops(record)]
+    rules = [*boundaries(record), *_drops(record)]
     return Plot(
         key="velocity",
         title="Kernel velocity v",
@@ -113,7 +113,7 @@ def _switch_plot(record: Record) -> Plot:
         "95 % interval, between the levels of lazy and full. Where switched reaches full, "
         "nothing that non-linear training does after s is needed. Hollow dots: steps that not "
         "every seed finished, such as the T* of one seed.",
-        drawing=draw_switch_curve(record, _boundaries(record)),
+        drawing=draw_switch_curve(record, boundaries(record)),
         table=switch_table(record),
     )
 
@@ -129,7 +129,7 @@ def _training_plot(record: Record) -> Plot:
     ]
     x = horizontal(t for curve in curves.values() for t in curve)
     y = vertical(100 * A for curve in curves.values() for A in curve.values())
-    rules = [*_boundaries(record), *_drops(record)]
+    rules = [*boundaries(record), *_drops(record)]
     return Plot(
         key="training",
         title="Test accuracy during ordinary training",
@@ -170,7 +170,7 @@ def _reference_plot(record: Record) -> Plot:
             vertical([*S[references].ravel().tolist(), *centred.tolist()]),
             ("step", "S to reference"),
             series,
-            upright=_boundaries(record, [seed]),
+            upright=boundaries(record, [seed]),
         ),
         table=Table(
             ("Step", *(s.name for s in series)),
@@ -204,7 +204,7 @@ def _lag_plot(record: Record) -> Plot:
             vertical((s for S in by_lag.values() for s in S.values()), log=True),
             ("step t", "S(t, t + dt)"),
             series,
-            upright=[*_boundaries(record, [seed]), *_drops(record)],
+            upright=[*boundaries(record, [seed]), *_drops(record)],
         ),
         table=Table(
             ("Step", *(f"dt = {dt:,}" for dt in by_lag)),
@@ -276,7 +276,7 @@ def _scale_plot(record: Record) -> Plot:
             vertical((y for v in figures.values() for y in (v / v[0]).tolist()), log=True),
             ("step", "multiple of step 0"),
             series,
-            upright=_boundaries(record, [seed]),
+            upright=boundaries(record, [seed]),
         ),
         table=Table(
             ("Step", *figures, "alignment with the labels"),
@@ -298,7 +298,8 @@ def _seed_styles(record: Record) -> dict[int, tuple[str, str]]:
     return {seed: (f"seed {seed}", f"c{i}") for i, seed in enumerate(seeds)}
 
 
-def _boundaries(record: Record, seeds: Sequence[SeedResult] = ()) -> list[Rule]:
+def boundaries(record: Record, seeds: Sequence[SeedResult] = ()) -> list[Rule]:
+    """T* of each seed, as upright lines."""
     found = {seed.phases.T_star for seed in seeds or record.seeds}
     name = "T*" if len(found) == 1 else "T* of each seed"
     return [Rule(name, "boundary", step) for step in sorted(s for s in found if s is not None)]

@@ -41,7 +41,7 @@ def arm_means(record: Record) -> list[ArmMean]:
     means = []
     for (arm, step), accuracies in sorted(runs.items(), key=lambda r: (order.index(r[0][0]), r[0])):
         known = [A for A in accuracies if A is not None]
-        estimate = mean_estimate(np.array(known)) if known else None
+        estimate = mean_estimate(np.array(known), (0.0, 1.0)) if known else None
         means.append(ArmMean(arm, step, estimate, len(accuracies)))
     return means
 
@@ -60,7 +60,7 @@ def draw_switch_curve(record: Record, boundaries: Sequence[Rule]) -> Drawing:
     heights += [point[1] for s in series for point in s.points if point]
     steps = [*(mean.step for mean in curves), *(rule.at for rule in boundaries)]
     return draw(
-        _step_scale(steps),
+        step_scale(steps),
         vertical([*heights, *(level.at for level in levels)]),
         ("switch step s", "test accuracy at T, %"),
         series,
@@ -69,7 +69,8 @@ def draw_switch_curve(record: Record, boundaries: Sequence[Rule]) -> Drawing:
     )
 
 
-def _step_scale(steps: Sequence[float]) -> Scale:
+def step_scale(steps: Sequence[float]) -> Scale:
+    """A scale of steps, logarithmic where they span much and none is 0."""
     wide = bool(steps) and min(steps) > 0 and max(steps) >= LOG_RANGE * min(steps)
     return horizontal(steps, log=wide)
 

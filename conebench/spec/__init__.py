@@ -7,7 +7,8 @@ from conebench.spec.schedule import (
     learning_rate,
     schedule_factor,
 )
-from conebench.spec.schema import Section, Spec, content_hash
+from conebench.spec.schema import Spec
+from conebench.spec.section import Section, content_hash
 
 __all__ = [
     "Section",

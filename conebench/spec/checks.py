@@ -42,7 +42,7 @@ def cross_field_problems(spec: Spec) -> list[Problem]:
     if spec.training.steps is not None:
         problems += [*_schedule(spec), *_grid(spec), *_switching(spec)]
     problems += [*_model(spec), *_optimizer(spec), *_loss(spec), *_linearization(spec)]
-    return [*problems, *_kernel(spec), *_seeds(spec)]
+    return [*problems, *_kernel(spec), *_chaos(spec), *_seeds(spec)]
 
 
 def _length(spec: Spec) -> Iterator[Problem]:
@@ -185,12 +185,18 @@ def _switching(spec: Spec) -> Iterator[Problem]:
             yield Problem(
                 field, f"came step {step}, allowed is before the end, step {spec.total_steps}"
             )
-        elif step % spec.kernel.checkpoints.every and step not in spec.kernel.checkpoints.extra:
-            yield Problem(
-                field,
-                f"came step {step}, allowed are checkpoints: multiples of "
-                f"{spec.kernel.checkpoints.every} and kernel.checkpoints.extra",
-            )
+        else:
+            yield from _on_checkpoint(spec, field, step)
+
+
+def _on_checkpoint(spec: Spec, field: tuple[str, ...], step: int) -> Iterator[Problem]:
+    grid = spec.kernel.checkpoints
+    if step % grid.every and step not in grid.extra:
+        yield Problem(
+            field,
+            f"came step {step}, allowed are checkpoints: multiples of {grid.every} and "
+            "kernel.checkpoints.extra",
+        )
 
 
 def _model(spec: Spec) -> Iterator[Problem]:
@@ -265,6 +271,24 @@ def _kernel(spec: Spec) -> Iterator[Problem]:
             ("kernel", "samples"),
             f"came {spec.kernel.samples}, allowed is at least one a class: {classes}",
         )
+
+
+def _chaos(spec: Spec) -> Iterator[Problem]:
+    if spec.chaos is None or spec.training.steps is None:
+        return
+    pairs, where = spec.chaos.pairs, ("chaos", "pairs")
+    if len(set(pairs)) != len(pairs):
+        yield Problem(where, f"came {[list(p) for p in pairs]}, allowed is each pair once")
+    for t0, t1 in dict.fromkeys(pairs):
+        if t0 >= t1:
+            yield Problem(where, f"came [{t0}, {t1}], allowed is t0 before t1")
+    for step in sorted({step for pair in pairs for step in pair}):
+        if step > spec.total_steps:
+            yield Problem(
+                where, f"came step {step}, allowed is at most the end, step {spec.total_steps}"
+            )
+        else:
+            yield from _on_checkpoint(spec, where, step)
 
 
 def _seeds(spec: Spec) -> Iterator[Problem]:

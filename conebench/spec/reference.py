@@ -39,7 +39,8 @@ def _rows(section: dict[str, Any], defs: dict[str, Any], prefix: str) -> Iterato
         path = f"{prefix}{name}"
         sections = [defs[ref] for ref in _references(field)]
         has_other_forms = any("$ref" not in form for form in _forms(field))
-        if not sections or has_other_forms:
+        can_be_left_out = field.get("default", "none given") is None
+        if not sections or has_other_forms or can_be_left_out:
             default = "required" if name in required else _shown(field.get("default"))
             allowed = " or ".join(_allowed(form) for form in _forms(field))
             yield [f"`{path}`", allowed, default, field.get("description", "")]

@@ -1,72 +1,26 @@
 """The spec: one frozen, checked model a section. Defaults stand here and nowhere else."""
 
-import hashlib
-import json
-from dataclasses import is_dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    JsonValue,
-    SerializerFunctionWrapHandler,
-    Tag,
-    model_serializer,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, Tag
 
 from conebench.spec.datasets import DATASETS, DatasetFacts
+from conebench.spec.section import (
+    FiniteJson,
+    FolderName,
+    Fraction,
+    Name,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+    Seed,
+    StepIndex,
+    content_hash,
+)
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-PositiveInt = Annotated[int, Field(ge=1, le=10**9)]
-StepIndex = Annotated[int, Field(ge=1, le=10**9)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-NonNegativeFloat = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-def _finite(value: JsonValue) -> JsonValue:
-    # pydantic reads JSON text into JsonValue without heeding allow_inf_nan=False.
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        raise PydanticCustomError("finite_number", "Input should hold finite numbers") from None
-    return value
-
-
-FiniteJson = Annotated[JsonValue, AfterValidator(_finite)]
 BatchNormMode = Literal["recalibrated", "eval"]
 Loss = Literal["cross-entropy", "mse"]
-
-
-class Section(BaseModel):
-    """Base of every section: unknown fields refused, no coercion, no NaN, immutable.
-
-    `later` names the fields that came after the first records. Where one has its default it is
-    left out of the dump: specs and records from before keep their hashes.
-    """
-
-    later: ClassVar[frozenset[str]] = frozenset()
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    @model_serializer(mode="wrap")
-    def _leave_out_later_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        data: dict[str, Any] = dump(self)
-        for name in self.later:
-            if getattr(self, name) == type(self).model_fields[name].default:
-                del data[name]
-        # Figures in a record are plain dataclasses, with a `later` of their own.
-        for name, part in vars(self).items():
-            for field in getattr(part, "later", ()) if is_dataclass(part) else ():
-                if getattr(part, field) == getattr(type(part), field):
-                    del data[name][field]
-        return data
 
 
 class Model(Section):
@@ -324,6 +278,30 @@ class Kernel(Section):
     checkpoints: CheckpointGrid
 
 
+StepPair = tuple[Annotated[int, Field(ge=0, le=10**9)], StepIndex]
+
+
+class Chaos(Section):
+    """The chaos probe: perturbed copies of the run, compared with it later (SCIENCE section 8)."""
+
+    pairs: tuple[StepPair, ...] = Field(
+        min_length=1,
+        max_length=100,
+        description="[t0, t1]: a copy is perturbed at t0 and compared at t1; both on checkpoints.",
+    )
+    sigma: PositiveFloat = Field(
+        default=0.001,
+        description="Size of the perturbation: of each weight tensor, in units of its standard "
+        "deviation at initialization.",
+    )
+    points: int = Field(
+        default=11,
+        ge=3,
+        le=101,
+        description="Losses along the straight line between the copies, both ends included.",
+    )
+
+
 class Spec(Section):
     """A benchmark: everything that decides its numbers."""
 
@@ -337,9 +315,12 @@ class Spec(Section):
     linearization: Linearization = Linearization()
     switching: Switching = Switching()
     kernel: Kernel
+    chaos: Chaos | None = Field(default=None, description="The chaos probe; default: off.")
     seeds: tuple[Seed, ...] = Field(
         min_length=1, max_length=100, description="Each gives one run; intervals need two or more."
     )
+
+    later = frozenset({"chaos"})
 
     def resolved(self) -> Self:
         """The same spec with every default that depends on the dataset filled in."""
@@ -382,9 +363,3 @@ class Spec(Section):
     def hash(self) -> str:
         """SHA-256 of the spec's canonical JSON, in hexadecimal."""
         return content_hash(self.dump())
-
-
-def content_hash(value: object) -> str:
-    """SHA-256 of the canonical JSON of plain data, in hexadecimal."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
