@@ -12,7 +12,8 @@ demo: .venv/installed
 	$(BIN)/conebench leaderboard build
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	# Each test keeps to one thread, see tests/conftest.py.
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

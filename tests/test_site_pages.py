@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import synthetic
-from synthetic import make_record, make_spec
+from synthetic import BASE_SPEC, make_record, make_spec
 
 from conebench.record import Record, record_text
 from conebench.site import build_site
 from conebench.site.pages import record_page, spec_text, visible
 from conebench.site.rows import row_of
-from conebench.site.tables import arms_table
+from conebench.site.tables import arms_table, stretches_table
 from conebench.spec import load_spec
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -264,3 +264,19 @@ def test_without_records_the_board_says_how_to_make_one(tmp_path):
     page = Page(build_site([tmp_path / "records"], tmp_path / "site").index.read_text("utf-8"))
     assert "conebench run specs/digits.yaml" in page.text
     assert "table" not in page.tags
+
+
+def test_cones_after_drops_stand_beside_that_before_them() -> None:
+    schedule = {"name": "multistep", "milestones": [0.6]}
+    record = make_record(make_spec(training={**BASE_SPEC["training"], "schedule": schedule}))
+    table = stretches_table(record)
+    assert table is not None
+    assert [row[:2] for row in table.rows] == [(str(s), "600 to 1,000") for s in (0, 1, 2)]
+    (found,) = record.seeds[1].stretches
+    before = f"{record.seeds[1].cone.half_angle_deg:.1f}°"
+    after = (f"{found.half_angle_deg:.1f}°", f"{found.axis_turn_deg:.1f}°")
+    assert table.rows[1][4:] == (before, *after)
+    page = record_page(record, row_of(record, record.id))
+    assert page.count("After drops of the learning rate") == 1
+    assert stretches_table(make_record()) is None
+    assert "After drops" not in record_page(make_record(), row_of(make_record(), "0" * 8))

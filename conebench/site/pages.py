@@ -15,7 +15,13 @@ from conebench.site.chaos import chaos_plots, chaos_table
 from conebench.site.plots import plots_of
 from conebench.site.quantities import BOARD, UNDEFINED
 from conebench.site.rows import Group, Row
-from conebench.site.tables import arms_table, facts_table, figures_table, seeds_table
+from conebench.site.tables import (
+    arms_table,
+    facts_table,
+    figures_table,
+    seeds_table,
+    stretches_table,
+)
 from conebench.spec import Spec
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -36,6 +42,7 @@ def record_page(record: Record, row: Row) -> str:
         row=row,
         figures=figures_table(record),
         seeds=seeds_table(record),
+        stretches=stretches_table(record),
         arms=arms_table(record),
         facts=facts_table(record),
         chaos=chaos_table(record),

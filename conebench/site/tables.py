@@ -51,6 +51,7 @@ def seeds_table(record: Record) -> Table:
         "T*, change-point",
         "Estimators",
         "Floor",
+        "Drift",
         "Half-angle",
         "95th percentile",
         "Turn",
@@ -71,6 +72,7 @@ def _seed_cells(seed: SeedResult) -> tuple[str, ...]:
         optional(whole, phases.change_point),
         UNDEFINED if phases.T_star is None else agreement,
         optional(distance, phases.floor),
+        optional(two_decimals, phases.drift),
         *_cone_cells(seed.cone),
     )
 
@@ -87,6 +89,33 @@ def _cone_cells(cone: Cone | None) -> tuple[str, ...]:
         _degrees(cone.path_deg),
         _degrees(cone.end_to_end_deg),
     )
+
+
+def stretches_table(record: Record) -> Table | None:
+    """The cone after each drop of the learning rate; None where there is none."""
+    rows = [
+        (
+            str(seed.seed),
+            f"{whole(found.start)} to {whole(found.end)}",
+            UNDEFINED if found.settled is None else whole(found.settled),
+            distance(found.floor),
+            _degrees(seed.cone.half_angle_deg) if seed.cone else UNDEFINED,
+            _degrees(found.half_angle_deg),
+            _degrees(found.axis_turn_deg),
+        )
+        for seed in record.seeds
+        for found in seed.stretches or ()
+    ]
+    head = (
+        "Seed",
+        "Steps",
+        "Settled at",
+        "Floor",
+        "Half-angle before",
+        "Half-angle after",
+        "Axis turned by",
+    )
+    return Table(head, tuple(rows)) if rows else None
 
 
 def _degrees(angle: float) -> str:
@@ -156,6 +185,7 @@ def facts_table(record: Record) -> Table:
         ("Device", f"{made.device}: {made.device_name}, {_threads(made.cpu_threads, made.jobs)}"),
         ("Platform", made.platform),
         ("Kernels", _kernels(record)),
+        ("Method", f"figures recomputed by version {record.method}"),
         ("Made at", made.created_at),
         ("Wall time", f"{made.wall_seconds:,.0f} s"),
         ("Versions", _joined(f"{name} {version}" for name, version in made.versions.items())),
