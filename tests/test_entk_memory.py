@@ -11,10 +11,10 @@ from conebench.entk.memory import default_memory_limit
 PROGRAM = """
 import sys, torch
 from pathlib import Path
-from conebench.entk import empirical_ntk, plan_ntk
+from conebench.entk import empirical_ntk, grouped_ntk, plan_grouped_ntk, plan_ntk, stage_of
 from conebench.model import make_model
 
-name, samples, limit = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+name, samples, limit, grouped = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 network = make_model(name, {}, pretrained=False, classes=10, channels=3, seed=0).eval()
 x = torch.zeros(samples, 3, 32, 32).normal_(generator=torch.Generator().manual_seed(0))
 
@@ -29,18 +29,29 @@ def peak():
 small = make_model("cifar_resnet8", {}, pretrained=False, classes=10, channels=3, seed=0).eval()
 empirical_ntk(small, x[:2])
 before = peak()
-empirical_ntk(network, x, memory_limit=limit)
-print(peak() - before, len(plan_ntk(network, x, memory_limit=limit).passes))
+how = {"memory_limit": limit}
+if grouped == "grouped":
+    kept = grouped_ntk(network, x, by=stage_of, **how)
+    plan = plan_grouped_ntk(network, x, by=stage_of, **how)
+else:
+    kept = empirical_ntk(network, x, **how)
+    plan = plan_ntk(network, x, **how)
+print(peak() - before, len(plan.passes))
 """
 
 
 @pytest.mark.parametrize(
-    ("name", "samples", "limit"),
-    [("cifar_resnet20", 32, 120_000_000), ("cifar_vgg16_bn", 16, 200_000_000)],
+    ("name", "samples", "limit", "grouped"),
+    [
+        ("cifar_resnet20", 32, 120_000_000, "whole"),
+        ("cifar_vgg16_bn", 16, 200_000_000, "whole"),
+        # Few weights, so that the kernels themselves are most of it: 3.6 MB each.
+        ("cifar_resnet8", 96, 60_000_000, "grouped"),
+    ],
 )
-def test_the_limit_holds(name: str, samples: int, limit: int) -> None:
+def test_the_limit_holds(name: str, samples: int, limit: int, grouped: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, name, str(samples), str(limit)],
+        [sys.executable, "-c", PROGRAM, name, str(samples), str(limit), grouped],
         capture_output=True,
         text=True,
         check=True,
