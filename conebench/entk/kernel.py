@@ -197,6 +197,7 @@ def finish(K: Tensor, samples: Samples) -> Tensor:
         matrix = K.view(samples.kernel_side, samples.kernel_side)
         below = matrix.tril(-1)
         matrix.tril_().add_(below.T)
+        del below  # three copies at one time would be one more than the plan counts
     if not bool(torch.isfinite(K).all()):
         raise KernelError("the kernel has NaN or infinite entries: its gradients overflow")
     if samples.outputs == "full":
