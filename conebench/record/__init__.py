@@ -1,12 +1,20 @@
 """Records: schema, files, and the figures that follow from the raw data. Imports no torch."""
 
-from conebench.record.derive import choose_rate, derive_geometry, derive_summary, recompute
+from conebench.record.derive import (
+    choose_rate,
+    derive_geometry,
+    derive_groups,
+    derive_summary,
+    recompute,
+)
 from conebench.record.files import read_record, record_text
 from conebench.record.schema import (
     SCHEMA_VERSION,
     ArmName,
     ArmResult,
     DataFacts,
+    GroupGeometry,
+    GroupTrajectory,
     KernelBuild,
     KernelTrajectory,
     ModelFacts,
@@ -23,6 +31,8 @@ __all__ = [
     "ArmName",
     "ArmResult",
     "DataFacts",
+    "GroupGeometry",
+    "GroupTrajectory",
     "KernelBuild",
     "KernelTrajectory",
     "ModelFacts",
@@ -34,6 +44,7 @@ __all__ = [
     "TriedRate",
     "choose_rate",
     "derive_geometry",
+    "derive_groups",
     "derive_summary",
     "read_record",
     "recompute",

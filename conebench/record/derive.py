@@ -5,15 +5,39 @@ from collections.abc import Sequence
 import numpy as np
 
 from conebench.analysis.cone import Cone, measure_cone
+from conebench.analysis.distance import FloatArray, IntArray
 from conebench.analysis.phases import Phases, find_phases
 from conebench.analysis.strength import SeedOutcome, Summary, summarize
-from conebench.record.schema import ArmResult, KernelTrajectory, Record, SeedResult, TriedRate
+from conebench.record.schema import (
+    ArmResult,
+    GroupGeometry,
+    KernelTrajectory,
+    Record,
+    SeedResult,
+    TriedRate,
+)
 from conebench.spec import Spec, constant_stretch
 
 
 def derive_geometry(spec: Spec, kernel: KernelTrajectory) -> tuple[Phases, Cone | None]:
     """Phases and cone of one seed (SCIENCE sections 3 and 4); no cone without a Phase II."""
-    G, steps = kernel.G(), np.array(kernel.steps)
+    return _geometry(spec, kernel.G(), np.array(kernel.steps))
+
+
+def derive_groups(spec: Spec, kernel: KernelTrajectory) -> list[GroupGeometry] | None:
+    """Phases and cone of each group, by the definitions that hold for the whole kernel."""
+    if kernel.groups is None:
+        return None
+    found = []
+    for group in kernel.groups:
+        phases, cone = None, None
+        if group.steps:
+            phases, cone = _geometry(spec, group.G(), np.array(group.steps))
+        found.append(GroupGeometry(name=group.name, phases=phases, cone=cone))
+    return found
+
+
+def _geometry(spec: Spec, G: FloatArray, steps: IntArray) -> tuple[Phases, Cone | None]:
     every = spec.kernel.checkpoints.every
     phases = find_phases(G, steps, every, constant_stretch(spec))
     if phases.T_star is None:
@@ -46,7 +70,9 @@ def recompute(record: Record) -> Record:
     seeds = []
     for seed in record.seeds:
         phases, cone = derive_geometry(record.spec, seed.kernel)
-        seeds.append(seed.model_copy(update={"phases": phases, "cone": cone}))
+        groups = derive_groups(record.spec, seed.kernel)
+        update = {"phases": phases, "cone": cone, "groups": groups}
+        seeds.append(seed.model_copy(update=update))
     return record.model_copy(update={"seeds": seeds, "summary": derive_summary(seeds)})
 
 

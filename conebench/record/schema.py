@@ -12,7 +12,7 @@ from conebench.analysis.strength import Summary
 from conebench.spec import Section, Spec, content_hash
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.2"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.3"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(max_length=500)]
@@ -73,6 +73,26 @@ class SelfCheck(Part):
     relative_error: list[Annotated[float, Field(ge=0)]]
 
 
+class GroupTrajectory(Part):
+    """The trace kernel of one group of parameters along training (`kernel.by`).
+
+    `steps` are the checkpoints after the last one at which the kernel is zero, where it has no
+    angle: all of them as a rule, none where it is zero at the end. `gram` is as that of the whole,
+    and the other lists have one entry a step.
+    """
+
+    name: Text
+    parameters: Annotated[int, Field(ge=1)]
+    steps: list[Annotated[int, Field(ge=0)]]
+    gram: list[list[float]]
+    norm: list[Annotated[float, Field(gt=0)]]
+    trace: list[float]
+
+    def G(self) -> FloatArray:
+        """The full symmetric Gram matrix, shape [t, t]."""
+        return _symmetric(self.gram)
+
+
 class KernelTrajectory(Part):
     """The empirical NTK along training, t checkpoints.
 
@@ -88,16 +108,23 @@ class KernelTrajectory(Part):
     top_eigenvalue_share: list[float]
     label_alignment: list[float]
     self_check: SelfCheck | None = Field(default=None, description="Missing before schema 1.1.")
+    groups: list[GroupTrajectory] | None = Field(
+        default=None, description="In the network's order; None without `kernel.by`."
+    )
 
-    later = frozenset({"self_check"})
+    later = frozenset({"self_check", "groups"})
 
     def G(self, *, centred: bool = False) -> FloatArray:
         """The full symmetric Gram matrix, shape [t, t]; of the centred kernels if asked."""
-        rows = self.gram_centred if centred else self.gram
-        lower = np.zeros((len(rows), len(rows)))
-        for i, row in enumerate(rows):
-            lower[i, : len(row)] = row
-        return lower + np.tril(lower, -1).T
+        return _symmetric(self.gram_centred if centred else self.gram)
+
+
+def _symmetric(rows: list[list[float]]) -> FloatArray:
+    """The matrix whose lower triangle these rows are."""
+    lower = np.zeros((len(rows), len(rows)))
+    for i, row in enumerate(rows):
+        lower[i, : len(row)] = row
+    return lower + np.tril(lower, -1).T
 
 
 ArmName = Literal["full", "lazy", "switched", "control", "probe"]
@@ -138,6 +165,14 @@ class ArmResult(Part):
     later = frozenset({"learning_rate", "tried"})
 
 
+class GroupGeometry(Part):
+    """What follows from one group's trajectory; nothing where its kernel is zero at the end."""
+
+    name: Text
+    phases: Phases | None
+    cone: Cone | None
+
+
 class SeedResult(Part):
     """Everything one seed gave: raw data first, then what follows from it."""
 
@@ -147,6 +182,11 @@ class SeedResult(Part):
     arms: list[ArmResult]
     phases: Phases
     cone: Cone | None
+    groups: list[GroupGeometry] | None = Field(
+        default=None, description="One each of the kernel's groups; None without `kernel.by`."
+    )
+
+    later = frozenset({"groups"})
 
 
 class KernelBuild(Part):

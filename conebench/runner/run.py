@@ -15,23 +15,19 @@ from conebench.record import (
     SeedResult,
     TriedRate,
     choose_rate,
+    derive_groups,
     derive_summary,
     record_text,
 )
 from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, arm_work, plan_arms
 from conebench.runner.context import Context, RunOptions, open_context
+from conebench.runner.kernels import kernel_stage, kernel_work
 from conebench.runner.preflight import check_context
 from conebench.runner.progress import Progress
 from conebench.runner.provenance import gather_provenance
 from conebench.runner.side_by_side import run_side_by_side
 from conebench.runner.stages import NotFinishedError, Stages
-from conebench.runner.trajectory import (
-    Trained,
-    kernel_stage,
-    kernel_work,
-    train_stage,
-    training_work,
-)
+from conebench.runner.trajectory import Trained, train_stage, training_work
 from conebench.spec import Spec
 
 
@@ -110,6 +106,7 @@ def _seed_result(stages: Stages, seed: int) -> SeedResult:
         arms=[_full_arm(found.trained), *arms],
         phases=found.phases,
         cone=found.cone,
+        groups=derive_groups(stages.context.spec, found.kernel),
     )
 
 

@@ -15,11 +15,10 @@ from conebench.model import first_line
 from conebench.record import KernelTrajectory, derive_geometry
 from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, plan_arms, run_arm
 from conebench.runner.context import Context
+from conebench.runner.kernels import kernel_stage, run_kernels
 from conebench.runner.trajectory import (
     Trained,
     checkpoints_are_whole,
-    kernel_stage,
-    run_kernels,
     run_training,
     train_stage,
 )
