@@ -1,5 +1,7 @@
 """Kernel trajectories and records whose answer is known, for tests."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from conebench.analysis.distance import FloatArray
@@ -7,6 +9,7 @@ from conebench.record import (
     SCHEMA_VERSION,
     ArmResult,
     DataFacts,
+    GroupTrajectory,
     KernelTrajectory,
     ModelFacts,
     Provenance,
@@ -15,6 +18,7 @@ from conebench.record import (
     TrainingCurve,
     derive_geometry,
     derive_summary,
+    recompute,
 )
 from conebench.spec import Spec
 
@@ -110,6 +114,38 @@ def make_seed_result(spec: Spec, seed: int, *, settle: int = 200, noise: float =
         test_accuracy=(0.95 - 0.85 * np.exp(-steps / 150)).tolist(),
     )
     return SeedResult(seed=seed, training=curve, kernel=kernel, arms=arms, phases=phases, cone=cone)
+
+
+def with_groups(
+    record: Record, settles: Mapping[str, int | None], late: Mapping[str, int] | None = None
+) -> Record:
+    """The record with groups that settle at these steps; None for a kernel that is zero.
+
+    `late` gives the first step of groups that do not begin at 0.
+    """
+    share, rest = divmod(record.model.parameters, len(settles))
+    seeds = []
+    for seed in record.seeds:
+        groups = []
+        for index, (name, settle) in enumerate(settles.items()):
+            first = (late or {}).get(name, 0)
+            steps = np.array([t for t in seed.kernel.steps if settle is not None and t >= first])
+            h = turning_kernels(steps, settle=settle or 1, turn_deg=60, noise=0.1, seed=seed.seed)
+            G = np.clip(h @ h.T, 0, 1)
+            np.fill_diagonal(G, 1.0)
+            groups.append(
+                GroupTrajectory(
+                    name=name,
+                    parameters=share + (rest if index == 0 else 0),
+                    steps=steps.tolist(),
+                    gram=lower_triangle(G),
+                    norm=[1.0] * len(steps),
+                    trace=[1.0] * len(steps),
+                )
+            )
+        kernel = seed.kernel.model_copy(update={"groups": groups})
+        seeds.append(seed.model_copy(update={"kernel": kernel}))
+    return recompute(record.model_copy(update={"seeds": seeds}))
 
 
 def make_record(spec: Spec | None = None, *, noise: float = 0.1, settle: int = 200) -> Record:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from ruamel.yaml import YAML
 
 from conebench.record import Record
+from conebench.site.layers import layers_of
 from conebench.site.plots import plots_of
 from conebench.site.quantities import BOARD, UNDEFINED
 from conebench.site.rows import Group, Row
@@ -38,6 +39,7 @@ def record_page(record: Record, row: Row) -> str:
         arms=arms_table(record),
         facts=facts_table(record),
         plots=plots_of(record),
+        layers=layers_of(record),
         spec_text=spec_text(record.spec),
     )
 
