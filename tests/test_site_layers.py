@@ -40,7 +40,7 @@ def test_groups_are_shown_in_order_with_means_over_seeds(record: Record) -> None
         assert len(starts) == len(angles) == 3
         assert (mean, each) == (f"{sum(starts) / 3:,.0f}", ", ".join(map(str, starts)))
         assert half_angle == f"{sum(angles) / 3:.1f}°"
-    assert rows["conv1"][1] < rows["layers.0"][1]
+    assert int(rows["conv1"][1]) < int(rows["layers.0"][1])
     assert "Kernels of seed 1: that of late is zero before step 50, " in layers.table.note
     assert "that of unused is zero at the end." in layers.table.note
 
@@ -55,6 +55,7 @@ def test_the_plot_has_a_line_a_group_and_a_dot_at_its_T_star(record: Record) -> 
     assert table.head == ("Step", "conv1", "layers.0", "late")
     assert [row[0] for row in table.rows][:2] == ["0", "50"]
     assert table.rows[0][3] == "–"
+    # The last checkpoint is at no distance from itself.
     assert table.rows[-1][1:] == ("0", "0", "0")
 
 

@@ -102,13 +102,13 @@ def _plot(seed: SeedResult) -> Plot:
         for group, _ in drawn
     }
     series = [
-        Series(name, f"c{i}", list(curve.items())) for i, (name, curve) in enumerate(curves.items())
+        Series(name, f"c{i}", [_shown(t, S) for t, S in curve.items()])
+        for i, (name, curve) in enumerate(curves.items())
     ]
-    series += [
-        Series("T*", f"c{i}", [(phases.T_star, curves[group.name][phases.T_star])], (), False, True)
-        for i, (group, phases) in enumerate(drawn)
-        if phases and phases.T_star is not None
-    ]
+    for i, (group, phases) in enumerate(drawn):
+        if phases and phases.T_star is not None:
+            dot = _shown(phases.T_star, curves[group.name][phases.T_star])
+            series.append(Series("T*", f"c{i}", [dot], joined=False, dots=True))
     steps = sorted({step for curve in curves.values() for step in curve})
     few = [steps[i] for i in evenly(len(steps), MAX_TABLE_ROWS)]
     return Plot(
@@ -116,10 +116,10 @@ def _plot(seed: SeedResult) -> Plot:
         title="Kernel distance S to the last checkpoint, by group",
         caption=f"S between the trace kernel of a group at each checkpoint and at the last one, "
         f"for seed {seed.seed}, {thinned(len(drawn), len(measured), 'groups')}; dots mark T*. "
-        "A group settles where its line turns flat; the end of each is 0 by definition.",
+        "The axis is logarithmic: the last checkpoint itself, at 0, is left out.",
         drawing=draw(
             horizontal(steps),
-            vertical(S for curve in curves.values() for S in curve.values()),
+            vertical((S for curve in curves.values() for S in curve.values()), log=True),
             ("step", "S to the last checkpoint"),
             series,
         ),
@@ -131,3 +131,7 @@ def _plot(seed: SeedResult) -> Plot:
             thinned(len(few), len(steps), "checkpoints"),
         ),
     )
+
+
+def _shown(t: int, S: float) -> tuple[float, float] | None:
+    return (t, S) if S > 0 else None
