@@ -1,5 +1,7 @@
 """Kernel trajectories and records whose answer is known, for tests."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from conebench.analysis.chaos import barrier
@@ -10,6 +12,7 @@ from conebench.record import (
     ArmResult,
     ChaosResult,
     DataFacts,
+    GroupTrajectory,
     KernelTrajectory,
     ModelFacts,
     Provenance,
@@ -19,6 +22,7 @@ from conebench.record import (
     derive_geometry,
     derive_stretches,
     derive_summary,
+    recompute,
 )
 from conebench.spec import Spec
 
@@ -147,6 +151,38 @@ def chaos_results(spec: Spec, seed: int) -> list[ChaosResult] | None:
             )
         )
     return results
+
+
+def with_groups(
+    record: Record, settles: Mapping[str, int | None], late: Mapping[str, int] | None = None
+) -> Record:
+    """The record with groups that settle at these steps; None for a kernel that is zero.
+
+    `late` gives the first step of groups that do not begin at 0.
+    """
+    share, rest = divmod(record.model.parameters, len(settles))
+    seeds = []
+    for seed in record.seeds:
+        groups = []
+        for index, (name, settle) in enumerate(settles.items()):
+            first = (late or {}).get(name, 0)
+            steps = np.array([t for t in seed.kernel.steps if settle is not None and t >= first])
+            h = turning_kernels(steps, settle=settle or 1, turn_deg=60, noise=0.1, seed=seed.seed)
+            G = np.clip(h @ h.T, 0, 1)
+            np.fill_diagonal(G, 1.0)
+            groups.append(
+                GroupTrajectory(
+                    name=name,
+                    parameters=share + (rest if index == 0 else 0),
+                    steps=steps.tolist(),
+                    gram=lower_triangle(G),
+                    norm=[1.0] * len(steps),
+                    trace=[1.0] * len(steps),
+                )
+            )
+        kernel = seed.kernel.model_copy(update={"groups": groups})
+        seeds.append(seed.model_copy(update={"kernel": kernel}))
+    return recompute(record.model_copy(update={"seeds": seeds}))
 
 
 def make_record(spec: Spec | None = None, *, noise: float = 0.1, settle: int = 200) -> Record:

@@ -27,7 +27,7 @@ def terms(draw: st.DrawFn) -> list[Term]:
 
 
 def _size(rows: int = 20, directions: int = 3) -> Size:
-    return Size(rows, directions, "full", (rows * directions) ** 2, 1, 4, graph_numbers=500)
+    return Size(rows, directions, "full", 2 * (rows * directions) ** 2, 4, graph_numbers=500)
 
 
 @given(layers=terms(), megabytes=st.sampled_from([0.3, 1, 10, 1000]))

@@ -5,7 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import BASE_SPEC, lower_triangle, make_record, make_seed_result, make_spec
+from synthetic import (
+    BASE_SPEC,
+    lower_triangle,
+    make_record,
+    make_seed_result,
+    make_spec,
+    with_groups,
+)
 
 from conebench.analysis.cone import measure_cone
 from conebench.analysis.phases import find_phases
@@ -17,6 +24,7 @@ from conebench.record import (
     TriedRate,
     choose_rate,
     derive_geometry,
+    derive_groups,
     derive_stretches,
     derive_summary,
     recompute,
@@ -94,6 +102,21 @@ def test_no_cone_without_a_Phase_II() -> None:
     assert (phases.outcome, cone) == ("no constant learning rate", None)
     record = recompute(make_record(spec))
     assert record.summary.verdict == "no constant learning rate"
+
+
+def test_groups_follow_the_definitions_of_the_whole_each_from_its_first_step() -> None:
+    spec = make_spec(kernel={"samples": 50, "by": "stage", "checkpoints": {"every": 50}})
+    settles = {"a": 150, "b": 200, "late": 300, "unused": None}
+    kernel = with_groups(make_record(spec), settles, late={"late": 100}).seeds[0].kernel
+    found = derive_groups(spec, kernel)
+    assert found is not None
+    assert [group.name for group in found] == list(settles)
+    for group, geometry in zip((kernel.groups or [])[:3], found, strict=False):
+        alone = kernel.model_copy(update={"steps": group.steps, "gram": group.gram})
+        assert (geometry.phases, geometry.cone) == derive_geometry(spec, alone)
+        assert geometry.cone is not None
+    assert (found[3].phases, found[3].cone) == (None, None)
+    assert derive_groups(make_spec(), RECORD.seeds[0].kernel) is None
 
 
 def without(seed: SeedResult, name: str, step: int | None = None) -> SeedResult:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from synthetic import make_record, make_spec
+from synthetic import make_record, make_spec, with_groups
 
 from conebench.errors import ExitCode, RecordError
 from conebench.record import SCHEMA_VERSION, read_record, record_text
@@ -230,6 +230,60 @@ REFUSED = {
 @pytest.mark.parametrize(("change", "message"), REFUSED.values(), ids=REFUSED)
 def test_refused(tmp_path: Path, change: Change, message: str) -> None:
     path = changed(tmp_path, change)
+    with pytest.raises(RecordError) as error:
+        read_record(path)
+    assert str(error.value) == f"{path}: {message}"
+
+
+GROUPED = with_groups(
+    make_record(
+        make_spec(
+            kernel={"samples": 50, "by": "stage", "checkpoints": {"every": 125}},
+            switching={"steps": []},
+            seeds=[4],
+        )
+    ),
+    {"conv1": 250, "late": 500, "unused": None},
+    late={"late": 125},
+)
+GROUPS = "seeds.4: kernel.groups"
+OF_THE_SPEC = f"{GROUPS}: needed where, and only where, the spec has by"
+ONCE = f"{GROUPS}: needed is each group once, 269,722 parameters together, came "
+REFUSED_GROUPS = {
+    "none": (put("seeds.0.kernel.groups", None), OF_THE_SPEC),
+    "not asked for": (put("spec.kernel.by", None), OF_THE_SPEC),
+    "one too few": (drop("seeds.0.kernel.groups.1"), ONCE + "179,815"),
+    "one twice": (put("seeds.0.kernel.groups.1.name", "conv1"), ONCE + "269,722"),
+    "another number of parameters": (
+        put("seeds.0.kernel.groups.1.parameters", 1),
+        ONCE + "179,816",
+    ),
+    "steps of no checkpoint": (
+        put("seeds.0.kernel.groups.1.steps.0", 3),
+        f"{GROUPS}.1: steps: allowed are the last ones of the kernel's",
+    ),
+    "a norm too few": (
+        drop("seeds.0.kernel.groups.0.norm.3"),
+        f"{GROUPS}.0: one entry of norm and trace a step is needed",
+    ),
+    "a norm of zero": (
+        put("seeds.0.kernel.groups.0.norm.3", 0.0),
+        "seeds.0.kernel.groups.0.norm.3: Input should be greater than 0",
+    ),
+    "a row too few": (drop("seeds.0.kernel.groups.0.gram.8"), f"{GROUPS}.0: gram: {TRIANGLE}"),
+    "a cosine above 1": (
+        put("seeds.0.kernel.groups.0.gram.3.1", 1.1),
+        f"{GROUPS}.0: gram: {COSINES}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED_GROUPS.values(), ids=REFUSED_GROUPS)
+def test_groups_refused(tmp_path: Path, change: Change, message: str) -> None:
+    data = GROUPED.dump()
+    assert read_record(write(tmp_path, json.dumps(data))) == GROUPED
+    change(data)
+    path = write(tmp_path, json.dumps(data))
     with pytest.raises(RecordError) as error:
         read_record(path)
     assert str(error.value) == f"{path}: {message}"

@@ -80,6 +80,14 @@ def test_a_record_of_the_first_method_says_nothing_of_it() -> None:
     assert SeedResult.model_validate_json(json.dumps(dumped["seeds"][0])) == older
 
 
+def test_groups_are_left_out_where_there_are_none() -> None:
+    # Records from before schema 1.3 have none, and keep their ids.
+    seed = RECORD.seeds[0]
+    assert "by" not in RECORD.dump()["spec"]["kernel"]
+    assert "groups" not in seed.model_dump()
+    assert "groups" not in seed.kernel.model_dump()
+
+
 def test_id_knows_nothing_of_where_and_when() -> None:
     elsewhere = RECORD.provenance.model_copy(
         update={"device": "cuda", "wall_seconds": 1.0, "created_at": "2027", "versions": {}}

@@ -2,13 +2,15 @@
 
 from conebench.entk.contraction import Outputs
 from conebench.entk.gram import double_centred, unit_gram
-from conebench.entk.kernel import as_matrix, empirical_ntk, plan_ntk
+from conebench.entk.grouped import grouped_ntk, plan_grouped_ntk
+from conebench.entk.kernel import Grouping, as_matrix, empirical_ntk, plan_ntk, stage_of
 from conebench.entk.memory import default_memory_limit
 from conebench.entk.plan import KernelError, KernelPlan, MemoryLimitError
 from conebench.entk.self_check import self_check
 from conebench.entk.statistics import KernelStatistics, kernel_statistics
 
 __all__ = [
+    "Grouping",
     "KernelError",
     "KernelPlan",
     "KernelStatistics",
@@ -18,8 +20,11 @@ __all__ = [
     "default_memory_limit",
     "double_centred",
     "empirical_ntk",
+    "grouped_ntk",
     "kernel_statistics",
+    "plan_grouped_ntk",
     "plan_ntk",
     "self_check",
+    "stage_of",
     "unit_gram",
 ]

@@ -25,6 +25,8 @@ def unit_gram(
 
     """
     S = torch.zeros(count, count, dtype=torch.float64)
+    if count == 0:
+        return S
     step = max(1, ENTRIES_AT_ONCE // max(1, count * size))
     for start in range(0, size, step):
         stop = min(size, start + step)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from conebench.entk.contraction import Outputs
-from conebench.entk.coverage import cover
+from conebench.entk.coverage import Term, cover
 from conebench.entk.execution import Samples, add_pass
 from conebench.entk.memory import default_memory_limit
 from conebench.entk.plan import KernelError, KernelPlan, Size, make_plan
@@ -82,20 +82,8 @@ def empirical_ntk(
     prepared = prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit, by=by)
     samples = prepared.samples
     kernels = {group: samples.empty_kernel() for group in sorted(set(prepared.groups.values()))}
-    counted = 0
-    for planned in prepared.plan.passes:
-        counted += add_pass(
-            prepared.frozen,
-            prepared.parameters,
-            planned,
-            samples,
-            lambda term: kernels[prepared.groups[term.parameter]],
-            prepared.plan.slab_numbers,
-        )
-    expected = sum(p.numel() for p in prepared.parameters.values())
-    if counted != expected:
-        raise KernelError(f"the kernel counted {counted} of {expected} trainable parameters")
-    finished = {group: _finished(kernels.pop(group), samples) for group in list(kernels)}
+    add_passes(prepared, lambda term: kernels[prepared.groups[term.parameter]])
+    finished = {group: finish(kernels.pop(group), samples) for group in list(kernels)}
     return finished if by is not None else next(iter(finished.values()))
 
 
@@ -111,6 +99,11 @@ def plan_ntk(
     return prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit).plan
 
 
+def _held_numbers(samples: Samples, groups: int) -> int:
+    """One kernel a group, and the copy with which one of them is finished."""
+    return (groups + 1) * samples.kernel_numbers
+
+
 def prepare(
     model: nn.Module,
     x1: Tensor,
@@ -119,8 +112,12 @@ def prepare(
     outputs: Outputs,
     memory_limit: int | None,
     by: Literal["stage"] | Grouping | None = None,
+    held_numbers: Callable[[Samples, int], int] = _held_numbers,
 ) -> Prepared:
-    """Check a call, find each parameter's way, and plan."""
+    """Check a call, find each parameter's way, and plan.
+
+    `held_numbers` says how many numbers all kernels take at one time, for so many groups.
+    """
     _check(model, x1, x2)
     frozen = frozen_copy(model, share=True)
     parameters = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
@@ -131,14 +128,30 @@ def prepare(
         rows=len(samples.rows),
         directions=len(samples.basis),
         outputs=outputs,
-        kernel_numbers=samples.kernel_numbers,
-        results=len(set(groups.values())),
+        held_numbers=held_numbers(samples, len(set(groups.values()))),
         itemsize=x1.element_size(),
         graph_numbers=coverage.graph_numbers,
     )
     limit = default_memory_limit(x1.device) if memory_limit is None else memory_limit
     plan = make_plan(coverage.terms, size, limit)
     return Prepared(frozen, parameters, samples, groups, plan)
+
+
+def add_passes(prepared: Prepared, kernel_of: Callable[[Term], Tensor]) -> None:
+    """Add every parameter's kernel to the one that `kernel_of` gives for it, in order."""
+    counted = 0
+    for planned in prepared.plan.passes:
+        counted += add_pass(
+            prepared.frozen,
+            prepared.parameters,
+            planned,
+            prepared.samples,
+            kernel_of,
+            prepared.plan.slab_numbers,
+        )
+    expected = sum(p.numel() for p in prepared.parameters.values())
+    if counted != expected:
+        raise KernelError(f"the kernel counted {counted} of {expected} trainable parameters")
 
 
 def as_matrix(kernel: Tensor) -> Float[Tensor, "rows columns"]:
@@ -178,12 +191,13 @@ def _check(model: nn.Module, x1: Tensor, x2: Tensor | None) -> None:
             raise KernelError(f"{name} has NaN or infinite entries")
 
 
-def _finished(K: Tensor, samples: Samples) -> Tensor:
+def finish(K: Tensor, samples: Samples) -> Tensor:
     """The kernel with both triangles filled, rows ordered by (sample, class)."""
     if samples.symmetric:
         matrix = K.view(samples.kernel_side, samples.kernel_side)
         below = matrix.tril(-1)
         matrix.tril_().add_(below.T)
+        del below  # three copies at one time would be one more than the plan counts
     if not bool(torch.isfinite(K).all()):
         raise KernelError("the kernel has NaN or infinite entries: its gradients overflow")
     if samples.outputs == "full":

@@ -29,16 +29,14 @@ class MemoryLimitError(KernelError):
 class Size:
     """What a plan needs to know of a call.
 
-    `rows` samples in all, `directions` in logit space, `kernel_numbers` of one result, `results`
-    to be kept at one time, `itemsize` of a number, `graph_numbers` kept of one sample by a
-    forward pass.
+    `rows` samples in all, `directions` in logit space, `held_numbers` of all kernels that exist at
+    one time, `itemsize` of a number, `graph_numbers` kept of one sample by a forward pass.
     """
 
     rows: int
     directions: int
     outputs: Outputs
-    kernel_numbers: int
-    results: int
+    held_numbers: int
     itemsize: int
     graph_numbers: int
 
@@ -62,12 +60,17 @@ class Piece:
 
 @dataclass(frozen=True)
 class Pass:
-    """Pieces whose gradients are taken in the same backward passes, `chunk` samples at a time."""
+    """Pieces whose gradients are taken in the same backward passes, `chunk` samples at a time.
+
+    There is one backward pass for each of `directions` in logit space; `outputs` is the reduction.
+    """
 
     pieces: tuple[Piece, ...]
     chunk: int
     generic: bool
     numbers: int
+    directions: int
+    outputs: Outputs
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,7 @@ def make_plan(terms: Sequence[Term], size: Size, memory_limit: int) -> KernelPla
     Raises a MemoryLimitError, with the bytes needed, where one sample or one output is too much.
     """
     # The kernels, and the largest weight in the order that a backward pass wants, twice.
-    fixed = size.kernel_numbers * (size.results + 1) + 2 * max(
-        (t.entries for t in terms), default=0
-    )
+    fixed = size.held_numbers + 2 * max((t.entries for t in terms), default=0)
     room = int(memory_limit / MARGIN) // size.itemsize - fixed
     widest = (
         size.rows * size.directions * max((t.entries // pieces_of(t) for t in terms), default=0)
@@ -212,7 +213,8 @@ def _pass(pieces: Sequence[Piece], size: Size, room: int, slab: int) -> Pass:
     # Chunks of almost one size: a last, small one would be slow.
     chunk = max(2, -(-size.rows // -(-size.rows // chunk)))
     generic = pieces[0].term.route == "generic"
-    return Pass(tuple(pieces), chunk, generic, kept + 2 * slab + chunk * live)
+    numbers = kept + 2 * slab + chunk * live
+    return Pass(tuple(pieces), chunk, generic, numbers, size.directions, size.outputs)
 
 
 def _live(pieces: Sequence[Piece], size: Size) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from conebench.analysis.cone import Cone, measure_cone
+from conebench.analysis.distance import FloatArray, IntArray
 from conebench.analysis.phases import Phases, find_phases
 from conebench.analysis.strength import SeedOutcome, Summary, summarize
 from conebench.analysis.stretches import Stretch, measure_stretches
@@ -12,6 +13,7 @@ from conebench.record.chaos import derive_barriers
 from conebench.record.schema import (
     METHOD,
     ArmResult,
+    GroupGeometry,
     KernelTrajectory,
     Record,
     SeedResult,
@@ -22,7 +24,23 @@ from conebench.spec import Spec, constant_stretch, constant_stretches
 
 def derive_geometry(spec: Spec, kernel: KernelTrajectory) -> tuple[Phases, Cone | None]:
     """Phases and cone of one seed (SCIENCE sections 3 and 4); no cone without a Phase II."""
-    G, steps = kernel.G(), np.array(kernel.steps)
+    return _geometry(spec, kernel.G(), np.array(kernel.steps))
+
+
+def derive_groups(spec: Spec, kernel: KernelTrajectory) -> list[GroupGeometry] | None:
+    """Phases and cone of each group, by the definitions that hold for the whole kernel."""
+    if kernel.groups is None:
+        return None
+    found = []
+    for group in kernel.groups:
+        phases, cone = None, None
+        if group.steps:
+            phases, cone = _geometry(spec, group.G(), np.array(group.steps))
+        found.append(GroupGeometry(name=group.name, phases=phases, cone=cone))
+    return found
+
+
+def _geometry(spec: Spec, G: FloatArray, steps: IntArray) -> tuple[Phases, Cone | None]:
     every = spec.kernel.checkpoints.every
     phases = find_phases(G, steps, every, constant_stretch(spec))
     if phases.T_star is None:
@@ -73,9 +91,17 @@ def recompute(record: Record) -> Record:
 def _recomputed(spec: Spec, seed: SeedResult) -> SeedResult:
     phases, cone = derive_geometry(spec, seed.kernel)
     stretches = derive_stretches(spec, seed.kernel, phases.T_star)
+    groups = derive_groups(spec, seed.kernel)
     chaos = derive_barriers(seed.chaos)
-    update = {"phases": phases, "cone": cone, "stretches": stretches, "chaos": chaos}
-    return seed.model_copy(update=update)
+    return seed.model_copy(
+        update={
+            "phases": phases,
+            "cone": cone,
+            "groups": groups,
+            "stretches": stretches,
+            "chaos": chaos,
+        }
+    )
 
 
 def _outcome(seed: SeedResult) -> SeedOutcome:

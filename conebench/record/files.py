@@ -85,6 +85,7 @@ def _check_content(path: Path, record: Record) -> None:
     for seed in record.seeds:
         where, curve = f"{path}: seeds.{seed.seed}", seed.training
         _check_kernel(where, seed.kernel, record.spec.total_steps)
+        _check_groups(where, seed.kernel, record)
         lists = (curve.steps, curve.train_loss, curve.test_loss, curve.test_accuracy)
         if len({len(values) for values in lists}) != 1:
             raise RecordError(f"{where}: training: one entry a checkpoint is needed")
@@ -110,15 +111,38 @@ def _check_kernel(where: str, kernel: KernelTrajectory, total_steps: int) -> Non
     ):
         raise RecordError(f"{where}: kernel.self_check: one error for each of some checkpoints")
     for name in ("gram", "gram_centred"):
-        rows = getattr(kernel, name)
-        if [len(row) for row in rows] != list(range(1, len(steps) + 1)):
-            raise RecordError(f"{where}: kernel.{name}: G must be a lower triangle, row i of i + 1")
-        smallest, largest = min(map(min, rows)), max(map(max, rows))
-        on_diagonal = all(abs(row[-1] - 1) <= COSINE_ROUNDING for row in rows)
-        if smallest < -COSINE_ROUNDING or largest > 1 + COSINE_ROUNDING or not on_diagonal:
-            raise RecordError(
-                f"{where}: kernel.{name}: allowed are cosines in [0, 1], 1 on the diagonal"
-            )
+        _check_gram(f"{where}: kernel.{name}", getattr(kernel, name), len(steps))
+
+
+def _check_gram(where: str, rows: list[list[float]], count: int) -> None:
+    if [len(row) for row in rows] != list(range(1, count + 1)):
+        raise RecordError(f"{where}: G must be a lower triangle, row i of i + 1")
+    entries = [entry for row in rows for entry in row]
+    on_diagonal = all(abs(row[-1] - 1) <= COSINE_ROUNDING for row in rows)
+    within = all(-COSINE_ROUNDING <= entry <= 1 + COSINE_ROUNDING for entry in entries)
+    if not on_diagonal or not within:
+        raise RecordError(f"{where}: allowed are cosines in [0, 1], 1 on the diagonal")
+
+
+def _check_groups(where: str, kernel: KernelTrajectory, record: Record) -> None:
+    if (kernel.groups is None) != (record.spec.kernel.by is None):
+        raise RecordError(f"{where}: kernel.groups: needed where, and only where, the spec has by")
+    if kernel.groups is None:
+        return
+    parameters = sum(group.parameters for group in kernel.groups)
+    names = {group.name for group in kernel.groups}
+    if len(names) != len(kernel.groups) or parameters != record.model.parameters:
+        raise RecordError(
+            f"{where}: kernel.groups: needed is each group once, {record.model.parameters:,} "
+            f"parameters together, came {parameters:,}"
+        )
+    for index, group in enumerate(kernel.groups):
+        place, count = f"{where}: kernel.groups.{index}", len(group.steps)
+        if group.steps != kernel.steps[len(kernel.steps) - count :]:
+            raise RecordError(f"{place}: steps: allowed are the last ones of the kernel's")
+        if not count == len(group.norm) == len(group.trace):
+            raise RecordError(f"{place}: one entry of norm and trace a step is needed")
+        _check_gram(f"{place}: gram", group.gram, count)
 
 
 def _check_tested(where: str, images: int, curve: TrainingCurve) -> None:

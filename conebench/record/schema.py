@@ -76,6 +76,26 @@ class SelfCheck(Part):
     relative_error: list[Annotated[float, Field(ge=0)]]
 
 
+class GroupTrajectory(Part):
+    """The trace kernel of one group of parameters along training (`kernel.by`).
+
+    `steps` are the checkpoints after the last one at which the kernel is zero, where it has no
+    angle: all of them as a rule, none where it is zero at the end. `gram` is as that of the whole,
+    and the other lists have one entry a step.
+    """
+
+    name: Text
+    parameters: Annotated[int, Field(ge=1)]
+    steps: list[Annotated[int, Field(ge=0)]]
+    gram: list[list[float]]
+    norm: list[Annotated[float, Field(gt=0)]]
+    trace: list[float]
+
+    def G(self) -> FloatArray:
+        """The full symmetric Gram matrix, shape [t, t]."""
+        return _symmetric(self.gram)
+
+
 class KernelTrajectory(Part):
     """The empirical NTK along training, t checkpoints.
 
@@ -91,16 +111,23 @@ class KernelTrajectory(Part):
     top_eigenvalue_share: list[float]
     label_alignment: list[float]
     self_check: SelfCheck | None = Field(default=None, description="Missing before schema 1.1.")
+    groups: list[GroupTrajectory] | None = Field(
+        default=None, description="In the network's order; None without `kernel.by`."
+    )
 
-    later = frozenset({"self_check"})
+    later = frozenset({"self_check", "groups"})
 
     def G(self, *, centred: bool = False) -> FloatArray:
         """The full symmetric Gram matrix, shape [t, t]; of the centred kernels if asked."""
-        rows = self.gram_centred if centred else self.gram
-        lower = np.zeros((len(rows), len(rows)))
-        for i, row in enumerate(rows):
-            lower[i, : len(row)] = row
-        return lower + np.tril(lower, -1).T
+        return _symmetric(self.gram_centred if centred else self.gram)
+
+
+def _symmetric(rows: list[list[float]]) -> FloatArray:
+    """The matrix whose lower triangle these rows are."""
+    lower = np.zeros((len(rows), len(rows)))
+    for i, row in enumerate(rows):
+        lower[i, : len(row)] = row
+    return lower + np.tril(lower, -1).T
 
 
 ArmName = Literal["full", "lazy", "switched", "control", "probe"]
@@ -141,6 +168,14 @@ class ArmResult(Part):
     later = frozenset({"learning_rate", "tried"})
 
 
+class GroupGeometry(Part):
+    """What follows from one group's trajectory; nothing where its kernel is zero at the end."""
+
+    name: Text
+    phases: Phases | None
+    cone: Cone | None
+
+
 class ChaosResult(Part):
     """A copy perturbed at step `t0`, against ordinary training at step `t1` (SCIENCE section 8).
 
@@ -170,6 +205,9 @@ class SeedResult(Part):
     arms: list[ArmResult]
     phases: Phases
     cone: Cone | None
+    groups: list[GroupGeometry] | None = Field(
+        default=None, description="One each of the kernel's groups; None without `kernel.by`."
+    )
     stretches: list[Stretch] | None = Field(
         default=None, description="After drops of the learning rate; None without drops."
     )
@@ -177,7 +215,7 @@ class SeedResult(Part):
         default=None, description="One a pair of the spec; missing where it has no chaos section."
     )
 
-    later = frozenset({"stretches", "chaos"})
+    later = frozenset({"groups", "stretches", "chaos"})
 
 
 class KernelBuild(Part):

@@ -12,14 +12,12 @@ from torch import nn
 from conebench.analysis.chaos import barrier
 from conebench.chaos import cosine_dissimilarity, disagreement, path, perturb, weight_spreads
 from conebench.draws import counter_generator
-from conebench.entk import KernelError, unit_gram
+from conebench.entk import KernelError, empirical_ntk, unit_gram
 from conebench.errors import RunError
 from conebench.record import ChaosResult
 from conebench.runner.context import Context
+from conebench.runner.kernels import kernel_inputs, kernel_matrix, kernel_work
 from conebench.runner.trajectory import (
-    kernel_inputs,
-    kernel_matrix,
-    kernel_work,
     parent_recipe,
     train_stage,
     training_work,
@@ -182,10 +180,16 @@ def _path_losses(context: Context, one: nn.Module, other: nn.Module, points: int
 
 def _kernel_distance(context: Context, one: nn.Module, other: nn.Module) -> float:
     """S between the kernels of two networks, built as the kernel section says."""
-    kernels = [kernel_matrix(context, *kernel_inputs(context, network)) for network in (one, other)]
+    kernels = [_kernel(context, network) for network in (one, other)]
 
     def rows(i: int, start: int, stop: int) -> torch.Tensor:
         return kernels[i][start:stop]
 
     norms = [float(H.double().norm()) for H in kernels]
     return 1.0 - float(unit_gram(2, len(kernels[0]), rows, norms)[0, 1])
+
+
+def _kernel(context: Context, network: nn.Module) -> torch.Tensor:
+    outputs, limit = context.spec.kernel.outputs or "full", context.kernel_memory
+    frozen, x = kernel_inputs(context, network)
+    return kernel_matrix(empirical_ntk(frozen, x, outputs=outputs, memory_limit=limit))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from conebench.entk import KernelPlan, MemoryLimitError, Outputs, plan_ntk
+from conebench.entk import KernelPlan, MemoryLimitError
 from conebench.entk.costs import FITTED, multiply_adds, nanoseconds
 from conebench.entk.plan import pieces_of
 from conebench.errors import SpecError, UnmetNeedError
@@ -19,6 +19,7 @@ from conebench.optimizers import make_optimizer
 from conebench.output_scale import ScaledOutput
 from conebench.runner.arms import Kind, plan_arms
 from conebench.runner.chaos import PerturbedCopy, networks_compared, plan_copies
+from conebench.runner.kernels import group_sizes, plan_kernel
 from conebench.runner.trajectory import curve_size
 from conebench.spec import Spec
 
@@ -80,9 +81,7 @@ def estimate(
     generator = torch.Generator().manual_seed(0)
     n, batch = spec.kernel.samples, spec.training.batch_size
     x = torch.randn(max(n, batch), *image, generator=generator).to(device)
-    outputs = spec.kernel.outputs or "full"
     plan = _kernel_plan(network, x[:n], spec, memory)
-    directions = 1 if outputs == "sum" else classes
     itemsize = 8 if spec.kernel.dtype == "float64" else 4
     steps, checkpoints, seeds = spec.total_steps, len(spec.checkpoint_steps), len(spec.seeds)
     copies = plan_copies(spec, steps)
@@ -95,14 +94,15 @@ def estimate(
     pass_flops = _forward_flops(network, x[:2])
     flops = {
         "training": 3 * pass_flops * batch * trained,
-        "kernels": kernels * (2 * plan.multiply_adds + (1 + directions) * n * pass_flops),
+        "kernels": kernels
+        * (2 * plan.multiply_adds + sum(1 + p.directions for p in plan.passes) * n * pass_flops),
         "arms": pass_flops * batch * sum(PASSES[kind] * count for kind, count in arm_steps),
         "evaluation": pass_flops * tests,
     }
     ordinary, linear = _step_seconds(network, x[:batch], classes)
     seconds = {
         "training": ordinary * trained,
-        "kernels": kernels * _kernel_seconds(network, x[:n], plan, n, directions, outputs),
+        "kernels": kernels * _kernel_seconds(network, x[:n], plan),
         "arms": sum(
             (linear if kind == "linear" else ordinary * PASSES[kind] / 3) * count
             for kind, count in arm_steps
@@ -112,7 +112,7 @@ def estimate(
     state = sum(t.numel() * t.element_size() for t in network.state_dict().values())
     return Estimate(
         parameters=sum(p.numel() for p in trainable),
-        layers=tuple(_layers(plan, n, directions, outputs, itemsize)),
+        layers=tuple(_layers(plan, n, itemsize)),
         kernel=plan,
         kernels=kernels * seeds,
         arms=len(arms) * seeds,
@@ -120,8 +120,16 @@ def estimate(
         flops={name: value * seeds for name, value in flops.items()},
         seconds={name: value * seeds for name, value in seconds.items()},
         disk_bytes=state * checkpoints * seeds,
-        kernel_disk_bytes=itemsize * (n * (classes if outputs == "full" else 1)) ** 2 * checkpoints,
+        kernel_disk_bytes=itemsize * _stored_numbers(network, spec, classes) * checkpoints,
     )
+
+
+def _stored_numbers(network: nn.Module, spec: Spec, classes: int) -> int:
+    """Entries of one checkpoint's kernel and its groups' in the run directory."""
+    kernel = spec.kernel
+    side = kernel.samples * (1 if kernel.outputs in ("trace", "sum") else classes)
+    groups = len(group_sizes(network)) if kernel.by else 0
+    return side**2 + groups * kernel.samples**2
 
 
 def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> KernelPlan:
@@ -130,7 +138,7 @@ def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> Kern
         x = x.double()
         network = network.double()
     try:
-        return plan_ntk(network, x, outputs=spec.kernel.outputs or "full", memory_limit=memory)
+        return plan_kernel(network, x, spec.kernel, memory)
     except MemoryLimitError as error:
         raise UnmetNeedError(f"kernel {error}; see --kernel-memory") from None
     except (RuntimeError, NotImplementedError, ValueError, AssertionError) as error:
@@ -207,20 +215,19 @@ def _evaluation_seconds(network: nn.Module, x: Tensor) -> float:
         return _timed(lambda: network(x), x.device)
 
 
-def _kernel_seconds(
-    network: nn.Module, x: Tensor, plan: KernelPlan, n: int, r: int, outputs: Outputs
-) -> float:
+def _kernel_seconds(network: nn.Module, x: Tensor, plan: KernelPlan) -> float:
     """Seconds of one kernel: backward passes as measured, contractions by the cost model."""
     few = x[:CALIBRATION_SAMPLES].detach().requires_grad_()
 
     def gradients() -> None:
         torch.autograd.grad(network(few).sum(), few)
 
-    passes = _timed(gradients, x.device) * len(plan.passes) * r * n / len(few)
+    n, directions = len(x), sum(planned.directions for planned in plan.passes)
+    passes = _timed(gradients, x.device) * directions * n / len(few)
     side = torch.randn(MATRIX_SIDE, MATRIX_SIDE, device=x.device)
     measured = _timed(lambda: side @ side, x.device) * 1e9 / MATRIX_SIDE**3
     modelled = sum(
-        nanoseconds(piece.term, piece.order, n, r, outputs)
+        nanoseconds(piece.term, piece.order, n, planned.directions, planned.outputs)
         * ((piece.stop - piece.start) / pieces_of(piece.term))
         for planned in plan.passes
         for piece in planned.pieces
@@ -228,18 +235,21 @@ def _kernel_seconds(
     return passes + modelled * 1e-9 * measured / FITTED.multiply_add
 
 
-def _layers(plan: KernelPlan, n: int, r: int, outputs: Outputs, itemsize: int) -> list[Layer]:
+def _layers(plan: KernelPlan, n: int, itemsize: int) -> list[Layer]:
+    """Each parameter with what all its pieces take, in every pass."""
     found: dict[str, Layer] = {}
     for planned in plan.passes:
         for piece in planned.pieces:
             term, earlier = piece.term, found.get(piece.term.parameter)
+            share = (piece.stop - piece.start) / pieces_of(term)
+            whole = multiply_adds(term, piece.order, n, planned.directions, planned.outputs)
             found[term.parameter] = Layer(
                 parameter=term.parameter,
                 route=term.route,
                 order=piece.order,
                 positions=term.positions,
                 entries=term.entries,
-                multiply_adds=multiply_adds(term, piece.order, n, r, outputs),
+                multiply_adds=share * whole + (earlier.multiply_adds if earlier else 0.0),
                 kept_bytes=itemsize * piece.numbers + (earlier.kept_bytes if earlier else 0),
             )
     return list(found.values())

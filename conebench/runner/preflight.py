@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from conebench.entk import KernelError, KernelPlan, MemoryLimitError, empirical_ntk, plan_ntk
+from conebench.entk import KernelError, KernelPlan, MemoryLimitError, empirical_ntk
 from conebench.errors import SpecError, UnmetNeedError
 from conebench.linearize import LinearizedModel
 from conebench.model import classifier_parameters, first_line
 from conebench.optimizers import depends_on_size, make_optimizer, state_tensors
 from conebench.runner.context import Context
+from conebench.runner.kernels import plan_kernel
 from conebench.spec.schema import OtherOptimizer
 
 # Of the linearization at w = 0 from the network, relative: rounding was seen up to 1e-5.
@@ -104,7 +105,7 @@ def _check_kernel(context: Context, network: nn.Module) -> KernelPlan:
         x = context.data.normalize(context.probe.pixels)
         if kernel.dtype == "float64":
             network, x = copy.deepcopy(network).double(), x.double()
-        return plan_ntk(network, x, outputs=kernel.outputs or "full", memory_limit=memory)
+        return plan_kernel(network, x, kernel, memory)
     except MemoryLimitError as error:
         raise UnmetNeedError(f"kernel {error}; see --kernel-memory") from None
     except (KernelError, RuntimeError, NotImplementedError) as error:

@@ -17,6 +17,7 @@ from conebench.record import (
     SeedResult,
     TriedRate,
     choose_rate,
+    derive_groups,
     derive_stretches,
     derive_summary,
     record_text,
@@ -24,18 +25,13 @@ from conebench.record import (
 from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, arm_work, plan_arms
 from conebench.runner.chaos import PerturbedCopy, copy_stage, copy_work, plan_copies
 from conebench.runner.context import Context, RunOptions, open_context
+from conebench.runner.kernels import kernel_stage, kernel_work
 from conebench.runner.preflight import check_context
 from conebench.runner.progress import Progress
 from conebench.runner.provenance import gather_provenance
 from conebench.runner.side_by_side import run_side_by_side
 from conebench.runner.stages import NotFinishedError, Stages
-from conebench.runner.trajectory import (
-    Trained,
-    kernel_stage,
-    kernel_work,
-    train_stage,
-    training_work,
-)
+from conebench.runner.trajectory import Trained, train_stage, training_work
 from conebench.spec import Spec
 
 
@@ -115,6 +111,7 @@ def _seed_result(stages: Stages, seed: int) -> SeedResult:
         arms=[_full_arm(found.trained), *arms],
         phases=found.phases,
         cone=found.cone,
+        groups=derive_groups(stages.context.spec, found.kernel),
         stretches=derive_stretches(stages.context.spec, found.kernel, found.phases.T_star),
         chaos=_chaos_results(stages, seed, found.copies(stages.context)),
     )

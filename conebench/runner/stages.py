@@ -22,11 +22,10 @@ from conebench.runner.chaos import (
     run_copy,
 )
 from conebench.runner.context import Context
+from conebench.runner.kernels import kernel_stage, run_kernels
 from conebench.runner.trajectory import (
     Trained,
     checkpoints_are_whole,
-    kernel_stage,
-    run_kernels,
     run_training,
     train_stage,
 )

@@ -1,40 +1,22 @@
-"""Stages of one seed's trajectory: ordinary training, then kernels and their Gram matrix."""
+"""Ordinary training of one seed: its stage, its checkpoints, its curve."""
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-from safetensors import safe_open
-from torch import Tensor, nn
 
 from conebench.data import Images
-from conebench.entk import (
-    KernelError,
-    Outputs,
-    as_matrix,
-    double_centred,
-    empirical_ntk,
-    kernel_statistics,
-    self_check,
-    unit_gram,
-)
-from conebench.errors import RunError
-from conebench.record import KernelTrajectory, SelfCheck, TrainingCurve
+from conebench.record import TrainingCurve
 from conebench.runner.context import Context
 from conebench.spec import Spec, learning_rate
 from conebench.store import Stage, read_facts, read_tensors
 from conebench.training import Checkpoint, DivergedError, Recipe, evaluate, train
 
-# Raised whenever the code of a stage changes what it computes: older results are then not met.
+# Raised whenever the code of the stage changes what it computes: older results are then not met.
 TRAIN_VERSION = 2
-KERNEL_VERSION = 2
-# Random directions of a kernel's self-check, and the relative error that fails a run: float32
-# rounding was seen up to 1e-5.
 # Evaluation at checkpoints takes at most this share of ordinary training's passes.
 EVALUATION_SHARE = 0.1
-CHECK_DIRECTIONS = 3
-LARGEST_CHECK_ERROR = 1e-2
 
 
 class Trained(BaseModel):
@@ -207,123 +189,3 @@ def _curve(context: Context, stage: Stage, steps: Sequence[int]) -> TrainingCurv
         test_accuracy=[f["test_accuracy"] for f in facts],
         test_images=[f["test_images"] for f in facts],
     )
-
-
-def kernel_stage(context: Context, seed: int) -> Stage:
-    """All kernels of one seed and their Gram matrix."""
-    inputs = {**train_stage(context, seed).inputs, **context.inputs("kernel")}
-    return Stage(f"kernel-seed{seed}", {**inputs, "kernel_version": KERNEL_VERSION})
-
-
-def kernel_work(context: Context) -> float:
-    """Work of one kernel, in passes of one image through the network."""
-    kernel, classes = context.spec.kernel, len(context.data.classes)
-    return 3.0 * kernel.samples * (1 if kernel.outputs == "sum" else classes)
-
-
-def run_kernels(context: Context, seed: int, trained: Trained) -> KernelTrajectory:
-    """The kernel at every checkpoint of one seed, then G; kernels stored earlier are used."""
-    stage = kernel_stage(context, seed)
-    facts: list[dict[str, Any]] = []
-    for step in trained.curve.steps:
-        path = context.store.kernel_path(stage, step)
-        try:
-            facts.append(read_facts(path) or _store_kernel(context, stage, seed, step))
-        except KernelError as error:
-            # A diverging network's last kernels may overflow: its trajectory ends before them.
-            if trained.status == "diverged" and facts:
-                break
-            raise RunError(f"seed {seed}, kernel at step {step}: {error}") from None
-        context.progress.advance(kernel_work(context))
-    return _trajectory(context, stage, trained.curve.steps[: len(facts)], facts)
-
-
-def kernel_inputs(context: Context, network: nn.Module) -> tuple[nn.Module, Tensor]:
-    """A frozen copy of the network and the probe inputs, as the kernel section says."""
-    kernel = context.spec.kernel
-    frozen = context.frozen(network, kernel.batchnorm)
-    x = context.data.normalize(context.probe.pixels)
-    return (frozen.double(), x.double()) if kernel.dtype == "float64" else (frozen, x)
-
-
-def kernel_matrix(context: Context, network: nn.Module, x: Tensor) -> Tensor:
-    """The kernel H of what `kernel_inputs` gave, as a matrix; a KernelError where it is zero."""
-    outputs, limit = context.spec.kernel.outputs or "full", context.kernel_memory
-    H = as_matrix(empirical_ntk(network, x, outputs=outputs, memory_limit=limit))
-    if not bool(H.any()):
-        raise KernelError("the kernel is zero: no output depends on any parameter")
-    return H
-
-
-def _store_kernel(context: Context, stage: Stage, seed: int, step: int) -> dict[str, Any]:
-    network, x = kernel_inputs(context, context.network_at(train_stage(context, seed), seed, step))
-    H = kernel_matrix(context, network, x)
-    centred_norm = float(double_centred(H.double()).norm())
-    if centred_norm == 0:
-        raise KernelError("the centred kernel is zero: are all probe images the same?")
-    statistics = kernel_statistics(H, context.probe.labels, len(context.data.classes))
-    mean = H.double().mean(0)
-    facts = {
-        "norm": statistics.norm,
-        "trace": statistics.trace,
-        "top_eigenvalue_share": statistics.top_eigenvalue_share,
-        "label_alignment": statistics.label_alignment,
-        "centred_norm": centred_norm,
-    }
-    if step in (0, context.spec.total_steps):
-        facts["self_check"] = _self_check(network, x, H, context.spec.kernel.outputs or "full")
-    tensors = {"H": H.cpu(), "column_mean": mean.cpu()}
-    context.store.write_tensors(context.store.kernel_path(stage, step), tensors, facts)
-    return facts
-
-
-def _self_check(network: nn.Module, x: Tensor, H: Tensor, outputs: Outputs) -> float:
-    """Error of the kernel against the network's own derivatives; a large one fails the run."""
-    n, side = len(x), len(H)
-    kernel = H.view(n, side // n, n, side // n) if outputs == "full" else H
-    error = self_check(network, x, kernel, outputs, directions=CHECK_DIRECTIONS)
-    if not error <= LARGEST_CHECK_ERROR:
-        raise KernelError(
-            f"K u and J (J^T u) differ by {error:.1e}: the kernel is not to be trusted"
-        )
-    return error
-
-
-def _trajectory(
-    context: Context, stage: Stage, steps: Sequence[int], facts: list[dict[str, Any]]
-) -> KernelTrajectory:
-    paths = [context.store.kernel_path(stage, step) for step in steps]
-    means = [read_tensors(path)["column_mean"] for path in paths]
-
-    def rows(i: int, start: int, stop: int) -> Tensor:
-        with safe_open(paths[i], framework="pt") as file:
-            part: Tensor = file.get_slice("H")[start:stop]
-        return part.to(context.device)
-
-    def centred_rows(i: int, start: int, stop: int) -> Tensor:
-        # P H P, row by row: H is symmetric, so its row means are its column means.
-        mean = means[i].to(context.device)
-        part = rows(i, start, stop).double()
-        return part - mean[start:stop, None] - mean[None, :] + mean.mean()
-
-    count, size = len(steps), len(means[0])
-    gram = unit_gram(count, size, rows, [f["norm"] for f in facts])
-    centred = unit_gram(count, size, centred_rows, [f["centred_norm"] for f in facts])
-    return KernelTrajectory(
-        steps=list(steps),
-        gram=_lower_triangle(gram),
-        gram_centred=_lower_triangle(centred),
-        norm=[f["norm"] for f in facts],
-        trace=[f["trace"] for f in facts],
-        top_eigenvalue_share=[f["top_eigenvalue_share"] for f in facts],
-        label_alignment=[f["label_alignment"] for f in facts],
-        self_check=SelfCheck(
-            steps=[step for step, f in zip(steps, facts, strict=True) if "self_check" in f],
-            directions=CHECK_DIRECTIONS,
-            relative_error=[f["self_check"] for f in facts if "self_check" in f],
-        ),
-    )
-
-
-def _lower_triangle(G: Tensor) -> list[list[float]]:
-    return [row[: i + 1] for i, row in enumerate(G.tolist())]

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from conebench.record import Record
 from conebench.site.chaos import chaos_plots, chaos_table
+from conebench.site.layers import layers_of
 from conebench.site.plots import plots_of
 from conebench.site.quantities import BOARD, UNDEFINED
 from conebench.site.rows import Group, Row
@@ -47,6 +48,7 @@ def record_page(record: Record, row: Row) -> str:
         facts=facts_table(record),
         chaos=chaos_table(record),
         plots=[*plots_of(record), *chaos_plots(record)],
+        layers=layers_of(record),
         spec_text=spec_text(record.spec),
     )
 

@@ -70,13 +70,13 @@ def _distance_plot(record: Record) -> Plot:
         key="distance",
         title="Kernel distance S between checkpoints",
         caption=f"S between the kernels of every two checkpoints of seed {seed.seed}, "
-        f"{_thinned(len(steps), len(seed.kernel.steps), 'checkpoints')}. A cone shows as a dark "
+        f"{thinned(len(steps), len(seed.kernel.steps), 'checkpoints')}. A cone shows as a dark "
         "square up and to the right of T*: all distances stay small there.",
         drawing=draw_heatmap(S, steps, seed.phases.T_star),
         table=Table(
             ("S, from step", *(whole(step) for step in steps[few])),
             tuple((whole(steps[i]), *(distance(float(S[i, j])) for j in few)) for i in few),
-            _thinned(len(few), len(seed.kernel.steps), "checkpoints"),
+            thinned(len(few), len(seed.kernel.steps), "checkpoints"),
         ),
     )
 
@@ -178,7 +178,7 @@ def _reference_plot(record: Record) -> Plot:
                 (whole(steps[i]), *(distance(float(c[i])) for c in (*S[references], centred)))
                 for i in few
             ),
-            _thinned(len(few), len(steps), "checkpoints"),
+            thinned(len(few), len(steps), "checkpoints"),
         ),
     )
 
@@ -212,7 +212,7 @@ def _lag_plot(record: Record) -> Plot:
                 (whole(t), *(distance(S[t]) if t in S else UNDEFINED for S in by_lag.values()))
                 for t in steps[few].tolist()
             ),
-            _thinned(len(few), len(steps), "checkpoints"),
+            thinned(len(few), len(steps), "checkpoints"),
         ),
     )
 
@@ -244,7 +244,7 @@ def _picture_plot(record: Record) -> Plot:
         table=Table(
             ("Step", "first", "second", "third"),
             tuple((whole(steps[i]), *(f"{x:.3f}" for x in picture[i])) for i in few),
-            _thinned(len(few), len(steps), "checkpoints"),
+            thinned(len(few), len(steps), "checkpoints"),
         ),
     )
 
@@ -281,7 +281,7 @@ def _scale_plot(record: Record) -> Plot:
         table=Table(
             ("Step", *figures, "alignment with the labels"),
             tuple((whole(steps[i]), *(f"{c[i]:.4g}" for c in columns)) for i in few),
-            _thinned(len(few), len(steps), "checkpoints"),
+            thinned(len(few), len(steps), "checkpoints"),
         ),
     )
 
@@ -311,7 +311,8 @@ def _drops(record: Record) -> list[Rule]:
     return [Rule("learning-rate drop", "drop", step) for step in milestone_steps(record.spec)]
 
 
-def _thinned(shown: int, total: int, what: str) -> str:
+def thinned(shown: int, total: int, what: str) -> str:
+    """How many of all are shown, in words."""
     return f"all {total:,} {what}" if shown == total else f"{shown:,} of {total:,} {what}, evenly"
 
 
@@ -323,4 +324,4 @@ def _seed_columns(values: dict[int, dict[int, float]], write: Callable[[float], 
         (whole(t), *(write(v[t]) if t in v else UNDEFINED for v in values.values())) for t in few
     )
     head = ("Step", *(f"seed {seed}" for seed in values))
-    return Table(head, rows, _thinned(len(few), len(steps), "checkpoints"))
+    return Table(head, rows, thinned(len(few), len(steps), "checkpoints"))

@@ -275,7 +275,13 @@ class Kernel(Section):
     dtype: Literal["float32", "float64"] = Field(
         default="float32", description="Precision of the kernel alone; S and G are always float64."
     )
+    by: Literal["stage"] | None = Field(
+        default=None,
+        description="Measure the trace kernel of each stage of the network too: its own cone.",
+    )
     checkpoints: CheckpointGrid
+
+    later = frozenset({"by"})
 
 
 StepPair = tuple[Annotated[int, Field(ge=0, le=10**9)], StepIndex]
