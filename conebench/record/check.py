@@ -77,8 +77,10 @@ def _kernel_side(record: Record) -> int:
 
 
 def _kernel(kernel: KernelTrajectory, size: int) -> Iterator[Finding]:
-    for name in ("gram", "gram_centred"):
-        smallest = float(np.linalg.eigvalsh(kernel.G(centred=name == "gram_centred"))[0])
+    grams = {"gram": kernel.G(), "gram_centred": kernel.G(centred=True)}
+    grams |= {f"gram of {group.name}": group.G() for group in kernel.groups or () if group.steps}
+    for name, G in grams.items():
+        smallest = float(np.linalg.eigvalsh(G)[0])
         if smallest < -NEGATIVE_EIGENVALUE:
             yield Finding(f"{name} positive semi-definite", f"an eigenvalue is {smallest:.1e}")
     norm, trace = np.array(kernel.norm), np.array(kernel.trace)

@@ -15,6 +15,7 @@ from conebench.site.chaos import chaos_plots, chaos_table
 from conebench.site.layers import layers_of
 from conebench.site.plots import plots_of
 from conebench.site.quantities import BOARD, UNDEFINED
+from conebench.site.rate import rate_plots
 from conebench.site.rows import Group, Row
 from conebench.site.tables import (
     arms_table,
@@ -47,7 +48,7 @@ def record_page(record: Record, row: Row) -> str:
         arms=arms_table(record),
         facts=facts_table(record),
         chaos=chaos_table(record),
-        plots=[*plots_of(record), *chaos_plots(record)],
+        plots=[*plots_of(record), *rate_plots(record), *chaos_plots(record)],
         layers=layers_of(record),
         spec_text=spec_text(record.spec),
     )

@@ -89,11 +89,11 @@ def _velocity_plot(record: Record) -> Plot:
         moves[seed.seed] = dict(zip(steps[1:].tolist(), speeds.tolist(), strict=True))
     series = [
         Series(name, style, [(t, v) if v > 0 else None for t, v in moves[seed].items()])
-        for seed, (name, style) in _seed_styles(record).items()
+        for seed, (name, style) in seed_styles(record).items()
     ]
     x = horizontal((t for of_seed in moves.values() for t in of_seed), log=True)
     y = vertical((v for of_seed in moves.values() for v in of_seed.values()), log=True)
-    rules = [*boundaries(record), *_drops(record)]
+    rules = [*boundaries(record), *drops(record)]
     return Plot(
         key="velocity",
         title="Kernel velocity v",
@@ -101,7 +101,7 @@ def _velocity_plot(record: Record) -> Plot:
         "of each interval; both axes are logarithmic. Two phases show as a fall, then a level "
         "that is not zero. Intervals differ in length where the grid has extra checkpoints.",
         drawing=draw(x, y, ("step", "v, per step"), series, upright=rules),
-        table=_seed_columns(moves, distance),
+        table=seed_columns(moves, distance),
     )
 
 
@@ -125,18 +125,18 @@ def _training_plot(record: Record) -> Plot:
     }
     series = [
         Series(name, style, [(t, 100 * A) for t, A in curves[seed].items()])
-        for seed, (name, style) in _seed_styles(record).items()
+        for seed, (name, style) in seed_styles(record).items()
     ]
     x = horizontal(t for curve in curves.values() for t in curve)
     y = vertical(100 * A for curve in curves.values() for A in curve.values())
-    rules = [*boundaries(record), *_drops(record)]
+    rules = [*boundaries(record), *drops(record)]
     return Plot(
         key="training",
         title="Test accuracy during ordinary training",
         caption="The arm full at its checkpoints: what is still gained after T* is earned while "
         f"the kernel stays in its cone.{_tested_on(record)}",
         drawing=draw(x, y, ("step", "test accuracy, %"), series, upright=rules),
-        table=_seed_columns(curves, percent),
+        table=seed_columns(curves, percent),
     )
 
 
@@ -204,7 +204,7 @@ def _lag_plot(record: Record) -> Plot:
             vertical((s for S in by_lag.values() for s in S.values()), log=True),
             ("step t", "S(t, t + dt)"),
             series,
-            upright=[*boundaries(record, [seed]), *_drops(record)],
+            upright=[*boundaries(record, [seed]), *drops(record)],
         ),
         table=Table(
             ("Step", *(f"dt = {dt:,}" for dt in by_lag)),
@@ -290,7 +290,7 @@ def _points(steps: IntArray, values: FloatArray) -> list[tuple[float, float] | N
     return list(zip(steps.tolist(), values.tolist(), strict=True))
 
 
-def _seed_styles(record: Record) -> dict[int, tuple[str, str]]:
+def seed_styles(record: Record) -> dict[int, tuple[str, str]]:
     """Name and color of each seed's line; one name for all where there are too many to tell."""
     seeds = [seed.seed for seed in record.seeds]
     if len(seeds) > MAX_COLORS:
@@ -305,7 +305,8 @@ def boundaries(record: Record, seeds: Sequence[SeedResult] = ()) -> list[Rule]:
     return [Rule(name, "boundary", step) for step in sorted(s for s in found if s is not None)]
 
 
-def _drops(record: Record) -> list[Rule]:
+def drops(record: Record) -> list[Rule]:
+    """Drops of the learning rate, as upright lines."""
     if record.spec.training.schedule.name != "multistep":
         return []
     return [Rule("learning-rate drop", "drop", step) for step in milestone_steps(record.spec)]
@@ -316,7 +317,7 @@ def thinned(shown: int, total: int, what: str) -> str:
     return f"all {total:,} {what}" if shown == total else f"{shown:,} of {total:,} {what}, evenly"
 
 
-def _seed_columns(values: dict[int, dict[int, float]], write: Callable[[float], str]) -> Table:
+def seed_columns(values: dict[int, dict[int, float]], write: Callable[[float], str]) -> Table:
     """One row a step, one column a seed, thinned to what a page can hold."""
     steps = sorted({step for of_seed in values.values() for step in of_seed})
     few = [steps[i] for i in evenly(len(steps), MAX_TABLE_ROWS)]

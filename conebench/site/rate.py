@@ -1,0 +1,42 @@
+"""Velocity against the learning rate, on the page of a record whose rate changes."""
+
+import numpy as np
+
+from conebench.analysis.distance import velocity_per_rate
+from conebench.record import Record
+from conebench.site.drawing import Series, draw, horizontal, vertical
+from conebench.site.plots import Plot, boundaries, drops, seed_columns, seed_styles
+from conebench.site.quantities import distance
+from conebench.spec import learning_rate
+
+
+def rate_plots(record: Record) -> list[Plot]:
+    """Velocity per learning rate; nothing where the rate is the same throughout."""
+    rates = np.array([learning_rate(record.spec, step) for step in range(record.spec.total_steps)])
+    if np.all(rates == rates[0]):
+        return []
+    found = {}
+    for seed in record.seeds:
+        steps = np.array(seed.kernel.steps)
+        speeds = velocity_per_rate(seed.kernel.G(), steps, rates)
+        found[seed.seed] = dict(zip(steps[1:].tolist(), speeds.tolist(), strict=True))
+    series = [
+        Series(name, style, [(t, v) if v > 0 else None for t, v in found[seed].items()])
+        for seed, (name, style) in seed_styles(record).items()
+    ]
+    plot = Plot(
+        key="rate",
+        title="Kernel velocity per learning rate",
+        caption="S between neighboring checkpoints divided by the sum of the learning rates of the "
+        "steps between them; both axes are logarithmic. Where it is level across a drop, the "
+        "kernel slows down only because training does.",
+        drawing=draw(
+            horizontal((t for of_seed in found.values() for t in of_seed), log=True),
+            vertical((v for of_seed in found.values() for v in of_seed.values()), log=True),
+            ("step", "S / Σ η"),
+            series,
+            upright=[*boundaries(record), *drops(record)],
+        ),
+        table=seed_columns(found, distance),
+    )
+    return [plot]
