@@ -1,12 +1,21 @@
 """Shared settings of the tests."""
 
 import os
+import signal
 
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # The networks of the tests are too small for more threads to pay, and runs that are compared bit
 # for bit, in this process and in others, need the same number.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shell ignores interrupts for what it runs in the background, and its children would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # Shapes in the signatures of the mathematics are checked in every test.
 install_import_hook(

@@ -71,11 +71,25 @@ def test_seeds_are_averaged_before_the_formula_and_stay_paired() -> None:
     summary = summarize(SEEDS)
     draws = [np.mean(draw, axis=0) for draw in itertools.product(rows, repeat=3)]
     value = ces(*np.mean(rows, axis=0))
-    reach = stats.t.ppf(0.975, 2) * math.sqrt(3 / 2) * np.std([ces(*draw) for draw in draws])
+    squares = [(ces(*draw) / 100) ** 2 for draw in draws]
+    reach = stats.t.ppf(0.975, 2) * math.sqrt(3 / 2) * np.std(squares)
     assert summary.CES is not None
     assert summary.CES.value == pytest.approx(value)
-    assert summary.CES.low == pytest.approx(value - reach, abs=1e-3)
-    assert summary.CES.high == pytest.approx(value + reach, abs=1e-3)
+    for end, sign in ((summary.CES.low, -1), (summary.CES.high, 1)):
+        square = (value / 100) ** 2 + sign * reach
+        assert end == pytest.approx(100 * math.sqrt(min(1, max(0, square))), abs=1e-2)
+
+
+def test_at_the_end_of_its_range_a_figure_still_has_an_interval() -> None:
+    """Worse than lazy by unlike amounts: Gamma is 1 in every resample."""
+    summary = summarize([seed(0.30, 0.25, 0.65, 0.5), seed(0.301, 0.20, 0.66, 0.5)])
+    assert summary.R is not None
+    assert summary.Gamma is not None
+    assert summary.CES is not None
+    assert (summary.Gamma.value, summary.Gamma.high) == (1.0, 1.0)
+    assert summary.Gamma.low == pytest.approx(1 - (summary.R.high - summary.R.low) / 2)
+    assert summary.CES.value == pytest.approx(100 * math.sqrt(0.5))
+    assert summary.CES.low < summary.CES.value < summary.CES.high
 
 
 @pytest.mark.parametrize(
@@ -112,7 +126,7 @@ def missing(**arms: None) -> list[SeedOutcome]:
 DIVERGED = replace(seed(), A_switched=None, diverged=True)
 NOT_SETTLED = replace(seed(), phases=NO_PHASE_II, cone=None, A_switched=None)
 COSINE = replace(seed(), phases=NO_RATE, cone=None, A_switched=None)
-ARMS = "CES needs the arms lazy, switched(T*) and full of every seed"
+ARMS = "CES needs the arms lazy, switched(T*) and full of every seed; missing: "
 GAP = "A(full) - A(lazy) is not significantly above zero"
 
 UNDEFINED = {
@@ -136,10 +150,10 @@ UNDEFINED = {
         "no constant learning rate",
         "T* needs a stretch of constant learning rate with 8 intervals",
     ),
-    "no lazy arm": (missing(A_lazy=None), "arm missing", ARMS),
-    "no switched arm": (missing(A_switched=None), "arm missing", ARMS),
-    "no full arm": (missing(A_full=None), "arm missing", ARMS),
-    "no cone": (missing(cone=None), "arm missing", ARMS),
+    "no lazy arm": (missing(A_lazy=None), "arm missing", f"{ARMS}lazy"),
+    "no switched arm": (missing(A_switched=None), "arm missing", f"{ARMS}switched(200)"),
+    "no full arm": (missing(A_full=None), "arm missing", f"{ARMS}full"),
+    "no cone": (missing(cone=None), "arm missing", f"{ARMS}the cone"),
     "lazy is better": ([seed(0.95)] * 3, "lazy gap not significant", GAP),
     "no gap": ([seed(0.9)] * 3, "lazy gap not significant", GAP),
     "lazy is better in one seed of two": (

@@ -53,7 +53,7 @@ def test_check_of_a_folder_names_each_record_and_what_is_broken(call: Call) -> N
 
 
 def test_check_of_an_older_method(call: Call) -> None:
-    older = RECORD.model_copy(update={"method": 1})
+    older = RECORD.model_copy(update={"method": 1, "schema_version": "1.2"})
     Path("record.json").write_text(record_text(older))
     code, out, err = call("check", "record.json")
     assert (code, err) == (0, "")

@@ -13,6 +13,7 @@ from synthetic import BASE_SPEC, make_record, make_spec
 from conebench.errors import RecordError
 from conebench.record import METHOD, record_text
 from conebench.record.check import check_record
+from conebench.spec import content_hash
 
 RECORD = make_record()
 DATA = RECORD.dump()
@@ -79,6 +80,24 @@ def with_an_arm_twice(data: Any) -> None:
     data["seeds"][0]["arms"].append(data["seeds"][0]["arms"][1])
 
 
+def cut_short(data: Any) -> None:
+    """As if the run had ended, well, after ten checkpoints."""
+    for seed in data["seeds"]:
+        for part in ("training", "kernel"):
+            for name, values in seed[part].items():
+                if isinstance(values, list):
+                    seed[part][name] = values[:10]
+
+
+def with_another_checkpoint(data: Any) -> None:
+    data["seeds"][0]["training"]["steps"][1] = 7
+
+
+def with_a_bad_spec(data: Any) -> None:
+    data["spec"]["switching"]["steps"] = [103]
+    data["spec_hash"] = content_hash(data["spec"])
+
+
 BROKEN: dict[str, tuple[Change, str, str]] = {
     "another spec's hash": (
         put("spec_hash", "0" * 64),
@@ -107,6 +126,18 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
         "label alignment",
         "seed 0: allowed is -1 to 1",
     ),
+    "checkpoints are missing": (cut_short, "checkpoints", "seed 0: training has others"),
+    "a checkpoint that the spec has not": (
+        with_another_checkpoint,
+        "checkpoints",
+        "seed 0: training has others than the spec's",
+    ),
+    "no method in schema 1.3": (put("method", 1), "method", "came 1 in schema 1.3"),
+    "a spec that does not fit together": (
+        with_a_bad_spec,
+        "spec switching.steps",
+        "came step 103, allowed are checkpoints",
+    ),
     "a switched arm is missing": (
         without_an_arm,
         "arms",
@@ -125,9 +156,10 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
 def test_a_broken_invariant_is_named(
     tmp_path: Path, change: Change, invariant: str, detail: str
 ) -> None:
-    (found,) = findings(tmp_path, change)
-    assert found[0] == invariant
-    assert found[1].startswith(detail)
+    found = findings(tmp_path, change)
+    assert found[0][0] == invariant
+    assert found[0][1].startswith(detail)
+    assert {name for name, _ in found} <= {invariant, "arms"}
 
 
 FIGURES = [
@@ -172,6 +204,7 @@ def test_figures_of_an_older_method_are_not_compared(tmp_path: Path) -> None:
 
     def older(data: Any) -> None:
         del data["method"]
+        data["schema_version"] = "1.2"
         data["summary"]["CES"]["value"] = 1.0
 
     checked = check_record(write(tmp_path, changed(older)))

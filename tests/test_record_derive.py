@@ -92,7 +92,8 @@ def test_stretches_are_those_after_the_drops_of_the_spec() -> None:
     assert found == measure_stretches(kernel.G(), np.array(kernel.steps), 50, expected, 200)
     assert [(s.start, s.end) for s in found or []] == expected[1:]
     assert recompute(make_record(spec)).seeds[0].stretches is not None
-    assert derive_stretches(spec, kernel, None) is None
+    without_phase_2 = derive_stretches(spec, kernel, None)
+    assert [s.axis_turn_deg for s in without_phase_2 or []] == [None, None]
     assert derive_stretches(make_spec(), kernel, 200) is None
 
 

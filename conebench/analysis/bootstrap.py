@@ -24,6 +24,19 @@ class Estimate:
     high: float | None
     seeds: int
 
+    def moved(self, value: float) -> "Estimate":
+        """The estimate with its interval about another value."""
+        if self.low is None or self.high is None:
+            return Estimate(value, None, None, self.seeds)
+        reach = (self.high - self.low) / 2
+        return Estimate(value, value - reach, value + reach, self.seeds)
+
+    def mapped(self, function: Callable[[float], float]) -> "Estimate":
+        """The estimate of a monotonic function of the figure."""
+        ends = [function(end) for end in (self.low, self.high) if end is not None]
+        low, high = (min(ends), max(ends)) if ends else (None, None)
+        return Estimate(function(self.value), low, high, self.seeds)
+
 
 def bootstrap(
     table: Float[FloatArray, "seeds columns"],

@@ -23,6 +23,8 @@ MIN_INTERVALS = 8
 DISAGREEMENT_FACTOR = 2.0
 # S is a square of an angle: a Phase II that reaches over less than a hundredth of the turn.
 FROZEN_SHARE = 1e-4
+# Quarters of fewer intervals say nothing of a drift; a drift shows in so many pairs of intervals.
+SMALLEST_QUARTER, PAIRS_SHARE = 4, 0.8
 
 PhaseOutcome = Literal[
     "two phases", "frozen", "no Phase I", "no Phase II", "no constant learning rate"
@@ -34,8 +36,9 @@ class Phases:
     """Where Phase I ends, by two estimators, in steps.
 
     `floor` is the height of S between neighboring checkpoints of the uniform grid (`every`
-    steps apart) in Phase II: the kernel still moves there. `drift` is its median in the last third
-    of Phase II over that in the first: 1 for a level floor, below for one that still sinks.
+    steps apart) in Phase II: the kernel still moves there. `drift` is its median in the last
+    quarter of Phase II over that in the first: 1 for a level floor, below for one that still
+    sinks; None where Phase II has fewer than 16 intervals or is at rest.
     """
 
     outcome: PhaseOutcome
@@ -59,8 +62,8 @@ def find_phases(
     Outcomes: "no constant learning rate" where the stretch is missing or has fewer than 8 intervals
     of the uniform grid; "no Phase II" where S between neighbors settles after the middle of
     the stretch, or drifts by more than a factor of 2 after it settled; "frozen" where no two
-    kernels of Phase II are farther apart than 1 % of the way from the first to the last, in angle;
-    "no Phase I" where T* is the first step; else "two phases".
+    kernels of Phase II are farther apart than 1 % of the way from step 0 to the last, in angle;
+    "no Phase I" where T* is step 0; else "two phases".
     """
     start, end = stretch or (0, 0)
     uniform = uniform_part(steps, every)
@@ -73,14 +76,13 @@ def find_phases(
     S = lagged_distances(on_grid, 1)
     split, floor = settling_interval(S)
     drift = _drift(S[split:])
-    sustained = drift is None or 1 / FLOOR_FACTOR <= drift <= FLOOR_FACTOR
-    if split > len(S) // 2 or not sustained:
+    if split > len(S) // 2 or not _is_sustained(S[split:]):
         return Phases("no Phase II", None, floor, change, estimators_disagree=False, drift=drift)
     T_star = int(steps[uniform[split]])
-    low, high = sorted((max(T_star, every), max(change, every)))
+    low, high = sorted(max(step - start, every) for step in (T_star, change))
     reach = 1 - on_grid[split:, split:].min()
-    frozen = reach <= max(FROZEN_SHARE * (1 - on_grid[0, -1]), ROUNDING)
-    outcome: PhaseOutcome = "frozen" if frozen else "two phases" if split else "no Phase I"
+    frozen = reach <= max(FROZEN_SHARE * (1 - G[0, uniform[-1]]), ROUNDING)
+    outcome: PhaseOutcome = "frozen" if frozen else "two phases" if T_star else "no Phase I"
     return Phases(outcome, T_star, floor, change, high > DISAGREEMENT_FACTOR * low, drift)
 
 
@@ -102,12 +104,35 @@ def floor_of(S: Float[FloatArray, " u"]) -> float:
     return float(np.median(S[len(S) // 2 :]))
 
 
-def _drift(S: Float[FloatArray, " u"]) -> float | None:
-    """Median of the last third over that of the first; None for less than three or at rest."""
-    third = len(S) // 3
-    if third == 0 or min(np.median(S[:third]), np.median(S[-third:])) <= ROUNDING:
+def _outer_quarters(S: Float[FloatArray, " u"]) -> tuple[FloatArray, FloatArray] | None:
+    """First and last quarter; None where they are short or both at rest."""
+    quarter = len(S) // 4
+    if quarter < SMALLEST_QUARTER:
         return None
-    return float(np.median(S[-third:]) / np.median(S[:third]))
+    first, last = S[:quarter], S[-quarter:]
+    at_rest = max(np.median(first), np.median(last)) <= ROUNDING
+    return None if at_rest else (first, last)
+
+
+def _drift(S: Float[FloatArray, " u"]) -> float | None:
+    """Median of the last quarter over that of the first."""
+    quarters = _outer_quarters(S)
+    if quarters is None:
+        return None
+    return float(np.median(quarters[1]) / max(np.median(quarters[0]), ROUNDING))
+
+
+def _is_sustained(S: Float[FloatArray, " u"]) -> bool:
+    """Whether the drift is within a factor of 2, or no more than its noise.
+
+    Beyond noise is a drift whose sign four in five pairs of an early and a late interval show.
+    """
+    quarters, drift = _outer_quarters(S), _drift(S)
+    if quarters is None or drift is None or 1 / FLOOR_FACTOR <= drift <= FLOOR_FACTOR:
+        return True
+    first, last = quarters
+    sinking = float(np.mean(last[None, :] < first[:, None]))
+    return max(sinking, 1 - sinking) < PAIRS_SHARE
 
 
 def change_point(G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]) -> int:

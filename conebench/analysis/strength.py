@@ -1,5 +1,6 @@
 """Cone-effect strength over seeds (SCIENCE section 6) and shared ranks."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,7 +23,7 @@ Verdict = Literal[
 
 
 # What a figure can be: its interval ends there.
-SHARE, ANGLE, STRENGTH = (0.0, 1.0), (0.0, 90.0), (0.0, 100.0)
+SHARE, ANGLE = (0.0, 1.0), (0.0, 90.0)
 
 
 @dataclass(frozen=True)
@@ -114,24 +115,60 @@ def _verdict(seeds: Sequence[SeedOutcome], gap: Estimate | None) -> tuple[Verdic
             return outcome, f"the kernel never settles in {count} of {total} seeds"
         if count:
             return outcome, "T* needs a stretch of constant learning rate with 8 intervals"
-    if any(None in (seed.A_lazy, seed.A_switched, seed.A_full, seed.cone) for seed in seeds):
-        return "arm missing", "CES needs the arms lazy, switched(T*) and full of every seed"
+    missing = [name for seed in seeds for name in _missing_arms(seed)]
+    if missing:
+        needed = "CES needs the arms lazy, switched(T*) and full of every seed"
+        return "arm missing", f"{needed}; missing: {', '.join(dict.fromkeys(missing))}"
     if gap is None or (gap.value if gap.low is None else gap.low) <= 0:
         return "lazy gap not significant", "A(full) - A(lazy) is not significantly above zero"
-    return "measured", "CES = 100 sqrt(N Gamma)"
+    return "measured", f"CES = 100 sqrt(N Gamma){_odd_phases(seeds)}"
+
+
+def _missing_arms(seed: SeedOutcome) -> list[str]:
+    arms = {
+        "lazy": seed.A_lazy,
+        f"switched({seed.phases.T_star})": seed.A_switched,
+        "full": seed.A_full,
+        "the cone": seed.cone,
+    }
+    return [name for name, found in arms.items() if found is None]
+
+
+def _odd_phases(seeds: Sequence[SeedOutcome]) -> str:
+    """Outcomes for which CES is defined, and that a reader should know of."""
+    texts = {
+        "no Phase I": "no Phase I, so N = 0,",
+        "frozen": "the kernel stands still after T*",
+    }
+    counts = {name: sum(seed.phases.outcome == name for seed in seeds) for name in texts}
+    return "".join(
+        f"; {texts[name]} in {count} of {len(seeds)} seeds"
+        for name, count in counts.items()
+        if count
+    )
 
 
 def _shares(seeds: Sequence[SeedOutcome]) -> tuple[Estimate, Estimate, Estimate]:
-    """R, Gamma and CES, from columns A(lazy), A(switched(T*)), A(full), N paired by seed."""
+    """R, Gamma and CES, from columns A(lazy), A(switched(T*)), A(full), N paired by seed.
+
+    The spread is that of what is not clipped yet: clipped resamples would have none at the ends.
+    """
     table = np.array(
         [(s.A_lazy, s.A_switched, s.A_full, s.cone.N if s.cone else None) for s in seeds],
         dtype=np.float64,
     )
+    R = bootstrap(table, _recovered)
+    Gamma = _share(1 - R.value)
+    product = bootstrap(table, _unclipped_product).moved(float(table[:, 3].mean()) * Gamma)
     return (
-        bootstrap(table, _recovered),
-        bootstrap(table, _cone_share, SHARE),
-        bootstrap(table, _strength, STRENGTH),
+        R,
+        R.moved(Gamma).mapped(_share),
+        product.mapped(lambda value: 100 * math.sqrt(_share(value))),
     )
+
+
+def _share(value: float) -> float:
+    return min(1.0, max(0.0, value))
 
 
 def _recovered(means: FloatArray) -> FloatArray:
@@ -140,12 +177,9 @@ def _recovered(means: FloatArray) -> FloatArray:
     return np.asarray((means[:, 1] - means[:, 0]) / safe_gap)
 
 
-def _cone_share(means: FloatArray) -> FloatArray:
-    return np.clip(1 - _recovered(means), 0, 1)
-
-
-def _strength(means: FloatArray) -> FloatArray:
-    return np.asarray(100 * np.sqrt(means[:, 3] * _cone_share(means)))
+def _unclipped_product(means: FloatArray) -> FloatArray:
+    """N (1 - R)."""
+    return np.asarray(means[:, 3] * (1 - _recovered(means)))
 
 
 def shared_ranks(estimates: Sequence[Estimate | None]) -> list[int | None]:

@@ -24,7 +24,7 @@ class Stretch:
     `settled` is its own T*, where the kernel has settled anew: None where it does not, or where
     the stretch has fewer than 8 intervals of the grid. Floor, half-angle and axis are those of
     the uniform checkpoints from there on, or of all after `start`. `axis_turn_deg` is the angle
-    between this axis and that of Phase II before the first drop.
+    between this axis and that of Phase II before the first drop, None without a Phase II there.
     """
 
     start: int
@@ -32,7 +32,7 @@ class Stretch:
     settled: int | None
     floor: float
     half_angle_deg: float
-    axis_turn_deg: float
+    axis_turn_deg: float | None
 
 
 def measure_stretches(
@@ -40,11 +40,10 @@ def measure_stretches(
     steps: Int[IntArray, " t"],
     every: int,
     stretches: Sequence[tuple[int, int]],
-    T_star: int,
+    T_star: int | None,
 ) -> list[Stretch]:
     """Every stretch after the first that holds two uniform checkpoints after its first step."""
-    first_end = stretches[0][1]
-    phase2 = _between(steps, every, T_star, first_end)
+    phase2 = None if T_star is None else _between(steps, every, T_star, stretches[0][1])
     found = []
     for start, end in stretches[1:]:
         settled = find_phases(G, steps, every, (start, end)).T_star
@@ -60,15 +59,23 @@ def _between(steps: IntArray, every: int, first: int, last: int) -> IntArray:
 
 
 def _stretch(
-    G: FloatArray, phase2: IntArray, inside: IntArray, ends: tuple[int, int], settled: int | None
+    G: FloatArray,
+    phase2: IntArray | None,
+    inside: IntArray,
+    ends: tuple[int, int],
+    settled: int | None,
 ) -> Stretch:
-    own, before = G[np.ix_(inside, inside)], G[np.ix_(phase2, phase2)]
-    across = G[np.ix_(phase2, inside)].mean() / np.sqrt(own.mean() * before.mean())
+    own = G[np.ix_(inside, inside)]
     return Stretch(
         start=ends[0],
         end=ends[1],
         settled=settled,
         floor=floor_of(lagged_distances(own, 1)),
         half_angle_deg=float(to_axis_deg(own).max()),
-        axis_turn_deg=float(angles_deg(across)),
+        axis_turn_deg=None if phase2 is None else _between_axes_deg(G, phase2, inside),
     )
+
+
+def _between_axes_deg(G: FloatArray, one: IntArray, other: IntArray) -> float:
+    lengths = np.sqrt(G[np.ix_(one, one)].mean() * G[np.ix_(other, other)].mean())
+    return float(angles_deg(G[np.ix_(one, other)].mean() / lengths))

@@ -7,6 +7,7 @@ import typer
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.errors import ExitCode, RecordError
+from conebench.spec.yaml_text import one_line
 
 
 def check(
@@ -31,7 +32,7 @@ def _is_sound(file: Path) -> bool:
         show_error(error)
         return False
     for finding in checked.findings:
-        typer.echo(f"{file}: {finding.invariant}: {finding.detail}", err=True)
+        typer.echo(one_line(f"{file}: {finding.invariant}: {finding.detail}"), err=True)
     if not checked.findings:
         note = "every figure as recomputed"
         if not checked.figures_compared:

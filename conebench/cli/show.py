@@ -14,6 +14,7 @@ from conebench.analysis.distance import distances, lagged_distances, uniform_par
 from conebench.cli.display import print_figures
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.sparkline import bars_for, sparkline
+from conebench.errors import RecordError
 from conebench.record import Record, SeedResult, read_record, recompute
 
 
@@ -21,7 +22,11 @@ def show(record: Annotated[Path, typer.Argument(help="A record.")]) -> None:
     """Print a record for a person: figures recomputed, curves as sparklines, arms."""
     with errors_as_exit_codes():
         stored = read_record(record)
-    _print(recompute(stored), stored.id)
+        try:
+            found = recompute(stored)
+        except RecordError as error:
+            raise RecordError(f"{record}: {error}") from None
+    _print(found, stored.id)
 
 
 def _print(record: Record, record_id: str) -> None:
@@ -66,7 +71,8 @@ def _seed_lines(record: Record, seed: SeedResult, bars: str) -> Iterator[str]:
 def _curve(name: str, values: Sequence[float], bars: str, *, log: bool = False) -> str:
     scale = ", log" if log else ""
     line = sparkline(values, log=log, bars=bars)
-    return f"  {name:<12} {line}  {min(values):.3g} to {max(values):.3g}{scale}"
+    reach = f"{min(values):.3g} to {max(values):.3g}{scale}" if values else "none"
+    return f"  {name:<12} {line}  {reach}"
 
 
 def _arms(record: Record) -> Table:

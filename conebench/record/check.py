@@ -1,23 +1,25 @@
 """Is a record sound? Its invariants by name, and its figures against its raw data."""
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from conebench.errors import RecordError
 from conebench.record.derive import recompute
 from conebench.record.files import read_record
 from conebench.record.schema import METHOD, ArmResult, KernelTrajectory, Record, SeedResult
 from conebench.spec import Spec
+from conebench.spec.checks import cross_field_problems
 
 # G is stored with all digits of float64; kernels of float32 leave it positive to this.
 NEGATIVE_EIGENVALUE = 1e-6
 # Other processors sum in another order.
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
-# What arithmetic raises on numbers that no run can have written.
-UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError)
+FIRST_WITH_METHOD = 3
 CANONICAL_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-([0-9a-f]{8})\.json")
 
 
@@ -45,7 +47,9 @@ def check_record(path: Path) -> Checked:
     Raises a RecordError where the file is no record: schema, types, ranges, counts.
     """
     record = read_record(path)
-    findings = [*_hashes(path, record), *_seeds(record)]
+    findings = [*_hashes(path, record), *_spec(record)]
+    if not findings:
+        findings += [*_method(record), *_seeds(record)]
     compared = record.method == METHOD
     if compared and not findings:
         findings += _figures(record)
@@ -64,10 +68,26 @@ def _hashes(path: Path, record: Record) -> Iterator[Finding]:
         yield Finding("date", f"the file is named {name[1]}, made {record.provenance.created_at}")
 
 
+def _spec(record: Record) -> Iterator[Finding]:
+    for problem in cross_field_problems(record.spec):
+        yield Finding(f"spec {'.'.join(map(str, problem.field))}", problem.message)
+
+
+def _method(record: Record) -> Iterator[Finding]:
+    minor = int(record.schema_version.partition(".")[2])
+    if (minor >= FIRST_WITH_METHOD) != (record.method > 1):
+        yield Finding("method", f"came {record.method} in schema {record.schema_version}")
+
+
 def _seeds(record: Record) -> Iterator[Finding]:
     for seed in record.seeds:
-        size = _kernel_side(record)
-        for finding in (*_kernel(seed.kernel, size), *_arms(record.spec, seed)):
+        samples, size = record.spec.kernel.samples, _kernel_side(record)
+        checks = (
+            _steps(record.spec, seed),
+            _kernel(seed.kernel, samples, size),
+            _arms(record.spec, seed),
+        )
+        for finding in itertools.chain(*checks):
             yield Finding(finding.invariant, f"seed {seed.seed}: {finding.detail}")
 
 
@@ -76,22 +96,43 @@ def _kernel_side(record: Record) -> int:
     return kernel.samples * (record.data.classes if kernel.outputs == "full" else 1)
 
 
-def _kernel(kernel: KernelTrajectory, size: int) -> Iterator[Finding]:
+def _steps(spec: Spec, seed: SeedResult) -> Iterator[Finding]:
+    """Checkpoints are the spec's from the first on: all of them, where training finished."""
+    wanted, trained = list(spec.checkpoint_steps), seed.training.steps
+    finished = any(arm.arm == "full" and arm.status == "finished" for arm in seed.arms)
+    if trained != (wanted if finished else wanted[: len(trained)]):
+        yield Finding("checkpoints", "training has others than the spec's")
+    measured = seed.kernel.steps
+    if measured != (trained if finished else trained[: len(measured)]):
+        yield Finding("checkpoints", "kernels are of others than training's")
+
+
+def _kernel(kernel: KernelTrajectory, samples: int, size: int) -> Iterator[Finding]:
     grams = {"gram": kernel.G(), "gram_centred": kernel.G(centred=True)}
     grams |= {f"gram of {group.name}": group.G() for group in kernel.groups or () if group.steps}
     for name, G in grams.items():
         smallest = float(np.linalg.eigvalsh(G)[0])
         if smallest < -NEGATIVE_EIGENVALUE:
             yield Finding(f"{name} positive semi-definite", f"an eigenvalue is {smallest:.1e}")
-    norm, trace = np.array(kernel.norm), np.array(kernel.trace)
-    # Of a positive semi-definite H: ||H||_F <= tr H <= sqrt(size) ||H||_F.
-    if np.any(norm > trace * (1 + 1e-3)) or np.any(trace > np.sqrt(size) * norm * (1 + 1e-3)):
-        yield Finding("scale", "a trace is not between the norm and sqrt(rows) times the norm")
+    yield from _scale(kernel.norm, kernel.trace, size, "")
+    for group in kernel.groups or ():
+        yield from _scale(group.norm, group.trace, samples, f" of {group.name}")
     share = np.array(kernel.top_eigenvalue_share)
     if np.any(share > 1 + 1e-3) or np.any(share < (1 - 1e-3) / size):
         yield Finding("top-eigenvalue share", f"came {share.min():.3g} to {share.max():.3g}")
     if np.abs(kernel.label_alignment).max() > 1 + 1e-6:
         yield Finding("label alignment", "allowed is -1 to 1")
+
+
+def _scale(
+    norms: Sequence[float], traces: Sequence[float], size: int, whose: str
+) -> Iterator[Finding]:
+    """Of a positive semi-definite H: ||H||_F <= tr H <= sqrt(size) ||H||_F."""
+    norm, trace = np.array(norms), np.array(traces)
+    if np.any(norm > trace * (1 + 1e-3)) or np.any(trace > np.sqrt(size) * norm * (1 + 1e-3)):
+        yield Finding(
+            f"scale{whose}", "a trace is not between the norm and sqrt(rows) times the norm"
+        )
 
 
 def _arms(spec: Spec, seed: SeedResult) -> Iterator[Finding]:
@@ -115,10 +156,9 @@ def _ends_otherwise(full: ArmResult, seed: SeedResult) -> bool:
 
 def _figures(record: Record) -> Iterator[Finding]:
     try:
-        with np.errstate(divide="raise", over="raise", invalid="raise"):
-            again = recompute(record).dump()
-    except UNUSABLE as error:
-        yield Finding("figures", f"cannot be recomputed: {error}")
+        again = recompute(record).dump()
+    except RecordError as error:
+        yield Finding("figures", str(error))
         return
     for name, value, expected in _differing(record.dump(), again):
         yield Finding(f"figure {name}", f"came {value}, its data give {expected}")

@@ -9,6 +9,7 @@ from conebench.analysis.distance import FloatArray, IntArray
 from conebench.analysis.phases import Phases, find_phases
 from conebench.analysis.strength import SeedOutcome, Summary, summarize
 from conebench.analysis.stretches import Stretch, measure_stretches
+from conebench.errors import RecordError
 from conebench.record.chaos import derive_barriers
 from conebench.record.schema import (
     METHOD,
@@ -52,9 +53,9 @@ def _geometry(spec: Spec, G: FloatArray, steps: IntArray) -> tuple[Phases, Cone 
 def derive_stretches(
     spec: Spec, kernel: KernelTrajectory, T_star: int | None
 ) -> list[Stretch] | None:
-    """Cones after drops of the learning rate; None without drops or without a Phase II before."""
+    """Cones after drops of the learning rate; None without drops."""
     stretches = constant_stretches(spec)
-    if T_star is None or len(stretches) < 2:
+    if len(stretches) < 2:
         return None
     every = spec.kernel.checkpoints.every
     return measure_stretches(kernel.G(), np.array(kernel.steps), every, stretches, T_star)
@@ -81,7 +82,18 @@ def derive_summary(seeds: Sequence[SeedResult]) -> Summary:
 
 
 def recompute(record: Record) -> Record:
-    """The same record with every derived figure computed anew from its raw data."""
+    """The same record with every derived figure computed anew from its raw data.
+
+    Raises a RecordError, without a file's name, for numbers that no run can have written.
+    """
+    try:
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            return _recomputed_record(record)
+    except (ArithmeticError, ValueError, TypeError, LookupError) as error:
+        raise RecordError(f"its figures cannot be recomputed: {error}") from None
+
+
+def _recomputed_record(record: Record) -> Record:
     seeds = [_recomputed(record.spec, seed) for seed in record.seeds]
     return record.model_copy(
         update={"seeds": seeds, "summary": derive_summary(seeds), "method": METHOD}

@@ -87,7 +87,7 @@ def _check_content(path: Path, record: Record) -> None:
         _check_kernel(where, seed.kernel, record.spec.total_steps)
         _check_groups(where, seed.kernel, record)
         lists = (curve.steps, curve.train_loss, curve.test_loss, curve.test_accuracy)
-        if len({len(values) for values in lists}) != 1:
+        if not curve.steps or len({len(values) for values in lists}) != 1:
             raise RecordError(f"{where}: training: one entry a checkpoint is needed")
         _check_tested(where, record.data.test_images, curve)
         for arm in seed.arms:

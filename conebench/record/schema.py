@@ -11,6 +11,7 @@ from conebench.analysis.phases import Phases
 from conebench.analysis.strength import Summary
 from conebench.analysis.stretches import Stretch
 from conebench.spec import Section, Spec, content_hash
+from conebench.spec.section import Seed
 
 SCHEMA_MAJOR = 1
 SCHEMA_VERSION = f"{SCHEMA_MAJOR}.3"
@@ -18,7 +19,9 @@ SCHEMA_VERSION = f"{SCHEMA_MAJOR}.3"
 METHOD = 2
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, Field(max_length=500)]
+Text = Annotated[str, Field(max_length=500, pattern=r"^\P{Cc}*$")]
+Step = Annotated[int, Field(ge=0, le=10**9)]
+Count = Annotated[int, Field(ge=1, le=10**15)]
 
 
 class Part(Section):
@@ -33,17 +36,17 @@ class DataFacts(Part):
 
     name: Text
     hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    train_images: Annotated[int, Field(ge=1)]
-    test_images: Annotated[int, Field(ge=1)]
-    classes: Annotated[int, Field(ge=2)]
-    channels: Annotated[int, Field(ge=1)]
-    image_size: Annotated[int, Field(ge=1)]
+    train_images: Count
+    test_images: Count
+    classes: Annotated[int, Field(ge=2, le=10**6)]
+    channels: Count
+    image_size: Count
 
 
 class ModelFacts(Part):
     """The network a run trained."""
 
-    parameters: Annotated[int, Field(ge=1)]
+    parameters: Count
 
 
 class TrainingCurve(Part):
@@ -54,11 +57,11 @@ class TrainingCurve(Part):
     all of them at the end.
     """
 
-    steps: list[Annotated[int, Field(ge=0)]]
+    steps: list[Step]
     train_loss: list[float | None]
     test_loss: list[float]
     test_accuracy: list[Share]
-    test_images: list[Annotated[int, Field(ge=1)]] | None = Field(
+    test_images: list[Count] | None = Field(
         default=None, description="Missing before schema 1.2: all of them."
     )
 
@@ -71,8 +74,8 @@ class SelfCheck(Part):
     One entry a step: over `directions` random u, J^T u by reverse and J v by forward mode.
     """
 
-    steps: list[Annotated[int, Field(ge=0)]]
-    directions: Annotated[int, Field(ge=1)]
+    steps: list[Step]
+    directions: Count
     relative_error: list[Annotated[float, Field(ge=0)]]
 
 
@@ -85,8 +88,8 @@ class GroupTrajectory(Part):
     """
 
     name: Text
-    parameters: Annotated[int, Field(ge=1)]
-    steps: list[Annotated[int, Field(ge=0)]]
+    parameters: Count
+    steps: list[Step]
     gram: list[list[float]]
     norm: list[Annotated[float, Field(gt=0)]]
     trace: list[float]
@@ -103,7 +106,7 @@ class KernelTrajectory(Part):
     has i + 1 entries. The other lists have one entry a checkpoint.
     """
 
-    steps: list[Annotated[int, Field(ge=0)]]
+    steps: list[Step]
     gram: list[list[float]]
     gram_centred: list[list[float]]
     norm: list[Annotated[float, Field(gt=0)]]
@@ -140,7 +143,7 @@ class TriedRate(Part):
     """
 
     learning_rate: Annotated[float, Field(gt=0)]
-    diverged_at: Annotated[int, Field(ge=0)] | None
+    diverged_at: Step | None
     validation_accuracy: Share | None
     validation_loss: float | None
 
@@ -155,9 +158,9 @@ class ArmResult(Part):
     """
 
     arm: ArmName
-    step: Annotated[int, Field(ge=0)] | None
+    step: Step | None
     status: Literal["finished", "diverged"]
-    diverged_at: Annotated[int, Field(ge=0)] | None
+    diverged_at: Step | None
     test_accuracy: Share | None
     test_loss: float | None
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
@@ -185,10 +188,10 @@ class ChaosResult(Part):
     distance of the two kernels. All are None if, and only if, the copy diverged, at `diverged_at`.
     """
 
-    t0: Annotated[int, Field(ge=0)]
-    t1: Annotated[int, Field(ge=1)]
+    t0: Step
+    t1: Count
     status: Literal["finished", "diverged"]
-    diverged_at: Annotated[int, Field(ge=0)] | None = None
+    diverged_at: Step | None = None
     losses: list[Annotated[float, Field(ge=0)]] | None = None
     barrier: Annotated[float, Field(ge=0)] | None = None
     disagreement: Share | None = None
@@ -199,7 +202,7 @@ class ChaosResult(Part):
 class SeedResult(Part):
     """Everything one seed gave: raw data first, then what follows from it."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     training: TrainingCurve
     kernel: KernelTrajectory
     arms: list[ArmResult]
@@ -221,10 +224,10 @@ class SeedResult(Part):
 class KernelBuild(Part):
     """How the kernels were built: what could change their last bits, and only these."""
 
-    memory_limit_bytes: Annotated[int, Field(ge=1)]
-    peak_bytes: Annotated[int, Field(ge=1)]
-    passes: Annotated[int, Field(ge=1)]
-    samples_at_once: Annotated[int, Field(ge=1)]
+    memory_limit_bytes: Count
+    peak_bytes: Count
+    passes: Count
+    samples_at_once: Count
 
 
 class Provenance(Part):
@@ -234,8 +237,8 @@ class Provenance(Part):
     wall_seconds: Annotated[float, Field(ge=0)]
     device: Literal["cpu", "cuda"]
     device_name: Text
-    cpu_threads: Annotated[int, Field(ge=1)] = Field(description="Of each process.")
-    jobs: Annotated[int, Field(ge=1)] | None = Field(
+    cpu_threads: Count = Field(description="Of each process.")
+    jobs: Count | None = Field(
         default=None, description="Stages side by side. Missing before schema 1.2: one."
     )
     platform: Text
@@ -259,7 +262,7 @@ class Record(Part):
     seeds: list[SeedResult] = Field(min_length=1)
     summary: Summary
     provenance: Provenance
-    method: Annotated[int, Field(ge=1)] = Field(
+    method: Count = Field(
         default=1, description="Version of the estimators of all figures. Missing before 1.3: 1."
     )
 

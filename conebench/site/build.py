@@ -12,13 +12,14 @@ import numpy as np
 
 from conebench.errors import RecordError, StorageError
 from conebench.record import Record, read_record, recompute
-from conebench.record.check import UNUSABLE
 from conebench.site.collect import Found, find_records
 from conebench.site.download import csv_text, json_text
 from conebench.site.pages import index_page, record_page
 from conebench.site.rows import Row, group_rows, row_of
 
 MARKER = ".conebench-site"
+# What arithmetic raises on numbers that no run can have written.
+UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError)
 ASSETS = Path(__file__).parent / "assets"
 
 
@@ -120,9 +121,9 @@ def _read(found: Found) -> Record:
 
 
 def _write_record(found: Found, stored: Record, record_id: str, folder: Path) -> Row:
+    record = recompute(stored)
     try:
         with np.errstate(divide="raise", over="raise", invalid="raise"):
-            record = recompute(stored)
             row = row_of(record, record_id)
             page = record_page(record, row)
     except UNUSABLE as error:

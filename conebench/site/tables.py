@@ -47,6 +47,7 @@ def seeds_table(record: Record) -> Table:
     """Phases and cone of each seed."""
     head = (
         "Seed",
+        "Outcome",
         "T*, velocity floor",
         "T*, change-point",
         "Estimators",
@@ -68,7 +69,8 @@ def _seed_cells(seed: SeedResult) -> tuple[str, ...]:
     agreement = "differ by more than a factor of 2" if phases.estimators_disagree else "agree"
     return (
         str(seed.seed),
-        phases.outcome if phases.T_star is None else whole(phases.T_star),
+        phases.outcome,
+        optional(whole, phases.T_star),
         optional(whole, phases.change_point),
         UNDEFINED if phases.T_star is None else agreement,
         optional(distance, phases.floor),
@@ -101,7 +103,7 @@ def stretches_table(record: Record) -> Table | None:
             distance(found.floor),
             _degrees(seed.cone.half_angle_deg) if seed.cone else UNDEFINED,
             _degrees(found.half_angle_deg),
-            _degrees(found.axis_turn_deg),
+            optional(_degrees, found.axis_turn_deg),
         )
         for seed in record.seeds
         for found in seed.stretches or ()

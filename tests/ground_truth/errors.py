@@ -1,15 +1,10 @@
-"""Errors of the estimators over many random trajectories; prints the tables of docs/method.md."""
+"""Errors of the estimators over many random trajectories whose answer is known."""
 
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path as FilePath
 
 import numpy as np
-
-sys.path.insert(0, str(FilePath(__file__).parents[1]))
-
 from ground_truth import first_versions
 from ground_truth.trajectories import (
     TOTAL,
@@ -25,15 +20,15 @@ from ground_truth.trajectories import (
     unit_kernels,
 )
 
-from conebench.analysis.bootstrap import bootstrap
 from conebench.analysis.cone import measure_cone
 from conebench.analysis.distance import FloatArray, IntArray, lagged_distances, uniform_part
 from conebench.analysis.phases import PhaseOutcome, find_phases
 from conebench.analysis.stretches import measure_stretches
 
-DRAWS, INTERVAL_DRAWS = 100, 1000
+DRAWS = 100
 TURNS: tuple[Turn, ...] = ("steady", "slowing")
-FAST, SLOW = 4.0, 1.0
+FAST, SIMILAR, SLOW = (4.0, np.inf), (1.0, 4.0), (0.0, 1.0)
+USUAL, SHORT = (20, 40, 100), (8, 12, 16)
 
 
 @dataclass(frozen=True)
@@ -64,8 +59,8 @@ class Case:
     outcome: PhaseOutcome
 
 
-def _any_grid(rng: np.random.Generator) -> tuple[IntArray, int]:
-    return grid(int(rng.choice([20, 40, 100])), early=bool(rng.integers(2)))
+def _any_grid(rng: np.random.Generator, intervals: Sequence[int] = USUAL) -> tuple[IntArray, int]:
+    return grid(int(rng.choice(intervals)), early=bool(rng.integers(2)))
 
 
 def _any_path(kind: Kind, turn: Turn, every: int, rng: np.random.Generator) -> Path:
@@ -80,15 +75,21 @@ def _any_path(kind: Kind, turn: Turn, every: int, rng: np.random.Generator) -> P
     )
 
 
-def settling(kind: Kind, turn: Turn | None = None, *, fast: bool = True) -> Draw:
-    """Turns before the middle; fast or slow against what the kernel does about the axis."""
+def settling(
+    kind: Kind,
+    turn: Turn | None = None,
+    *,
+    ratio: tuple[float, float] = FAST,
+    intervals: Sequence[int] = USUAL,
+) -> Draw:
+    """Turns before the middle; S of the turn in this ratio to S of the motion about the axis."""
 
     def draw(rng: np.random.Generator) -> Drawn:
         while True:
-            steps, every = _any_grid(rng)
+            steps, every = _any_grid(rng, intervals)
             path = _any_path(kind, turn or rng.choice(TURNS), every, rng)
-            ratio = contrast(path, every)
-            if (ratio >= FAST if fast else ratio < SLOW) and known_T_star(path, every) < TOTAL / 2:
+            fits = ratio[0] <= contrast(path, every) < ratio[1]
+            if fits and known_T_star(path, every) < TOTAL / 2:
                 return _settled(path, steps, every, rng)
 
     return draw
@@ -172,7 +173,9 @@ def on_a_circle(angle_of: Callable[[FloatArray, float], FloatArray]) -> Draw:
 CASES = (
     Case("turns steadily, then wanders", settling("wander", "steady"), "two phases"),
     Case("turns ever slower, then wanders", settling("wander", "slowing"), "two phases"),
-    Case("wanders, turn slower than wander", settling("wander", fast=False), "no Phase I"),
+    Case("wanders, on 8 to 16 intervals", settling("wander", intervals=SHORT), "two phases"),
+    Case("wanders, turn up to 4 times S", settling("wander", ratio=SIMILAR), "two phases"),
+    Case("wanders, turn slower than wander", settling("wander", ratio=SLOW), "no Phase I"),
     Case("wanders, with a late bump", bumped, "two phases"),
     Case("diffuses", settling("diffuse"), "two phases"),
     Case("goes straight", settling("straight"), "two phases"),
@@ -249,124 +252,3 @@ def _in_intervals(step: int | None, drawn: Drawn) -> float:
 
 def _relative(value: float | None, known: float | None) -> float:
     return value / known - 1 if value is not None and known else np.nan
-
-
-def spread(values: FloatArray, decimals: int, factor: float = 1.0) -> str:
-    """Median [10 %, 90 %] of what is defined, or a dash."""
-    known = factor * values[np.isfinite(values)]
-    if len(known) == 0:
-        return "–"
-    low, middle, high = (round(x, decimals) + 0.0 for x in np.percentile(known, [10, 50, 90]))
-    return f"{middle:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
-
-
-def phases_table() -> str:
-    """T* and floor: errors of both estimators, and of their first versions."""
-    head = (
-        "trajectory",
-        "outcome",
-        "right, %",
-        "T*",
-        "T*, first version",
-        "change-point",
-        "change-point, first version",
-        "floor, %",
-    )
-    rows = [_phase_cells(case, *measure(case)) for case in CASES]
-    return _markdown(head, rows)
-
-
-def _phase_cells(case: Case, right: float, errors: dict[str, FloatArray]) -> tuple[str, ...]:
-    names = ("T*", "T* first", "change", "change first")
-    return (
-        case.name,
-        case.outcome,
-        f"{100 * right:.0f}",
-        *(spread(errors[name], 1) for name in names),
-        spread(errors["floor"], 0, 100),
-    )
-
-
-def cone_table() -> str:
-    """Half-angle, turn, N and alpha."""
-    head = ("trajectory", "half-angle, %", "turn, °", "N", "α", "α, first version")
-    rows = []
-    for case in CASES[:8]:
-        _, errors = measure(case)
-        cells = (
-            spread(errors["half"], 0, 100),
-            spread(errors["turn"], 1),
-            spread(errors["N"], 2),
-            spread(errors["alpha"], 2),
-            spread(errors["alpha first"], 2),
-        )
-        rows.append((case.name, *cells))
-        if np.isfinite(errors["half after"]).any():
-            after = (spread(errors["half after"], 0, 100), spread(errors["turn after"], 1))
-            rows.append(("after that drop", *after, "–", "–", "–"))
-    return _markdown(head, rows)
-
-
-def coverage_table() -> str:
-    """How often 95 % intervals hold the truth, for a mean and for CES."""
-    rows = []
-    for seeds in (2, 3, 5):
-        shares = (coverage(seeds, statistic, kind) for statistic in STATISTICS for kind in KINDS)
-        rows.append((str(seeds), *(f"{100 * share:.0f}" for share in shares)))
-    head = ("seeds", "mean", "mean, percentiles", "CES", "CES, percentiles")
-    return _markdown(head, rows)
-
-
-TRUTH = np.array([0.30, 0.45, 0.65, 0.5])
-SPREAD = np.array([0.02, 0.03, 0.02, 0.05])
-STATISTICS: tuple[Callable[[FloatArray], FloatArray], ...] = (
-    lambda means: means[:, 3],
-    lambda means: (
-        100
-        * np.sqrt(
-            means[:, 3] * np.clip((means[:, 2] - means[:, 1]) / (means[:, 2] - means[:, 0]), 0, 1)
-        )
-    ),
-)
-KINDS = ("t", "percentiles")
-
-
-@functools.cache
-def coverage(seeds: int, statistic: Callable[[FloatArray], FloatArray], kind: str) -> float:
-    """Share of intervals that hold the truth; columns A(lazy), A(switched), A(full), N."""
-    rng = np.random.default_rng(seeds)
-    truth = float(statistic(TRUTH[None])[0])
-    inside = 0
-    for _ in range(INTERVAL_DRAWS):
-        table = TRUTH + SPREAD * rng.normal(size=(seeds, 4))
-        low, high = INTERVALS[kind](table, statistic, rng)
-        inside += low <= truth <= high
-    return inside / INTERVAL_DRAWS
-
-
-def _t_interval(
-    table: FloatArray, statistic: Callable[[FloatArray], FloatArray], _: np.random.Generator
-) -> tuple[float, float]:
-    found = bootstrap(table, statistic)
-    return found.low or 0.0, found.high or 0.0
-
-
-def _percentiles(
-    table: FloatArray, statistic: Callable[[FloatArray], FloatArray], rng: np.random.Generator
-) -> tuple[float, float]:
-    drawn = rng.integers(0, len(table), size=(1000, len(table)))
-    low, high = np.percentile(statistic(table[drawn].mean(axis=1)), [2.5, 97.5])
-    return float(low), float(high)
-
-
-INTERVALS = {"t": _t_interval, "percentiles": _percentiles}
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-if __name__ == "__main__":
-    for table in (phases_table, cone_table, coverage_table):
-        sys.stdout.write(f"{table()}\n")
