@@ -1,32 +1,52 @@
 """The run directory: every file name in it, and writes that are whole or not there.
 
     <run dir>/<spec name>/
+        manifest.json                        layout of this folder
         record.json                          the record of the last run
+        record.sha256                        its checksum, as `sha256sum -c` reads it
         stages/<stage>-<key>.json            result of a finished stage
         checkpoints/<stage>-<key>/<step>.safetensors            the network, with its metrics
         checkpoints/<stage>-<key>/<step>.optimizer.safetensors  the optimizer, kept while needed
         kernels/<stage>-<key>/<step>.safetensors                removed once G is stored
         locks/seed<seed>.lock                                   held while a seed is run
 
-A stage's key is the hash of its inputs, so a changed spec never meets a stale result.
+A stage's key is the hash of its inputs, so a changed spec never meets a stale result. Every other
+file carries its own checksum; one that is damaged is set aside as <file>.damaged.
 """
 
+import hashlib
 import json
-import os
+import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from conebench.errors import StorageError
+from conebench.sealed import (
+    UNSEALED,
+    found_whole,
+    read_json,
+    seal,
+    set_aside,
+    storage_error,
+    whole_file,
+    write_json,
+)
 from conebench.spec import content_hash
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Raised whenever an older conebench's files would be misread.
+LAYOUT = 2
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,39 +81,65 @@ class Store:
         """Where the record goes."""
         return self.folder / "record.json"
 
+    @property
+    def manifest_path(self) -> Path:
+        """What is to be found here; it is written before anything else."""
+        return self.folder / "manifest.json"
+
+    def check_layout(self) -> None:
+        """Raise a StorageError for a folder that another conebench keeps in another way."""
+        manifest = read_json(self.manifest_path)
+        if manifest is not None:
+            layout = manifest["layout"]
+        else:
+            # The first layout had no manifest; one that was damaged is of this layout.
+            damaged = self.manifest_path.with_name("manifest.json.damaged").exists()
+            layout = 1 if (self.folder / "stages").is_dir() and not damaged else LAYOUT
+        if layout != LAYOUT:
+            raise StorageError(
+                f"{self.folder}: came a run directory of layout {layout}, allowed is this "
+                f"conebench's, {LAYOUT}; choose another --run-dir, or remove the folder"
+            )
+
+    def save_manifest(self) -> None:
+        """Write what is to be found here."""
+        write_json(self.manifest_path, {"layout": LAYOUT})
+
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """Keep other processes from the same work here; a StorageError if one is at it."""
+    def locked(self, name: str, *, wait: bool = True) -> Iterator[None]:
+        """Keep other processes from the same work here, after waiting for one that is at it.
+
+        Without `wait`, a StorageError if one is at it. What an ended process left half written of
+        that work is removed.
+        """
         path = self.folder / "locks" / f"{name}.lock"
+        lock = FileLock(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path, timeout=0)
-            lock.acquire()
-        except Timeout:
-            message = f"{path}: another process is running {name} in this folder"
-            raise StorageError(message) from None
+            _acquire(lock, f"{self.folder}: another process is at work on {name}", wait)
+            self._remove_half_written(name)
         except OSError as error:
-            raise _storage_error(error, path) from None
+            raise storage_error(error, path) from None
         try:
             yield
         finally:
             lock.release()
 
+    def _remove_half_written(self, name: str) -> None:
+        for path in self.folder.rglob(".*.tmp"):
+            where = path.relative_to(self.folder)
+            mine = where.parent == Path() if name == "folder" else f"-{name}-" in str(where)
+            if mine:
+                path.unlink(missing_ok=True)
+
     def result(self, stage: Stage) -> StageResult | None:
         """What a finished stage gave, or None."""
-        try:
-            return StageResult(**json.loads(self._result_path(stage).read_text()))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise _storage_error(error) from None
-        except (ValueError, TypeError):
-            # Whole files are renamed into place: a broken one was damaged later, so it is redone.
-            return None
+        data = read_json(self._result_path(stage))
+        return None if data is None else StageResult(**data)
 
     def save_result(self, stage: Stage, result: StageResult) -> None:
         """Store what a stage gave; it is finished thereby."""
-        self.write_text(self._result_path(stage), json.dumps(asdict(result), allow_nan=False))
+        write_json(self._result_path(stage), asdict(result))
 
     def _result_path(self, stage: Stage) -> Path:
         return self.folder / "stages" / f"{stage.file_stem}.json"
@@ -111,55 +157,82 @@ class Store:
         """Remove the kernels of a stage whose Gram matrix is stored."""
         shutil.rmtree(self.kernel_path(stage, 0).parent, ignore_errors=True)
 
-    def write_text(self, path: Path, text: str) -> None:
-        """Write a text file, whole or not at all."""
-        with whole_file(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    def save_record(self, text: str) -> None:
+        """Write the record, and its checksum beside it: a record has no place for one."""
+        # Never beside a record that it is not of.
+        self._record_checksum.unlink(missing_ok=True)
+        for path, content in (
+            (self.record_path, text),
+            (self._record_checksum, _checksum_line(self.record_path, text.encode())),
+        ):
+            with whole_file(path) as temporary:
+                temporary.write_text(content, encoding="utf-8")
 
-    def write_tensors(self, path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    def check_record(self) -> None:
+        """Set the record aside where it is not what was written."""
+        try:
+            found = self.record_path.read_bytes(), self._record_checksum.read_bytes()
+            if found[1].decode(errors="replace") != _checksum_line(self.record_path, found[0]):
+                set_aside(self.record_path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise storage_error(error, self.record_path) from None
+
+    @property
+    def _record_checksum(self) -> Path:
+        return self.record_path.with_suffix(".sha256")
+
+    def drop_optimizers(self, stage: Stage) -> None:
+        """Remove the optimizers of a training stage that is finished."""
+        for path in self.checkpoint_path(stage, 0).parent.glob("*.optimizer.safetensors"):
+            path.unlink(missing_ok=True)
+
+    def write_tensors(
+        self, path: Path, tensors: "dict[str, Tensor]", facts: dict[str, Any]
+    ) -> None:
         """Write tensors with a few facts beside them, whole or not at all."""
+        from safetensors.torch import save_file
+
+        metadata = {"facts": json.dumps(facts, allow_nan=False), **UNSEALED}
+        # save_file refuses tensors that share memory, as tied weights do.
+        own = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
         with whole_file(path) as temporary:
-            # save_file refuses tensors that share memory, as tied weights do.
-            own = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
-            save_file(own, temporary, {"facts": json.dumps(facts, allow_nan=False)})
+            try:
+                save_file(own, temporary, metadata)
+            except SafetensorError as error:
+                raise StorageError(f"{path}: cannot be written: {error}") from None
+            seal(temporary)
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file."""
+def _acquire(lock: FileLock, message: str, wait: bool) -> None:
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise StorageError(f"{path}: cannot be read: {error}") from None
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not wait:
+            raise StorageError(message) from None
+        _log.warning("%s; waiting for it", message)
+        lock.acquire()
+
+
+def _checksum_line(path: Path, content: bytes) -> str:
+    """A line as `sha256sum` writes it."""
+    return f"{hashlib.sha256(content).hexdigest()}  {path.name}\n"
+
+
+def read_tensors(path: Path) -> "dict[str, Tensor]":
+    """All tensors of a file; a StorageError where there is no whole one."""
+    from safetensors.torch import load_file
+
+    if not found_whole(path):
+        raise StorageError(f"{path}: lost or damaged; the same command makes it anew")
+    return load_file(path)
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
-    """The facts beside the tensors of a file; None where there is no whole file."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-            return facts
-    except (OSError, SafetensorError):
+    """The facts beside the tensors of a file; None where there is no whole one."""
+    if not found_whole(path):
         return None
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when all went well."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise _storage_error(error, path) from None
-    except SafetensorError as error:
-        raise StorageError(f"{path}: cannot be written: {error}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
-
-
-def _storage_error(error: OSError, path: Path | None = None) -> StorageError:
-    return StorageError(f"{path or error.filename}: {error.strerror or error}")
+    with safe_open(path, framework="numpy") as file:
+        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+        return facts

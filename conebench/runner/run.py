@@ -20,7 +20,7 @@ from conebench.record import (
 )
 from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, arm_work, plan_arms
 from conebench.runner.context import Context, RunOptions, open_context
-from conebench.runner.preflight import check_context
+from conebench.runner.preflight import NetworkFacts, check_context
 from conebench.runner.progress import Progress
 from conebench.runner.provenance import gather_provenance
 from conebench.runner.side_by_side import run_side_by_side
@@ -58,24 +58,39 @@ def _threads_shared_by(jobs: int) -> Iterator[None]:
 
 
 def _run(context: Context, options: RunOptions) -> tuple[Record, Path]:
-    spec, store, progress = context.spec, context.store, context.progress
+    spec, store = context.spec, context.store
+    store.check_layout()
     facts = check_context(context)
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
-    progress.plan(sum(_missing_work(context, seed) for seed in chosen))
+    with store.locked("folder"):
+        store.check_record()
+        store.save_manifest()
+    stages = Stages(context, announce_stored=options.jobs == 1)
     with ExitStack() as locks:
-        for seed in chosen:
+        # In one order, or two processes could wait for each other.
+        for seed in sorted(chosen):
             locks.enter_context(store.locked(f"seed{seed}"))
+        context.progress.plan(sum(_missing_work(context, seed) for seed in chosen))
         if options.jobs > 1 and not all(_is_finished(context, seed) for seed in chosen):
             run_side_by_side(context, options, chosen)
-        stages = Stages(context, announce_stored=options.jobs == 1)
         results = {seed: _seed_result(stages, seed) for seed in chosen}
-    # Seeds that other runs in this folder finished belong to the record too.
+    with store.locked("folder"):
+        record = _record(stages, results, facts, options)
+        store.save_record(record_text(record))
+    return record, store.record_path
+
+
+def _record(
+    stages: Stages, results: dict[int, SeedResult], facts: NetworkFacts, options: RunOptions
+) -> Record:
+    """The record of these seeds, and of those that other runs in this folder finished."""
+    context, spec = stages.context, stages.context.spec
     stages.compute_missing = False
-    for seed in set(spec.seeds) - set(chosen):
+    for seed in set(spec.seeds) - set(results):
         with suppress(NotFinishedError):
             results[seed] = _seed_result(stages, seed)
     seeds = [results[seed] for seed in spec.seeds if seed in results]
-    record = Record(
+    return Record(
         schema_version=SCHEMA_VERSION,
         spec=spec,
         spec_hash=spec.hash,
@@ -88,8 +103,6 @@ def _run(context: Context, options: RunOptions) -> tuple[Record, Path]:
             options.device, stages.wall_seconds, facts.kernel_plan, options.jobs
         ),
     )
-    store.write_text(store.record_path, record_text(record))
-    return record, store.record_path
 
 
 def _is_finished(context: Context, seed: int) -> bool:

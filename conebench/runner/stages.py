@@ -18,6 +18,7 @@ from conebench.runner.context import Context
 from conebench.runner.trajectory import (
     Trained,
     checkpoints_are_whole,
+    keeps_optimizer,
     kernel_stage,
     run_kernels,
     run_training,
@@ -64,6 +65,8 @@ class Stages:
             label=f"seed {seed}: ordinary training",
             is_whole=lambda found: checkpoints_are_whole(context, seed, found),
         )
+        if not keeps_optimizer(context):
+            context.store.drop_optimizers(train_stage(context, seed))
         kernel = self._result(
             kernel_stage(context, seed),
             KernelTrajectory,
