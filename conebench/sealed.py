@@ -58,14 +58,13 @@ def seal(path: Path) -> None:
         file.write(digest)
 
 
-def is_whole(path: Path) -> bool:
+def is_whole(file: BinaryIO) -> bool:
     """Whether a sealed file is, byte for byte, what was written."""
-    with path.open("rb") as file:
-        digest, place = _digest(file)
-        if place is None:
-            return False
-        file.seek(place.start)
-        return file.read(len(digest)) == digest
+    digest, place = _digest(file)
+    if place is None:
+        return False
+    file.seek(place.start)
+    return file.read(len(digest)) == digest
 
 
 def _digest(file: BinaryIO) -> tuple[bytes, slice | None]:
@@ -86,8 +85,9 @@ def _digest(file: BinaryIO) -> tuple[bytes, slice | None]:
 def found_whole(path: Path) -> bool:
     """Whether a file is there and whole; a damaged one is set aside, with a line that says so."""
     try:
-        if is_whole(path):
-            return True
+        with path.open("rb") as file:
+            if is_whole(file):
+                return True
         set_aside(path)
     except FileNotFoundError:
         pass

@@ -1,7 +1,7 @@
 """The run directory: every file name in it, and writes that are whole or not there.
 
     <run dir>/<spec name>/
-        manifest.json                        layout of this folder
+        manifest.json                        layout of this folder, stages expected in it
         record.json                          the record of the last run
         record.sha256                        its checksum, as `sha256sum -c` reads it
         stages/<stage>-<key>.json            result of a finished stage
@@ -86,9 +86,17 @@ class Store:
         """What is to be found here; it is written before anything else."""
         return self.folder / "manifest.json"
 
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest, None where there is none."""
+        return read_json(self.manifest_path)
+
+    def save_manifest(self, manifest: dict[str, Any]) -> None:
+        """Write the manifest."""
+        write_json(self.manifest_path, {"layout": LAYOUT, **manifest})
+
     def check_layout(self) -> None:
         """Raise a StorageError for a folder that another conebench keeps in another way."""
-        manifest = read_json(self.manifest_path)
+        manifest = self.manifest()
         if manifest is not None:
             layout = manifest["layout"]
         else:
@@ -100,10 +108,6 @@ class Store:
                 f"{self.folder}: came a run directory of layout {layout}, allowed is this "
                 f"conebench's, {LAYOUT}; choose another --run-dir, or remove the folder"
             )
-
-    def save_manifest(self) -> None:
-        """Write what is to be found here."""
-        write_json(self.manifest_path, {"layout": LAYOUT})
 
     @contextmanager
     def locked(self, name: str, *, wait: bool = True) -> Iterator[None]:
@@ -136,6 +140,16 @@ class Store:
         """What a finished stage gave, or None."""
         data = read_json(self._result_path(stage))
         return None if data is None else StageResult(**data)
+
+    def has_result(self, stage: Stage) -> bool:
+        """Whether a stage has finished; its result may still turn out to be damaged."""
+        return self._result_path(stage).exists()
+
+    def stored_steps(self, stage: Stage) -> list[int]:
+        """Steps of the files that a stage stored on its way."""
+        folders = (self.folder / kind / stage.file_stem for kind in ("checkpoints", "kernels"))
+        names = {path.name[:8] for folder in folders for path in folder.glob("*.safetensors")}
+        return sorted(int(name) for name in names if name.isdigit())
 
     def save_result(self, stage: Stage, result: StageResult) -> None:
         """Store what a stage gave; it is finished thereby."""

@@ -161,6 +161,20 @@ def test_a_changed_switching_schedule_reruns_only_new_arms(
     assert new == [f"seed {s}: {arm}(1)" for s in (0, 1) for arm in ("switched", "probe")]
 
 
+def test_a_stage_whose_inputs_changed_says_which(finished: Finished, tmp_path: Path) -> None:
+    shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
+    progress = RecordingProgress()
+    spec = tiny_spec(linearization={"weight_decay": "none"}, switching={"steps": [4, 6]})
+    run(spec, tmp_path, progress, seeds=(0,))
+    changed = "stale: linearization.weight_decay: zero-origin -> none"
+    notes = {name: progress.notes[name] for name, cached in progress.stages if not cached}
+    new = {"seed 0: control(4)", "seed 0: switched(6)", "seed 0: control(6)", "seed 0: probe(6)"}
+    stale = {"seed 0: lazy", "seed 0: switched(4)", "seed 0: probe(4)"}
+    assert {name for name in notes if "(0)" not in name} == new | stale
+    assert all(notes[name] == changed for name in stale)
+    assert all(notes[name] == "" for name in new)
+
+
 def test_controls_run_where_linear_arms_are_trained_otherwise(tmp_path: Path) -> None:
     spec = tiny_spec(
         linearization={

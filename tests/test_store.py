@@ -103,7 +103,7 @@ def test_an_older_layout_is_refused(store: Store) -> None:
         f"{store.folder}: came a run directory of layout 1, allowed is this conebench's, 2; "
         "choose another --run-dir, or remove the folder"
     )
-    store.save_manifest()
+    store.save_manifest({})
     store.check_layout()
     store.manifest_path.write_text("")
     store.check_layout()

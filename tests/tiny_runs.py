@@ -38,14 +38,16 @@ class RecordingProgress:
 
     def __init__(self, stop_at: str | None = None) -> None:
         self.stages: list[tuple[str, bool]] = []
+        self.notes: dict[str, str] = {}
         self.planned = self.done = 0.0
         self._stop_at = stop_at
 
     def plan(self, work: float) -> None:
         self.planned += work
 
-    def stage(self, name: str, *, cached: bool = False) -> None:
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
         self.stages.append((name, cached))
+        self.notes[name] = note
 
     def advance(self, work: float) -> None:
         self.done += work

@@ -60,10 +60,13 @@ class BarProgress:
         """Set the bar's length."""
         self._bar.update(self._task, total=work)
 
-    def stage(self, name: str, *, cached: bool = False) -> None:
-        """Name the stage beside the bar."""
-        found = " (done before)" if cached else ""
-        self._bar.update(self._task, description=f"{self._name}: {name}{found}")
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
+        """Name the stage beside the bar; a line that stays says why it is run anew."""
+        if note:
+            self._bar.console.print(
+                Text(f"{self._name}: {name}{_found(cached, note)}"), soft_wrap=True
+            )
+        self._bar.update(self._task, description=f"{self._name}: {name}{_found(cached, '')}")
 
     def advance(self, work: float) -> None:
         """Move the bar."""
@@ -83,10 +86,10 @@ class LineProgress:
         """Learn how much work there is."""
         self._total = work
 
-    def stage(self, name: str, *, cached: bool = False) -> None:
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
         """One line for the stage."""
         self._stage = name
-        self._line(f"{name}{' (done before)' if cached else ''}")
+        self._line(f"{name}{_found(cached, note)}")
 
     def advance(self, work: float) -> None:
         """A line where none came for half a minute."""
@@ -108,6 +111,11 @@ class LineProgress:
             markup=False,
             soft_wrap=True,
         )
+
+
+def _found(cached: bool, note: str) -> str:
+    text = "done before" if cached else note
+    return f" ({text})" if text else ""
 
 
 def _duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from conebench.manifest import read_manifest
 from conebench.record import (
     SCHEMA_VERSION,
     ArmResult,
@@ -18,20 +19,14 @@ from conebench.record import (
     derive_summary,
     record_text,
 )
-from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, arm_work, plan_arms
+from conebench.runner.arms import Arm, ArmEnd, Rate
 from conebench.runner.context import Context, RunOptions, open_context
 from conebench.runner.preflight import NetworkFacts, check_context
 from conebench.runner.progress import Progress
 from conebench.runner.provenance import gather_provenance
 from conebench.runner.side_by_side import run_side_by_side
 from conebench.runner.stages import NotFinishedError, Stages
-from conebench.runner.trajectory import (
-    Trained,
-    kernel_stage,
-    kernel_work,
-    train_stage,
-    training_work,
-)
+from conebench.runner.trajectory import Trained
 from conebench.spec import Spec
 
 
@@ -62,10 +57,10 @@ def _run(context: Context, options: RunOptions) -> tuple[Record, Path]:
     store.check_layout()
     facts = check_context(context)
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
+    stages = Stages(context, announce_stored=options.jobs == 1)
     with store.locked("folder"):
         store.check_record()
-        store.save_manifest()
-    stages = Stages(context, announce_stored=options.jobs == 1)
+        stages.update_manifest()
     with ExitStack() as locks:
         # In one order, or two processes could wait for each other.
         for seed in sorted(chosen):
@@ -179,22 +174,9 @@ def _full_arm(trained: Trained) -> ArmResult:
 
 
 def _missing_work(context: Context, seed: int) -> float:
-    """Work of one seed's stages without a result, in passes of one image.
-
-    T* is taken to be a third of the way.
-    """
-    spec = context.spec
-    arms = plan_arms(spec, spec.total_steps, spec.total_steps // 3)
-    work = [
-        (train_stage(context, seed), training_work(context, spec.total_steps)),
-        (kernel_stage(context, seed), kernel_work(context) * len(spec.checkpoint_steps)),
-        *(
-            (arm_stage(context, seed, arm, rate), arm_work(context, arm))
-            for arm in arms
-            for rate in arm.planned_rates
-        ),
-    ]
-    return sum(amount for stage, amount in work if context.store.result(stage) is None)
+    """Work of one seed's stages without a result, in passes of one image."""
+    planned = (p for p in read_manifest(context.store).stages if p.seed == seed)
+    return sum(p.work for p in planned if not context.store.has_result(p.stage))
 
 
 def _data_facts(context: Context) -> DataFacts:

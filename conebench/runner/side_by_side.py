@@ -83,9 +83,9 @@ class _SentProgress:
     def plan(self, work: float) -> None:
         """Not a worker's to say."""
 
-    def stage(self, name: str, *, cached: bool = False) -> None:
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
         """Sent on."""
-        self._messages.put(("stage", (name,), {"cached": cached}))
+        self._messages.put(("stage", (name,), {"cached": cached, "note": note}))
 
     def advance(self, work: float) -> None:
         """Sent on."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,10 +12,12 @@ from pydantic import BaseModel, ValidationError
 from conebench.analysis.cone import Cone
 from conebench.analysis.phases import Phases
 from conebench.errors import ConebenchError, RunError
+from conebench.manifest import read_manifest, update_manifest
 from conebench.model import first_line
 from conebench.record import KernelTrajectory, derive_geometry
 from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, plan_arms, run_arm
 from conebench.runner.context import Context
+from conebench.runner.expected import arm_label, expected_stages, kernel_label, training_label
 from conebench.runner.trajectory import (
     Trained,
     checkpoints_are_whole,
@@ -62,7 +65,7 @@ class Stages:
             train_stage(context, seed),
             Trained,
             lambda: run_training(context, seed),
-            label=f"seed {seed}: ordinary training",
+            label=training_label(seed),
             is_whole=lambda found: checkpoints_are_whole(context, seed, found),
         )
         if not keeps_optimizer(context):
@@ -71,19 +74,43 @@ class Stages:
             kernel_stage(context, seed),
             KernelTrajectory,
             lambda: run_kernels(context, seed, trained),
-            label=f"seed {seed}: kernels",
+            label=kernel_label(seed),
         )
         context.store.drop_kernels(kernel_stage(context, seed))
+        if self.compute_missing:
+            # T* is known now, so its arms are.
+            with context.store.locked("folder"):
+                self.update_manifest()
         return Trajectory(trained, kernel, *derive_geometry(context.spec, kernel))
+
+    def update_manifest(self) -> None:
+        """Write what the spec expects of all its seeds, with arms at T* as far as it is known."""
+        spec = self.context.spec
+        planned = (expected_stages(self.context, s, self._known_arms(s)) for s in spec.seeds)
+        update_manifest(self.context.store, list(chain.from_iterable(planned)))
+
+    def _known_arms(self, seed: int) -> list[Arm] | None:
+        store = self.context.store
+        try:
+            trained = store.result(train_stage(self.context, seed))
+            kernel = store.result(kernel_stage(self.context, seed))
+            if trained is None or kernel is None:
+                return None
+            measured = KernelTrajectory.model_validate(kernel.value)
+            geometry = derive_geometry(self.context.spec, measured)
+            return Trajectory(Trained.model_validate(trained.value), measured, *geometry).arms(
+                self.context
+            )
+        except ValidationError:
+            return None
 
     def arm(self, seed: int, arm: Arm, rate: Rate) -> ArmEnd:
         """How an arm of a seed ended with one learning rate."""
-        note = f" at {rate:g}" if len(arm.planned_rates) > 1 and rate != "inherit" else ""
         return self._result(
             arm_stage(self.context, seed, arm, rate),
             ArmEnd,
             partial(run_arm, self.context, seed, arm, rate),
-            label=f"seed {seed}: {arm.label}{note}",
+            label=arm_label(seed, arm, rate),
         )
 
     def _result(
@@ -104,7 +131,7 @@ class Stages:
         if stored is None:
             if not self.compute_missing:
                 raise NotFinishedError
-            progress.stage(label)
+            progress.stage(label, note=self._why(stage, label))
             began = time.monotonic()
             try:
                 value = compute().model_dump()
@@ -122,6 +149,14 @@ class Stages:
             progress.stage(label, cached=True)
         self.wall_seconds += stored.wall_seconds
         return kind.model_validate(stored.value)
+
+    def _why(self, stage: Stage, label: str) -> str:
+        """Why a stage does not begin at its beginning, or not for the first time."""
+        planned = read_manifest(self.context.store).find(label)
+        stale = f"stale: {planned.stale}" if planned and planned.stale else ""
+        steps = self.context.store.stored_steps(stage)
+        resumed = f"resumed at step {steps[-1]}" if steps else ""
+        return "; ".join(filter(None, (stale, resumed)))
 
     def _usable(
         self, stage: Stage, kind: type[ResultT], is_whole: Callable[[ResultT], bool]
