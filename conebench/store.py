@@ -94,6 +94,10 @@ class Store:
         """Write the manifest."""
         write_json(self.manifest_path, {"layout": LAYOUT, **manifest})
 
+    def holds_a_run(self) -> bool:
+        """Whether a run was begun here, in this layout or another."""
+        return self.manifest_path.exists() or (self.folder / "stages").is_dir()
+
     def check_layout(self) -> None:
         """Raise a StorageError for a folder that another conebench keeps in another way."""
         manifest = self.manifest()
@@ -150,6 +154,16 @@ class Store:
         folders = (self.folder / kind / stage.file_stem for kind in ("checkpoints", "kernels"))
         names = {path.name[:8] for folder in folders for path in folder.glob("*.safetensors")}
         return sorted(int(name) for name in names if name.isdigit())
+
+    def stage_paths(self) -> list[Path]:
+        """Every file or folder that belongs to one stage, expected or not."""
+        kinds = ("stages", "checkpoints", "kernels")
+        paths = (path for kind in kinds for path in (self.folder / kind).glob("*"))
+        return [path for path in paths if path.suffix not in (".damaged", ".tmp")]
+
+    def damaged_paths(self) -> list[Path]:
+        """Every file that was set aside."""
+        return list(self.folder.rglob("*.damaged"))
 
     def save_result(self, stage: Stage, result: StageResult) -> None:
         """Store what a stage gave; it is finished thereby."""

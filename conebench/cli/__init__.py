@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from conebench import __version__
+from conebench.cli.clean import clean
 from conebench.cli.leaderboard import app as leaderboard
 from conebench.cli.list import list_specs
 from conebench.cli.plan import plan
 from conebench.cli.run import run
+from conebench.cli.status import status
 from conebench.cli.validate import validate
 from conebench.errors import ExitCode
 
@@ -21,6 +23,8 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(plan)
+app.command()(status)
+app.command()(clean)
 app.command()(validate)
 app.command(name="list")(list_specs)
 app.add_typer(leaderboard, name="leaderboard")

@@ -104,9 +104,9 @@ class LineProgress:
         left = ""
         if self._done:
             seconds = max(0.0, self._total - self._done) * elapsed / self._done
-            left = f", {_duration(seconds)} left"
+            left = f", {duration(seconds)} left"
         self._console.print(
-            f"{self._name}: {share:4.0%} {_duration(elapsed)}{left}: {text}",
+            f"{self._name}: {share:4.0%} {duration(elapsed)}{left}: {text}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -118,7 +118,8 @@ def _found(cached: bool, note: str) -> str:
     return f" ({text})" if text else ""
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
