@@ -6,8 +6,9 @@
         record.sha256                        its checksum, as `sha256sum -c` reads it
         stages/<stage>-<key>.json            result of a finished stage
         checkpoints/<stage>-<key>/<step>.safetensors            the network, with its metrics
-        checkpoints/<stage>-<key>/<step>.optimizer.safetensors  the optimizer, kept while needed
+        checkpoints/<stage>-<key>/<step>.optimizer.safetensors  the optimizer, if arms carry it on
         kernels/<stage>-<key>/<step>.safetensors                removed once G is stored
+        unfinished/<stage>-<key>/<step>.safetensors             where training is taken up
         locks/seed<seed>.lock                                   held while a seed is run
 
 A stage's key is the hash of its inputs, so a changed spec never meets a stale result. Every other
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 # Raised whenever an older conebench's files would be misread.
 LAYOUT = 2
+# Where stages keep a file a step.
+STEP_FOLDERS = ("checkpoints", "kernels", "unfinished")
 
 _log = logging.getLogger(__name__)
 
@@ -149,16 +152,17 @@ class Store:
         """Whether a stage has finished; its result may still turn out to be damaged."""
         return self._result_path(stage).exists()
 
-    def stored_steps(self, stage: Stage) -> list[int]:
-        """Steps of the files that a stage stored on its way."""
-        folders = (self.folder / kind / stage.file_stem for kind in ("checkpoints", "kernels"))
+    def stored_steps(self, stage: Stage, *kinds: str) -> list[int]:
+        """Steps of the files that a stage stored on its way; of all kinds if none is named."""
+        folders = (self.folder / kind / stage.file_stem for kind in kinds or STEP_FOLDERS)
         names = {path.name[:8] for folder in folders for path in folder.glob("*.safetensors")}
         return sorted(int(name) for name in names if name.isdigit())
 
     def stage_paths(self) -> list[Path]:
         """Every file or folder that belongs to one stage, expected or not."""
-        kinds = ("stages", "checkpoints", "kernels")
-        paths = (path for kind in kinds for path in (self.folder / kind).glob("*"))
+        paths = (
+            path for kind in ("stages", *STEP_FOLDERS) for path in (self.folder / kind).glob("*")
+        )
         return [path for path in paths if path.suffix not in (".damaged", ".tmp")]
 
     def damaged_paths(self) -> list[Path]:
@@ -180,6 +184,14 @@ class Store:
     def kernel_path(self, stage: Stage, step: int) -> Path:
         """File of one kernel of a Gram stage."""
         return self.folder / "kernels" / stage.file_stem / f"{step:08d}.safetensors"
+
+    def unfinished_path(self, stage: Stage, step: int) -> Path:
+        """File of where an unfinished stage stood after a step."""
+        return self.folder / "unfinished" / stage.file_stem / f"{step:08d}.safetensors"
+
+    def drop_unfinished(self, stage: Stage) -> None:
+        """Remove where a stage stood that is finished."""
+        shutil.rmtree(self.unfinished_path(stage, 0).parent, ignore_errors=True)
 
     def drop_kernels(self, stage: Stage) -> None:
         """Remove the kernels of a stage whose Gram matrix is stored."""
@@ -210,11 +222,6 @@ class Store:
     @property
     def _record_checksum(self) -> Path:
         return self.record_path.with_suffix(".sha256")
-
-    def drop_optimizers(self, stage: Stage) -> None:
-        """Remove the optimizers of a training stage that is finished."""
-        for path in self.checkpoint_path(stage, 0).parent.glob("*.optimizer.safetensors"):
-            path.unlink(missing_ok=True)
 
     def write_tensors(
         self, path: Path, tensors: "dict[str, Tensor]", facts: dict[str, Any]

@@ -121,25 +121,47 @@ def test_a_second_run_computes_nothing(finished: Finished) -> None:
 
 
 @pytest.mark.parametrize(
-    "stage", ["seed 0: ordinary training", "seed 1: kernels", "seed 1: lazy", "seed 0: probe(4)"]
+    ("stage", "step"),
+    [
+        ("seed 0: ordinary training", 2),
+        ("seed 1: kernels", 2),
+        ("seed 1: lazy", 2),
+        ("seed 0: probe(4)", 6),
+    ],
 )
 def test_an_interrupted_run_is_taken_up_to_the_same_bits(
-    finished, tmp_path: Path, stage: str
+    finished: Finished, tmp_path: Path, stage: str, step: int
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_spec(), tmp_path, RecordingProgress(stop_at=stage))
-    assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
+        run(tiny_spec(), tmp_path, RecordingProgress(stop_at=stage), save_every=0)
+    progress = RecordingProgress()
+    assert content(run(tiny_spec(), tmp_path, progress)) == content(finished[0])
+    assert progress.notes[stage] == f"resumed at step {step}"
+    folder = tmp_path / "runs/tiny"
+    assert not [path for kind in ("unfinished", "kernels") for path in (folder / kind).glob("*")]
+    assert not list(folder.rglob("*.optimizer.safetensors"))
 
 
-def test_training_is_taken_up_at_its_last_checkpoint(finished: Finished, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damaged", ["unfinished", "checkpoints"])
+def test_training_that_cannot_be_taken_up_starts_anew(
+    finished: Finished, tmp_path: Path, damaged: str
+) -> None:
+    stop = RecordingProgress(stop_at="seed 0: ordinary training")
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_spec(), tmp_path, RecordingProgress(stop_at="seed 0: ordinary training"))
-    folder = next((tmp_path / "runs/tiny/checkpoints").iterdir())
-    kept = {path.name for path in folder.iterdir()}
-    assert kept == {"00000000.safetensors", "00000000.optimizer.safetensors"}
-    assert content(run(tiny_spec(), tmp_path)) == content(finished[0])
-    # No optimizer is kept longer than it is needed.
-    assert not list(folder.glob("*.optimizer.safetensors"))
+        run(tiny_spec(), tmp_path, stop, seeds=(0,), save_every=0)
+    for path in (tmp_path / "runs/tiny" / damaged).rglob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:200])
+    record = run(tiny_spec(), tmp_path, seeds=(0,))
+    assert record.seeds[0] == finished[0].seeds[0]
+
+
+def test_carried_optimizers_are_kept_and_taken_up(tmp_path: Path) -> None:
+    spec = tiny_spec(linearization={"optimizer_state": "carry"}, seeds=[0])
+    straight = run(spec, tmp_path / "straight")
+    for stage in ("seed 0: ordinary training", "seed 0: switched(4)"):
+        with pytest.raises(KeyboardInterrupt):
+            run(spec, tmp_path / "stopped", RecordingProgress(stop_at=stage), save_every=0)
+    assert content(run(spec, tmp_path / "stopped")) == content(straight)
 
 
 def test_seeds_run_apart_add_up_to_the_whole_record(finished: Finished, tmp_path: Path) -> None:
@@ -245,8 +267,9 @@ def test_any_optimizer_of_timm_trains_and_is_taken_up(tmp_path: Path) -> None:
     }
     spec = tiny_spec(training=training, seeds=[0])
     straight = run(spec, tmp_path / "straight")
+    stop = RecordingProgress(stop_at="seed 0: ordinary training")
     with pytest.raises(KeyboardInterrupt):
-        run(spec, tmp_path / "stopped", RecordingProgress(stop_at="seed 0: ordinary training"))
+        run(spec, tmp_path / "stopped", stop, save_every=0)
     assert content(run(spec, tmp_path / "stopped")) == content(straight)
 
 

@@ -207,3 +207,32 @@ def test_evaluation_counts_the_test_images_and_restores_the_mode() -> None:
     assert accuracy == float((logits.argmax(1) == data.test.labels).double().mean())
     expected = float(nn.functional.cross_entropy(logits, data.test.labels))
     assert loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", [SGD, OPTIMIZERS[3], LAMB], ids=lambda o: o.name)
+def test_training_taken_up_between_checkpoints_gives_the_same_bits(
+    optimizer: Sgd | Adam | OtherOptimizer,
+) -> None:
+    recipe, data = make_recipe(optimizer), make_data()
+    straight = noisy_network()
+    steps = {
+        c.step: c.train_loss for c in train(straight, data, recipe, start=0, checkpoints=[4, 9])
+    }
+    stopped = noisy_network()
+    pauses = train(stopped, data, recipe, start=0, checkpoints=[4, 9], wants_pause=lambda: True)
+    pause = next(checkpoint for checkpoint in pauses if checkpoint.step == 6)
+    assert len(pause.losses) == 2
+    taken = noisy_network()
+    taken.load_state_dict(pause.model_tensors())
+    (last,) = train(
+        taken,
+        data,
+        recipe,
+        start=6,
+        checkpoints=[9],
+        optimizer_state=pause.optimizer_tensors(),
+        losses_before=pause.losses,
+    )
+    assert last.train_loss == steps[9]
+    for name, tensor in straight.state_dict().items():
+        assert torch.equal(tensor, taken.state_dict()[name]), name

@@ -17,6 +17,7 @@ from conebench.cli.options import (
     DeviceName,
     Jobs,
     KernelMemory,
+    SaveEvery,
     check_device,
     kernel_bytes,
     quiet_torch_jit,
@@ -37,6 +38,7 @@ def run(
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
     jobs: Jobs = 1,
+    save_every: SaveEvery = 60.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="On stdout, exactly one JSON object a spec.")
     ] = False,
@@ -49,7 +51,7 @@ def run(
         files = find_specs(specs)
         try:
             loaded = _load(files, seed)
-            options = _options(device, data_root, run_dir, seed, kernel_memory, jobs)
+            options = _options(device, data_root, run_dir, seed, kernel_memory, jobs, save_every)
             _check_models(loaded)
         except ConebenchError as error:
             if as_json:
@@ -95,6 +97,7 @@ def _options(
     seeds: list[int] | None,
     kernel_memory: float | None,
     jobs: int,
+    save_every: float,
 ) -> Any:
     memory = kernel_bytes(kernel_memory)
     check_device(device)
@@ -106,7 +109,8 @@ def _options(
 
     chosen = choose_device(device)  # type: ignore[arg-type]  # checked above
     root = data_root or default_data_root()
-    return RunOptions(root, run_dir, chosen, tuple(seeds) if seeds else None, memory, jobs)
+    only = tuple(seeds) if seeds else None
+    return RunOptions(root, run_dir, chosen, only, memory, jobs, save_every)
 
 
 def _run_one(file: Path, spec: Spec, options: Any, as_json: bool) -> int:

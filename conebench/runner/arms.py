@@ -117,7 +117,7 @@ def run_arm(context: Context, seed: int, arm: Arm, rate: Rate) -> ArmEnd:
     recipe = _recipe(context, seed, network, rate)
     end = ArmEnd(status="finished")
     try:
-        _train(context, seed, arm, network, recipe)
+        _train(context, seed, arm, rate, network, recipe)
         # First, and kept whatever the test says: the choice between rates must not depend on that.
         if context.data.validation is not None:
             accuracy, loss = _evaluate(context, network, recipe, context.data.validation)
@@ -137,17 +137,29 @@ def _evaluate(
     return accuracy, loss
 
 
-def _train(context: Context, seed: int, arm: Arm, network: nn.Module, recipe: Recipe) -> None:
+def _train(
+    context: Context, seed: int, arm: Arm, rate: Rate, network: nn.Module, recipe: Recipe
+) -> None:
+    midway = context.midway(arm_stage(context, seed, arm, rate))
+    taken = midway.load()
     last = arm.start
+    if taken is not None:
+        network.load_state_dict(taken.model)
+        last = taken.step
+        context.progress.advance(arm_work(context, arm, last - arm.start))
     for checkpoint in train(
         network,
         context.data,
         recipe,
-        start=arm.start,
+        start=last,
         # An arm stores no checkpoints: its pauses only drive the progress display.
         checkpoints=context.spec.checkpoint_steps,
-        optimizer_state=_carried_state(context, seed, arm),
+        optimizer_state=taken.optimizer if taken else _carried_state(context, seed, arm),
+        losses_before=taken.losses if taken else (),
+        wants_pause=midway.is_due,
     ):
+        if midway.is_due():
+            midway.save(checkpoint)
         context.progress.advance(arm_work(context, arm, checkpoint.step - last))
         last = checkpoint.step
 

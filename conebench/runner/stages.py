@@ -21,7 +21,6 @@ from conebench.runner.expected import arm_label, expected_stages, kernel_label, 
 from conebench.runner.trajectory import (
     Trained,
     checkpoints_are_whole,
-    keeps_optimizer,
     kernel_stage,
     run_kernels,
     run_training,
@@ -66,10 +65,8 @@ class Stages:
             Trained,
             lambda: run_training(context, seed),
             label=training_label(seed),
-            is_whole=lambda found: checkpoints_are_whole(context, seed, found),
+            is_whole=lambda found: checkpoints_are_whole(context, seed, found.curve.steps),
         )
-        if not keeps_optimizer(context):
-            context.store.drop_optimizers(train_stage(context, seed))
         kernel = self._result(
             kernel_stage(context, seed),
             KernelTrajectory,
@@ -147,6 +144,8 @@ class Stages:
                 raise RunError(f"{label}: its result could not be read back")
         elif self.compute_missing and self.announce_stored:
             progress.stage(label, cached=True)
+        if self.compute_missing:
+            store.drop_unfinished(stage)
         self.wall_seconds += stored.wall_seconds
         return kind.model_validate(stored.value)
 

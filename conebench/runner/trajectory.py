@@ -63,12 +63,12 @@ def keeps_optimizer(context: Context) -> bool:
     return context.spec.linearization.optimizer_state == "carry"
 
 
-def checkpoints_are_whole(context: Context, seed: int, trained: Trained) -> bool:
-    """Whether every checkpoint that training stored is still whole."""
+def checkpoints_are_whole(context: Context, seed: int, steps: Sequence[int]) -> bool:
+    """Whether all that training stored at these steps is still whole."""
     stage, keeps = train_stage(context, seed), keeps_optimizer(context)
     paths = [
         context.store.checkpoint_path(stage, step, optimizer=optimizer)
-        for step in trained.curve.steps
+        for step in steps
         for optimizer in ((False, True) if keeps else (False,))
     ]
     # All are looked at: each damaged one is set aside.
@@ -93,32 +93,38 @@ def parent_recipe(context: Context, seed: int) -> Recipe:
 
 
 def run_training(context: Context, seed: int) -> Trained:
-    """Train one seed, or take up its training at the last checkpoint stored."""
+    """Train one seed, or take up its training where it was stored last."""
     stage, spec = train_stage(context, seed), context.spec
-    network = context.initial_network(seed)
-    done = _stored_steps(context, stage)
-    optimizer_state = None
-    if done:
-        path = context.store.checkpoint_path(stage, done[-1])
-        network.load_state_dict(read_tensors(path))
-        path = context.store.checkpoint_path(stage, done[-1], optimizer=True)
-        optimizer_state = read_tensors(path)
-        context.progress.advance(training_work(context, done[-1]))
-    start = done[-1] if done else 0
+    network, midway = context.initial_network(seed), context.midway(stage)
+    taken, done = midway.load(), list[int]()
+    if taken is not None:
+        done = [step for step in spec.checkpoint_steps if step <= taken.step]
+        if not checkpoints_are_whole(context, seed, done):
+            taken, done = None, []
+    last = 0
+    if taken is not None:
+        network.load_state_dict(taken.model)
+        last = taken.step
+        context.progress.advance(training_work(context, last))
     diverged_at = None
     try:
         for checkpoint in train(
             network,
             context.data,
             parent_recipe(context, seed),
-            start=start,
+            start=last,
             checkpoints=[step for step in spec.checkpoint_steps if step not in done],
-            optimizer_state=optimizer_state,
+            optimizer_state=taken.optimizer if taken else None,
+            losses_before=taken.losses if taken else (),
+            wants_pause=midway.is_due,
         ):
-            _store_checkpoint(context, stage, checkpoint)
-            context.progress.advance(training_work(context, checkpoint.step - start))
-            start = checkpoint.step
-            done.append(start)
+            if checkpoint.step in spec.checkpoint_steps:
+                _store_checkpoint(context, stage, checkpoint)
+                done.append(checkpoint.step)
+            if midway.is_due():
+                midway.save(checkpoint)
+            context.progress.advance(training_work(context, checkpoint.step - last))
+            last = checkpoint.step
     except DivergedError as error:
         diverged_at = error.step
     return Trained(
@@ -131,23 +137,6 @@ def run_training(context: Context, seed: int) -> Trained:
 def training_work(context: Context, steps: int) -> float:
     """Work of ordinary training, in passes of one image through the network."""
     return 3.0 * context.spec.training.batch_size * steps
-
-
-def _stored_steps(context: Context, stage: Stage) -> list[int]:
-    """Steps of the grid, from 0 without a gap, up to one that training can be resumed from."""
-    steps: list[int] = []
-    for step in context.spec.checkpoint_steps:
-        if read_facts(context.store.checkpoint_path(stage, step)) is None:
-            break
-        steps.append(step)
-
-    def resumable(step: int) -> bool:
-        path = context.store.checkpoint_path(stage, step, optimizer=True)
-        return read_facts(path) is not None
-
-    while steps and not resumable(steps[-1]):
-        steps.pop()
-    return steps
 
 
 def _store_checkpoint(context: Context, stage: Stage, checkpoint: Checkpoint) -> None:
@@ -163,13 +152,10 @@ def _store_checkpoint(context: Context, stage: Stage, checkpoint: Checkpoint) ->
         "test_images": len(images),
     }
     # The optimizer first: a checkpoint counts once its network is there.
-    optimizer_path = store.checkpoint_path(stage, step, optimizer=True)
-    store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
+    if keeps_optimizer(context):
+        optimizer_path = store.checkpoint_path(stage, step, optimizer=True)
+        store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
     store.write_tensors(store.checkpoint_path(stage, step), checkpoint.model_tensors(), facts)
-    if not keeps_optimizer(context):
-        for other in optimizer_path.parent.glob("*.optimizer.safetensors"):
-            if other != optimizer_path:
-                other.unlink()
 
 
 def curve_images(context: Context, step: int) -> Images:
