@@ -13,6 +13,7 @@ from conebench.cli.plan import plan
 from conebench.cli.run import run
 from conebench.cli.status import status
 from conebench.cli.validate import validate
+from conebench.cli.verify import verify
 from conebench.errors import ExitCode
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app.command()(plan)
 app.command()(status)
 app.command()(clean)
 app.command()(validate)
+app.command()(verify)
 app.command(name="list")(list_specs)
 app.add_typer(leaderboard, name="leaderboard")
 
