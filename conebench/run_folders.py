@@ -13,7 +13,7 @@ from conebench.manifest import Planned, read_manifest
 from conebench.sealed import storage_error
 from conebench.store import Store
 
-State = Literal["done", "begun", "stale", "to do"]
+State = Literal["done", "begun", "stale", "to do", "failed"]
 
 
 def find_runs(folder: Path) -> list[Store]:
@@ -29,12 +29,16 @@ def find_runs(folder: Path) -> list[Store]:
 
 @dataclass(frozen=True)
 class StageStatus:
-    """How far one expected stage is; `seconds` it took, if it is done."""
+    """How far one expected stage is; `seconds` it took, if it is done.
+
+    `why` says why it failed or is stale.
+    """
 
     planned: Planned
     state: State
     share: float
     seconds: float | None = None
+    why: str = ""
 
     @property
     def kind(self) -> str:
@@ -43,19 +47,23 @@ class StageStatus:
 
 
 def stage_statuses(store: Store) -> list[StageStatus]:
-    """All expected stages of a run, in its order."""
-    return [_status(store, planned) for planned in read_manifest(store).stages]
+    """All expected stages of a run, in its order; those that failed last."""
+    found = [_status(store, planned) for planned in read_manifest(store).stages]
+    return sorted(found, key=lambda status: status.state == "failed")
 
 
 def _status(store: Store, planned: Planned) -> StageStatus:
     result = store.result(planned.stage)
     if result is not None:
         return StageStatus(planned, "done", 1.0, result.wall_seconds)
+    failure = store.failure(planned.stage)
+    if failure is not None:
+        return StageStatus(planned, "failed", 0.0, why=failure)
     steps = store.stored_steps(planned.stage)
     if steps:
         share = (steps[-1] - planned.first) / max(1, planned.last - planned.first)
-        return StageStatus(planned, "begun", share)
-    return StageStatus(planned, "stale" if planned.stale else "to do", 0.0)
+        return StageStatus(planned, "begun", share, why=planned.stale)
+    return StageStatus(planned, "stale" if planned.stale else "to do", 0.0, why=planned.stale)
 
 
 def seconds_left(statuses: Sequence[StageStatus]) -> float | None:

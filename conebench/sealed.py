@@ -103,6 +103,14 @@ def set_aside(path: Path) -> None:
     _log.warning("%s: damaged; set aside as %s and made anew", path, aside.name)
 
 
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, path) from None
+
+
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Write plain JSON data, sealed."""
     with whole_file(path) as temporary:

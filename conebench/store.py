@@ -5,6 +5,7 @@
         record.json                          the record of the last run
         record.sha256                        its checksum, as `sha256sum -c` reads it
         stages/<stage>-<key>.json            result of a finished stage
+        failed/<stage>-<key>.json            why a stage failed, until the next run
         checkpoints/<stage>-<key>/<step>.safetensors            the network, with its metrics
         checkpoints/<stage>-<key>/<step>.optimizer.safetensors  the optimizer, if arms carry it on
         kernels/<stage>-<key>/<step>.safetensors                removed once G is stored
@@ -33,6 +34,7 @@ from conebench.sealed import (
     UNSEALED,
     found_whole,
     read_json,
+    remove,
     seal,
     set_aside,
     storage_error,
@@ -161,7 +163,9 @@ class Store:
     def stage_paths(self) -> list[Path]:
         """Every file or folder that belongs to one stage, expected or not."""
         paths = (
-            path for kind in ("stages", *STEP_FOLDERS) for path in (self.folder / kind).glob("*")
+            path
+            for kind in ("stages", "failed", *STEP_FOLDERS)
+            for path in (self.folder / kind).glob("*")
         )
         return [path for path in paths if path.suffix not in (".damaged", ".tmp")]
 
@@ -172,6 +176,23 @@ class Store:
     def save_result(self, stage: Stage, result: StageResult) -> None:
         """Store what a stage gave; it is finished thereby."""
         write_json(self._result_path(stage), asdict(result))
+
+    def failure(self, stage: Stage) -> str | None:
+        """Why a stage failed, None where it did not."""
+        data = read_json(self._failure_path(stage))
+        return None if data is None else str(data["reason"])
+
+    def save_failure(self, stage: Stage, reason: str) -> None:
+        """Store why a stage failed."""
+        write_json(self._failure_path(stage), {"reason": reason})
+
+    def forget_failures(self, seed: int) -> None:
+        """Let the stages of a seed that failed be tried again."""
+        for path in (self.folder / "failed").glob(f"*-seed{seed}-*"):
+            remove(path)
+
+    def _failure_path(self, stage: Stage) -> Path:
+        return self.folder / "failed" / f"{stage.file_stem}.json"
 
     def _result_path(self, stage: Stage) -> Path:
         return self.folder / "stages" / f"{stage.file_stem}.json"
@@ -200,7 +221,7 @@ class Store:
     def save_record(self, text: str) -> None:
         """Write the record, and its checksum beside it: a record has no place for one."""
         # Never beside a record that it is not of.
-        self._record_checksum.unlink(missing_ok=True)
+        remove(self._record_checksum)
         for path, content in (
             (self.record_path, text),
             (self._record_checksum, _checksum_line(self.record_path, text.encode())),

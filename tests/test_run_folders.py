@@ -57,6 +57,16 @@ def test_each_stage_has_a_state(store: Store) -> None:
     ]
 
 
+def test_failed_stages_come_last(store: Store) -> None:
+    store.save_failure(TRAIN.stage, "old")
+    store.save_failure(KERNEL.stage, "out of memory")
+    found = [(s.planned.label, s.state, s.why) for s in stage_statuses(store)]
+    assert found[0] == (TRAIN.label, "done", "")
+    assert found[-1] == (KERNEL.label, "failed", "out of memory")
+    store.forget_failures(0)
+    assert stage_statuses(store)[1].state == "begun"
+
+
 def test_time_left_is_at_the_pace_of_stages_of_the_same_kind(store: Store) -> None:
     assert seconds_left([]) is None
     # No kernel and no linear arm is done: all at the pace of training, 0.1 s for one pass.
@@ -137,7 +147,7 @@ def test_status_as_json(invoke: Invoke) -> None:
         "state": "begun",
         "share": 0.5,
         "wall_seconds": None,
-        "note": "",
+        "why": "",
     }
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from conebench.analysis.bootstrap import Estimate
 from conebench.cli.display import open_progress, print_summary
-from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.cli.exits import errors_as_exit_codes, second_interrupt_ends_at_once, show_error
 from conebench.cli.options import (
     DataRoot,
     DeviceName,
@@ -58,7 +58,8 @@ def run(
                 for file in files:
                     _echo_json(file.stem, "not run", error=str(error))
             raise
-    codes = [_run_one(file, spec, options, as_json) for file, spec in loaded]
+    with second_interrupt_ends_at_once():
+        codes = [_run_one(file, spec, options, as_json) for file, spec in loaded]
     if any(codes):
         raise typer.Exit(max(codes))
 
@@ -139,10 +140,14 @@ def _run_one(file: Path, spec: Spec, options: Any, as_json: bool) -> int:
             name: vars(value) if isinstance(value, Estimate) else value
             for name, value in vars(record.summary).items()
         }
-        _echo_json(spec.name, record.status, record=str(path), summary=summary)
+        failures = [failure.reason for failure in record.failures or []]
+        more = {"error": "\n".join(failures)} if failures else {}
+        _echo_json(spec.name, record.status, record=str(path), summary=summary, **more)
     else:
         print_summary(record, path)
-    return ExitCode.OK
+    for failure in record.failures or []:
+        console.print(failure.reason, highlight=False, markup=False, soft_wrap=True)
+    return ExitCode.RUN_FAILED if record.failures else ExitCode.OK
 
 
 def _echo_json(spec: str, status: str, **more: Any) -> None:

@@ -37,7 +37,7 @@ def _as_json(folder: Path, statuses: list[StageStatus]) -> dict[str, Any]:
             "state": status.state,
             "share": status.share,
             "wall_seconds": status.seconds,
-            "note": _note(status),
+            "why": status.why,
         }
         for status in statuses
     ]
@@ -54,14 +54,10 @@ def _print(folder: Path, statuses: list[StageStatus]) -> None:
     for status in statuses:
         share = f" {status.share:.0%}" if status.state == "begun" else ""
         took = "" if status.seconds is None else duration(status.seconds)
-        row = (status.planned.label, f"{status.state}{share}", took, _note(status))
+        row = (status.planned.label, f"{status.state}{share}", took, status.why)
         table.add_row(*map(Text, row))
     console.print(table)
     done = sum(status.state == "done" for status in statuses)
     left = seconds_left(statuses)
     time = "time left unknown" if left is None else f"about {duration(left)} of work left"
     console.print(f"{done} of {len(statuses)} stages done, {time}", highlight=False)
-
-
-def _note(status: StageStatus) -> str:
-    return "" if status.state == "done" else status.planned.stale

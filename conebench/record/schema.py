@@ -12,7 +12,7 @@ from conebench.analysis.strength import Summary
 from conebench.spec import Section, Spec, content_hash
 
 SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.2"
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.3"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(max_length=500)]
@@ -176,6 +176,14 @@ class Provenance(Part):
     kernel_build: KernelBuild | None = Field(default=None, description="Missing before schema 1.1.")
 
 
+class Failure(Part):
+    """A stage that failed, so that its seed or its arm is missing."""
+
+    seed: Annotated[int, Field(ge=0)]
+    stage: Text
+    reason: Text
+
+
 class Record(Part):
     """One run of one spec."""
 
@@ -183,13 +191,16 @@ class Record(Part):
     spec: Spec
     spec_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     status: Literal["complete", "partial"] = Field(
-        description="partial: not all seeds of the spec; never ranked."
+        description="partial: not all seeds of the spec, or a stage failed; never ranked."
     )
     data: DataFacts
     model: ModelFacts
     seeds: list[SeedResult] = Field(min_length=1)
+    failures: list[Failure] | None = Field(default=None, description="None: no stage failed.")
     summary: Summary
     provenance: Provenance
+
+    later = frozenset({"failures"})
 
     def dump(self) -> dict[str, Any]:
         """The record as plain JSON data."""

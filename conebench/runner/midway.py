@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from conebench.optimizers import TensorDict
-from conebench.sealed import found_whole
+from conebench.sealed import found_whole, remove
 from conebench.store import Stage, Store, read_tensors
 from conebench.training import Checkpoint
 
@@ -45,7 +45,7 @@ class Midway:
         self.store.write_tensors(path, tensors, {})
         for other in path.parent.glob("*.safetensors"):
             if other != path:
-                other.unlink()
+                remove(other)
         self._stored_at = time.monotonic()
 
     def load(self) -> Taken | None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import torch
 
+from conebench.errors import RunError, StageFailedError
 from conebench.manifest import read_manifest
 from conebench.record import (
     SCHEMA_VERSION,
     ArmResult,
     DataFacts,
+    Failure,
     ModelFacts,
     Record,
     SeedResult,
@@ -34,7 +36,8 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
     """Run every stage whose result is not stored yet; returns the record and its path.
 
     Raises a SpecError before any training where spec, data and network do not fit, a
-    DataMissingError, a StorageError, or a RunError where a stage failed.
+    DataMissingError, a StorageError, or a RunError where no seed could be finished. Stages that
+    failed do not stop the others: the record names them.
     """
     with _threads_shared_by(options.jobs):
         return _run(open_context(spec, options, progress), options)
@@ -65,10 +68,11 @@ def _run(context: Context, options: RunOptions) -> tuple[Record, Path]:
         # In one order, or two processes could wait for each other.
         for seed in sorted(chosen):
             locks.enter_context(store.locked(f"seed{seed}"))
+            store.forget_failures(seed)
         context.progress.plan(sum(_missing_work(context, seed) for seed in chosen))
         if options.jobs > 1 and not all(_is_finished(context, seed) for seed in chosen):
             run_side_by_side(context, options, chosen)
-        results = {seed: _seed_result(stages, seed) for seed in chosen}
+        results = _results(stages, chosen)
     with store.locked("folder"):
         record = _record(stages, results, facts, options)
         store.save_record(record_text(record))
@@ -83,21 +87,38 @@ def _record(
     stages.compute_missing = False
     for seed in set(spec.seeds) - set(results):
         with suppress(NotFinishedError):
-            results[seed] = _seed_result(stages, seed)
+            results |= _results(stages, [seed])
     seeds = [results[seed] for seed in spec.seeds if seed in results]
+    if not seeds:
+        raise RunError("\n".join(stages.failures.values()))
     return Record(
         schema_version=SCHEMA_VERSION,
         spec=spec,
         spec_hash=spec.hash,
-        status="complete" if len(seeds) == len(spec.seeds) else "partial",
+        status="partial" if len(seeds) < len(spec.seeds) or stages.failures else "complete",
         data=_data_facts(context),
         model=ModelFacts(parameters=facts.parameters),
         seeds=seeds,
+        failures=[_failure(*failure) for failure in sorted(stages.failures.items())] or None,
         summary=derive_summary(seeds),
         provenance=gather_provenance(
             options.device, stages.wall_seconds, facts.kernel_plan, options.jobs
         ),
     )
+
+
+def _failure(label: str, reason: str) -> Failure:
+    seed, _, stage = label.removeprefix("seed ").partition(": ")
+    return Failure(seed=int(seed), stage=stage, reason=reason[:500])
+
+
+def _results(stages: Stages, seeds: Sequence[int]) -> dict[int, SeedResult]:
+    """Results of seeds, but for those whose training or kernels failed."""
+    results = {}
+    for seed in seeds:
+        with suppress(StageFailedError):
+            results[seed] = _seed_result(stages, seed)
+    return results
 
 
 def _is_finished(context: Context, seed: int) -> bool:
@@ -122,12 +143,21 @@ def _seed_result(stages: Stages, seed: int) -> SeedResult:
 
 
 def _arm_results(stages: Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResult]:
-    """Every arm with every learning rate it is to be trained with, each arm's best kept."""
+    """Every arm with every learning rate it is to be trained with, each arm's best kept.
+
+    Those that failed are left out.
+    """
     results = []
     settled: dict[int, Rate] = {}
     for arm in arms:
+        if arm.kind == "control" and arm.start not in settled:
+            # The arm that it is a control for failed.
+            continue
         rates = (settled[arm.start],) if arm.kind == "control" else arm.rates
-        ends = [stages.arm(seed, arm, rate) for rate in rates]
+        try:
+            ends = [stages.arm(seed, arm, rate) for rate in rates]
+        except StageFailedError:
+            continue
         tried = [
             _tried(rate, end) for rate, end in zip(rates, ends, strict=True) if rate != "inherit"
         ]

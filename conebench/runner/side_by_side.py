@@ -12,6 +12,7 @@ import threading
 import warnings
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.queues import Queue
 from queue import Empty
@@ -19,7 +20,7 @@ from typing import Any
 
 import torch
 
-from conebench.errors import ConebenchError, RunError
+from conebench.errors import ConebenchError, RunError, StageFailedError
 from conebench.runner.arms import Arm, Rate, arm_stage
 from conebench.runner.context import Context, RunOptions, open_context
 from conebench.runner.device import choose_device
@@ -36,8 +37,8 @@ Message = tuple[str, tuple[Any, ...], dict[str, Any]]
 def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) -> None:
     """Fill the store with the stages of these seeds, `options.jobs` at a time.
 
-    A control whose learning rate is still to be chosen is left out. Raises what a stage raised;
-    the others are then stopped.
+    A control whose learning rate is still to be chosen is left out. A stage that fails leaves its
+    reason in the store; raises what else a stage raised, and the others are then stopped.
     """
     spawn = multiprocessing.get_context("spawn")
     messages: Queue[Message] = spawn.Queue()
@@ -51,7 +52,8 @@ def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) ->
             done, waiting = wait(waiting, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
             _pass_on(messages, context.progress)
             for future in done:
-                waiting |= {pool.submit(_arm, task) for task in future.result()}
+                with suppress(StageFailedError):
+                    waiting |= {pool.submit(_arm, task) for task in future.result()}
     except BrokenProcessPool:
         raise RunError(
             "--jobs: a process ended abruptly, for want of memory perhaps; the same command goes on"

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import NamedTuple, TypeVar
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from conebench.analysis.cone import Cone
 from conebench.analysis.phases import Phases
-from conebench.errors import ConebenchError, RunError
+from conebench.errors import ConebenchError, RunError, StageFailedError
 from conebench.manifest import read_manifest, update_manifest
 from conebench.model import first_line
 from conebench.record import KernelTrajectory, derive_geometry
@@ -50,12 +50,16 @@ class Trajectory(NamedTuple):
 
 @dataclass
 class Stages:
-    """Results of stages, stored or computed, and the wall time that they took."""
+    """Results of stages, stored or computed, the wall time that they took, and what failed.
+
+    `failures` gives the reason by the stage's label.
+    """
 
     context: Context
     compute_missing: bool = True
     announce_stored: bool = True
     wall_seconds: float = 0.0
+    failures: dict[str, str] = field(default_factory=dict)
 
     def trajectory(self, seed: int) -> Trajectory:
         """Ordinary training of a seed and its kernels."""
@@ -121,33 +125,46 @@ class Stages:
     ) -> ResultT:
         """The stored result of a stage, else a computed one.
 
-        `is_whole` says of a stored result whether the files it speaks of are still there.
+        `is_whole` says of a stored result whether the files it speaks of are still there. Raises a
+        StageFailedError where the stage failed, in this process or in another one.
         """
         store, progress = self.context.store, self.context.progress
         stored = self._usable(stage, kind, is_whole)
         if stored is None:
-            if not self.compute_missing:
-                raise NotFinishedError
-            progress.stage(label, note=self._why(stage, label))
-            began = time.monotonic()
-            try:
-                value = compute().model_dump()
-            except ConebenchError:
-                raise
-            except Exception as error:
-                # Memory runs out, a library refuses: the stage failed, other specs go on.
-                raise RunError(f"{label}: {first_line(error)}") from error
-            store.save_result(stage, StageResult(value, time.monotonic() - began))
+            reason = store.failure(stage)
+            if reason is None:
+                if not self.compute_missing:
+                    raise NotFinishedError
+                progress.stage(label, note=self._why(stage, label))
+                reason = self._compute(stage, compute, label)
             # Always through the stored form: a resumed run cannot differ from a straight one.
             stored = store.result(stage)
-            if stored is None:
-                raise RunError(f"{label}: its result could not be read back")
+            if reason is not None or stored is None:
+                self.failures[label] = reason or f"{label}: its result could not be read back"
+                raise StageFailedError(self.failures[label])
         elif self.compute_missing and self.announce_stored:
             progress.stage(label, cached=True)
         if self.compute_missing:
             store.drop_unfinished(stage)
         self.wall_seconds += stored.wall_seconds
         return kind.model_validate(stored.value)
+
+    def _compute(self, stage: Stage, compute: Callable[[], BaseModel], label: str) -> str | None:
+        """Compute a stage and store its result; returns, and stores, why it failed if it did."""
+        store, began = self.context.store, time.monotonic()
+        try:
+            value = compute().model_dump()
+        except RunError as error:
+            reason = str(error)
+        except ConebenchError:
+            raise
+        except Exception as error:  # noqa: BLE001  # memory runs out, a library refuses
+            reason = f"{label}: {first_line(error)}"
+        else:
+            store.save_result(stage, StageResult(value, time.monotonic() - began))
+            return None
+        store.save_failure(stage, reason)
+        return reason
 
     def _why(self, stage: Stage, label: str) -> str:
         """Why a stage does not begin at its beginning, or not for the first time."""
