@@ -96,7 +96,12 @@ class OldFile:
 
 
 def old_files(store: Store) -> list[OldFile]:
-    """Stages that the manifest does not expect any more, and damaged files set aside."""
+    """Stages that the manifest does not expect any more, and damaged files set aside.
+
+    None without a manifest: what is expected is then not known until the next run.
+    """
+    if store.manifest() is None:
+        return []
     expected = {planned.stage.file_stem for planned in read_manifest(store).stages}
     old = [path for path in store.stage_paths() if path.name.removesuffix(".json") not in expected]
     damaged = [path for path in store.damaged_paths() if not set(path.parents) & set(old)]
@@ -117,9 +122,8 @@ def _size(path: Path) -> int:
 
 def remove_old_files(store: Store) -> list[OldFile]:
     """Remove them; a StorageError while a process runs in the folder."""
-    seeds = {planned.seed for planned in read_manifest(store).stages}
     with ExitStack() as locks:
-        for name in ("folder", *(f"seed{seed}" for seed in sorted(seeds))):
+        for name in store.lock_names():
             locks.enter_context(store.locked(name, wait=False))
         found = old_files(store)
         for old in found:

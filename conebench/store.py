@@ -138,6 +138,10 @@ class Store:
         finally:
             lock.release()
 
+    def lock_names(self) -> list[str]:
+        """Everything that was ever locked here."""
+        return sorted(path.stem for path in (self.folder / "locks").glob("*.lock"))
+
     def _remove_half_written(self, name: str) -> None:
         for path in self.folder.rglob(".*.tmp"):
             where = path.relative_to(self.folder)

@@ -151,10 +151,18 @@ def test_a_record_is_verified_on_its_own_stack(
             ["--tolerance", "loose"],
             "--tolerance: came 'loose', allowed are bits, rounding, auto\n",
         ),
+        (
+            ["--run-dir", "runs"],
+            "--run-dir: came runs, which the record itself is from; allowed is another folder\n",
+        ),
     ],
 )
-def test_wrong_options_of_verify(tmp_path: Path, arguments: list[str], message: str) -> None:
-    path = tmp_path / "record.json"
+def test_wrong_options_of_verify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "runs/synthetic/record.json"
+    path.parent.mkdir(parents=True)
     path.write_text(record_text(RECORD))
     done = CliRunner().invoke(app, ["verify", str(path), *arguments])
     assert (done.exit_code, done.stderr) == (1, message)

@@ -106,6 +106,12 @@ def test_what_no_stage_expects_is_old(store: Store) -> None:
     assert stage_statuses(store)[0].state == "done"
 
 
+def test_without_a_manifest_nothing_is_old(store: Store) -> None:
+    store.manifest_path.write_text("{}")
+    assert old_files(store) == []
+    assert old_files(store) == []
+
+
 def test_nothing_is_removed_under_a_running_process(store: Store) -> None:
     with store.locked("seed0"), pytest.raises(StorageError, match="another process is at work"):
         remove_old_files(store)

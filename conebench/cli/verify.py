@@ -43,6 +43,7 @@ def verify(
     with errors_as_exit_codes():
         recorded = read_record(record)
         _check(recorded, seed, tolerance)
+        _check_folder(record, recorded, run_dir)
         check_device(device)
         replayed = _replay(recorded, seed, data_root, run_dir, device, jobs)
     stack = stack_differences(recorded.provenance, replayed.provenance)
@@ -66,6 +67,13 @@ def _check(recorded: Record, seeds: list[int] | None, tolerance: str) -> None:
     if tolerance not in (*TOLERANCES, "auto"):
         raise InputError(
             f"--tolerance: came {tolerance!r}, allowed are {', '.join(TOLERANCES)}, auto"
+        )
+
+
+def _check_folder(record: Path, recorded: Record, run_dir: Path | None) -> None:
+    if run_dir and (run_dir / recorded.spec.name).resolve() == record.resolve().parent:
+        raise InputError(
+            f"--run-dir: came {run_dir}, which the record itself is from; allowed is another folder"
         )
 
 

@@ -170,7 +170,8 @@ class Stages:
         """Why a stage does not begin at its beginning, or not for the first time."""
         planned = read_manifest(self.context.store).find(label)
         stale = f"stale: {planned.stale}" if planned and planned.stale else ""
-        steps = self.context.store.stored_steps(stage)
+        # Checkpoints alone are no place to take training up.
+        steps = self.context.store.stored_steps(stage, "unfinished", "kernels")
         resumed = f"resumed at step {steps[-1]}" if steps else ""
         return "; ".join(filter(None, (stale, resumed)))
 
