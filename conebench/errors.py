@@ -5,6 +5,7 @@ ConebenchError
 │   ├── SpecError
 │   └── RecordError
 ├── RunError          2   a run or one of its stages failed
+│   └── StageFailedError
 └── UnmetNeedError    3   the machine lacks something: data, a network, a device, disk
     ├── DataMissingError
     ├── DeviceMissingError
@@ -48,6 +49,10 @@ class RecordError(InputError):
 
 class RunError(ConebenchError):
     """A run, or one of its stages, failed."""
+
+
+class StageFailedError(RunError):
+    """A stage failed; those that do not need it go on."""
 
 
 class UnmetNeedError(ConebenchError):

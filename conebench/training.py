@@ -37,6 +37,7 @@ class DivergedError(RunError):
 class Checkpoint:
     """A pause after `step` updates; `train_loss` is the mean since the checkpoint before.
 
+    `losses` are those that the next checkpoint's mean will count too.
     It shows the live model and optimizer: what is to be kept must be copied before the next one.
     """
 
@@ -44,6 +45,7 @@ class Checkpoint:
     train_loss: float | None
     model: nn.Module
     optimizer: torch.optim.Optimizer
+    losses: Sequence[Tensor] = ()
 
     def model_tensors(self) -> TensorDict:
         """A copy of the model's state, on the CPU."""
@@ -84,12 +86,15 @@ def train(
     start: int,
     checkpoints: Sequence[int],
     optimizer_state: TensorDict | None = None,
+    losses_before: Sequence[Tensor] = (),
+    wants_pause: Callable[[], bool] = lambda: False,
 ) -> Iterator[Checkpoint]:
     """Train `model`, which stands at step `start`; pause at each checkpoint from `start` on.
 
-    The model's mode is left as it is. Minibatch, augmentation and dropout of a step depend on the
-    recipe's seed and the step alone, so all arms of a seed see the same. Raises a DivergedError
-    with the first step whose loss is not finite.
+    And after each step where `wants_pause` says so. The model's mode is left as it is. Minibatch,
+    augmentation and dropout of a step depend on the recipe's seed and the step alone, so all arms
+    of a seed see the same; `losses_before` are those between the last checkpoint and `start`.
+    Raises a DivergedError with the first step whose loss is not finite.
     """
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = make_optimizer(trainable, recipe.optimizer, recipe.weight_decay)
@@ -98,18 +103,20 @@ def train(
     due = {step for step in checkpoints if step > start}
     if start in checkpoints:
         yield Checkpoint(start, None, model, optimizer)
-    losses: list[Tensor] = []
-    checked = 0
+    losses = [loss.to(trainable[0].device) for loss in losses_before]
+    checked = len(losses)
     for step in range(start, max(due, default=start)):
         losses.append(_update(model, data, recipe, optimizer, step))
         done = step + 1
-        if done in due or len(losses) - checked == LOSSES_BETWEEN_CHECKS:
+        pauses = done in due or wants_pause()
+        if pauses or len(losses) - checked == LOSSES_BETWEEN_CHECKS:
             _check_finite(losses[checked:], done)
             checked = len(losses)
-        if done in due:
+        if pauses:
             mean_loss = float(torch.stack(losses).double().mean())
-            yield Checkpoint(done, mean_loss, model, optimizer)
-            losses, checked = [], 0
+            if done in due:
+                losses, checked = [], 0
+            yield Checkpoint(done, mean_loss, model, optimizer, tuple(losses))
 
 
 def _update(

@@ -24,6 +24,7 @@ from conebench.record import (
     derive_summary,
     recompute,
 )
+from conebench.record.arms import plan_arms
 from conebench.spec import Spec
 
 BASE_SPEC = {
@@ -105,11 +106,16 @@ def make_seed_result(spec: Spec, seed: int, *, settle: int = 200, noise: float =
             test_loss=0.2,
         )
 
-    switches = sorted({*spec.switching.steps, *([] if T_star is None else [T_star])})
+    accuracies = {
+        "lazy": lambda _: 0.60,
+        "switched": lambda s: 0.6 + 0.3 * min(1, s / 300),
+        "control": lambda _: 0.92,
+        "probe": lambda s: 0.4 + 0.3 * min(1, s / 300),
+    }
+    planned = plan_arms(spec, spec.total_steps, T_star)
     arms = [
         arm("full", None, 0.95),
-        arm("lazy", 0, 0.60),
-        *(arm("switched", s, 0.6 + 0.3 * min(1, s / 300)) for s in switches),
+        *(arm(found.name, found.start, accuracies[found.name](found.start)) for found in planned),
     ]
     curve = TrainingCurve(
         steps=steps.tolist(),

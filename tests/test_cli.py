@@ -259,28 +259,6 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_line(tmp_path: Path) -> Non
     assert json.loads(out) == {"spec": "tiny", "status": "failed", "error": message}
 
 
-def _content(record: Path) -> dict[str, object]:
-    return {k: v for k, v in json.loads(record.read_text()).items() if k != "provenance"}
-
-
-def test_killed_runs_end_in_the_record_of_a_straight_one(call: Call, tmp_path: Path) -> None:
-    # Long enough that the kill always comes before the end.
-    spec = write_spec(tmp_path, "tiny", ("steps: 16", "steps: 64"), ("every: 2", "every: 4"))
-    assert call("run", spec, "--run-dir", "straight")[0] == 0
-    for stage in ("seed 0: ordinary training", "seed 0: kernels", "seed 1: lazy"):
-        process = _start(tmp_path, "run", spec, "--run-dir", "killed")
-        assert process.stderr is not None
-        # The stage has begun once its line is there.
-        assert any(stage in line for line in process.stderr)
-        process.kill()
-        process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL
-        assert not (tmp_path / "killed/tiny/record.json").exists()
-    assert call("run", spec, "--run-dir", "killed")[0] == 0
-    records = [tmp_path / run / "tiny/record.json" for run in ("straight", "killed")]
-    assert _content(records[0]) == _content(records[1])
-
-
 @pytest.mark.parametrize(
     "arguments", [["validate", "tiny.yaml"], ["list", "."], ["leaderboard", "build"], ["--help"]]
 )

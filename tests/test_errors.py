@@ -13,6 +13,7 @@ CODES = {
     "SpecError": 1,
     "RecordError": 1,
     "RunError": 2,
+    "StageFailedError": 2,
     "UnmetNeedError": 3,
     "DataMissingError": 3,
     "DeviceMissingError": 3,

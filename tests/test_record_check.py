@@ -141,7 +141,7 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
     "a switched arm is missing": (
         without_an_arm,
         "arms",
-        "seed 0: switched(100) of the spec is missing",
+        "seed 0: switched(100) is missing",
     ),
     "an arm twice": (with_an_arm_twice, "arms", "seed 0: an arm is there twice"),
     "another end of full": (

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 from synthetic import BASE_SPEC, lower_triangle, make_record, make_spec
 
-from conebench.record import KernelTrajectory, Record, SeedResult, SelfCheck
+from conebench.record import Failure, KernelTrajectory, Record, SeedResult, SelfCheck
 from conebench.spec import content_hash
 
 RECORD = make_record()
@@ -102,6 +102,7 @@ def test_id_changes_with_the_content(part: str) -> None:
         "schema_version": "1.9",
         "spec_hash": "0" * 64,
         "status": "partial",
+        "failures": [Failure(seed=0, stage="lazy", reason="out of memory")],
         "data": RECORD.data.model_copy(update={"hash": "1" * 64}),
         "model": RECORD.model.model_copy(update={"parameters": 1}),
         "method": 1,

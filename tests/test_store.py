@@ -1,14 +1,15 @@
 """conebench.store: whole files or none, results found by the hash of their inputs."""
 
-import os
+import hashlib
 from pathlib import Path
 
 import pytest
 import torch
 
 from conebench.errors import StorageError
-from conebench.store import Stage, StageResult, Store, read_facts, read_tensors, whole_file
+from conebench.store import Stage, StageResult, Store, read_facts, read_tensors
 
+DIGEST = hashlib.sha256(b"{}\n").hexdigest()
 STAGE = Stage("train-seed0", {"lr": 0.1})
 
 
@@ -26,11 +27,18 @@ def test_a_result_is_found_by_its_inputs(store: Store) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"value": 1}'])
-def test_a_damaged_result_counts_as_missing(store: Store, text: str) -> None:
+def test_a_damaged_result_is_set_aside_and_said(
+    store: Store, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
     store.save_result(STAGE, StageResult(1, 2.0))
     (path,) = (store.folder / "stages").iterdir()
     path.write_text(text)
     assert store.result(STAGE) is None
+    aside = path.with_name(f"{path.name}.damaged")
+    assert aside.read_text() == text
+    assert caplog.messages == [f"{path}: damaged; set aside as {aside.name} and made anew"]
+    assert store.result(STAGE) is None
+    assert len(caplog.messages) == 1
 
 
 def test_nan_is_not_stored(store: Store) -> None:
@@ -51,14 +59,18 @@ def test_tensors_come_back_with_their_facts(store: Store) -> None:
     assert read_facts(path) == {"loss": 0.25}
 
 
-def test_facts_of_a_missing_or_cut_file_are_none(store: Store) -> None:
+def test_missing_and_damaged_tensors_have_no_facts(store: Store) -> None:
     path = store.checkpoint_path(STAGE, 20)
     assert read_facts(path) is None
-    store.write_tensors(path, {"a": torch.zeros(100)}, {})
-    path.write_bytes(path.read_bytes()[:50])
-    assert read_facts(path) is None
-    with pytest.raises(StorageError, match=f"^{path}: cannot be read: "):
-        read_tensors(path)
+    for read in (read_facts, read_tensors):
+        store.write_tensors(path, {"a": torch.zeros(100)}, {})
+        path.write_bytes(path.read_bytes()[:-1])
+        if read is read_facts:
+            assert read(path) is None
+        else:
+            with pytest.raises(StorageError, match=f"^{path}: lost or damaged; "):
+                read(path)
+        assert not path.exists()
 
 
 def test_kernels_can_be_dropped(store: Store) -> None:
@@ -69,24 +81,56 @@ def test_kernels_can_be_dropped(store: Store) -> None:
     assert not path.parent.exists()
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "record.json"
-    path.write_text("old")
+def test_a_record_that_was_changed_is_set_aside(store: Store) -> None:
+    store.check_record()
+    store.save_record("{}\n")
+    store.check_record()
+    assert store.record_path.exists()
+    checksum = (store.folder / "record.sha256").read_text()
+    assert checksum == f"{DIGEST}  record.json\n"
+    store.record_path.write_text("[]\n")
+    store.check_record()
+    assert [p.name for p in store.folder.glob("record.json*")] == ["record.json.damaged"]
+    store.check_record()
 
-    def write_half() -> None:
-        with whole_file(path) as temporary:
-            temporary.write_text("ne")
-            raise OSError(28, os.strerror(28))
 
+def test_an_older_layout_is_refused(store: Store) -> None:
+    store.check_layout()
+    (store.folder / "stages").mkdir(parents=True)
     with pytest.raises(StorageError) as caught:
-        write_half()
-    assert str(caught.value) == f"{path}: No space left on device"
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
+        store.check_layout()
+    assert str(caught.value) == (
+        f"{store.folder}: came a run directory of layout 1, allowed is this conebench's, 2; "
+        "choose another --run-dir, or remove the folder"
+    )
+    store.save_manifest({})
+    store.check_layout()
+    store.manifest_path.write_text("")
+    store.check_layout()
+    assert not store.manifest_path.exists()
+    store.check_layout()
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    store = Store(tmp_path / "file")
-    with pytest.raises(StorageError, match=r"Not a directory|File exists"):
-        store.write_text(store.record_path, "x")
+def test_what_an_ended_process_left_half_written_is_removed(store: Store) -> None:
+    left = [
+        store.folder / ".record.json.123.tmp",
+        store.folder / "stages/.train-seed0-abc.json.123.tmp",
+        store.folder / "checkpoints/train-seed0-abc/.00000020.safetensors.123.tmp",
+        store.folder / "checkpoints/train-seed01-abc/.00000020.safetensors.123.tmp",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with store.locked("seed0"):
+        assert [path.exists() for path in left] == [True, False, False, True]
+    with store.locked("folder"):
+        assert [path.exists() for path in left] == [False, False, False, True]
+
+
+def test_a_lock_that_is_held_is_not_waited_for_unless_asked(store: Store) -> None:
+    with (
+        store.locked("seed0"),
+        pytest.raises(StorageError, match=f"^{store.folder}: another process is at work on seed0$"),
+        store.locked("seed0", wait=False),
+    ):
+        pass

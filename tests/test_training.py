@@ -217,3 +217,32 @@ def test_predictions_are_the_classes_that_accuracy_counts() -> None:
     assert torch.equal(predicted, model(data.normalize(data.test.pixels)).argmax(1))
     share = float((predicted == data.test.labels).double().mean())
     assert evaluate(model, data, data.test, "mse")[0] == pytest.approx(share)
+
+
+@pytest.mark.parametrize("optimizer", [SGD, OPTIMIZERS[3], LAMB], ids=lambda o: o.name)
+def test_training_taken_up_between_checkpoints_gives_the_same_bits(
+    optimizer: Sgd | Adam | OtherOptimizer,
+) -> None:
+    recipe, data = make_recipe(optimizer), make_data()
+    straight = noisy_network()
+    steps = {
+        c.step: c.train_loss for c in train(straight, data, recipe, start=0, checkpoints=[4, 9])
+    }
+    stopped = noisy_network()
+    pauses = train(stopped, data, recipe, start=0, checkpoints=[4, 9], wants_pause=lambda: True)
+    pause = next(checkpoint for checkpoint in pauses if checkpoint.step == 6)
+    assert len(pause.losses) == 2
+    taken = noisy_network()
+    taken.load_state_dict(pause.model_tensors())
+    (last,) = train(
+        taken,
+        data,
+        recipe,
+        start=6,
+        checkpoints=[9],
+        optimizer_state=pause.optimizer_tensors(),
+        losses_before=pause.losses,
+    )
+    assert last.train_loss == steps[9]
+    for name, tensor in straight.state_dict().items():
+        assert torch.equal(tensor, taken.state_dict()[name]), name

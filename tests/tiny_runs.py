@@ -34,23 +34,28 @@ def tiny_spec(**changes: object) -> Spec:
 
 
 class RecordingProgress:
-    """Notes every stage, and stops the run at one of them if asked."""
+    """Notes every stage, and stops the run in one of them if asked, the third time it moves."""
 
     def __init__(self, stop_at: str | None = None) -> None:
+        self._moved = 0
         self.stages: list[tuple[str, bool]] = []
+        self.notes: dict[str, str] = {}
         self.planned = self.done = 0.0
         self._stop_at = stop_at
 
     def plan(self, work: float) -> None:
         self.planned += work
 
-    def stage(self, name: str, *, cached: bool = False) -> None:
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
         self.stages.append((name, cached))
+        self.notes[name] = note
 
     def advance(self, work: float) -> None:
         self.done += work
         if self._stop_at == self.stages[-1][0]:
-            raise KeyboardInterrupt
+            self._moved += 1
+            if self._moved == 3:
+                raise KeyboardInterrupt
 
 
 def run(
@@ -60,9 +65,16 @@ def run(
     seeds: tuple[int, ...] | None = None,
     kernel_memory: int | None = None,
     jobs: int = 1,
+    save_every: float = 60.0,
 ) -> Record:
     options = RunOptions(
-        folder / "data", folder / "runs", torch.device("cpu"), seeds, kernel_memory, jobs
+        folder / "data",
+        folder / "runs",
+        torch.device("cpu"),
+        seeds,
+        kernel_memory,
+        jobs,
+        save_every,
     )
     record, path = run_spec(spec, options, progress or RecordingProgress())
     assert read_record(path) == record

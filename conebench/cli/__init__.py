@@ -7,12 +7,15 @@ import typer
 
 from conebench import __version__
 from conebench.cli.check import check
+from conebench.cli.clean import clean
 from conebench.cli.leaderboard import app as leaderboard
 from conebench.cli.list import list_specs
 from conebench.cli.plan import plan
 from conebench.cli.run import run
 from conebench.cli.show import show
+from conebench.cli.status import status
 from conebench.cli.validate import validate
+from conebench.cli.verify import verify
 from conebench.errors import ExitCode
 
 app = typer.Typer(
@@ -23,9 +26,12 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(plan)
+app.command()(status)
+app.command()(clean)
 app.command()(validate)
 app.command()(check)
 app.command()(show)
+app.command()(verify)
 app.command(name="list")(list_specs)
 app.add_typer(leaderboard, name="leaderboard")
 

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from conebench.analysis.bootstrap import Estimate
 from conebench.record import Record
@@ -59,10 +60,13 @@ class BarProgress:
         """Set the bar's length."""
         self._bar.update(self._task, total=work)
 
-    def stage(self, name: str, *, cached: bool = False) -> None:
-        """Name the stage beside the bar."""
-        found = " (done before)" if cached else ""
-        self._bar.update(self._task, description=f"{self._name}: {name}{found}")
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
+        """Name the stage beside the bar; a line that stays says why it is run anew."""
+        if note:
+            self._bar.console.print(
+                Text(f"{self._name}: {name}{_found(cached, note)}"), soft_wrap=True
+            )
+        self._bar.update(self._task, description=f"{self._name}: {name}{_found(cached, '')}")
 
     def advance(self, work: float) -> None:
         """Move the bar."""
@@ -82,10 +86,10 @@ class LineProgress:
         """Learn how much work there is."""
         self._total = work
 
-    def stage(self, name: str, *, cached: bool = False) -> None:
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
         """One line for the stage."""
         self._stage = name
-        self._line(f"{name}{' (done before)' if cached else ''}")
+        self._line(f"{name}{_found(cached, note)}")
 
     def advance(self, work: float) -> None:
         """A line where none came for half a minute."""
@@ -100,16 +104,22 @@ class LineProgress:
         left = ""
         if self._done:
             seconds = max(0.0, self._total - self._done) * elapsed / self._done
-            left = f", {_duration(seconds)} left"
+            left = f", {duration(seconds)} left"
         self._console.print(
-            f"{self._name}: {share:4.0%} {_duration(elapsed)}{left}: {text}",
+            f"{self._name}: {share:4.0%} {duration(elapsed)}{left}: {text}",
             highlight=False,
             markup=False,
             soft_wrap=True,
         )
 
 
-def _duration(seconds: float) -> str:
+def _found(cached: bool, note: str) -> str:
+    text = "done before" if cached else note
+    return f" ({text})" if text else ""
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -21,6 +21,14 @@ Jobs = Annotated[
         max=256,
     ),
 ]
+SaveEvery = Annotated[
+    float,
+    typer.Option(
+        help="Training stores where it is after so many seconds, the most that a stop loses.",
+        min=0,
+        metavar="SECONDS",
+    ),
+]
 KernelMemory = Annotated[
     float | None,
     typer.Option(

@@ -11,12 +11,13 @@ from rich.console import Console
 
 from conebench.analysis.bootstrap import Estimate
 from conebench.cli.display import open_progress, print_summary
-from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.cli.exits import errors_as_exit_codes, second_interrupt_ends_at_once, show_error
 from conebench.cli.options import (
     DataRoot,
     DeviceName,
     Jobs,
     KernelMemory,
+    SaveEvery,
     check_device,
     kernel_bytes,
     quiet_torch_jit,
@@ -37,6 +38,7 @@ def run(
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
     jobs: Jobs = 1,
+    save_every: SaveEvery = 60.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="On stdout, exactly one JSON object a spec.")
     ] = False,
@@ -49,14 +51,15 @@ def run(
         files = find_specs(specs)
         try:
             loaded = _load(files, seed)
-            options = _options(device, data_root, run_dir, seed, kernel_memory, jobs)
+            options = _options(device, data_root, run_dir, seed, kernel_memory, jobs, save_every)
             _check_models(loaded)
         except ConebenchError as error:
             if as_json:
                 for file in files:
                     _echo_json(file.stem, "not run", error=str(error))
             raise
-    codes = [_run_one(file, spec, options, as_json) for file, spec in loaded]
+    with second_interrupt_ends_at_once():
+        codes = [_run_one(file, spec, options, as_json) for file, spec in loaded]
     if any(codes):
         raise typer.Exit(max(codes))
 
@@ -95,6 +98,7 @@ def _options(
     seeds: list[int] | None,
     kernel_memory: float | None,
     jobs: int,
+    save_every: float,
 ) -> Any:
     memory = kernel_bytes(kernel_memory)
     check_device(device)
@@ -106,7 +110,8 @@ def _options(
 
     chosen = choose_device(device)  # type: ignore[arg-type]  # checked above
     root = data_root or default_data_root()
-    return RunOptions(root, run_dir, chosen, tuple(seeds) if seeds else None, memory, jobs)
+    only = tuple(seeds) if seeds else None
+    return RunOptions(root, run_dir, chosen, only, memory, jobs, save_every)
 
 
 def _run_one(file: Path, spec: Spec, options: Any, as_json: bool) -> int:
@@ -135,10 +140,14 @@ def _run_one(file: Path, spec: Spec, options: Any, as_json: bool) -> int:
             name: vars(value) if isinstance(value, Estimate) else value
             for name, value in vars(record.summary).items()
         }
-        _echo_json(spec.name, record.status, record=str(path), summary=summary)
+        failures = [failure.reason for failure in record.failures or []]
+        more = {"error": "\n".join(failures)} if failures else {}
+        _echo_json(spec.name, record.status, record=str(path), summary=summary, **more)
     else:
         print_summary(record, path)
-    return ExitCode.OK
+    for failure in record.failures or []:
+        console.print(failure.reason, highlight=False, markup=False, soft_wrap=True)
+    return ExitCode.RUN_FAILED if record.failures else ExitCode.OK
 
 
 def _echo_json(spec: str, status: str, **more: Any) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from conebench.analysis.chaos import barrier
 from conebench.errors import RecordError
-from conebench.record.schema import ChaosResult, SeedResult
+from conebench.record.schema import ChaosResult, Failure, SeedResult
 from conebench.spec import Spec
 
 
@@ -22,8 +22,11 @@ def _barrier(result: ChaosResult) -> float | None:
     return None if result.losses is None else barrier(np.array(result.losses))
 
 
-def check_chaos(where: str, seed: SeedResult, spec: Spec) -> None:
-    """Raise a RecordError where results are not those of the spec's pairs, or do not hold."""
+def check_chaos(where: str, seed: SeedResult, spec: Spec, failures: Sequence[Failure]) -> None:
+    """Raise a RecordError where results are not those of the spec's pairs, or do not hold.
+
+    Pairs may be missing where a stage of the seed failed.
+    """
     if (spec.chaos is None) != (seed.chaos is None):
         raise RecordError(
             f"{where}: chaos: allowed with the spec's chaos section, and needed by it"
@@ -33,6 +36,8 @@ def check_chaos(where: str, seed: SeedResult, spec: Spec) -> None:
     # Ordinary training that diverged before t1 leaves nothing to compare with.
     pairs = [pair for pair in spec.chaos.pairs if pair[1] <= seed.kernel.steps[-1]]
     found = [(result.t0, result.t1) for result in seed.chaos]
+    if any(failure.seed == seed.seed for failure in failures):
+        pairs = [pair for pair in pairs if pair in found]
     if found != pairs:
         raise RecordError(
             f"{where}: chaos: came the pairs {_written(found)}, needed are {_written(pairs)}"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from conebench.errors import RecordError
+from conebench.record.arms import plan_arms
 from conebench.record.derive import recompute
 from conebench.record.files import read_record
 from conebench.record.schema import METHOD, ArmResult, KernelTrajectory, Record, SeedResult
@@ -85,7 +86,7 @@ def _seeds(record: Record) -> Iterator[Finding]:
         checks = (
             _steps(record.spec, seed),
             _kernel(seed.kernel, samples, size),
-            _arms(record.spec, seed),
+            _arms(record, seed),
         )
         for finding in itertools.chain(*checks):
             yield Finding(finding.invariant, f"seed {seed.seed}: {finding.detail}")
@@ -135,18 +136,20 @@ def _scale(
         )
 
 
-def _arms(spec: Spec, seed: SeedResult) -> Iterator[Finding]:
+def _arms(record: Record, seed: SeedResult) -> Iterator[Finding]:
     named = [(arm.arm, arm.step) for arm in seed.arms]
     if len(set(named)) != len(named):
         yield Finding("arms", "an arm is there twice")
-    reached = seed.training.steps[-1]
-    needed = {step for step in spec.switching.steps if step <= reached}
-    missing = sorted(needed - {step for name, step in named if name == "switched"})
-    if missing:
-        yield Finding("arms", f"switched({missing[0]}) of the spec is missing")
     full = next((arm for arm in seed.arms if arm.arm == "full"), None)
     if full is None or _ends_otherwise(full, seed):
         yield Finding("arms", "full is missing, or does not end as the training curve does")
+    # An older method had another T*, and a stage that failed has no arm.
+    T_star = seed.phases.T_star if record.method == METHOD else None
+    failed = any(failure.seed == seed.seed for failure in record.failures or ())
+    planned = () if failed else plan_arms(record.spec, seed.training.steps[-1], T_star)
+    missing = [arm for arm in planned if (arm.name, arm.start) not in named]
+    if missing:
+        yield Finding("arms", f"{missing[0].label} is missing")
 
 
 def _ends_otherwise(full: ArmResult, seed: SeedResult) -> bool:

@@ -80,7 +80,8 @@ def _check_content(path: Path, record: Record) -> None:
     seeds = [seed.seed for seed in record.seeds]
     if seeds != [seed for seed in record.spec.seeds if seed in seeds]:
         raise RecordError(f"{path}: seeds: came {seeds}, allowed are the spec's, each once")
-    if (record.status == "complete") != (len(seeds) == len(record.spec.seeds)):
+    complete = len(seeds) == len(record.spec.seeds) and not record.failures
+    if (record.status == "complete") != complete:
         raise RecordError(f"{path}: status: came {record.status}, with {len(seeds)} seeds")
     for seed in record.seeds:
         where, curve = f"{path}: seeds.{seed.seed}", seed.training
@@ -93,7 +94,7 @@ def _check_content(path: Path, record: Record) -> None:
         for arm in seed.arms:
             _check_arm(where, arm)
             _check_rate(where, arm, record.spec)
-        check_chaos(where, seed, record.spec)
+        check_chaos(where, seed, record.spec, record.failures or ())
 
 
 def _check_kernel(where: str, kernel: KernelTrajectory, total_steps: int) -> None:

@@ -248,6 +248,14 @@ class Provenance(Part):
     kernel_build: KernelBuild | None = Field(default=None, description="Missing before schema 1.1.")
 
 
+class Failure(Part):
+    """A stage that failed, so that its seed or its arm is missing."""
+
+    seed: Annotated[int, Field(ge=0)]
+    stage: Text
+    reason: Text
+
+
 class Record(Part):
     """One run of one spec."""
 
@@ -255,18 +263,19 @@ class Record(Part):
     spec: Spec
     spec_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     status: Literal["complete", "partial"] = Field(
-        description="partial: not all seeds of the spec; never ranked."
+        description="partial: not all seeds of the spec, or a stage failed; never ranked."
     )
     data: DataFacts
     model: ModelFacts
     seeds: list[SeedResult] = Field(min_length=1)
+    failures: list[Failure] | None = Field(default=None, description="None: no stage failed.")
     summary: Summary
     provenance: Provenance
     method: Count = Field(
         default=1, description="Version of the estimators of all figures. Missing before 1.3: 1."
     )
 
-    later = frozenset({"method"})
+    later = frozenset({"failures", "method"})
 
     def dump(self) -> dict[str, Any]:
         """The record as plain JSON data."""

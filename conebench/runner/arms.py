@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
@@ -10,77 +10,13 @@ from torch import Tensor, nn
 from conebench.data import Images
 from conebench.linearize import LinearizedModel
 from conebench.model import classifier_parameters
-from conebench.record import ArmName
+from conebench.record.arms import Arm, Rate
 from conebench.runner.context import Context
 from conebench.runner.trajectory import parent_recipe, train_stage
-from conebench.spec import Spec
 from conebench.store import Stage, read_tensors
 from conebench.training import DivergedError, Recipe, evaluate, train
 
 ARM_VERSION = 2
-
-Kind = Literal["linear", "control", "probe"]
-Rate = float | Literal["inherit"]
-
-
-class Arm(NamedTuple):
-    """One arm of one seed: what it is called, where it starts and what its network is.
-
-    It is trained with each of `rates`, constants or the schedule, and the best is kept; a control
-    only with that which was chosen for the linear arm of the same start.
-    """
-
-    name: ArmName
-    kind: Kind
-    start: int
-    anchor: int | Literal["pretrained"]
-    rates: tuple[Rate, ...]
-
-    @property
-    def planned_rates(self) -> tuple[Rate, ...]:
-        """The rates it will be trained with; the first stands for a control's, not chosen yet."""
-        return self.rates[:1] if self.kind == "control" else self.rates
-
-    @property
-    def label(self) -> str:
-        """The arm's name as the documentation writes it."""
-        return "lazy" if self.name == "lazy" else f"{self.name}({self.start})"
-
-
-def plan_arms(spec: Spec, reached: int, T_star: int | None) -> list[Arm]:
-    """The arms `lazy`, then `switched`, `control` and `probe` at each switch step.
-
-    Switch steps are those of the spec up to `reached`, the last checkpoint of ordinary training,
-    and T* if it is asked for.
-    """
-    point = spec.linearization.point
-    switches = {step for step in spec.switching.steps if step <= reached}
-    choice = spec.linearization.learning_rate
-    rates = choice if isinstance(choice, tuple) else (choice,)
-    arms = []
-    if not isinstance(point, int) or point <= reached:
-        arms.append(Arm("lazy", "linear", 0, 0 if point == "init" else point, rates))
-    if T_star is not None and spec.switching.add_t_star:
-        switches.add(T_star)
-    for step in sorted(switches):
-        arms.append(Arm("switched", "linear", step, step, rates))
-        if settings_differ(spec):
-            arms.append(Arm("control", "control", step, step, rates))
-        arms.append(Arm("probe", "probe", step, step, rates))
-    return arms
-
-
-def settings_differ(spec: Spec) -> bool:
-    """Whether linear arms are trained otherwise than `full`, so that a control is needed."""
-    choice = spec.linearization
-    augmentation = spec.dataset.augmentation
-    augments = augmentation.flip or augmentation.crop_padding > 0
-    return (
-        choice.learning_rate != "inherit"
-        or (choice.weight_decay != "zero-origin" and spec.training.optimizer.weight_decay > 0)
-        or (choice.augmentation == "none" and augments)
-        or choice.loss not in ("inherit", spec.training.loss)
-    )
 
 
 def arm_stage(context: Context, seed: int, arm: Arm, rate: Rate) -> Stage:
@@ -117,7 +53,7 @@ def run_arm(context: Context, seed: int, arm: Arm, rate: Rate) -> ArmEnd:
     recipe = _recipe(context, seed, network, rate)
     end = ArmEnd(status="finished")
     try:
-        _train(context, seed, arm, network, recipe)
+        _train(context, seed, arm, rate, network, recipe)
         # First, and kept whatever the test says: the choice between rates must not depend on that.
         if context.data.validation is not None:
             accuracy, loss = _evaluate(context, network, recipe, context.data.validation)
@@ -137,17 +73,29 @@ def _evaluate(
     return accuracy, loss
 
 
-def _train(context: Context, seed: int, arm: Arm, network: nn.Module, recipe: Recipe) -> None:
+def _train(
+    context: Context, seed: int, arm: Arm, rate: Rate, network: nn.Module, recipe: Recipe
+) -> None:
+    midway = context.midway(arm_stage(context, seed, arm, rate))
+    taken = midway.load()
     last = arm.start
+    if taken is not None:
+        network.load_state_dict(taken.model)
+        last = taken.step
+        context.progress.advance(arm_work(context, arm, last - arm.start))
     for checkpoint in train(
         network,
         context.data,
         recipe,
-        start=arm.start,
+        start=last,
         # An arm stores no checkpoints: its pauses only drive the progress display.
         checkpoints=context.spec.checkpoint_steps,
-        optimizer_state=_carried_state(context, seed, arm),
+        optimizer_state=taken.optimizer if taken else _carried_state(context, seed, arm),
+        losses_before=taken.losses if taken else (),
+        wants_pause=midway.is_due,
     ):
+        if midway.is_due():
+            midway.save(checkpoint)
         context.progress.advance(arm_work(context, arm, checkpoint.step - last))
         last = checkpoint.step
 

@@ -16,6 +16,7 @@ from conebench.entk import default_memory_limit
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
 from conebench.model import make_model
 from conebench.output_scale import ScaledOutput
+from conebench.runner.midway import Midway
 from conebench.runner.progress import Progress
 from conebench.spec import Spec
 from conebench.store import Stage, Store, read_tensors
@@ -28,7 +29,8 @@ class RunOptions:
     """How a spec is run; `seeds` None means all of the spec's.
 
     `kernel_memory` is the bytes that one kernel may take, None a quarter of what is free over
-    `jobs`, the number of stages that run side by side.
+    `jobs`, the number of stages that run side by side. Training stores where it is every
+    `save_every` seconds.
     """
 
     data_root: Path
@@ -37,6 +39,7 @@ class RunOptions:
     seeds: tuple[int, ...] | None = None
     kernel_memory: int | None = None
     jobs: int = 1
+    save_every: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Context:
     store: Store
     progress: Progress
     kernel_memory: int
+    save_every: float
 
     @cached_property
     def probe(self) -> Images:
@@ -77,6 +81,10 @@ class Context:
             "timm": version("timm"),
             **{section: whole[section] for section in sections},
         }
+
+    def midway(self, stage: Stage) -> Midway:
+        """Where a stage that trains stores how far it is."""
+        return Midway(self.store, stage, self.save_every)
 
     def initial_network(self, seed: int, *, pretrained: bool | None = None) -> nn.Module:
         """The network at theta_0 of this seed, on the device, in training mode.
@@ -123,4 +131,4 @@ def open_context(spec: Spec, options: RunOptions, progress: Progress) -> Context
     memory = options.kernel_memory or default_memory_limit(options.device) // options.jobs
     data = load_data(spec.dataset, options.data_root, options.device)
     store = Store(options.run_dir / spec.name)
-    return Context(spec, data, options.device, store, progress, memory)
+    return Context(spec, data, options.device, store, progress, memory, options.save_every)

@@ -17,7 +17,7 @@ from conebench.linearize import LinearizedModel
 from conebench.model import first_line, make_model
 from conebench.optimizers import make_optimizer
 from conebench.output_scale import ScaledOutput
-from conebench.runner.arms import Kind, plan_arms
+from conebench.record.arms import Kind, plan_arms
 from conebench.runner.chaos import PerturbedCopy, networks_compared, plan_copies
 from conebench.runner.kernels import group_sizes, plan_kernel
 from conebench.runner.trajectory import curve_size

@@ -9,8 +9,8 @@ class Progress(Protocol):
     def plan(self, work: float) -> None:
         """The run will take this much work; what earlier runs did is not counted."""
 
-    def stage(self, name: str, *, cached: bool = False) -> None:
-        """A stage begins, or was found finished from an earlier run."""
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
+        """A stage begins, or was found finished from an earlier run; `note` says why anew."""
 
     def advance(self, work: float) -> None:
         """So much more work is done."""
@@ -22,7 +22,7 @@ class SilentProgress:
     def plan(self, work: float) -> None:
         """Ignored."""
 
-    def stage(self, name: str, *, cached: bool = False) -> None:
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
         """Ignored."""
 
     def advance(self, work: float) -> None:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import torch
 
+from conebench.errors import RunError, StageFailedError
+from conebench.manifest import read_manifest
 from conebench.record import (
     METHOD,
     SCHEMA_VERSION,
     ArmResult,
     ChaosResult,
     DataFacts,
+    Failure,
     ModelFacts,
     Record,
     SeedResult,
@@ -22,16 +25,16 @@ from conebench.record import (
     derive_summary,
     record_text,
 )
-from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, arm_work, plan_arms
-from conebench.runner.chaos import PerturbedCopy, copy_stage, copy_work, plan_copies
+from conebench.record.arms import Arm, Rate
+from conebench.runner.arms import ArmEnd
+from conebench.runner.chaos import PerturbedCopy
 from conebench.runner.context import Context, RunOptions, open_context
-from conebench.runner.kernels import kernel_stage, kernel_work
-from conebench.runner.preflight import check_context
+from conebench.runner.preflight import NetworkFacts, check_context
 from conebench.runner.progress import Progress
 from conebench.runner.provenance import gather_provenance
 from conebench.runner.side_by_side import run_side_by_side
 from conebench.runner.stages import NotFinishedError, Stages
-from conebench.runner.trajectory import Trained, train_stage, training_work
+from conebench.runner.trajectory import Trained
 from conebench.spec import Spec
 
 
@@ -39,7 +42,8 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
     """Run every stage whose result is not stored yet; returns the record and its path.
 
     Raises a SpecError before any training where spec, data and network do not fit, a
-    DataMissingError, a StorageError, or a RunError where a stage failed.
+    DataMissingError, a StorageError, or a RunError where no seed could be finished. Stages that
+    failed do not stop the others: the record names them.
     """
     with _threads_shared_by(options.jobs):
         return _run(open_context(spec, options, progress), options)
@@ -58,39 +62,70 @@ def _threads_shared_by(jobs: int) -> Iterator[None]:
 
 
 def _run(context: Context, options: RunOptions) -> tuple[Record, Path]:
-    spec, store, progress = context.spec, context.store, context.progress
+    spec, store = context.spec, context.store
+    store.check_layout()
     facts = check_context(context)
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
-    progress.plan(sum(_missing_work(context, seed) for seed in chosen))
+    stages = Stages(context, announce_stored=options.jobs == 1)
+    with store.locked("folder"):
+        store.check_record()
+        stages.update_manifest()
     with ExitStack() as locks:
-        for seed in chosen:
+        # In one order, or two processes could wait for each other.
+        for seed in sorted(chosen):
             locks.enter_context(store.locked(f"seed{seed}"))
+            store.forget_failures(seed)
+        context.progress.plan(sum(_missing_work(context, seed) for seed in chosen))
         if options.jobs > 1 and not all(_is_finished(context, seed) for seed in chosen):
             run_side_by_side(context, options, chosen)
-        stages = Stages(context, announce_stored=options.jobs == 1)
-        results = {seed: _seed_result(stages, seed) for seed in chosen}
-    # Seeds that other runs in this folder finished belong to the record too.
+        results = _results(stages, chosen)
+    with store.locked("folder"):
+        record = _record(stages, results, facts, options)
+        store.save_record(record_text(record))
+    return record, store.record_path
+
+
+def _record(
+    stages: Stages, results: dict[int, SeedResult], facts: NetworkFacts, options: RunOptions
+) -> Record:
+    """The record of these seeds, and of those that other runs in this folder finished."""
+    context, spec = stages.context, stages.context.spec
     stages.compute_missing = False
-    for seed in set(spec.seeds) - set(chosen):
+    for seed in set(spec.seeds) - set(results):
         with suppress(NotFinishedError):
-            results[seed] = _seed_result(stages, seed)
+            results |= _results(stages, [seed])
     seeds = [results[seed] for seed in spec.seeds if seed in results]
-    record = Record(
+    if not seeds:
+        raise RunError("\n".join(stages.failures.values()))
+    return Record(
         schema_version=SCHEMA_VERSION,
         spec=spec,
         spec_hash=spec.hash,
-        status="complete" if len(seeds) == len(spec.seeds) else "partial",
+        status="partial" if len(seeds) < len(spec.seeds) or stages.failures else "complete",
         data=_data_facts(context),
         model=ModelFacts(parameters=facts.parameters),
         seeds=seeds,
+        failures=[_failure(*failure) for failure in sorted(stages.failures.items())] or None,
         summary=derive_summary(seeds),
         provenance=gather_provenance(
             options.device, stages.wall_seconds, facts.kernel_plan, options.jobs
         ),
         method=METHOD,
     )
-    store.write_text(store.record_path, record_text(record))
-    return record, store.record_path
+
+
+def _failure(label: str, reason: str) -> Failure:
+    seed, _, stage = label.removeprefix("seed ").partition(": ")
+    return Failure(seed=int(seed), stage=stage, reason=reason[:500])
+
+
+def _results(stages: Stages, seeds: Sequence[int]) -> dict[int, SeedResult]:
+    """Results of seeds, but for those whose training or kernels failed."""
+    results = {}
+    for seed in seeds:
+        with suppress(StageFailedError):
+            results[seed] = _seed_result(stages, seed)
+    return results
 
 
 def _is_finished(context: Context, seed: int) -> bool:
@@ -118,12 +153,21 @@ def _seed_result(stages: Stages, seed: int) -> SeedResult:
 
 
 def _arm_results(stages: Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResult]:
-    """Every arm with every learning rate it is to be trained with, each arm's best kept."""
+    """Every arm with every learning rate it is to be trained with, each arm's best kept.
+
+    Those that failed are left out.
+    """
     results = []
     settled: dict[int, Rate] = {}
     for arm in arms:
+        if arm.kind == "control" and arm.start not in settled:
+            # The arm that it is a control for failed.
+            continue
         rates = (settled[arm.start],) if arm.kind == "control" else arm.rates
-        ends = [stages.arm(seed, arm, rate) for rate in rates]
+        try:
+            ends = [stages.arm(seed, arm, rate) for rate in rates]
+        except StageFailedError:
+            continue
         tried = [
             _tried(rate, end) for rate, end in zip(rates, ends, strict=True) if rate != "inherit"
         ]
@@ -137,11 +181,17 @@ def _arm_results(stages: Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResu
 def _chaos_results(
     stages: Stages, seed: int, copies: Sequence[PerturbedCopy]
 ) -> list[ChaosResult] | None:
-    """Every comparison in the order of the spec's pairs; None without a chaos section."""
+    """Every comparison in the order of the spec's pairs; None without a chaos section.
+
+    Those of copies that failed are left out.
+    """
     chaos = stages.context.spec.chaos
     if chaos is None:
         return None
-    results = [pair for copy in copies for pair in stages.comparisons(seed, copy).pairs]
+    results: list[ChaosResult] = []
+    for copy in copies:
+        with suppress(StageFailedError):
+            results += stages.comparisons(seed, copy).pairs
     return sorted(results, key=lambda result: chaos.pairs.index((result.t0, result.t1)))
 
 
@@ -181,26 +231,9 @@ def _full_arm(trained: Trained) -> ArmResult:
 
 
 def _missing_work(context: Context, seed: int) -> float:
-    """Work of one seed's stages without a result, in passes of one image.
-
-    T* is taken to be a third of the way.
-    """
-    spec = context.spec
-    arms = plan_arms(spec, spec.total_steps, spec.total_steps // 3)
-    work = [
-        (train_stage(context, seed), training_work(context, spec.total_steps)),
-        (kernel_stage(context, seed), kernel_work(context) * len(spec.checkpoint_steps)),
-        *(
-            (arm_stage(context, seed, arm, rate), arm_work(context, arm))
-            for arm in arms
-            for rate in arm.planned_rates
-        ),
-        *(
-            (copy_stage(context, seed, copy), copy_work(context, copy))
-            for copy in plan_copies(spec, spec.total_steps)
-        ),
-    ]
-    return sum(amount for stage, amount in work if context.store.result(stage) is None)
+    """Work of one seed's stages without a result, in passes of one image."""
+    planned = (p for p in read_manifest(context.store).stages if p.seed == seed)
+    return sum(p.work for p in planned if not context.store.has_result(p.stage))
 
 
 def _data_facts(context: Context) -> DataFacts:

@@ -12,6 +12,7 @@ import threading
 import warnings
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from multiprocessing.queues import Queue
@@ -20,8 +21,9 @@ from typing import Any
 
 import torch
 
-from conebench.errors import ConebenchError, RunError
-from conebench.runner.arms import Arm, Rate, arm_stage
+from conebench.errors import ConebenchError, RunError, StageFailedError
+from conebench.record.arms import Arm, Rate
+from conebench.runner.arms import arm_stage
 from conebench.runner.chaos import PerturbedCopy
 from conebench.runner.context import Context, RunOptions, open_context
 from conebench.runner.device import choose_device
@@ -39,8 +41,8 @@ Message = tuple[str, tuple[Any, ...], dict[str, Any]]
 def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) -> None:
     """Fill the store with the stages of these seeds, `options.jobs` at a time.
 
-    A control whose learning rate is still to be chosen is left out. Raises what a stage raised;
-    the others are then stopped.
+    A control whose learning rate is still to be chosen is left out. A stage that fails leaves its
+    reason in the store; raises what else a stage raised, and the others are then stopped.
     """
     spawn = multiprocessing.get_context("spawn")
     messages: Queue[Message] = spawn.Queue()
@@ -54,7 +56,8 @@ def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) ->
             done, waiting = wait(waiting, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
             _pass_on(messages, context.progress)
             for future in done:
-                waiting |= {pool.submit(task) for task in future.result() or ()}
+                with suppress(StageFailedError):
+                    waiting |= {pool.submit(task) for task in future.result() or ()}
     except BrokenProcessPool:
         raise RunError(
             "--jobs: a process ended abruptly, for want of memory perhaps; the same command goes on"
@@ -86,9 +89,9 @@ class _SentProgress:
     def plan(self, work: float) -> None:
         """Not a worker's to say."""
 
-    def stage(self, name: str, *, cached: bool = False) -> None:
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
         """Sent on."""
-        self._messages.put(("stage", (name,), {"cached": cached}))
+        self._messages.put(("stage", (name,), {"cached": cached, "note": note}))
 
     def advance(self, work: float) -> None:
         """Sent on."""

@@ -2,18 +2,21 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from conebench.analysis.cone import Cone
 from conebench.analysis.phases import Phases
-from conebench.errors import ConebenchError, RunError
+from conebench.errors import ConebenchError, RunError, StageFailedError
+from conebench.manifest import read_manifest, update_manifest
 from conebench.model import first_line
 from conebench.record import KernelTrajectory, derive_geometry
-from conebench.runner.arms import Arm, ArmEnd, Rate, arm_stage, plan_arms, run_arm
+from conebench.record.arms import Arm, Rate, plan_arms
+from conebench.runner.arms import ArmEnd, arm_stage, run_arm
 from conebench.runner.chaos import (
     Comparisons,
     PerturbedCopy,
@@ -22,6 +25,13 @@ from conebench.runner.chaos import (
     run_copy,
 )
 from conebench.runner.context import Context
+from conebench.runner.expected import (
+    arm_label,
+    copy_label,
+    expected_stages,
+    kernel_label,
+    training_label,
+)
 from conebench.runner.kernels import kernel_stage, run_kernels
 from conebench.runner.trajectory import (
     Trained,
@@ -57,12 +67,16 @@ class Trajectory(NamedTuple):
 
 @dataclass
 class Stages:
-    """Results of stages, stored or computed, and the wall time that they took."""
+    """Results of stages, stored or computed, the wall time that they took, and what failed.
+
+    `failures` gives the reason by the stage's label.
+    """
 
     context: Context
     compute_missing: bool = True
     announce_stored: bool = True
     wall_seconds: float = 0.0
+    failures: dict[str, str] = field(default_factory=dict)
 
     def trajectory(self, seed: int) -> Trajectory:
         """Ordinary training of a seed and its kernels."""
@@ -71,26 +85,50 @@ class Stages:
             train_stage(context, seed),
             Trained,
             lambda: run_training(context, seed),
-            label=f"seed {seed}: ordinary training",
-            is_whole=lambda found: checkpoints_are_whole(context, seed, found),
+            label=training_label(seed),
+            is_whole=lambda found: checkpoints_are_whole(context, seed, found.curve.steps),
         )
         kernel = self._result(
             kernel_stage(context, seed),
             KernelTrajectory,
             lambda: run_kernels(context, seed, trained),
-            label=f"seed {seed}: kernels",
+            label=kernel_label(seed),
         )
         context.store.drop_kernels(kernel_stage(context, seed))
+        if self.compute_missing:
+            # T* is known now, so its arms are.
+            with context.store.locked("folder"):
+                self.update_manifest()
         return Trajectory(trained, kernel, *derive_geometry(context.spec, kernel))
+
+    def update_manifest(self) -> None:
+        """Write what the spec expects of all its seeds, with arms at T* as far as it is known."""
+        spec = self.context.spec
+        planned = (expected_stages(self.context, s, self._known_arms(s)) for s in spec.seeds)
+        update_manifest(self.context.store, list(chain.from_iterable(planned)))
+
+    def _known_arms(self, seed: int) -> list[Arm] | None:
+        store = self.context.store
+        try:
+            trained = store.result(train_stage(self.context, seed))
+            kernel = store.result(kernel_stage(self.context, seed))
+            if trained is None or kernel is None:
+                return None
+            measured = KernelTrajectory.model_validate(kernel.value)
+            geometry = derive_geometry(self.context.spec, measured)
+            return Trajectory(Trained.model_validate(trained.value), measured, *geometry).arms(
+                self.context
+            )
+        except ValidationError:
+            return None
 
     def arm(self, seed: int, arm: Arm, rate: Rate) -> ArmEnd:
         """How an arm of a seed ended with one learning rate."""
-        note = f" at {rate:g}" if len(arm.planned_rates) > 1 and rate != "inherit" else ""
         return self._result(
             arm_stage(self.context, seed, arm, rate),
             ArmEnd,
             partial(run_arm, self.context, seed, arm, rate),
-            label=f"seed {seed}: {arm.label}{note}",
+            label=arm_label(seed, arm, rate),
         )
 
     def comparisons(self, seed: int, copy: PerturbedCopy) -> Comparisons:
@@ -99,7 +137,7 @@ class Stages:
             copy_stage(self.context, seed, copy),
             Comparisons,
             partial(run_copy, self.context, seed, copy),
-            label=f"seed {seed}: {copy.label}",
+            label=copy_label(seed, copy),
         )
 
     def _result(
@@ -113,31 +151,55 @@ class Stages:
     ) -> ResultT:
         """The stored result of a stage, else a computed one.
 
-        `is_whole` says of a stored result whether the files it speaks of are still there.
+        `is_whole` says of a stored result whether the files it speaks of are still there. Raises a
+        StageFailedError where the stage failed, in this process or in another one.
         """
         store, progress = self.context.store, self.context.progress
         stored = self._usable(stage, kind, is_whole)
         if stored is None:
-            if not self.compute_missing:
-                raise NotFinishedError
-            progress.stage(label)
-            began = time.monotonic()
-            try:
-                value = compute().model_dump()
-            except ConebenchError:
-                raise
-            except Exception as error:
-                # Memory runs out, a library refuses: the stage failed, other specs go on.
-                raise RunError(f"{label}: {first_line(error)}") from error
-            store.save_result(stage, StageResult(value, time.monotonic() - began))
+            reason = store.failure(stage)
+            if reason is None:
+                if not self.compute_missing:
+                    raise NotFinishedError
+                progress.stage(label, note=self._why(stage, label))
+                reason = self._compute(stage, compute, label)
             # Always through the stored form: a resumed run cannot differ from a straight one.
             stored = store.result(stage)
-            if stored is None:
-                raise RunError(f"{label}: its result could not be read back")
+            if reason is not None or stored is None:
+                self.failures[label] = reason or f"{label}: its result could not be read back"
+                raise StageFailedError(self.failures[label])
         elif self.compute_missing and self.announce_stored:
             progress.stage(label, cached=True)
+        if self.compute_missing:
+            store.drop_unfinished(stage)
         self.wall_seconds += stored.wall_seconds
         return kind.model_validate(stored.value)
+
+    def _compute(self, stage: Stage, compute: Callable[[], BaseModel], label: str) -> str | None:
+        """Compute a stage and store its result; returns, and stores, why it failed if it did."""
+        store, began = self.context.store, time.monotonic()
+        try:
+            value = compute().model_dump()
+        except RunError as error:
+            reason = str(error)
+        except ConebenchError:
+            raise
+        except Exception as error:  # noqa: BLE001  # memory runs out, a library refuses
+            reason = f"{label}: {first_line(error)}"
+        else:
+            store.save_result(stage, StageResult(value, time.monotonic() - began))
+            return None
+        store.save_failure(stage, reason)
+        return reason
+
+    def _why(self, stage: Stage, label: str) -> str:
+        """Why a stage does not begin at its beginning, or not for the first time."""
+        planned = read_manifest(self.context.store).find(label)
+        stale = f"stale: {planned.stale}" if planned and planned.stale else ""
+        # Checkpoints alone are no place to take training up.
+        steps = self.context.store.stored_steps(stage, "unfinished", "kernels")
+        resumed = f"resumed at step {steps[-1]}" if steps else ""
+        return "; ".join(filter(None, (stale, resumed)))
 
     def _usable(
         self, stage: Stage, kind: type[ResultT], is_whole: Callable[[ResultT], bool]

@@ -10,7 +10,7 @@ from conebench.data import Images
 from conebench.record import TrainingCurve
 from conebench.runner.context import Context
 from conebench.spec import Spec, learning_rate
-from conebench.store import Stage, read_facts, read_tensors
+from conebench.store import Stage, read_facts
 from conebench.training import Checkpoint, DivergedError, Recipe, evaluate, train
 
 # Raised whenever the code of the stage changes what it computes: older results are then not met.
@@ -52,17 +52,17 @@ def kept_optimizers(spec: Spec) -> tuple[int, ...]:
     return tuple(sorted({t0 for t0, _ in pairs if t0 > 0}))
 
 
-def checkpoints_are_whole(context: Context, seed: int, trained: Trained) -> bool:
-    """Whether every checkpoint that training stored can still be read."""
-    stage = train_stage(context, seed)
-    return all(_is_stored(context, stage, step) for step in trained.curve.steps)
-
-
-def _is_stored(context: Context, stage: Stage, step: int) -> bool:
-    """Whether a checkpoint can be read, with the optimizer's state if that is to be kept."""
-    parts = (False, True) if step in kept_optimizers(context.spec) else (False,)
-    paths = [context.store.checkpoint_path(stage, step, optimizer=part) for part in parts]
-    return all(read_facts(path) is not None for path in paths)
+def checkpoints_are_whole(context: Context, seed: int, steps: Sequence[int]) -> bool:
+    """Whether all that training stored at these steps is still whole."""
+    stage, kept = train_stage(context, seed), kept_optimizers(context.spec)
+    paths = [
+        context.store.checkpoint_path(stage, step, optimizer=optimizer)
+        for step in steps
+        for optimizer in ((False, True) if step in kept else (False,))
+    ]
+    # All are looked at: each damaged one is set aside.
+    facts = [read_facts(path) for path in paths]
+    return None not in facts
 
 
 def parent_recipe(context: Context, seed: int) -> Recipe:
@@ -82,32 +82,38 @@ def parent_recipe(context: Context, seed: int) -> Recipe:
 
 
 def run_training(context: Context, seed: int) -> Trained:
-    """Train one seed, or take up its training at the last checkpoint stored."""
+    """Train one seed, or take up its training where it was stored last."""
     stage, spec = train_stage(context, seed), context.spec
-    network = context.initial_network(seed)
-    done = _stored_steps(context, stage)
-    optimizer_state = None
-    if done:
-        path = context.store.checkpoint_path(stage, done[-1])
-        network.load_state_dict(read_tensors(path))
-        path = context.store.checkpoint_path(stage, done[-1], optimizer=True)
-        optimizer_state = read_tensors(path)
-        context.progress.advance(training_work(context, done[-1]))
-    start = done[-1] if done else 0
+    network, midway = context.initial_network(seed), context.midway(stage)
+    taken, done = midway.load(), list[int]()
+    if taken is not None:
+        done = [step for step in spec.checkpoint_steps if step <= taken.step]
+        if not checkpoints_are_whole(context, seed, done):
+            taken, done = None, []
+    last = 0
+    if taken is not None:
+        network.load_state_dict(taken.model)
+        last = taken.step
+        context.progress.advance(training_work(context, last))
     diverged_at = None
     try:
         for checkpoint in train(
             network,
             context.data,
             parent_recipe(context, seed),
-            start=start,
+            start=last,
             checkpoints=[step for step in spec.checkpoint_steps if step not in done],
-            optimizer_state=optimizer_state,
+            optimizer_state=taken.optimizer if taken else None,
+            losses_before=taken.losses if taken else (),
+            wants_pause=midway.is_due,
         ):
-            _store_checkpoint(context, stage, checkpoint)
-            context.progress.advance(training_work(context, checkpoint.step - start))
-            start = checkpoint.step
-            done.append(start)
+            if checkpoint.step in spec.checkpoint_steps:
+                _store_checkpoint(context, stage, checkpoint)
+                done.append(checkpoint.step)
+            if midway.is_due():
+                midway.save(checkpoint)
+            context.progress.advance(training_work(context, checkpoint.step - last))
+            last = checkpoint.step
     except DivergedError as error:
         diverged_at = error.step
     return Trained(
@@ -120,23 +126,6 @@ def run_training(context: Context, seed: int) -> Trained:
 def training_work(context: Context, steps: int) -> float:
     """Work of ordinary training, in passes of one image through the network."""
     return 3.0 * context.spec.training.batch_size * steps
-
-
-def _stored_steps(context: Context, stage: Stage) -> list[int]:
-    """Steps of the grid, from 0 without a gap, up to one that training can be resumed from."""
-    steps: list[int] = []
-    for step in context.spec.checkpoint_steps:
-        if not _is_stored(context, stage, step):
-            break
-        steps.append(step)
-
-    def resumable(step: int) -> bool:
-        path = context.store.checkpoint_path(stage, step, optimizer=True)
-        return read_facts(path) is not None
-
-    while steps and not resumable(steps[-1]):
-        steps.pop()
-    return steps
 
 
 def _store_checkpoint(context: Context, stage: Stage, checkpoint: Checkpoint) -> None:
@@ -152,14 +141,10 @@ def _store_checkpoint(context: Context, stage: Stage, checkpoint: Checkpoint) ->
         "test_images": len(images),
     }
     # The optimizer first: a checkpoint counts once its network is there.
-    optimizer_path = store.checkpoint_path(stage, step, optimizer=True)
-    store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
+    if step in kept_optimizers(context.spec):
+        optimizer_path = store.checkpoint_path(stage, step, optimizer=True)
+        store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
     store.write_tensors(store.checkpoint_path(stage, step), checkpoint.model_tensors(), facts)
-    steps = (step, *kept_optimizers(context.spec))
-    kept = {store.checkpoint_path(stage, other, optimizer=True) for other in steps}
-    for path in optimizer_path.parent.glob("*.optimizer.safetensors"):
-        if path not in kept:
-            path.unlink()
 
 
 def curve_images(context: Context, step: int) -> Images:

@@ -1,0 +1,63 @@
+"""`conebench status RUN_DIR`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from conebench.cli.display import duration
+from conebench.cli.exits import errors_as_exit_codes
+from conebench.run_folders import StageStatus, find_runs, seconds_left, stage_statuses
+
+
+def status(
+    run_dir: Annotated[
+        Path, typer.Argument(help="Folder of one run, or of several as --run-dir names it.")
+    ] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a run.")] = False,
+) -> None:
+    """Show the stages of runs: what is done, how far the others are, and the time left."""
+    with errors_as_exit_codes():
+        runs = [(store.folder, stage_statuses(store)) for store in find_runs(run_dir)]
+    for folder, statuses in runs:
+        if as_json:
+            typer.echo(json.dumps(_as_json(folder, statuses)))
+        else:
+            _print(folder, statuses)
+
+
+def _as_json(folder: Path, statuses: list[StageStatus]) -> dict[str, Any]:
+    stages = [
+        {
+            "stage": status.planned.label,
+            "state": status.state,
+            "share": status.share,
+            "wall_seconds": status.seconds,
+            "why": status.why,
+        }
+        for status in statuses
+    ]
+    return {"run": str(folder), "seconds_left": seconds_left(statuses), "stages": stages}
+
+
+def _print(folder: Path, statuses: list[StageStatus]) -> None:
+    console = Console()
+    table = Table(title=Text(str(folder)), title_justify="left", box=None)
+    table.add_column("stage")
+    table.add_column("state")
+    table.add_column("time", justify="right")
+    table.add_column("")
+    for status in statuses:
+        share = f" {status.share:.0%}" if status.state == "begun" else ""
+        took = "" if status.seconds is None else duration(status.seconds)
+        row = (status.planned.label, f"{status.state}{share}", took, status.why)
+        table.add_row(*map(Text, row))
+    console.print(table)
+    done = sum(status.state == "done" for status in statuses)
+    left = seconds_left(statuses)
+    time = "time left unknown" if left is None else f"about {duration(left)} of work left"
+    console.print(f"{done} of {len(statuses)} stages done, {time}", highlight=False)

@@ -1,0 +1,138 @@
+"""Two records of one spec held against each other: the largest difference of every quantity."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from conebench.analysis.distance import FloatArray
+from conebench.record.schema import Provenance, Record, SeedResult
+
+Measure = Literal["cosine", "relative", "share", "loss", "accuracy", "intervals", "exact"]
+ToleranceName = Literal["bits", "rounding"]
+
+# Largest differences allowed. One seed of specs/digits.yaml with one thread and with two, which
+# sum in another order, differed by up to 0.007 in G, 2 % in norms, 0.005 in shares, 0.0006 in
+# losses and one test image of 360: training amplifies last bits. Allowed is a few times that.
+TOLERANCES: Mapping[ToleranceName, Mapping[Measure, float]] = {
+    "bits": dict.fromkeys(
+        ("cosine", "relative", "share", "loss", "accuracy", "intervals", "exact"), 0.0
+    ),
+    "rounding": {
+        "cosine": 0.03,
+        "relative": 0.1,
+        "share": 0.02,
+        "loss": 0.02,
+        "accuracy": 0.02,
+        "intervals": 2.0,
+        "exact": 0.0,
+    },
+}
+# A figure that is not there, as where an arm diverged: far from any that is.
+MISSING = -1e9
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The largest difference of one quantity of one seed, over checkpoints where it has several."""
+
+    seed: int
+    quantity: str
+    measure: Measure
+    largest: float
+    allowed: float
+
+    @property
+    def passes(self) -> bool:
+        """Whether the difference is allowed."""
+        return self.largest <= self.allowed
+
+
+def stack_differences(recorded: Provenance, replayed: Provenance) -> list[str]:
+    """In what two machines differ that may change last bits, as `torch: 2.13.0 -> 2.14.0`."""
+    old, new = _stack(recorded), _stack(replayed)
+    names = sorted({*old, *new})
+    return [
+        f"{name}: {old.get(name, 'absent')} -> {new.get(name, 'absent')}"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _stack(provenance: Provenance) -> dict[str, object]:
+    build = provenance.kernel_build
+    return {
+        **provenance.versions,
+        "conebench commit": provenance.git_commit,
+        "device": provenance.device_name,
+        "threads": provenance.cpu_threads,
+        "platform": provenance.platform,
+        **({"images at once in kernels": build.samples_at_once} if build else {}),
+    }
+
+
+def compare_records(
+    recorded: Record, replayed: Record, tolerance: ToleranceName
+) -> list[Difference]:
+    """Differences of each seed that was replayed, in raw data and T*; both hold these seeds."""
+    allowed, seeds = TOLERANCES[tolerance], {seed.seed: seed for seed in recorded.seeds}
+    every = recorded.spec.kernel.checkpoints.every
+    return [
+        Difference(seed.seed, quantity, measure, largest, allowed[measure])
+        for seed in replayed.seeds
+        for quantity, measure, largest in _differences(seeds[seed.seed], seed, every)
+    ]
+
+
+def _differences(
+    old: SeedResult, new: SeedResult, every: int
+) -> Iterator[tuple[str, Measure, float]]:
+    steps = old.kernel.steps == new.kernel.steps and old.training.steps == new.training.steps
+    yield "checkpoints", "exact", float(not steps)
+    if steps:
+        yield from _along_training(old, new)
+    before, after = old.phases.T_star, new.phases.T_star
+    yield "T* in intervals", "intervals", _largest([before], [after]) / every
+    # Where T* differs, each has arms at its own.
+    only_one = {before, after} - {None} if before != after else set()
+    arms = [{(arm.arm, arm.step): arm for arm in seed.arms} for seed in (old, new)]
+    for key in {**arms[0], **arms[1]}:
+        if key[1] in only_one and not (key in arms[0] and key in arms[1]):
+            continue
+        label = key[0] if key[1] is None else f"{key[0]}({key[1]})"
+        found = [arm.get(key) for arm in arms]
+        for name, measure in (("A", "accuracy"), ("loss", "loss")):
+            field = "test_accuracy" if name == "A" else "test_loss"
+            values = [[getattr(arm, field, None)] for arm in found]
+            yield f"{name}({label})", measure, _largest(*values)  # type: ignore[misc]
+
+
+def _along_training(old: SeedResult, new: SeedResult) -> Iterator[tuple[str, Measure, float]]:
+    yield "G", "cosine", _largest(old.kernel.G(), new.kernel.G())
+    pair = old.kernel.G(centred=True), new.kernel.G(centred=True)
+    yield "G, centred", "cosine", _largest(*pair)
+    for name in ("norm", "trace"):
+        values = [np.array(getattr(seed.kernel, name)) for seed in (old, new)]
+        yield f"{name}, relative", "relative", _largest(values[1] / values[0], 1.0)
+    for name in ("top_eigenvalue_share", "label_alignment"):
+        values = [np.array(getattr(seed.kernel, name)) for seed in (old, new)]
+        yield name.replace("_", " "), "share", _largest(*values)
+    curves = old.training, new.training
+    yield "training loss", "loss", _largest(*(curve.train_loss for curve in curves))
+    # Older records were tested on other images along the way.
+    if curves[0].test_images == curves[1].test_images:
+        yield "test loss", "loss", _largest(*(curve.test_loss for curve in curves))
+        yield "test accuracy", "accuracy", _largest(*(curve.test_accuracy for curve in curves))
+
+
+def _largest(
+    old: FloatArray | Sequence[float | None], new: FloatArray | Sequence[float | None] | float
+) -> float:
+    return float(np.abs(_numbers(old) - _numbers(new)).max())
+
+
+def _numbers(values: FloatArray | Sequence[float | None] | float) -> FloatArray:
+    if isinstance(values, Sequence):
+        values = [MISSING if value is None else value for value in values]
+    return np.asarray(values, dtype=np.float64)

@@ -1,0 +1,128 @@
+"""Files that are whole or not there, each with its own SHA-256 in it.
+
+The digest is that of the file with zeros in the digest's place. So one rename brings both, and any
+flipped bit and any cut is found.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from conebench.errors import StorageError
+
+# What a file says of itself until it is sealed.
+UNSEALED = {"checksum": "0" * 64}
+
+_MARK = re.compile(rb'"checksum": ?"([0-9a-f]{64})"')
+# The mark stands at the front: first in JSON, in the header of tensors.
+_BLOCK = 2**20
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when all went well."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise storage_error(error, path) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def storage_error(error: OSError, path: Path | None = None) -> StorageError:
+    """The error as one line that names the file."""
+    return StorageError(f"{path or error.filename}: {error.strerror or error}")
+
+
+def seal(path: Path) -> None:
+    """Put the digest of an unsealed file into it."""
+    with path.open("r+b") as file:
+        digest, place = _digest(file)
+        if place is None:
+            raise ValueError(f"{path}: has no place for its checksum")
+        file.seek(place.start)
+        file.write(digest)
+
+
+def is_whole(file: BinaryIO) -> bool:
+    """Whether a sealed file is, byte for byte, what was written."""
+    digest, place = _digest(file)
+    if place is None:
+        return False
+    file.seek(place.start)
+    return file.read(len(digest)) == digest
+
+
+def _digest(file: BinaryIO) -> tuple[bytes, slice | None]:
+    """The digest that belongs into a file, and where."""
+    head = bytearray(file.read(_BLOCK))
+    mark = _MARK.search(head)
+    if mark is None:
+        return b"", None
+    place = slice(*mark.span(1))
+    del mark  # it holds the bytes fast
+    head[place] = b"0" * 64
+    digest = hashlib.sha256(head)
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest().encode(), place
+
+
+def found_whole(path: Path) -> bool:
+    """Whether a file is there and whole; a damaged one is set aside, with a line that says so."""
+    try:
+        with path.open("rb") as file:
+            if is_whole(file):
+                return True
+        set_aside(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise storage_error(error, path) from None
+    return False
+
+
+def set_aside(path: Path) -> None:
+    """Rename a damaged file, and say so."""
+    aside = path.with_name(f"{path.name}.damaged")
+    path.replace(aside)
+    _log.warning("%s: damaged; set aside as %s and made anew", path, aside.name)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, path) from None
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write plain JSON data, sealed."""
+    with whole_file(path) as temporary:
+        text = json.dumps({**UNSEALED, **data}, allow_nan=False)
+        temporary.write_text(text, encoding="utf-8")
+        seal(temporary)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The data of a sealed file; None where there is none, or a damaged one."""
+    if not found_whole(path):
+        return None
+    data: dict[str, Any] = json.loads(path.read_bytes())
+    del data["checksum"]
+    return data
