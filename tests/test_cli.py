@@ -120,6 +120,48 @@ def test_list_shows_the_specs(call: Call, tmp_path: Path) -> None:
     assert call("list")[0] == 1
 
 
+FAMILY = """\
+extends: tiny.yaml
+name: family
+title: A family
+matrix:
+  narrow: {model: {kwargs: {width: 1}}}
+  slow: {training: {optimizer: {learning_rate: 0.01}}}
+"""
+
+
+def test_specs_of_a_matrix_by_name(call: Call, tmp_path: Path) -> None:
+    write_spec(tmp_path)
+    (tmp_path / "family.yaml").write_text(FAMILY)
+    code, out, _ = call("validate", ".")
+    assert code == 0
+    assert re.findall(r"(\S+): valid", out) == ["family-narrow", "family-slow", "tiny.yaml"]
+    code, out, _ = call("show", "family.yaml", "--name", "family-slow")
+    assert (code, out.splitlines()[2]) == (0, "title: A family, slow")
+    code, out, _ = call("show", "family.yaml", "--resolved")
+    assert (code, out.count("weight_decay: 0.0"), out.count("---")) == (0, 2, 1)
+    code, out, _ = call("plan", "family.yaml", "--name", "family-narrow", "--json")
+    assert (code, json.loads(out)["spec"]) == (0, "family-narrow")
+    code, _, err = call("run", "family.yaml", "--name", "narrow")
+    assert code == 1
+    assert err.startswith("--name: came 'narrow', did you mean 'family-narrow'? allowed are family")
+
+
+def test_a_resolved_spec_is_the_same_spec(call: Call, tmp_path: Path) -> None:
+    write_spec(tmp_path)
+    (tmp_path / "family.yaml").write_text(FAMILY)
+    name = "family-slow"
+    _, shown, _ = call("show", "family.yaml", "--name", name, "--resolved")
+    (tmp_path / f"{name}.yaml").write_text(shown)
+    _, again, _ = call("show", f"{name}.yaml", "--resolved")
+    assert again == shown
+
+
+def test_a_record_has_no_names_to_choose_from(call: Call) -> None:
+    code, _, err = call("show", "record.json", "--resolved")
+    assert (code, err) == (1, "record.json: --name and --resolved: allowed with .yaml files only\n")
+
+
 def test_a_run_and_its_board(call: Call, tmp_path: Path) -> None:
     spec = write_spec(tmp_path)
     code, out, err = call("run", spec)
@@ -168,7 +210,9 @@ def test_one_name_twice_is_refused(call: Call, tmp_path: Path) -> None:
     first, second = write_spec(tmp_path), f"other/{write_spec(tmp_path / 'other')}"
     code, out, err = call("run", first, second, "--json")
     assert code == 1
-    assert err == "tiny.yaml: name: came 'tiny' twice, allowed is each spec once\n"
+    assert err == (
+        "other/tiny.yaml:1: name: came 'tiny' twice, also in tiny.yaml; allowed is each name once\n"
+    )
     assert [json.loads(line)["status"] for line in out.splitlines()] == ["not run", "not run"]
 
 

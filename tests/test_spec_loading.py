@@ -36,7 +36,8 @@ seeds: [0, 1]
 """
 
 ROOT_FIELDS = (
-    "chaos, dataset, kernel, linearization, model, name, seeds, switching, title, training"
+    "chaos, dataset, extends, kernel, linearization, matrix, model, name, seeds, switching, title, "
+    "training"
 )
 TRAINING_FIELDS = (
     "batch_size, clip_gradients, epochs, label_smoothing, loss, optimizer, schedule, steps"

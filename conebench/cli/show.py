@@ -1,4 +1,4 @@
-"""`conebench show RECORD`."""
+"""`conebench show RECORD` and `conebench show SPEC --resolved`."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,46 @@ from rich.table import Table
 from conebench.analysis.distance import distances, lagged_distances, uniform_part
 from conebench.cli.display import print_figures
 from conebench.cli.exits import errors_as_exit_codes
+from conebench.cli.options import SpecNames
 from conebench.cli.sparkline import bars_for, sparkline
+from conebench.errors import InputError
 from conebench.record import Record, SeedResult, read_record, recompute
+from conebench.spec import load_all
+
+SPEC_SUFFIXES = (".yaml", ".yml")
 
 
-def show(record: Annotated[Path, typer.Argument(help="A record.")]) -> None:
-    """Print a record for a person: figures recomputed, curves as sparklines, arms."""
+def show(
+    file: Annotated[Path, typer.Argument(help="A record, or a spec file (.yaml).")],
+    names: SpecNames = None,
+    resolved: Annotated[
+        bool,
+        typer.Option("--resolved", help="Specs with their defaults filled in."),
+    ] = False,
+) -> None:
+    """Print a record for a person, or the specs of a file as YAML.
+
+    Of a record: figures recomputed, curves as sparklines, arms. Of a spec file: every spec that it
+    stands for, its `extends` and `matrix` carried out; with --resolved as it is hashed and stored.
+    """
     with errors_as_exit_codes():
-        stored = read_record(record)
+        if file.suffix in SPEC_SUFFIXES:
+            _print_specs(file, names or [], resolved)
+            return
+        if names or resolved:
+            raise InputError(f"{file}: --name and --resolved: allowed with .yaml files only")
+        stored = read_record(file)
     _print(recompute(stored), stored.id)
+
+
+def _print_specs(file: Path, names: list[str], resolved: bool) -> None:
+    from conebench.site.pages import spec_text
+    from conebench.spec.yaml_text import yaml_text
+
+    for i, found in enumerate(load_all([file], names)):
+        text = spec_text(found.spec) if resolved else yaml_text(found.written.data)
+        separator = "---\n" if i else ""
+        typer.echo(f"{separator}# hash {found.spec.hash}\n{text}", nl=False)
 
 
 def _print(record: Record, record_id: str) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.errors import ExitCode, SpecError
-from conebench.spec import find_specs, load_spec
+from conebench.spec import LoadedSpec, find_specs, load_specs, repeated_names
 
 
 def validate(
@@ -20,14 +20,21 @@ def validate(
     """
     with errors_as_exit_codes():
         files = find_specs(paths)
-    failed = 0
+    loaded: list[LoadedSpec] = []
+    failed = False
     for file in files:
         try:
-            spec = load_spec(file)
+            found = load_specs(file)
         except SpecError as error:
-            failed += 1
+            failed = True
             show_error(error)
-        else:
-            typer.echo(f"{file}: valid, hash {spec.hash[:8]}")
+            continue
+        loaded += found
+        for one in found:
+            variant = f"{one.spec.name}: " if one.written.variant else ""
+            typer.echo(f"{file}: {variant}valid, hash {one.spec.hash[:8]}")
+    for line in repeated_names(loaded):
+        failed = True
+        typer.echo(line, err=True)
     if failed:
         raise typer.Exit(ExitCode.BAD_INPUT)
