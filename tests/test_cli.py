@@ -178,6 +178,16 @@ def test_a_run_and_its_board(call: Call, tmp_path: Path) -> None:
     assert (tmp_path / "leaderboard/_site/index.html").is_file()
 
 
+def test_a_smoke_run_is_kept_apart_and_says_what_it_is(call: Call, tmp_path: Path) -> None:
+    write_spec(tmp_path)
+    code, out, _ = call("run", "tiny.yaml", "--smoke")
+    assert code == 0
+    assert out.startswith("Smoke run of tiny, its figures mean nothing (tiny.smoke)\n")
+    assert (tmp_path / "runs-smoke/tiny.smoke/record.json").is_file()
+    assert not (tmp_path / "runs").exists()
+    assert call("leaderboard", "build")[1].startswith("0 records on the board")
+
+
 def test_json_is_one_object_a_spec_and_nothing_else(call: Call, tmp_path: Path) -> None:
     write_spec(tmp_path, "a")
     write_spec(tmp_path, "b", ("dataset: {name: digits", "dataset: {name: cifar10"))

@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ from conebench.cli.options import (
     quiet_torch_jit,
 )
 from conebench.errors import ConebenchError, ExitCode, SpecError
-from conebench.spec import LoadedSpec, find_specs, load_all
+from conebench.spec import LoadedSpec, find_specs, load_all, smoke_spec
 
 
 def run(
@@ -34,8 +35,18 @@ def run(
     ] = None,
     data_root: DataRoot = None,
     run_dir: Annotated[
-        Path, typer.Option(help="Folder that runs are kept in, one sub-folder a spec.")
-    ] = Path("runs"),
+        Path | None,
+        typer.Option(
+            help="Folder that runs are kept in, one sub-folder a spec; default: runs, with --smoke "
+            "runs-smoke."
+        ),
+    ] = None,
+    smoke: Annotated[
+        bool,
+        typer.Option(
+            "--smoke", help="Few images, 16 steps, one seed: does it work? Not for the board."
+        ),
+    ] = False,
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
     jobs: Jobs = 1,
@@ -51,8 +62,11 @@ def run(
         files = find_specs(specs)
         try:
             loaded = load_all(files, names or ())
+            if smoke:
+                loaded = [replace(found, spec=smoke_spec(found.spec)) for found in loaded]
             _check_seeds(loaded, seed)
-            options = _options(device, data_root, run_dir, seed, kernel_memory, jobs)
+            folder = run_dir or Path("runs-smoke" if smoke else "runs")
+            options = _options(device, data_root, folder, seed, kernel_memory, jobs)
             _check_models(loaded)
         except ConebenchError as error:
             if as_json:

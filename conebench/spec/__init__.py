@@ -17,6 +17,7 @@ from conebench.spec.schedule import (
 )
 from conebench.spec.schema import Spec
 from conebench.spec.section import Section, content_hash
+from conebench.spec.smoke import smoke_spec
 
 __all__ = [
     "SMOKE_SUFFIX",
@@ -33,4 +34,5 @@ __all__ = [
     "load_specs",
     "repeated_names",
     "schedule_factor",
+    "smoke_spec",
 ]
