@@ -147,6 +147,53 @@ def test_specs_of_a_matrix_by_name(call: Call, tmp_path: Path) -> None:
     assert err.startswith("--name: came 'narrow', did you mean 'family-narrow'? allowed are family")
 
 
+def test_a_new_spec_is_valid_and_nothing_is_overwritten(call: Call, tmp_path: Path) -> None:
+    chosen = ("--model", "resnet18", "--dataset", "digits", "--steps", "1000")
+    code, out, _ = call("new", "mine", *chosen, "--title", 'Mine: "a"')
+    assert (code, out.partition(";")[0]) == (0, "wrote specs/mine.yaml")
+    text = (tmp_path / "specs/mine.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=spec.schema.json\n")
+    assert json.loads((tmp_path / "specs/spec.schema.json").read_text()) == json.loads(
+        call("schema")[1]
+    )
+    assert call("validate", "specs")[0] == 0
+    code, _, err = call("new", "mine", *chosen)
+    assert (code, err) == (1, "specs/mine.yaml: is there already, allowed is a new name\n")
+    assert (tmp_path / "specs/mine.yaml").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["Mine"], "NAME: came 'Mine', allowed are a-z, 0-9, '.', '_' and '-'\n"),
+        (["mine", "--dataset", "imagefolder"], "--dataset: came 'imagefolder', allowed are digits"),
+        (["mine", "--steps", "997"], "--steps: came 997, allowed is a number that some number"),
+        (["mine", "--model", "a b"], 'specs/mine.yaml:8: model.name: came "a b", string should'),
+    ],
+)
+def test_a_new_spec_that_cannot_be(
+    call: Call, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    code, out, err = call("new", *arguments)
+    assert (code, out) == (1, "")
+    assert err.startswith(message)
+    assert not list(tmp_path.glob("specs/*"))
+
+
+def test_validate_warns_as_a_reviewer_would(call: Call, tmp_path: Path) -> None:
+    write_spec(tmp_path, "tiny", ("seeds: [0, 1]", "seeds: [0]"))
+    code, out, err = call("validate", "tiny.yaml")
+    assert (code, out.partition(",")[0]) == (0, "tiny.yaml: valid")
+    assert (
+        "tiny.yaml:11: warning: seeds: one seed, so there will be no intervals and no rank" in err
+    )
+
+
+def test_the_schema_of_records(call: Call) -> None:
+    code, out, _ = call("schema", "--record")
+    assert (code, json.loads(out)["title"].partition(",")[0]) == (0, "A record of conebench")
+
+
 def test_a_resolved_spec_is_the_same_spec(call: Call, tmp_path: Path) -> None:
     write_spec(tmp_path)
     (tmp_path / "family.yaml").write_text(FAMILY)

@@ -9,8 +9,10 @@ from conebench import __version__
 from conebench.cli.check import check
 from conebench.cli.leaderboard import app as leaderboard
 from conebench.cli.list import list_specs
+from conebench.cli.new import new
 from conebench.cli.plan import plan
 from conebench.cli.run import run
+from conebench.cli.schema import schema
 from conebench.cli.show import show
 from conebench.cli.validate import validate
 from conebench.errors import ExitCode
@@ -27,6 +29,8 @@ app.command()(validate)
 app.command()(check)
 app.command()(show)
 app.command(name="list")(list_specs)
+app.command()(new)
+app.command()(schema)
 app.add_typer(leaderboard, name="leaderboard")
 
 

@@ -13,7 +13,7 @@ from conebench.spec import LoadedSpec, find_specs, load_specs, repeated_names
 def validate(
     paths: Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.")],
 ) -> None:
-    """Check specs without running them.
+    """Check specs without running them, and say what a reviewer would.
 
     Whether timm knows the model, and whether it takes the images, is checked by `run` before any
     training.
@@ -30,6 +30,7 @@ def validate(
             show_error(error)
             continue
         loaded += found
+        _show_warnings(found)
         for one in found:
             variant = f"{one.spec.name}: " if one.written.variant else ""
             typer.echo(f"{file}: {variant}valid, hash {one.spec.hash[:8]}")
@@ -38,3 +39,9 @@ def validate(
         typer.echo(line, err=True)
     if failed:
         raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def _show_warnings(found: list[LoadedSpec]) -> None:
+    """Each warning once, however many variants of a matrix share it."""
+    for line in dict.fromkeys(line for one in found for line in one.warnings()):
+        typer.echo(line, err=True)

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from conebench.errors import SpecError
+from conebench.spec.advice import advice
 from conebench.spec.checks import Problem, cross_field_problems
 from conebench.spec.composition import Composed, compose
 from conebench.spec.schema import Adam, OtherOptimizer, Sgd, Spec
@@ -33,6 +34,11 @@ class LoadedSpec:
         """A message that begins with a field, with the file and line of that field before it."""
         field = tuple(message.partition(":")[0].split("."))
         return f"{self.written.place(field)}: {message}"
+
+    def warnings(self) -> list[str]:
+        """What a reviewer would say, one line each."""
+        lines = _lines(self.written, advice(self.spec))
+        return [line.replace(": ", ": warning: ", 1) for line in lines]
 
 
 def load_specs(path: Path) -> list[LoadedSpec]:
