@@ -93,8 +93,8 @@ def test_validate_says_what_is_valid_and_what_is_not(call: Call, tmp_path: Path)
     code, out, err = call("validate", ".")
     assert code == 1
     assert re.fullmatch(r"good\.yaml: valid, hash [0-9a-f]{8}\n", out)
-    assert err == (
-        "bad.yaml:7: training.batch_size: came 0, input should be greater than or equal to 1\n"
+    assert err.splitlines()[0] == (
+        "bad.yaml:7: training.batch_size: came 0, input should be greater than or equal to 1"
     )
     assert call("validate", "good.yaml")[0] == 0
 
@@ -184,8 +184,8 @@ def test_validate_warns_as_a_reviewer_would(call: Call, tmp_path: Path) -> None:
     write_spec(tmp_path, "tiny", ("seeds: [0, 1]", "seeds: [0]"))
     code, out, err = call("validate", "tiny.yaml")
     assert (code, out.partition(",")[0]) == (0, "tiny.yaml: valid")
-    assert (
-        "tiny.yaml:11: warning: seeds: one seed, so there will be no intervals and no rank" in err
+    assert err.splitlines()[-1] == (
+        "tiny.yaml:11: warning: seeds: one seed, so there will be no intervals and no rank"
     )
 
 
