@@ -11,9 +11,11 @@ from conebench.cli.leaderboard import app as leaderboard
 from conebench.cli.list import list_specs
 from conebench.cli.new import new
 from conebench.cli.plan import plan
+from conebench.cli.review import review
 from conebench.cli.run import run
 from conebench.cli.schema import schema
 from conebench.cli.show import show
+from conebench.cli.submit import submit
 from conebench.cli.validate import validate
 from conebench.errors import ExitCode
 
@@ -31,6 +33,8 @@ app.command()(show)
 app.command(name="list")(list_specs)
 app.command()(new)
 app.command()(schema)
+app.command()(submit)
+app.command()(review)
 app.add_typer(leaderboard, name="leaderboard")
 
 
