@@ -20,6 +20,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --persona=pedantic .github
 
 bench: .venv/installed-bench
 	# Without tests/conftest.py: it keeps tests to one thread and checks every shape.
