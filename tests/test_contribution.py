@@ -111,6 +111,19 @@ def test_a_new_record_is_sound_and_the_board_says_what_changes(clone: Clone) -> 
     assert (lines[OLD.id][1], lines[OLD.id][5]) == ("1", "")
 
 
+def test_a_record_of_another_method_goes_by_the_id_of_its_file(clone: Clone) -> None:
+    older = OLD.model_copy(update={"method": 1})
+    clone.git("rm", "--quiet", path_of(OLD))
+    clone.write(path_of(older), record_text(older))
+    clone.commit(push_to="main")
+    clone.write(path_of(NEW), record_text(NEW))
+    clone.commit(push_to="proposal")
+    (change,) = board_change(
+        read_proposal(GitTrees(clone.folder), "origin/main", "origin/proposal")
+    )
+    assert {line[4] for line in change.lines} == {older.id, NEW.id}
+
+
 def test_a_new_spec_with_its_record_is_sound(clone: Clone) -> None:
     spec = make_spec(name="other", seeds=[0, 1])
     record = clean(make_record(spec))

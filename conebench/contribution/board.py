@@ -25,8 +25,8 @@ def board_change(proposal: Proposal) -> list[BoardChange]:
     with unpacked(proposal.after) as folder:
         rows = {}
         for path in sorted({*before, *proposal.records}):
-            record = recompute(read_record(folder / path))
-            rows[path] = row_of(record, record.id)
+            stored = read_record(folder / path)
+            rows[path] = row_of(recompute(stored), stored.id)
     new = {rows[path].record_id for path in proposal.records}
     old_ranks = _ranks(group_rows([rows[path] for path in before]))
     return [
