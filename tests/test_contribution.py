@@ -1,101 +1,27 @@
-"""conebench.contribution, submit and review: a clone, a bare remote, good and bad proposals."""
+"""conebench.contribution: good and bad proposals in a clone with a bare remote."""
 
-import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scratch_clone import NEW, OLD, SPEC, Clone, clean, cloned, make_remote, path_of
 from synthetic import make_record, make_spec
 
-from conebench.cli import main
 from conebench.contribution import GitTrees, board_change, problems_of, read_proposal
 from conebench.errors import InputError
-from conebench.record import Record, record_text
+from conebench.record import record_text
 from conebench.site.pages import spec_text
-
-GIT = {
-    "GIT_AUTHOR_NAME": "A",
-    "GIT_AUTHOR_EMAIL": "a@example.org",
-    "GIT_COMMITTER_NAME": "A",
-    "GIT_COMMITTER_EMAIL": "a@example.org",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-}
-SPEC = make_spec(seeds=[0, 1])
-
-
-def clean(record: Record, **changes: object) -> Record:
-    """The record as committed code would have made it."""
-    made = record.provenance.model_copy(update={"git_dirty": False, **changes})
-    return record.model_copy(update={"provenance": made})
-
-
-OLD = clean(make_record(SPEC))
-NEW = clean(make_record(SPEC, noise=0.2))
-
-
-def path_of(record: Record) -> str:
-    return f"leaderboard/records/{record.spec.name}/2026-01-02-{record.id}.json"
-
-
-class Clone:
-    """A clone of a bare repository, with the proposal on a branch of its own."""
-
-    def __init__(self, folder: Path, remote: Path) -> None:
-        self.folder = folder
-        self.git("clone", "--quiet", str(remote), str(folder), cwd=remote)
-
-    def git(self, *arguments: str, cwd: Path | None = None) -> str:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=cwd or self.folder,
-            env=os.environ | GIT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
-
-    def write(self, path: str, text: str) -> None:
-        target = self.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-
-    def commit(self, *, push_to: str) -> None:
-        self.git("add", "--all", "--force")
-        self.git("commit", "--quiet", "--allow-empty", "--message", "x")
-        self.git("push", "--quiet", "origin", f"HEAD:{push_to}")
-
-    def problems(self) -> list[str]:
-        """Of the branch as the remote has it, against its main."""
-        self.git("fetch", "--quiet", "origin")
-        trees = GitTrees(self.folder)
-        return problems_of(read_proposal(trees, "origin/main", "origin/proposal"))
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bare repository with one spec and one record of it."""
-    folder = tmp_path_factory.mktemp("remote")
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", folder], check=True)
-    clone = Clone(folder.parent / "first", folder)
-    clone.write(f"specs/{SPEC.name}.yaml", spec_text(SPEC))
-    clone.write(path_of(OLD), record_text(OLD))
-    clone.write("conebench/code.py", "x = 1\n")
-    clone.commit(push_to="main")
-    return folder
+def remote(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_remote(tmp_path_factory.mktemp("remote"))
 
 
 @pytest.fixture
-def clone(template: Path, tmp_path: Path) -> Clone:
-    remote = tmp_path / "remote.git"
-    shutil.copytree(template, remote)
-    return Clone(tmp_path / "clone", remote)
+def clone(remote: Path, tmp_path: Path) -> Clone:
+    return cloned(remote, tmp_path)
 
 
 def test_a_new_record_is_sound_and_the_board_says_what_changes(clone: Clone) -> None:
@@ -371,69 +297,3 @@ def test_code_with_specs_is_left_to_the_checks_of_code(clone: Clone) -> None:
 def test_a_revision_that_is_none_is_bad_input(clone: Clone, revision: str) -> None:
     with pytest.raises(InputError, match="git rev-parse: "):
         read_proposal(GitTrees(clone.folder), "HEAD", revision)
-
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(clone: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs `conebench ...` in the clone; returns exit code, stdout, stderr."""
-    monkeypatch.chdir(clone.folder)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["conebench", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        printed = capsys.readouterr()
-        return caught.value.code or 0, printed.out, printed.err
-
-    return run
-
-
-def run_folder(tmp_path: Path, record: Record) -> str:
-    folder = tmp_path / "runs" / record.spec.name
-    folder.mkdir(parents=True)
-    (folder / "record.json").write_text(record_text(record), encoding="utf-8")
-    return str(folder)
-
-
-def test_the_whole_path_from_a_run_to_the_checks(clone: Clone, call: Call, tmp_path: Path) -> None:
-    run = run_folder(tmp_path, NEW)
-    code, out, err = call("submit", run, "--dry-run")
-    assert (code, err) == (0, "")
-    assert not (clone.folder / path_of(NEW)).exists()
-    code, out, err = call("submit", run)
-    assert (code, err) == (0, "")
-    assert f"wrote {path_of(NEW)}" in out
-    assert f"git add {path_of(NEW)}" in out
-    assert json.loads((clone.folder / path_of(NEW)).read_text()) == NEW.dump()
-    clone.commit(push_to="proposal")
-    summary, site = tmp_path / "summary.md", tmp_path / "site"
-    options = ("--summary", str(summary), "--site", str(site))
-    code, out, err = call("review", "origin/main", "HEAD", *options)
-    assert (code, err) == (0, "")
-    assert out.startswith("Sound: 1 new record\n**digits, ")
-    assert summary.read_text().startswith("## Sound: 1 new record\n\n**digits, ")
-    assert (site / "index.html").is_file()
-    code, _, err = call("submit", run)
-    assert code == 1
-    assert "there already" in err
-
-
-def test_a_refused_submission_writes_nothing(clone: Clone, call: Call, tmp_path: Path) -> None:
-    record = clean(NEW, git_dirty=True, created_at="../../../x")
-    code, out, err = call("submit", run_folder(tmp_path, record))
-    assert (code, out) == (1, "")
-    assert "allowed are specs/<name>.yaml and leaderboard/records/" in err
-    assert clone.git("status", "--porcelain") == ""
-
-
-def test_a_refused_review_says_why(clone: Clone, call: Call, tmp_path: Path) -> None:
-    edits_anothers_record(clone)
-    clone.commit(push_to="proposal")
-    summary = tmp_path / "summary.md"
-    code, out, err = call("review", "origin/main", "HEAD", "--summary", str(summary))
-    assert (code, out) == (1, "1 problem\n")
-    assert err == f"{path_of(OLD)}: changed, allowed are new records only\n"
-    assert summary.read_text() == f"## 1 problem\n\n- `{err.strip()}`\n"

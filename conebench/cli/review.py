@@ -1,12 +1,15 @@
 """`conebench review BASE HEAD`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.errors import ExitCode
+
+if TYPE_CHECKING:
+    from conebench.contribution import Proposal
 
 
 def review(
@@ -34,7 +37,7 @@ def review(
         if not problems and site is not None and proposal.lane == "data":
             with unpacked(proposal.after) as folder:
                 build_site([folder / "leaderboard" / "records"], site)
-    verdict = _verdict(proposal.lane, len(problems), len(proposal.records))
+    verdict = _verdict(proposal, problems)
     if summary is not None:
         with summary.open("a", encoding="utf-8") as file:
             file.write(f"## {verdict}\n\n{text}\n")
@@ -47,9 +50,10 @@ def review(
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 
-def _verdict(lane: str, problems: int, records: int) -> str:
-    if lane != "data":
+def _verdict(proposal: "Proposal", problems: list[str]) -> str:
+    if proposal.lane != "data":
         return "No records, and no specs alone: for the checks of code"
     if problems:
-        return f"{problems} problem{'' if problems == 1 else 's'}"
-    return f"Sound: {records} new record{'' if records == 1 else 's'}"
+        return f"Problems: {len(problems)}"
+    records = len(proposal.records)
+    return f"Sound: files of specs {len(proposal.data) - records}, records {records}"

@@ -37,8 +37,7 @@ class LoadedSpec:
 
     def warnings(self) -> list[str]:
         """What a reviewer would say, one line each."""
-        lines = _lines(self.written, advice(self.spec))
-        return [line.replace(": ", ": warning: ", 1) for line in lines]
+        return _lines(self.written, advice(self.spec), "warning: ")
 
 
 def load_specs(path: Path) -> list[LoadedSpec]:
@@ -143,9 +142,9 @@ def _wrong_name(spec: Spec, name: str) -> list[Problem]:
     return []
 
 
-def _lines(written: Composed, problems: Iterable[Problem]) -> list[str]:
+def _lines(written: Composed, problems: Iterable[Problem], kind: str = "") -> list[str]:
     return [
-        f"{written.place(problem.field)}: "
+        f"{written.place(problem.field)}: {kind}"
         + one_line(f"{'.'.join(map(str, problem.field)) or 'spec'}: {problem.message}")
         for problem in problems
     ]
