@@ -14,12 +14,9 @@ from conebench.analysis.distance import distances, lagged_distances, uniform_par
 from conebench.cli.display import print_figures
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.options import SpecNames
+from conebench.cli.show_specs import is_spec_file, refuse_options, show_specs
 from conebench.cli.sparkline import bars_for, sparkline
-from conebench.errors import InputError
 from conebench.record import Record, SeedResult, read_record, recompute
-from conebench.spec import load_all
-
-SPEC_SUFFIXES = (".yaml", ".yml")
 
 
 def show(
@@ -36,23 +33,17 @@ def show(
     stands for, its `extends` and `matrix` carried out; with --resolved as it is hashed and stored.
     """
     with errors_as_exit_codes():
-        if file.suffix in SPEC_SUFFIXES:
-            _print_specs(file, names or [], resolved)
+        if is_spec_file(file):
+            show_specs(file, names or [], resolved=resolved)
             return
-        if names or resolved:
-            raise InputError(f"{file}: --name and --resolved: allowed with .yaml files only")
-        stored = read_record(file)
+        refuse_options(file, names or [], resolved=resolved)
+    _show_record(file)
+
+
+def _show_record(record: Path) -> None:
+    with errors_as_exit_codes():
+        stored = read_record(record)
     _print(recompute(stored), stored.id)
-
-
-def _print_specs(file: Path, names: list[str], resolved: bool) -> None:
-    from conebench.site.pages import spec_text
-    from conebench.spec.yaml_text import yaml_text
-
-    for i, found in enumerate(load_all([file], names)):
-        text = spec_text(found.spec) if resolved else yaml_text(found.written.data)
-        separator = "---\n" if i else ""
-        typer.echo(f"{separator}# hash {found.spec.hash}\n{text}", nl=False)
 
 
 def _print(record: Record, record_id: str) -> None:
