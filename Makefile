@@ -2,9 +2,10 @@
 # Both set up a virtual environment in .venv first. Choose another interpreter with PYTHON=...
 
 PYTHON ?= python3
+SHARE ?= 0/16
 BIN := .venv/bin
 
-.PHONY: demo test lint bench families clean
+.PHONY: demo test lint bench families catalogue clean
 
 demo: .venv/installed
 	# The demo's network is too small for more threads to pay; on a busy machine they would hurt.
@@ -20,6 +21,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --persona=pedantic .github
 
 bench: .venv/installed-bench
 	# Without tests/conftest.py: it keeps tests to one thread and checks every shape.
@@ -27,6 +29,10 @@ bench: .venv/installed-bench
 
 families: .venv/installed-dev
 	$(BIN)/python -W ignore tests/families/walk.py
+
+catalogue: .venv/installed-dev
+	# One share of the specs: SHARE=0/1 makes, plans and runs them all in small, in about an hour.
+	CONEBENCH_CATALOGUE=$(SHARE) $(BIN)/python -m pytest tests/test_catalogue.py
 
 clean:
 	rm -rf .venv leaderboard/_site

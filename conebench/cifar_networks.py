@@ -1,4 +1,6 @@
-"""The networks that the literature trains on 32x32 images, which differ from ImageNet's."""
+"""The networks that the literature trains on small images, which differ from ImageNet's."""
+
+import math
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -6,15 +8,32 @@ from torch import Tensor, nn
 VGG16_CHANNELS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
-class CifarBlock(nn.Module):
-    """Two 3x3 convolutions with BatchNorm and a parameter-free shortcut (He et al., option A)."""
+LARGEST_GROUP_COUNT = 8
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+
+def norm_layer(kind: str, channels: int) -> nn.Module:
+    """`batch`, `group` (8 groups, fewer where they do not divide the channels) or `none`.
+
+    Raises a ValueError for any other kind.
+    """
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    if kind == "group":
+        return nn.GroupNorm(math.gcd(LARGEST_GROUP_COUNT, channels), channels)
+    if kind == "none":
+        return nn.Identity()
+    raise ValueError(f"norm: came {kind!r}, allowed are batch, group, none")
+
+
+class CifarBlock(nn.Module):
+    """Two normalized 3x3 convolutions and a parameter-free shortcut (He et al., option A)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, norm: str = "batch") -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
+        self.bn1 = norm_layer(norm, outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
+        self.bn2 = norm_layer(norm, outputs)
         self.stride = stride
         self.added = outputs - inputs
 
@@ -31,11 +50,16 @@ class CifarResNet(nn.Module):
     """ResNet of depth 6 `blocks` + 2 for 32x32 images (He et al. 2015, arXiv 1512.03385, 4.2)."""
 
     def __init__(
-        self, blocks: int, num_classes: int = 10, in_chans: int = 3, width: int = 16
+        self,
+        blocks: int,
+        num_classes: int = 10,
+        in_chans: int = 3,
+        width: int = 16,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_chans, width, 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1 = norm_layer(norm, width)
         channels = (width, width, 2 * width, 4 * width)
         self.layers = nn.Sequential(
             *(
@@ -43,6 +67,7 @@ class CifarResNet(nn.Module):
                     channels[stage] if block == 0 else channels[stage + 1],
                     channels[stage + 1],
                     2 if block == 0 and stage > 0 else 1,
+                    norm,
                 )
                 for stage in range(3)
                 for block in range(blocks)
@@ -64,9 +89,9 @@ class CifarResNet(nn.Module):
 
 
 class CifarVgg16(nn.Module):
-    """VGG-16 with BatchNorm for 32x32 images: 13 convolutions, one linear layer."""
+    """VGG-16 for 32x32 images: 13 normalized convolutions, one linear layer."""
 
-    def __init__(self, num_classes: int = 10, in_chans: int = 3) -> None:
+    def __init__(self, num_classes: int = 10, in_chans: int = 3, norm: str = "batch") -> None:
         super().__init__()
         layers: list[nn.Module] = []
         inputs = in_chans
@@ -74,7 +99,7 @@ class CifarVgg16(nn.Module):
             for outputs in stage:
                 layers += [
                     nn.Conv2d(inputs, outputs, 3, 1, 1),
-                    nn.BatchNorm2d(outputs),
+                    norm_layer(norm, outputs),
                     nn.ReLU(inplace=True),
                 ]
                 inputs = outputs
@@ -93,3 +118,36 @@ class CifarVgg16(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images [n, in_chans, h, w], h and w at least 32 -> logits [n, num_classes]."""
         return self.fc(self.features(x).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class PixelMlp(nn.Module):
+    """Fully connected ReLU layers on the pixels of square images, with biases."""
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_chans: int = 3,
+        img_size: int = 32,
+        width: int = 256,
+        depth: int = 2,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = in_chans * img_size**2
+        for _ in range(depth):
+            layers += [nn.Linear(inputs, width), nn.ReLU()]
+            inputs = width
+        self.hidden = nn.Sequential(*layers)
+        self.fc = nn.Linear(inputs, num_classes)
+        for module in self.hidden:
+            if isinstance(module, nn.Linear):
+                nn.init.kaiming_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer."""
+        return self.fc
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [n, in_chans, img_size, img_size] -> logits [n, num_classes]."""
+        return self.fc(self.hidden(x.flatten(1)))  # type: ignore[no-any-return]

@@ -11,12 +11,19 @@ import timm.optim
 import torch
 from torch import nn
 
-from conebench.cifar_networks import CifarResNet, CifarVgg16
+from conebench.cifar_networks import CifarResNet, CifarVgg16, PixelMlp
 from conebench.errors import DataMissingError, SpecError
 
 EntryPointT = TypeVar("EntryPointT", bound=Callable[..., nn.Module])
 
-__all__ = ["cifar_resnet8", "cifar_resnet20", "cifar_vgg16_bn", "make_model"]
+__all__ = [
+    "cifar_resnet8",
+    "cifar_resnet20",
+    "cifar_resnet32",
+    "cifar_vgg16_bn",
+    "make_model",
+    "pixel_mlp",
+]
 
 
 def make_model(
@@ -142,6 +149,18 @@ def cifar_resnet20(pretrained: bool = False, **kwargs: Any) -> CifarResNet:  # n
 
 
 @register_model
+def cifar_resnet32(pretrained: bool = False, **kwargs: Any) -> CifarResNet:  # noqa: ARG001
+    """ResNet-32 for 32x32 images, 0.46 M parameters at width 16."""
+    return CifarResNet(blocks=5, **_own_arguments(kwargs))
+
+
+@register_model
 def cifar_vgg16_bn(pretrained: bool = False, **kwargs: Any) -> CifarVgg16:  # noqa: ARG001
-    """VGG-16 with BatchNorm for 32x32 images, 14.7 M parameters."""
+    """VGG-16 for 32x32 images, 14.7 M parameters; with BatchNorm unless `norm` says otherwise."""
     return CifarVgg16(**_own_arguments(kwargs))
+
+
+@register_model
+def pixel_mlp(pretrained: bool = False, **kwargs: Any) -> PixelMlp:  # noqa: ARG001
+    """Two hidden layers of 256 ReLU units on the pixels of 32x32 images."""
+    return PixelMlp(**_own_arguments(kwargs))

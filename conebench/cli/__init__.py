@@ -10,10 +10,14 @@ from conebench.cli.check import check
 from conebench.cli.clean import clean
 from conebench.cli.leaderboard import app as leaderboard
 from conebench.cli.list import list_specs
+from conebench.cli.new import new
 from conebench.cli.plan import plan
+from conebench.cli.review import review
 from conebench.cli.run import run
+from conebench.cli.schema import schema
 from conebench.cli.show import show
 from conebench.cli.status import status
+from conebench.cli.submit import submit
 from conebench.cli.validate import validate
 from conebench.cli.verify import verify
 from conebench.errors import ExitCode
@@ -33,6 +37,10 @@ app.command()(check)
 app.command()(show)
 app.command()(verify)
 app.command(name="list")(list_specs)
+app.command()(new)
+app.command()(schema)
+app.command()(submit)
+app.command()(review)
 app.add_typer(leaderboard, name="leaderboard")
 
 

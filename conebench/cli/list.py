@@ -11,7 +11,7 @@ from rich.text import Text
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.errors import ExitCode, SpecError
-from conebench.spec import Spec, find_specs, load_spec
+from conebench.spec import LoadedSpec, Spec, find_specs, load_specs, repeated_names
 
 
 def list_specs(
@@ -21,17 +21,21 @@ def list_specs(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a spec.")] = False,
 ) -> None:
     """List the specs there are."""
-    specs, failed = [], False
+    specs: list[LoadedSpec] = []
+    failed = False
     with errors_as_exit_codes():
         for file in find_specs(paths or [Path("specs")]):
             try:
-                specs.append((file, load_spec(file)))
+                specs += load_specs(file)
             except SpecError as error:
                 failed = True
                 show_error(error)
+    for line in repeated_names(specs):
+        failed = True
+        typer.echo(line, err=True)
     if as_json:
-        for file, spec in specs:
-            typer.echo(json.dumps({"path": str(file), **_facts(spec)}))
+        for found in specs:
+            typer.echo(json.dumps({"path": str(found.file), **_facts(found.spec)}))
     elif specs:
         _print_table(specs)
     if failed:
@@ -50,11 +54,11 @@ def _facts(spec: Spec) -> dict[str, str | int]:
     }
 
 
-def _print_table(specs: list[tuple[Path, Spec]]) -> None:
+def _print_table(specs: list[LoadedSpec]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     numbers = {"steps", "kernels", "seeds"}
     for column in ("name", "model", "dataset", "steps", "kernels", "seeds", "title"):
         table.add_column(column, justify="right" if column in numbers else "left")
-    for _, spec in specs:
-        table.add_row(*(Text(str(value)) for value in _facts(spec).values()))
+    for found in specs:
+        table.add_row(*(Text(str(value)) for value in _facts(found.spec).values()))
     Console().print(table)

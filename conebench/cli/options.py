@@ -12,6 +12,10 @@ DataRoot = Annotated[
     Path | None,
     typer.Option(help="Folder of datasets; default: CONEBENCH_DATA, else the user's cache."),
 ]
+SpecNames = Annotated[
+    list[str] | None,
+    typer.Option("--name", help="Only the spec of this name; may be repeated."),
+]
 DeviceName = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Jobs = Annotated[
     int,

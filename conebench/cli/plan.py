@@ -14,12 +14,13 @@ from conebench.cli.options import (
     DataRoot,
     DeviceName,
     KernelMemory,
+    SpecNames,
     check_device,
     kernel_bytes,
     quiet_torch_jit,
 )
 from conebench.errors import ConebenchError, SpecError
-from conebench.spec import Spec, at_line, find_specs, load_spec
+from conebench.spec import Spec, load_all
 
 if TYPE_CHECKING:
     from conebench.runner.estimate import Estimate
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 def plan(
     specs: Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.")],
+    names: SpecNames = None,
     data_root: DataRoot = None,
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
@@ -37,24 +39,23 @@ def plan(
     A few steps are timed on this machine; no image is read, but for imagefolder.
     """
     with errors_as_exit_codes():
-        loaded = [(file, load_spec(file)) for file in find_specs(specs)]
+        loaded = load_all(specs, names or ())
         memory = kernel_bytes(kernel_memory)
         check_device(device)
     codes = []
-    for file, spec in loaded:
+    for found in loaded:
+        spec = found.spec
         try:
-            found = _estimate(spec, data_root, device, memory)
+            figures = _estimate(spec, data_root, device, memory)
         except ConebenchError as error:
-            located = (
-                SpecError(at_line(file, str(error))) if isinstance(error, SpecError) else error
-            )
-            show_error(located)
+            is_spec_error = isinstance(error, SpecError)
+            show_error(SpecError(found.at_line(str(error))) if is_spec_error else error)
             codes.append(error.exit_code)
             continue
         if as_json:
-            typer.echo(json.dumps(_as_json(spec, found)))
+            typer.echo(json.dumps(_as_json(spec, figures)))
         else:
-            _print(spec, found)
+            _print(spec, figures)
     if codes:
         raise typer.Exit(max(codes))
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,23 +19,35 @@ from conebench.cli.options import (
     Jobs,
     KernelMemory,
     SaveEvery,
+    SpecNames,
     check_device,
     kernel_bytes,
     quiet_torch_jit,
 )
 from conebench.errors import ConebenchError, ExitCode, SpecError
-from conebench.spec import Spec, at_line, find_specs, load_spec
+from conebench.spec import LoadedSpec, find_specs, load_all, smoke_spec
 
 
 def run(
     specs: Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.")],
+    names: SpecNames = None,
     seed: Annotated[
         list[int] | None, typer.Option(help="Only this seed of the spec; may be repeated.")
     ] = None,
     data_root: DataRoot = None,
     run_dir: Annotated[
-        Path, typer.Option(help="Folder that runs are kept in, one sub-folder a spec.")
-    ] = Path("runs"),
+        Path | None,
+        typer.Option(
+            help="Folder that runs are kept in, one sub-folder a spec; default: runs, with --smoke "
+            "runs-smoke."
+        ),
+    ] = None,
+    smoke: Annotated[
+        bool,
+        typer.Option(
+            "--smoke", help="Few images, 16 steps, one seed: does it work? Not for the board."
+        ),
+    ] = False,
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
     jobs: Jobs = 1,
@@ -50,8 +63,12 @@ def run(
     with errors_as_exit_codes():
         files = find_specs(specs)
         try:
-            loaded = _load(files, seed)
-            options = _options(device, data_root, run_dir, seed, kernel_memory, jobs, save_every)
+            loaded = load_all(files, names or ())
+            if smoke:
+                loaded = [replace(found, spec=smoke_spec(found.spec)) for found in loaded]
+            _check_seeds(loaded, seed)
+            folder = run_dir or Path("runs-smoke" if smoke else "runs")
+            options = _options(device, data_root, folder, seed, kernel_memory, jobs, save_every)
             _check_models(loaded)
         except ConebenchError as error:
             if as_json:
@@ -59,36 +76,29 @@ def run(
                     _echo_json(file.stem, "not run", error=str(error))
             raise
     with second_interrupt_ends_at_once():
-        codes = [_run_one(file, spec, options, as_json) for file, spec in loaded]
+        codes = [_run_one(found, options, as_json) for found in loaded]
     if any(codes):
         raise typer.Exit(max(codes))
 
 
-def _load(files: list[Path], seeds: list[int] | None) -> list[tuple[Path, Spec]]:
-    loaded = [(file, load_spec(file)) for file in files]
-    names = [spec.name for _, spec in loaded]
-    for file, spec in loaded:
-        if names.count(spec.name) > 1:
-            raise SpecError(f"{file}: name: came {spec.name!r} twice, allowed is each spec once")
-        _check_seeds(file, spec, seeds)
-    return loaded
-
-
-def _check_models(loaded: list[tuple[Path, Spec]]) -> None:
+def _check_models(loaded: list[LoadedSpec]) -> None:
     from conebench.model import check_name
 
-    for file, spec in loaded:
+    for found in loaded:
         try:
-            check_name(spec.model.name)
+            check_name(found.spec.model.name)
         except SpecError as error:
-            raise SpecError(at_line(file, str(error))) from None
+            raise SpecError(found.at_line(str(error))) from None
 
 
-def _check_seeds(file: Path, spec: Spec, seeds: list[int] | None) -> None:
-    for seed in seeds or []:
-        if seed not in spec.seeds:
-            allowed = ", ".join(map(str, spec.seeds))
-            raise SpecError(f"{file}: --seed: came {seed}, allowed are the spec's seeds: {allowed}")
+def _check_seeds(loaded: list[LoadedSpec], seeds: list[int] | None) -> None:
+    for found in loaded:
+        for seed in seeds or []:
+            if seed not in found.spec.seeds:
+                allowed = ", ".join(map(str, found.spec.seeds))
+                raise SpecError(
+                    f"{found.file}: --seed: came {seed}, allowed are the spec's seeds: {allowed}"
+                )
 
 
 def _options(
@@ -114,9 +124,10 @@ def _options(
     return RunOptions(root, run_dir, chosen, only, memory, jobs, save_every)
 
 
-def _run_one(file: Path, spec: Spec, options: Any, as_json: bool) -> int:
+def _run_one(found: LoadedSpec, options: Any, as_json: bool) -> int:
     from conebench.runner import run_spec
 
+    spec = found.spec
     console = Console(stderr=True)
     try:
         # stdout is for results: what a library prints goes to stderr.
@@ -130,7 +141,7 @@ def _run_one(file: Path, spec: Spec, options: Any, as_json: bool) -> int:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except ConebenchError as error:
         if isinstance(error, SpecError):
-            error = SpecError(at_line(file, str(error)))
+            error = SpecError(found.at_line(str(error)))
         show_error(error)
         if as_json:
             _echo_json(spec.name, "failed", error=str(error))

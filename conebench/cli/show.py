@@ -1,4 +1,4 @@
-"""`conebench show RECORD`."""
+"""`conebench show RECORD` and `conebench show SPEC --resolved`."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,13 +13,35 @@ from rich.table import Table
 from conebench.analysis.distance import distances, lagged_distances, uniform_part
 from conebench.cli.display import print_figures
 from conebench.cli.exits import errors_as_exit_codes
+from conebench.cli.options import SpecNames
+from conebench.cli.show_specs import is_spec_file, refuse_options, show_specs
 from conebench.cli.sparkline import bars_for, sparkline
 from conebench.errors import RecordError
 from conebench.record import Record, SeedResult, read_record, recompute
 
 
-def show(record: Annotated[Path, typer.Argument(help="A record.")]) -> None:
-    """Print a record for a person: figures recomputed, curves as sparklines, arms."""
+def show(
+    file: Annotated[Path, typer.Argument(help="A record, or a spec file (.yaml).")],
+    names: SpecNames = None,
+    resolved: Annotated[
+        bool,
+        typer.Option("--resolved", help="Specs with their defaults filled in."),
+    ] = False,
+) -> None:
+    """Print a record for a person, or the specs of a file as YAML.
+
+    Of a record: figures recomputed, curves as sparklines, arms. Of a spec file: every spec that it
+    stands for, its `extends` and `matrix` carried out; with --resolved as it is hashed and stored.
+    """
+    with errors_as_exit_codes():
+        if is_spec_file(file):
+            show_specs(file, names or [], resolved=resolved)
+            return
+        refuse_options(file, names or [], resolved=resolved)
+    _show_record(file)
+
+
+def _show_record(record: Path) -> None:
     with errors_as_exit_codes():
         stored = read_record(record)
         try:

@@ -7,27 +7,41 @@ import typer
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.errors import ExitCode, SpecError
-from conebench.spec import find_specs, load_spec
+from conebench.spec import LoadedSpec, find_specs, load_specs, repeated_names
 
 
 def validate(
     paths: Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.")],
 ) -> None:
-    """Check specs without running them.
+    """Check specs without running them, and say what a reviewer would.
 
     Whether timm knows the model, and whether it takes the images, is checked by `run` before any
     training.
     """
     with errors_as_exit_codes():
         files = find_specs(paths)
-    failed = 0
+    loaded: list[LoadedSpec] = []
+    failed = False
     for file in files:
         try:
-            spec = load_spec(file)
+            found = load_specs(file)
         except SpecError as error:
-            failed += 1
+            failed = True
             show_error(error)
-        else:
-            typer.echo(f"{file}: valid, hash {spec.hash[:8]}")
+            continue
+        loaded += found
+        _show_warnings(found)
+        for one in found:
+            variant = f"{one.spec.name}: " if one.written.variant else ""
+            typer.echo(f"{file}: {variant}valid, hash {one.spec.hash[:8]}")
+    for line in repeated_names(loaded):
+        failed = True
+        typer.echo(line, err=True)
     if failed:
         raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def _show_warnings(found: list[LoadedSpec]) -> None:
+    """Each warning once, however many variants of a matrix share it."""
+    for line in dict.fromkeys(line for one in found for line in one.warnings()):
+        typer.echo(line, err=True)

@@ -1,6 +1,14 @@
 """Specs: what a YAML file may say, and how it is read and checked. Imports no torch."""
 
-from conebench.spec.loading import at_line, find_specs, load_spec
+from conebench.spec.loading import (
+    SMOKE_SUFFIX,
+    LoadedSpec,
+    find_specs,
+    load_all,
+    load_spec,
+    load_specs,
+    repeated_names,
+)
 from conebench.spec.schedule import (
     constant_stretch,
     constant_stretches,
@@ -9,16 +17,22 @@ from conebench.spec.schedule import (
 )
 from conebench.spec.schema import Spec
 from conebench.spec.section import Section, content_hash
+from conebench.spec.smoke import smoke_spec
 
 __all__ = [
+    "SMOKE_SUFFIX",
+    "LoadedSpec",
     "Section",
     "Spec",
-    "at_line",
     "constant_stretch",
     "constant_stretches",
     "content_hash",
     "find_specs",
     "learning_rate",
+    "load_all",
     "load_spec",
+    "load_specs",
+    "repeated_names",
     "schedule_factor",
+    "smoke_spec",
 ]

@@ -21,6 +21,31 @@ a linearization step lie on checkpoints before the end, `every` divides the numb
 eight times, subsets are no larger than the dataset, and so on; `conebench validate` says what does
 not fit.
 
+## Specs that share fields
+
+`extends: other.yaml` takes every field but `name` and `title` from another file in the same folder
+and changes some. `matrix` makes one file stand for several specs, each named after the file and the
+variant, with the variant's name after the title unless it has a title of its own:
+
+```yaml
+extends: resnet20.yaml
+name: resnet20-factors
+title: ResNet-20 on CIFAR-10
+matrix:
+  lr-0.01:                    # the spec resnet20-factors-lr-0.01
+    training: {optimizer: {learning_rate: 0.01}}
+  adamw:
+    training: {optimizer: {name: adamw, learning_rate: 1e-3, momentum: null}}
+```
+
+Fields are merged as a JSON merge patch (RFC 7396): sections field by field, `null` takes a field
+away, anything else, lists too, replaces what was there. A file extends at most four others in a
+row, and none with a matrix. What comes out is what is checked, hashed, run and stored; problems are
+named where the value is written. `conebench show FILE` prints the specs of a file (`--resolved`:
+with all defaults), `--name NAME` picks one, for `plan` and `run` too.
+
+## Fields
+
 | field | allowed | default | meaning |
 |---|---|---|---|
 """

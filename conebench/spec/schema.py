@@ -312,7 +312,7 @@ class Spec(Section):
     """A benchmark: everything that decides its numbers."""
 
     name: Name = Field(description="The file's name, in lower case.")
-    title: Annotated[str, Field(max_length=120, pattern=r"^[^\p{Cc}]+$")] = Field(
+    title: Annotated[str, Field(max_length=120, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")] = Field(
         description="What the board shows; up to 120 characters."
     )
     model: Model

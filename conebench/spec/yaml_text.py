@@ -1,5 +1,7 @@
 """YAML 1.2 from strangers: plain data and the line of each field, within limits."""
 
+import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,19 @@ def read_yaml(path: Path) -> tuple[Any, dict[FieldPath, int]]:
 def one_line(text: str) -> str:
     """The text without line breaks and control characters, fit for a terminal."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def yaml_text(data: Any) -> str:
+    """Plain data as YAML 1.2 in block style."""
+    text = io.StringIO()
+    YAML().dump(data, text)
+    return text.getvalue()
+
+
+def shown(value: Any) -> str:
+    """A value of a YAML file as messages show it: JSON, cut at 60 characters."""
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _read_text(path: Path) -> str:

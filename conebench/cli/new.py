@@ -1,0 +1,76 @@
+"""`conebench new NAME`."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from conebench.cli.exits import errors_as_exit_codes
+from conebench.errors import InputError, StorageError
+from conebench.spec import load_spec
+from conebench.spec.draft import DRAFT_DATASETS, SCHEMA_FILE, draft_spec
+from conebench.spec.json_schema import spec_json_schema
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="The spec's name: lower case, its file's name too.")],
+    title: Annotated[str | None, typer.Option(help="What the board shows.")] = None,
+    model: Annotated[str | None, typer.Option(help="A timm model, such as resnet18.")] = None,
+    dataset: Annotated[str | None, typer.Option(help=f"{', '.join(DRAFT_DATASETS)}.")] = None,
+    steps: Annotated[int, typer.Option(help="Training steps.", min=8)] = 10_000,
+    batch_size: Annotated[int, typer.Option(help="Images a step.", min=1)] = 128,
+    learning_rate: Annotated[float, typer.Option(help="Of SGD with momentum 0.9.")] = 0.1,
+    folder: Annotated[Path, typer.Option(help="Where the file goes.")] = Path("specs"),
+) -> None:
+    """Write a new spec with comments. On a terminal it asks for title, model and dataset."""
+    with errors_as_exit_codes():
+        if not NAME.fullmatch(name):
+            raise InputError(f"NAME: came {name!r}, allowed are a-z, 0-9, '.', '_' and '-'")
+        chosen_model = model or _asked("model", "cifar_resnet20")
+        chosen_dataset = dataset or _asked("dataset", "cifar10")
+        chosen_title = title or _asked("title", f"{chosen_model} on {chosen_dataset}")
+        if chosen_dataset not in DRAFT_DATASETS:
+            allowed = ", ".join(DRAFT_DATASETS)
+            raise InputError(f"--dataset: came {chosen_dataset!r}, allowed are {allowed}")
+        try:
+            text = draft_spec(
+                name, chosen_title, chosen_model, chosen_dataset, steps, batch_size, learning_rate
+            )
+        except ValueError as error:
+            raise InputError(f"--steps: {error}") from None
+        path = _write(folder / f"{name}.yaml", text)
+    typer.echo(f"wrote {path}; now: conebench validate {path}, conebench plan {path}")
+
+
+def _asked(field: str, default: str) -> str:
+    """The answer, or the default where there is no one to ask."""
+    if not sys.stdin.isatty():
+        return default
+    answer: str = typer.prompt(field, default=default)
+    return answer
+
+
+def _write(path: Path, text: str) -> Path:
+    """The spec's file, new and valid, beside a schema for editors."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise InputError(f"{path}: is there already, allowed is a new name") from None
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        load_spec(path)
+    except InputError:
+        path.unlink()
+        raise
+    schema = path.with_name(SCHEMA_FILE)
+    if not schema.exists():
+        schema.write_text(json.dumps(spec_json_schema(), indent=1) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,59 @@
+"""`conebench review BASE HEAD`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from conebench.cli.exits import errors_as_exit_codes
+from conebench.errors import ExitCode
+
+if TYPE_CHECKING:
+    from conebench.contribution import Proposal
+
+
+def review(
+    base: Annotated[str, typer.Argument(help="The commit that would be merged into.")],
+    head: Annotated[str, typer.Argument(help="The commit that is proposed.")],
+    repository: Annotated[Path, typer.Option(help="The git repository of both.")] = Path(),
+    summary: Annotated[Path | None, typer.Option(help="Append Markdown to this file.")] = None,
+    site: Annotated[Path | None, typer.Option(help="Build the site that would be, here.")] = None,
+) -> None:
+    """Judge proposed specs and records as the checks of pull requests do.
+
+    Files are read from git's objects as data; nothing is checked out or executed.
+    """
+    from conebench.contribution import GitTrees, board_change, problems_of, read_proposal, unpacked
+    from conebench.contribution.board import markdown
+    from conebench.site import build_site
+
+    with errors_as_exit_codes():
+        proposal = read_proposal(GitTrees(repository), base, head)
+        problems = problems_of(proposal)
+        if not problems and proposal.records:
+            text = markdown(board_change(proposal))
+        else:
+            text = "\n".join(f"- `{line.replace('`', ' ')}`" for line in problems)
+        if not problems and site is not None and proposal.lane == "data":
+            with unpacked(proposal.after) as folder:
+                build_site([folder / "leaderboard" / "records"], site)
+    verdict = _verdict(proposal, problems)
+    if summary is not None:
+        with summary.open("a", encoding="utf-8") as file:
+            file.write(f"## {verdict}\n\n{text}\n")
+    for line in problems:
+        typer.echo(line, err=True)
+    typer.echo(verdict)
+    if text and not problems:
+        typer.echo(text)
+    if problems:
+        raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def _verdict(proposal: "Proposal", problems: list[str]) -> str:
+    if proposal.lane != "data":
+        return "No records, and no specs alone: for the checks of code"
+    if problems:
+        return f"Problems: {len(problems)}"
+    records = len(proposal.records)
+    return f"Sound: files of specs {len(proposal.data) - records}, records {records}"

@@ -1,0 +1,19 @@
+"""Proposed specs and records, judged as data: nothing of them is executed. Imports no torch."""
+
+from conebench.contribution.board import BoardChange, board_change
+from conebench.contribution.git_trees import Change, GitTrees
+from conebench.contribution.proposal import Proposal, read_proposal, record_proposal, unpacked
+from conebench.contribution.rules import canonical_path, problems_of
+
+__all__ = [
+    "BoardChange",
+    "Change",
+    "GitTrees",
+    "Proposal",
+    "board_change",
+    "canonical_path",
+    "problems_of",
+    "read_proposal",
+    "record_proposal",
+    "unpacked",
+]

@@ -1,0 +1,97 @@
+"""Files of commits, read from git's objects: nothing is checked out, no filter or hook runs."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from conebench.errors import InputError, UnmetNeedError
+
+REGULAR = "100644"
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path that a commit changes: git's letter (A, M, D, T), and what is there after it."""
+
+    path: str
+    status: str
+    mode: str
+    blob: str
+
+
+class GitTrees:
+    """Commits of a repository, by revision."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def commit(self, revision: str) -> str:
+        """The full id of a commit."""
+        return self._git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+
+    def merge_base(self, first: str, second: str) -> str:
+        """The commit that both come from; an InputError where there is none."""
+        return self._git("merge-base", self.commit(first), self.commit(second))
+
+    def changes(self, before: str, after: str) -> list[Change]:
+        """Every path that differs from one commit to another, renames as a D and an A."""
+        raw = self._bytes(
+            *("diff-tree", "-r", "-z", "--raw", "--full-index", "--no-renames"),
+            self.commit(before),
+            self.commit(after),
+        )
+        fields = raw.split(b"\0")[:-1]
+        found = []
+        for description, path in zip(fields[::2], fields[1::2], strict=True):
+            _, mode, _, blob, status = description.decode().split()
+            found.append(Change(_text(path), status, mode, blob))
+        return found
+
+    def files(self, revision: str, folder: str) -> dict[str, str]:
+        """Blobs of the regular files under a folder of a commit, by path."""
+        raw = self._bytes("ls-tree", "-r", "-z", "--full-tree", self.commit(revision), folder)
+        found = {}
+        for entry in raw.split(b"\0")[:-1]:
+            description, _, path = entry.partition(b"\t")
+            mode, _, blob = description.decode().split()
+            if mode == REGULAR:
+                found[_text(path)] = blob
+        return found
+
+    def size(self, blob: str) -> int:
+        """Bytes of a blob."""
+        return int(self._git("cat-file", "-s", blob))
+
+    def read(self, blob: str) -> bytes:
+        """A blob's content."""
+        return self._bytes("cat-file", "blob", blob)
+
+    def _git(self, *arguments: str) -> str:
+        return self._bytes(*arguments).decode().strip()
+
+    def _bytes(self, *arguments: str) -> bytes:
+        command = ["git", "-C", str(self._root), "--no-replace-objects", *arguments]
+        try:
+            done = subprocess.run(  # noqa: S603
+                command,
+                capture_output=True,
+                timeout=SECONDS,
+                check=False,
+                env=os.environ | {"LC_ALL": "C"},
+            )
+        except OSError as error:
+            raise UnmetNeedError(f"git cannot be run: {error.strerror}") from None
+        except subprocess.TimeoutExpired:
+            raise UnmetNeedError(f"git {arguments[0]} took more than {SECONDS} s") from None
+        if done.returncode:
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            reason = lines[0] if lines else "nothing found"
+            raise InputError(f"{self._root}: git {arguments[0]}: {reason}")
+        return done.stdout
+
+
+def _text(path: bytes) -> str:
+    # Names that are no UTF-8 become others, which no rule allows.
+    return path.decode(errors="backslashreplace")

@@ -1,0 +1,65 @@
+"""What a reviewer would say of a valid spec: choices that cost its record a figure or a rank."""
+
+from collections.abc import Iterator
+
+from conebench.spec.checks import Problem
+from conebench.spec.schedule import constant_stretch
+from conebench.spec.schema import Spec
+
+PROBE_IMAGES_A_CLASS = 2
+INTERVALS = 20
+TEST_IMAGES = 200
+
+
+def advice(spec: Spec) -> list[Problem]:
+    """Warnings about a resolved spec, in the order of its sections; no spec is refused for them."""
+    return [*_test_images(spec), *_grid(spec), *_arms(spec), *_probe(spec), *_seeds(spec)]
+
+
+def _test_images(spec: Spec) -> Iterator[Problem]:
+    images = spec.dataset.test_size or spec.dataset.facts.test_images
+    if images is not None and images < TEST_IMAGES:
+        yield Problem(
+            ("dataset", "test_size"),
+            f"{images} test images, so accuracies move in steps of {1 / images:.1%}",
+        )
+
+
+def _grid(spec: Spec) -> Iterator[Problem]:
+    stretch, every = constant_stretch(spec), spec.kernel.checkpoints.every
+    if stretch is None:
+        yield Problem(
+            ("training", "schedule", "name"),
+            "no stretch of constant learning rate, so there will be no T* and no rank",
+        )
+        return
+    intervals = (stretch[1] - stretch[0]) // every
+    if intervals < INTERVALS:
+        yield Problem(
+            ("kernel", "checkpoints", "every"),
+            f"{intervals} intervals of constant learning rate, coarse for T*: {INTERVALS} or more "
+            "tell it better",
+        )
+
+
+def _arms(spec: Spec) -> Iterator[Problem]:
+    if not spec.switching.add_t_star:
+        yield Problem(
+            ("switching", "add_t_star"),
+            "no switch at the measured T*, so there will be no Gamma and no rank",
+        )
+
+
+def _probe(spec: Spec) -> Iterator[Problem]:
+    classes, samples = spec.dataset.facts.classes, spec.kernel.samples
+    if classes is not None and samples < PROBE_IMAGES_A_CLASS * classes:
+        yield Problem(
+            ("kernel", "samples"),
+            f"{samples} probe images of {classes} classes, few: {PROBE_IMAGES_A_CLASS} a class "
+            "or more show what a class has in common",
+        )
+
+
+def _seeds(spec: Spec) -> Iterator[Problem]:
+    if len(spec.seeds) == 1:
+        yield Problem(("seeds",), "one seed, so there will be no intervals and no rank")

@@ -1,0 +1,93 @@
+"""The text of a new spec, with comments that ask what its author should say."""
+
+import json
+
+from conebench.spec.checks import MIN_UNIFORM_INTERVALS
+from conebench.spec.datasets import DATASETS
+
+SCHEMA_FILE = "spec.schema.json"
+# A folder of images needs more than a name: see resnet8-cifar10-jpeg.yaml.
+DRAFT_DATASETS = tuple(name for name in DATASETS if name != "imagefolder")
+INTERVALS = 50
+
+DRAFT = """\
+# yaml-language-server: $schema={schema_file}
+# What does this spec ask, and what does it vary? Whose set-up is it? Mark what your source leaves
+# open. If it changes a few fields of another spec, write `extends: that.yaml` and those fields.
+name: {name}
+title: {title}
+
+model:
+  name: {model}
+  # kwargs: {{}}  # keyword arguments of timm's create_model, such as img_size
+
+dataset:
+  name: {dataset}
+  # augmentation: {{flip: true, crop_padding: 4}}
+
+training:
+  steps: {steps}
+  batch_size: {batch_size}
+  optimizer: {{name: sgd, learning_rate: {learning_rate}, momentum: 0.9, weight_decay: 1e-4}}
+  # schedule: {{name: multistep, milestones: [0.5, 0.75]}}  # T* is read before the first drop
+
+linearization:
+  point: init
+  # learning_rate: [0.1, 0.01]  # chosen by validation images: dataset.validation_size
+
+switching:
+  steps: {switches}  # on checkpoints: multiples of `every`, or in `extra`
+  add_t_star: true
+
+kernel:
+  samples: {samples}  # probe images; memory and time grow with samples x classes
+  checkpoints: {{every: {every}, extra: {extra}}}
+
+seeds: [0, 1, 2]  # intervals, and a rank, need two or more
+"""
+
+
+def draft_spec(
+    name: str,
+    title: str,
+    model: str,
+    dataset: str,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+) -> str:
+    """YAML of a spec with the given choices; the grid follows from the number of steps.
+
+    Raises a ValueError where no interval between checkpoints divides the steps as it must.
+    """
+    every = checkpoint_interval(steps)
+    quoted = [json.dumps(text, ensure_ascii=False) for text in (name, title, model)]
+    switches = sorted({every * max(1, round(steps * part / every)) for part in (0.05, 0.2, 0.5)})
+    return DRAFT.format(
+        schema_file=SCHEMA_FILE,
+        name=quoted[0],
+        title=quoted[1],
+        model=quoted[2],
+        dataset=dataset,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        switches=switches,
+        samples=max(50, 2 * (DATASETS[dataset].classes or 0)),
+        every=every,
+        extra=[step for step in (5, 10, 20) if step < every],
+    )
+
+
+def checkpoint_interval(steps: int) -> int:
+    """The divisor of `steps` that makes nearest to fifty intervals, at least eight.
+
+    Raises a ValueError where there is none.
+    """
+    counts = [n for n in range(MIN_UNIFORM_INTERVALS, 2 * INTERVALS + 1) if steps % n == 0]
+    if not counts:
+        raise ValueError(
+            f"came {steps}, allowed is a number that some number from {MIN_UNIFORM_INTERVALS} to "
+            f"{2 * INTERVALS} divides"
+        )
+    return steps // min(counts, key=lambda n: abs(n - INTERVALS))

@@ -1,0 +1,91 @@
+"""JSON Schema of spec files, for editors, with what `extends` and `matrix` allow."""
+
+import copy
+from typing import Any
+
+from conebench.spec.composition import FILE_NAME, MAX_VARIANTS, VARIANT_NAME
+from conebench.spec.schema import Spec
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+PARTIAL = "Partial"
+
+
+def spec_json_schema() -> dict[str, Any]:
+    """Draft 2020-12: a whole spec, or with `extends` or `matrix` any part of one.
+
+    Rules between fields are not in it; `conebench validate` knows them.
+    """
+    whole = Spec.model_json_schema()
+    sections = whole.pop("$defs") | {"Spec": whole}
+    for section in sections.values():
+        any_of(section)
+    parts = {f"{PARTIAL}{name}": _partial(section) for name, section in sections.items()}
+    variant = copy.deepcopy(parts[f"{PARTIAL}Spec"])
+    del variant["properties"]["name"]
+    composed = parts[f"{PARTIAL}Spec"]
+    composed["properties"] |= _ways_to_compose()
+    composed["required"] = ["name", "title"]
+    return {
+        "$schema": DIALECT,
+        "title": "A spec of conebench",
+        "type": "object",
+        "if": {"anyOf": [{"required": ["extends"]}, {"required": ["matrix"]}]},
+        "then": {"$ref": f"#/$defs/{PARTIAL}Spec"},
+        "else": {"$ref": "#/$defs/Spec"},
+        "$defs": sections | parts | {"Variant": variant},
+    }
+
+
+def _ways_to_compose() -> dict[str, Any]:
+    return {
+        "extends": {
+            "type": "string",
+            "pattern": f"^{FILE_NAME.pattern}$",
+            "description": "A file beside this one, whose fields this one changes.",
+        },
+        "matrix": {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": MAX_VARIANTS,
+            "propertyNames": {"pattern": f"^{VARIANT_NAME.pattern}$"},
+            "additionalProperties": {"$ref": "#/$defs/Variant"},
+            "description": "Specs of this file: the name of each variant, and what it changes.",
+        },
+    }
+
+
+def any_of(schema: Any) -> None:
+    """Make `oneOf` `anyOf`: an optimizer by name may have the fields of more than one form."""
+    if isinstance(schema, dict):
+        if "oneOf" in schema:
+            schema["anyOf"] = schema.pop("oneOf")
+        for value in schema.values():
+            any_of(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            any_of(value)
+
+
+def _partial(section: dict[str, Any]) -> dict[str, Any]:
+    """A section of which any field may be missing, or null to take it away."""
+    part: dict[str, Any] = _renamed(section)
+    part.pop("required", None)
+    if part.get("additionalProperties") is False:
+        # A field of the other file that this one's optimizer, say, does not have.
+        part["additionalProperties"] = {"type": "null"}
+    for name, field in part.get("properties", {}).items():
+        hint = {key: field[key] for key in ("description",) if key in field}
+        part["properties"][name] = hint | {"anyOf": [field, {"type": "null"}]}
+    return part
+
+
+def _renamed(schema: Any) -> Any:
+    """A copy whose references are to partial sections."""
+    if isinstance(schema, list):
+        return [_renamed(value) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value.replace("#/$defs/", f"#/$defs/{PARTIAL}") if key == "$ref" else _renamed(value)
+        for key, value in schema.items()
+    }

@@ -1,0 +1,51 @@
+"""conebench.spec.advice: warnings by field."""
+
+import pytest
+from synthetic import make_spec
+
+from conebench.spec.advice import advice
+
+TRAINING = {
+    "steps": 1000,
+    "batch_size": 64,
+    "optimizer": {"name": "sgd", "learning_rate": 0.1},
+}
+
+
+def test_a_spec_like_the_shipped_ones_gets_no_warning() -> None:
+    assert advice(make_spec()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "message"),
+    [
+        (
+            {"dataset": {"name": "digits", "test_size": 50}},
+            "dataset.test_size",
+            "50 test images, so accuracies move in steps of 2.0%",
+        ),
+        (
+            {"kernel": {"samples": 50, "checkpoints": {"every": 100}}},
+            "kernel.checkpoints.every",
+            "10 intervals of constant learning rate, coarse for T*",
+        ),
+        (
+            {"training": {**TRAINING, "schedule": {"name": "cosine"}}},
+            "training.schedule.name",
+            "no stretch of constant learning rate",
+        ),
+        ({"switching": {"add_t_star": False}}, "switching.add_t_star", "no switch at the measured"),
+        (
+            {"kernel": {"samples": 10, "checkpoints": {"every": 50}}},
+            "kernel.samples",
+            "10 probe images of 10 classes, few: 2 a class or more",
+        ),
+        ({"seeds": [0]}, "seeds", "one seed"),
+    ],
+)
+def test_each_doubtful_choice_is_named(
+    changes: dict[str, object], field: str, message: str
+) -> None:
+    (found,) = advice(make_spec(**changes))
+    assert ".".join(map(str, found.field)) == field
+    assert found.message.startswith(message)
