@@ -39,17 +39,19 @@ def _columns() -> list[str]:
         for quantity in (*BOARD, *MORE)
         for name in (quantity.field, f"{quantity.field}_low", f"{quantity.field}_high")
     ]
-    identity = ["rank", "record", "spec", "title", "model"]
+    identity = ["rank", "record", "spec", "title", "model", "family", "optimizer"]
     group = ["dataset", "kernel_outputs", "probe_samples", "batchnorm", "schema"]
-    return [*identity, *group, *figures, "seeds", "date", "status", "verdict", "unranked_reason"]
+    end = ["seeds", "date", "status", "verdict", "outcome", "unranked_reason"]
+    return [*identity, *group, *figures, *end]
 
 
 def _values(row: Row) -> list[Value]:
-    values: list[Value] = [row.rank, row.record_id, row.spec_name, row.title, row.model, *row.group]
+    values: list[Value] = [row.rank, row.record_id, row.spec_name, row.title]
+    values += [row.model, row.family, row.optimizer, *row.group]
     for quantity in (*BOARD, *MORE):
         figure = row.figures[quantity.field]
         values += [figure.value, figure.low, figure.high] if figure else [None, None, None]
-    return [*values, row.seeds, row.date, row.status, row.verdict, row.reason]
+    return [*values, row.seeds, row.date, row.status, row.verdict, row.outcome, row.reason]
 
 
 def _guarded(value: Value) -> Value:

@@ -14,7 +14,7 @@ from conebench.record import Record
 from conebench.site.chaos import chaos_plots, chaos_table
 from conebench.site.plots import plots_of
 from conebench.site.quantities import BOARD, UNDEFINED
-from conebench.site.rows import Group, Row
+from conebench.site.rows import Group, Row, filters_of
 from conebench.site.tables import arms_table, facts_table, figures_table, seeds_table
 from conebench.spec import Spec
 
@@ -24,7 +24,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 def index_page(groups: Sequence[Group], skipped: Sequence[tuple[str, str]]) -> str:
     """The board; `skipped` are the records left out, each with the reason."""
     template = _environment().get_template("index.html.j2")
-    return template.render(root="", groups=groups, skipped=skipped, quantities=BOARD)
+    return template.render(
+        root="", groups=groups, skipped=skipped, quantities=BOARD, filters=filters_of(groups)
+    )
 
 
 def record_page(record: Record, row: Row) -> str:
