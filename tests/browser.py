@@ -20,7 +20,7 @@ WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 800}
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The browser; without one the test is skipped, in CI it fails."""
-    path = shutil.which("chromium")
+    path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None and not os.environ.get("CI"):
         pytest.skip("no chromium on this machine: apt-get install chromium")
     with sync_playwright() as playwright:

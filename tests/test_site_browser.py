@@ -66,8 +66,17 @@ def visit(browser, base):
     found.finish()
 
 
+def one_page_of_each_kind(site: Path) -> list[str]:
+    return [*sorted(path.name for path in site.glob("*.html")), record_address("Alpha")]
+
+
 def pages_of(site: Path) -> list[str]:
     return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
+
+
+def record_address(title: str) -> str:
+    (record,) = [record for record in board_records() if record.spec.title == title]
+    return f"records/{record.id}.html"
 
 
 def titles(page) -> list[str]:
@@ -175,10 +184,87 @@ def test_the_table_downloads(visit, site, kind):
         assert len(json.loads(text)) == 5
 
 
+def test_one_slider_marks_its_step_on_every_plot(visit):
+    page = visit.open(record_address("Alpha"))
+    slider, now = page.locator("#step"), page.locator("#now")
+    assert now.inner_text().startswith("step 200 · S to start ")  # T*
+    marks = page.locator(".plot svg:visible .now")
+    assert marks.count() == 6
+    before = marks.evaluate_all("paths => paths.map(p => p.getAttribute('d'))")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert now.inner_text().startswith("step 250 · ")
+    assert slider.get_attribute("aria-valuetext") == now.inner_text()
+    assert address(page) == "#step=250"
+    after = marks.evaluate_all("paths => paths.map(p => p.getAttribute('d'))")
+    assert all(a != b for a, b in zip(before, after, strict=True))
+    page.keyboard.press("ArrowLeft")
+    assert address(page) == ""
+
+
+def test_the_mark_stands_where_the_axis_has_the_step(visit):
+    page = visit.open(f"{record_address('Alpha')}#step=500")
+    axis = page.locator("section[aria-labelledby=training] svg").first
+    x = float(axis.locator(".now").get_attribute("d")[1:].split()[0])
+    places = axis.evaluate(
+        "svg => [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getAttribute('x')])"
+    )
+    ticks = {label: float(at) for label, at in places if at}
+    assert x == pytest.approx((ticks["400"] + ticks["600"]) / 2, abs=0.2)
+
+
+def test_every_seed_can_be_chosen(visit):
+    page = visit.open(record_address("Alpha"))
+    assert page.locator(".of-seed:visible figcaption").count() == 5
+    page.locator("#seed").select_option("2")
+    captions = page.locator(".of-seed:visible figcaption").all_inner_texts()
+    assert len(captions) == 5
+    assert all("seed 2" in caption for caption in captions)
+    assert address(page) == "#seed=2"
+    page = visit.open(f"{record_address('Alpha')}#seed=1&step=400")
+    assert page.locator("#seed").input_value() == "1"
+    assert page.locator("#now").inner_text().startswith("step 400 · ")
+
+
+def test_the_path_of_the_kernel_turns(visit):
+    page = visit.open(record_address("Alpha"))
+    assert page.evaluate("window.Plotly") is None
+    page.locator("#picture").scroll_into_view_if_needed()
+    page.locator(".scene canvas").first.wait_for()
+    eye = "document.querySelector('.scene').layout.scene.camera.eye.x"
+    before = page.evaluate(eye)
+    page.get_by_role("button", name="Turn left").press("Enter")
+    page.wait_for_function(f"{eye} !== {before}")
+    page.locator("#step").press("ArrowRight")
+    shown = page.evaluate("document.querySelector('.scene').data.at(-1).x[0]")
+    walk = page.evaluate("Object.values(window.conebench)[0].seeds[0]")
+    assert shown == walk["picture"][walk["steps"].index(250)][0]
+
+
+@pytest.mark.parametrize("kind", ["SVG", "CSV"])
+def test_a_plot_downloads(visit, kind):
+    page = visit.open(record_address("Alpha"))
+    with page.expect_download() as found:
+        page.locator("section[aria-labelledby=velocity]").get_by_role("link", name=kind).click()
+    assert found.value.suggested_filename == f"velocity.{kind.lower()}"
+    assert (
+        Path(found.value.path()).read_bytes().startswith({"SVG": b"<svg ", "CSV": b"Step,"}[kind])
+    )
+
+
+def test_the_command_is_copied(browser, base):
+    visit = Visit(browser, base, permissions=["clipboard-read", "clipboard-write"])
+    page = visit.open(record_address("Alpha"))
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "conebench run synthetic.yaml"
+    visit.finish()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_an_accessibility_violation(browser, base, site, scheme):
     visit = Visit(browser, base, color_scheme=scheme, bypass_csp=True)  # axe adds styles
-    for name in pages_of(site):
+    for name in one_page_of_each_kind(site):
         found = Axe().run(visit.open(name))
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
     visit.finish()

@@ -226,3 +226,14 @@ def test_building_imports_no_torch(records, tmp_path):
     command = [sys.executable, "-c", code, str(records), str(tmp_path / "site")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
+def test_files_of_others_are_as_published(records, tmp_path):
+    folder = build_site([records], tmp_path / "site").index.parent / "assets" / "vendor"
+    listed = dict(
+        reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines()
+    )
+    found = {p.name for p in folder.iterdir()} - {"SHA256SUMS", "README.md"}
+    assert found == set(listed)
+    for name, digest in listed.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest

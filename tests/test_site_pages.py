@@ -12,7 +12,8 @@ from synthetic import make_record, make_spec
 
 from conebench.record import Record, record_text
 from conebench.site import build_site
-from conebench.site.pages import record_page, spec_text, visible
+from conebench.site.environment import visible
+from conebench.site.pages import record_page, sections_of, spec_text
 from conebench.site.rows import row_of
 from conebench.site.tables import arms_table
 from conebench.spec import load_spec
@@ -102,7 +103,7 @@ def pages_of(site: Path) -> dict[Path, Page]:
 
 
 def page_of(record: Record) -> Page:
-    return Page(record_page(record, row_of(record, record.id)))
+    return Page(record_page(record, row_of(record, record.id), sections_of(record)))
 
 
 def test_every_page_is_well_formed(site):

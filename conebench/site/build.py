@@ -15,8 +15,10 @@ from conebench.record import Record, read_record, recompute
 from conebench.record.check import UNUSABLE
 from conebench.site.collect import Found, find_records
 from conebench.site.download import csv_text, json_text
-from conebench.site.pages import index_page, record_page
-from conebench.site.rows import Row, group_rows, row_of
+from conebench.site.figures import csv_file, svg_file
+from conebench.site.pages import index_page, record_page, sections_of, spec_text
+from conebench.site.rows import Row, group_label, group_rows, row_of
+from conebench.site.walk import walk_script
 
 MARKER = ".conebench-site"
 ASSETS = Path(__file__).parent / "assets"
@@ -124,11 +126,20 @@ def _write_record(found: Found, stored: Record, record_id: str, folder: Path) ->
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             record = recompute(stored)
             row = row_of(record, record_id)
-            page = record_page(record, row)
+            sections = sections_of(record)
+            page = record_page(record, row, sections)
+            script = walk_script(record, row, group_label(row.group))
+            files = {plot.key: (svg_file(plot), csv_file(plot)) for s in sections for plot in s}
     except UNUSABLE as error:
         raise RecordError(f"its figures cannot be recomputed: {error}") from None
     _write(folder / f"{record_id}.html", page)
+    _write(folder / f"{record_id}.js", script)
     shutil.copyfile(found.path, folder / f"{record_id}.json")
+    (folder / record_id).mkdir()
+    _write(folder / record_id / f"{row.spec_name}.yaml", spec_text(record.spec))
+    for key, (svg, table) in files.items():
+        _write(folder / record_id / f"{key}.svg", svg)
+        _write(folder / record_id / f"{key}.csv", table)
     return row
 
 
@@ -139,9 +150,7 @@ def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], fold
     _write(folder / "table.csv", csv_text(groups))
     _write(folder / "table.json", json_text(groups))
     _write(folder / MARKER, "Built by conebench; the whole folder is replaced by the next build.\n")
-    (folder / "assets").mkdir()
-    for asset in sorted(ASSETS.iterdir()):
-        shutil.copyfile(asset, folder / "assets" / asset.name)
+    shutil.copytree(ASSETS, folder / "assets", copy_function=shutil.copyfile)
 
 
 def _write(path: Path, text: str) -> None:

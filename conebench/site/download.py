@@ -3,13 +3,17 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 
-from conebench.site.quantities import BOARD, MORE
+from conebench.site.quantities import BOARD, MORE, UNDEFINED
 from conebench.site.rows import Group, Row
+from conebench.site.tables import Table
 
 # A spreadsheet runs a cell that begins like this as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 Value = str | int | float | None
 
@@ -22,6 +26,20 @@ def csv_text(groups: Sequence[Group]) -> str:
     writer.writeheader()
     writer.writerows({name: _guarded(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def table_csv(table: Table) -> str:
+    """A table of a page; numbers without the commas between thousands, nothing for a dash."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_plain(cell) for cell in row] for row in (table.head, *table.rows))
+    return text.getvalue()
+
+
+def _plain(cell: str) -> Value:
+    if NUMBER.fullmatch(cell):
+        return cell.replace(",", "")
+    return "" if cell == UNDEFINED else _guarded(cell)
 
 
 def json_text(groups: Sequence[Group]) -> str:

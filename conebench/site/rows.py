@@ -124,7 +124,7 @@ def group_rows(rows: Sequence[Row]) -> list[Group]:
     """One group a comparability key, each ranked within itself: best first, unranked last."""
     keys = sorted({row.group for row in rows})
     return [
-        Group(_label(key), tuple(_ranked([row for row in rows if row.group == key])))
+        Group(group_label(key), tuple(_ranked([row for row in rows if row.group == key])))
         for key in keys
     ]
 
@@ -140,6 +140,7 @@ def _order(row: Row) -> tuple[bool, float, str, str]:
     return bool(row.reason), -strength.value if strength else 1.0, row.title, row.record_id
 
 
-def _label(key: tuple[str, str, int, str, str]) -> str:
+def group_label(key: tuple[str, str, int, str, str]) -> str:
+    """A comparability key in words."""
     dataset, outputs, samples, batchnorm, schema = key
     return f"{dataset}, kernel {outputs}, {samples:,} probe images, BatchNorm {batchnorm}, {schema}"
