@@ -1,6 +1,7 @@
 """The site in a real browser: what its scripts do, and that it can be used by everyone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from synthetic import BASE_SPEC, make_record, make_spec
 
 from conebench.record import Record, record_text
 from conebench.site import build_site
+from conebench.site.pages import index_page
+from conebench.site.rows import group_rows, row_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \u202e\" ' & javascript:"
 ADAM = {
@@ -261,11 +264,67 @@ def test_the_command_is_copied(browser, base):
     visit.finish()
 
 
+def ids_of(*names: str) -> str:
+    return ",".join(
+        record.id for name in names for record in board_records() if record.spec.title == name
+    )
+
+
+def test_ticked_records_are_compared(visit):
+    page = visit.open("index.html")
+    assert page.locator("#compare").is_hidden()
+    for name in ("Alpha", "Delta"):
+        page.get_by_label(f"Compare {name}").check()
+    page.locator("#compare").click()
+    page.locator(".chart .main-svg").first.wait_for()
+    chosen = page.locator("#chosen a").all_inner_texts()
+    assert sorted(chosen) == ["Alpha", "Delta"]
+    assert sorted(address(page)[1:].split(",")) == sorted(ids_of("Alpha", "Delta").split(","))
+    assert "different comparability groups" in page.locator("#groups").inner_text()
+
+
+def test_a_comparison_stands_in_the_address_and_hostile_names_stay_text(visit):
+    page = visit.open(f"compare.html#{ids_of('Alpha', 'Beta', HOSTILE[:120])},ffffffff")
+    page.wait_for_function("[...document.querySelectorAll('.chart')].every(box => box.data)")
+    assert page.locator("#chosen li").count() == 3
+    shown = page.locator("#figures-head th").last.inner_text()
+    assert shown.startswith("</script><script>alert(1)</script><img src=x")
+    assert page.locator(".chart img").count() == 0
+    cells = page.locator("tr[data-field=N] td").all_inner_texts()
+    assert float(cells[0].split()[0]) == pytest.approx(make_record().summary.N.value, rel=1e-2)
+    page.get_by_role("button", name="Remove Beta").click()
+    page.wait_for_function("document.querySelectorAll('#chosen li').length === 2")
+    assert address(page).count(",") == 1
+    page.locator("#pick").select_option(label=f"Beta, {ids_of('Beta')}")
+    page.locator("#add").click()
+    page.wait_for_function("document.querySelectorAll('#chosen li').length === 3")
+
+
+def test_long_tables_are_cut_until_asked(visit, site):
+    (group, *_) = group_rows([row_of(record, record.id) for record in board_records()[:1]])
+    rows = tuple(replace(group.rows[0], title=f"Run {i}", record_id=f"{i:08x}") for i in range(130))
+    long = index_page([replace(group, rows=rows)], [])
+    (site / "long.html").write_text(long, encoding="utf-8")
+    page = visit.open("long.html#sort=-record")
+    assert titles(page)[0] == "Run 1"  # Run 129
+    assert len(titles(page)) == 100
+    page.get_by_role("button", name="Show all 130 records").click()
+    assert len(titles(page)) == 130
+    (site / "long.html").unlink()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_an_accessibility_violation(browser, base, site, scheme):
     visit = Visit(browser, base, color_scheme=scheme, bypass_csp=True)  # axe adds styles
     for name in one_page_of_each_kind(site):
-        found = Axe().run(visit.open(name))
+        page = visit.open(name)
+        if name == "compare.html":
+            page = visit.open(f"{name}#{ids_of('Alpha', 'Beta')}")
+            page.locator(".chart .main-svg").first.wait_for()
+        if name.startswith("records/"):
+            page.locator("#picture").scroll_into_view_if_needed()
+            page.locator(".scene canvas").first.wait_for()
+        found = Axe().run(page)
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
     visit.finish()
 

@@ -103,12 +103,12 @@ def pages_of(site: Path) -> dict[Path, Page]:
 
 
 def page_of(record: Record) -> Page:
-    return Page(record_page(record, row_of(record, record.id), sections_of(record)))
+    return Page(record_page(record, row_of(record, record.id), sections_of(record), ""))
 
 
 def test_every_page_is_well_formed(site):
     pages = pages_of(site)
-    assert len(pages) == 5
+    assert len(pages) == 6
     for page in pages.values():
         assert len(page.ids) == len(set(page.ids))
         assert set(page.references) <= set(page.ids)
@@ -145,7 +145,7 @@ def test_hostile_text_is_shown_as_text(site):
     for page in pages.values():
         assert "\u202e" not in page.text
         assert "\u0007" not in page.text
-    assert sum(shown in page.text for page in pages.values()) == 2
+    assert sum(shown in page.text for page in pages.values()) == 3  # board, compare, its own
 
 
 def test_the_board_shows_each_figure_of_the_record_and_its_interval(site):

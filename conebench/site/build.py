@@ -16,7 +16,7 @@ from conebench.record.check import UNUSABLE
 from conebench.site.collect import Found, find_records
 from conebench.site.download import csv_text, json_text
 from conebench.site.figures import csv_file, svg_file
-from conebench.site.pages import index_page, record_page, sections_of, spec_text
+from conebench.site.pages import compare_page, index_page, record_page, sections_of, spec_text
 from conebench.site.rows import Row, group_label, group_rows, row_of
 from conebench.site.walk import walk_script
 
@@ -127,7 +127,8 @@ def _write_record(found: Found, stored: Record, record_id: str, folder: Path) ->
             record = recompute(stored)
             row = row_of(record, record_id)
             sections = sections_of(record)
-            page = record_page(record, row, sections)
+            spec = spec_text(record.spec)
+            page = record_page(record, row, sections, spec)
             script = walk_script(record, row, group_label(row.group))
             files = {plot.key: (svg_file(plot), csv_file(plot)) for s in sections for plot in s}
     except UNUSABLE as error:
@@ -136,7 +137,7 @@ def _write_record(found: Found, stored: Record, record_id: str, folder: Path) ->
     _write(folder / f"{record_id}.js", script)
     shutil.copyfile(found.path, folder / f"{record_id}.json")
     (folder / record_id).mkdir()
-    _write(folder / record_id / f"{row.spec_name}.yaml", spec_text(record.spec))
+    _write(folder / record_id / f"{row.spec_name}.yaml", spec)
     for key, (svg, table) in files.items():
         _write(folder / record_id / f"{key}.svg", svg)
         _write(folder / record_id / f"{key}.csv", table)
@@ -147,6 +148,7 @@ def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], fold
     groups = group_rows(rows)
     left_out = [(found.label, reason) for found, reason in skipped]
     _write(folder / "index.html", index_page(groups, left_out))
+    _write(folder / "compare.html", compare_page(groups))
     _write(folder / "table.csv", csv_text(groups))
     _write(folder / "table.json", json_text(groups))
     _write(folder / MARKER, "Built by conebench; the whole folder is replaced by the next build.\n")

@@ -10,6 +10,8 @@ from markupsafe import Markup
 from conebench.site.quantities import UNDEFINED
 
 TEMPLATES = Path(__file__).parent / "templates"
+# The pages beside the board: file and label.
+PAGES = (("compare", "Compare"),)
 
 
 def visible(text: str) -> str:
@@ -41,5 +43,6 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
+    made.globals["PAGES"] = PAGES
     made.globals["UNDEFINED"] = UNDEFINED
     return made

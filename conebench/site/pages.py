@@ -9,7 +9,7 @@ from conebench.record import Record
 from conebench.site.chaos import chaos_plots, chaos_table
 from conebench.site.environment import environment
 from conebench.site.plots import MAX_SEEDS, Plot, plots_of
-from conebench.site.quantities import BOARD
+from conebench.site.quantities import BOARD, MORE
 from conebench.site.rows import Group, Row, filters_of
 from conebench.site.tables import arms_table, facts_table, figures_table, seeds_table
 from conebench.spec import Spec
@@ -19,8 +19,19 @@ def index_page(groups: Sequence[Group], skipped: Sequence[tuple[str, str]]) -> s
     """The board; `skipped` are the records left out, each with the reason."""
     template = environment().get_template("index.html.j2")
     return template.render(
-        root="", groups=groups, skipped=skipped, quantities=BOARD, filters=filters_of(groups)
+        root="",
+        page="index",
+        groups=groups,
+        skipped=skipped,
+        quantities=BOARD,
+        filters=filters_of(groups),
     )
+
+
+def compare_page(groups: Sequence[Group]) -> str:
+    """The page that overlays records, which its script draws from their data files."""
+    template = environment().get_template("compare.html.j2")
+    return template.render(root="", page="compare", groups=groups, quantities=(*BOARD, *MORE))
 
 
 def sections_of(record: Record) -> list[tuple[Plot, ...]]:
@@ -28,11 +39,12 @@ def sections_of(record: Record) -> list[tuple[Plot, ...]]:
     return [*plots_of(record), *((plot,) for plot in chaos_plots(record))]
 
 
-def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]]) -> str:
-    """The page of one record whose figures were recomputed, and its plots."""
+def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]], spec: str) -> str:
+    """The page of one record whose figures were recomputed; its plots and its spec's text."""
     template = environment().get_template("record.html.j2")
     return template.render(
         root="../",
+        page="record",
         record=record,
         row=row,
         figures=figures_table(record),
@@ -42,7 +54,7 @@ def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]]) ->
         chaos=chaos_table(record),
         sections=sections,
         seed_numbers=[seed.seed for seed in record.seeds[:MAX_SEEDS]],
-        spec_text=spec_text(record.spec),
+        spec_text=spec,
     )
 
 

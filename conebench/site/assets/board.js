@@ -3,6 +3,8 @@
 "use strict";
 (() => {
   const FILTERS = ["dataset", "family", "optimizer", "outcome"];
+  const LIMIT = 100;
+  const MOST = 5;
   const byId = (id) => document.getElementById(id);
   const controls = document.querySelector(".controls");
   if (!controls) return;
@@ -20,7 +22,8 @@
 
   function value(row, column) {
     const cell = row.cells[column];
-    if ("v" in cell.dataset) return cell.dataset.v === "" ? null : Number(cell.dataset.v);
+    const number = cell.getAttribute("data-v");
+    if (number !== null) return number === "" ? null : Number(number);
     const words = (cell.querySelector("a") ?? cell).textContent.trim();
     return words === "–" ? null : words;
   }
@@ -40,7 +43,8 @@
       if (x === null || y === null) return (x === null) - (y === null);
       return down * (typeof x === "number" ? x - y : collator.compare(x, y));
     };
-    body.append(...[...body.rows].sort((a, b) => compare(a, b) || place.get(a) - place.get(b)));
+    const sorted = [...body.rows].sort((a, b) => compare(a, b) || place.get(a) - place.get(b));
+    body.replaceChildren(...sorted);
   }
 
   function filterRows() {
@@ -54,10 +58,35 @@
       row.hidden = !fits;
       shown += fits;
     }
-    for (const group of document.querySelectorAll(".group")) {
-      group.hidden = !group.querySelector("tbody tr:not([hidden])");
-    }
+    for (const group of document.querySelectorAll(".group")) cut(group);
     byId("count").textContent = `${shown} of ${rows.length} records`;
+  }
+
+  // A long table is laid out in full only when asked: that is what sorting it costs.
+  function cut(group) {
+    const fitting = [...group.querySelectorAll("tbody tr")].filter((row) => !row.hidden);
+    const limit = group.matches(".whole") ? Infinity : LIMIT;
+    fitting.forEach((row, i) => row.classList.toggle("cut", i >= limit));
+    group.hidden = fitting.length === 0;
+    const more = group.querySelector(".more");
+    more.hidden = fitting.length <= limit;
+    more.textContent = `Show all ${fitting.length.toLocaleString("en")} records of this table`;
+  }
+
+  function addMore(group) {
+    const more = document.createElement("button");
+    more.type = "button";
+    more.className = "button more";
+    more.addEventListener("click", () => {
+      group.classList.add("whole");
+      cut(group);
+    });
+    group.append(more);
+  }
+
+  function update() {
+    for (const table of document.querySelectorAll(".board")) sortTable(table);
+    filterRows();
   }
 
   function writeAddress() {
@@ -76,12 +105,7 @@
     const asked = state.get("sort") ?? "";
     sort = keys.has(asked.replace(/^-/, "")) ? asked : "";
     if (FILTERS.some((key) => byId(key).value)) controls.querySelector("details").open = true;
-    sortAll();
-    filterRows();
-  }
-
-  function sortAll() {
-    for (const table of document.querySelectorAll(".board")) sortTable(table);
+    update();
   }
 
   // First the end that a reader looks for: high figures, early dates and names from A.
@@ -92,6 +116,22 @@
     return sort === first ? second : sort === second ? "" : first;
   }
 
+  // A tick before each name; two to five ticked records make a link to their comparison.
+  function addTick(row) {
+    const [tick, link] = [document.createElement("input"), row.querySelector("th a")];
+    tick.type = "checkbox";
+    tick.setAttribute("aria-label", `Compare ${link.textContent}`);
+    tick.addEventListener("input", () => {
+      const ids = rows.filter((r) => r.querySelector("input:checked")).map((r) => r.dataset.id);
+      byId("compare").hidden = ids.length < 2 || ids.length > MOST;
+      byId("compare").textContent = `Compare ${ids.length} records`;
+      byId("compare").href = `compare.html#${ids.join(",")}`;
+    });
+    link.before(tick, " ");
+  }
+
+  rows.forEach(addTick);
+  for (const group of document.querySelectorAll(".group")) addMore(group);
   const keys = new Set();
   for (const header of document.querySelectorAll(".board th[data-key]")) {
     keys.add(header.dataset.key);
@@ -101,7 +141,7 @@
     header.append(button);
     button.addEventListener("click", () => {
       sort = nextSort(header);
-      sortAll();
+      update();
       writeAddress();
     });
   }
@@ -114,8 +154,7 @@
   byId("reset").addEventListener("click", () => {
     for (const key of ["q", ...FILTERS]) byId(key).value = "";
     sort = "";
-    sortAll();
-    filterRows();
+    update();
     writeAddress();
   });
   window.addEventListener("hashchange", readAddress);
