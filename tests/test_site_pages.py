@@ -108,7 +108,7 @@ def page_of(record: Record) -> Page:
 
 def test_every_page_is_well_formed(site):
     pages = pages_of(site)
-    assert len(pages) == 6
+    assert len(pages) == 7
     for page in pages.values():
         assert len(page.ids) == len(set(page.ids))
         assert set(page.references) <= set(page.ids)

@@ -3,7 +3,7 @@
 import filecmp
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,17 @@ from conebench.record.check import UNUSABLE
 from conebench.site.collect import Found, find_records
 from conebench.site.download import csv_text, json_text
 from conebench.site.figures import csv_file, svg_file
-from conebench.site.pages import compare_page, index_page, record_page, sections_of, spec_text
-from conebench.site.rows import Row, group_label, group_rows, row_of
+from conebench.site.pages import (
+    compare_page,
+    factors_page,
+    index_page,
+    record_page,
+    sections_of,
+    spec_text,
+)
+from conebench.site.plots import Plot
+from conebench.site.rows import Group, Row, group_label, group_rows, row_of
+from conebench.site.scatter import factor_sections
 from conebench.site.walk import walk_script
 
 MARKER = ".conebench-site"
@@ -130,7 +139,6 @@ def _write_record(found: Found, stored: Record, record_id: str, folder: Path) ->
             spec = spec_text(record.spec)
             page = record_page(record, row, sections, spec)
             script = walk_script(record, row, group_label(row.group))
-            files = {plot.key: (svg_file(plot), csv_file(plot)) for s in sections for plot in s}
     except UNUSABLE as error:
         raise RecordError(f"its figures cannot be recomputed: {error}") from None
     _write(folder / f"{record_id}.html", page)
@@ -138,9 +146,7 @@ def _write_record(found: Found, stored: Record, record_id: str, folder: Path) ->
     shutil.copyfile(found.path, folder / f"{record_id}.json")
     (folder / record_id).mkdir()
     _write(folder / record_id / f"{row.spec_name}.yaml", spec)
-    for key, (svg, table) in files.items():
-        _write(folder / record_id / f"{key}.svg", svg)
-        _write(folder / record_id / f"{key}.csv", table)
+    _write_plots([plot for section in sections for plot in section], folder / record_id)
     return row
 
 
@@ -149,10 +155,24 @@ def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], fold
     left_out = [(found.label, reason) for found, reason in skipped]
     _write(folder / "index.html", index_page(groups, left_out))
     _write(folder / "compare.html", compare_page(groups))
+    _write_factors(groups, folder)
     _write(folder / "table.csv", csv_text(groups))
     _write(folder / "table.json", json_text(groups))
     _write(folder / MARKER, "Built by conebench; the whole folder is replaced by the next build.\n")
     shutil.copytree(ASSETS, folder / "assets", copy_function=shutil.copyfile)
+
+
+def _write_factors(groups: Sequence[Group], folder: Path) -> None:
+    sections = factor_sections([row for group in groups for row in group.rows])
+    _write(folder / "factors.html", factors_page(groups, sections))
+    _write_plots([plot for section in sections for plot in section.plots], folder / "factors")
+
+
+def _write_plots(plots: Iterable[Plot], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for plot in plots:
+        _write(folder / f"{plot.key}.svg", svg_file(plot))
+        _write(folder / f"{plot.key}.csv", csv_file(plot))
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from conebench.site.factors import FACTORS
 from conebench.site.quantities import BOARD, MORE, UNDEFINED
 from conebench.site.rows import Group, Row
 from conebench.site.tables import Table
@@ -14,6 +15,9 @@ from conebench.site.tables import Table
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?(e[+-]?[0-9]+)?")
+
+# Factors that are no columns of their own already.
+TOLD = tuple(f.key for f in FACTORS if f.key not in ("family", "optimizer", "dataset"))
 
 Value = str | int | float | None
 
@@ -60,12 +64,14 @@ def _columns() -> list[str]:
     identity = ["rank", "record", "spec", "title", "model", "family", "optimizer"]
     group = ["dataset", "kernel_outputs", "probe_samples", "batchnorm", "schema"]
     end = ["seeds", "date", "status", "verdict", "outcome", "unranked_reason"]
-    return [*identity, *group, *figures, *end]
+    return [*identity, *TOLD, *group, *figures, *end]
 
 
 def _values(row: Row) -> list[Value]:
     values: list[Value] = [row.rank, row.record_id, row.spec_name, row.title]
-    values += [row.model, row.family, row.optimizer, *row.group]
+    values += [row.model, row.family, row.optimizer]
+    values += [row.factors[f.key] for f in FACTORS if f.key in TOLD]
+    values += row.group
     for quantity in (*BOARD, *MORE):
         figure = row.figures[quantity.field]
         values += [figure.value, figure.low, figure.high] if figure else [None, None, None]

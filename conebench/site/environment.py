@@ -11,7 +11,7 @@ from conebench.site.quantities import UNDEFINED
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The pages beside the board: file and label.
-PAGES = (("compare", "Compare"),)
+PAGES = (("compare", "Compare"), ("factors", "Factors"))
 
 
 def visible(text: str) -> str:

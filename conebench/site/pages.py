@@ -8,9 +8,11 @@ from ruamel.yaml import YAML
 from conebench.record import Record
 from conebench.site.chaos import chaos_plots, chaos_table
 from conebench.site.environment import environment
+from conebench.site.pairs import MAX_PAIRS, matched_pairs
 from conebench.site.plots import MAX_SEEDS, Plot, plots_of
 from conebench.site.quantities import BOARD, MORE
 from conebench.site.rows import Group, Row, filters_of
+from conebench.site.scatter import Section
 from conebench.site.tables import arms_table, facts_table, figures_table, seeds_table
 from conebench.spec import Spec
 
@@ -32,6 +34,20 @@ def compare_page(groups: Sequence[Group]) -> str:
     """The page that overlays records, which its script draws from their data files."""
     template = environment().get_template("compare.html.j2")
     return template.render(root="", page="compare", groups=groups, quantities=(*BOARD, *MORE))
+
+
+def factors_page(groups: Sequence[Group], sections: Sequence[Section]) -> str:
+    """Figures against what runs were made with, and the pairs that differ in one field only."""
+    template = environment().get_template("factors.html.j2")
+    rows = [row for group in groups for row in group.rows]
+    return template.render(
+        root="",
+        page="factors",
+        sections=sections,
+        pairs=matched_pairs(rows),
+        limit=MAX_PAIRS,
+        quantities=BOARD,
+    )
 
 
 def sections_of(record: Record) -> list[tuple[Plot, ...]]:

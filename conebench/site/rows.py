@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from conebench.analysis.bootstrap import Estimate
 from conebench.analysis.strength import shared_ranks
 from conebench.record import Record
+from conebench.site.factors import Value, factors_of, fields_of, model_family
 from conebench.site.quantities import BOARD, MORE, check_finite
 from conebench.site.sparks import Spark, sparks_of
 
-FAMILY = re.compile(r"(?:cifar_|tf_)?([a-z]+?)(?:v?[0-9]|[^a-z]|$)", re.IGNORECASE)
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -33,6 +33,8 @@ class Row:
     verdict: str
     reason: str
     sparks: tuple[Spark, Spark]
+    factors: Mapping[str, Value | None]
+    fields: Mapping[str, str]
     rank: int | None = None
 
     @property
@@ -92,13 +94,9 @@ def row_of(record: Record, record_id: str) -> Row:
         verdict=summary.verdict,
         reason=unranked_reason(record),
         sparks=sparks_of(record),
+        factors=factors_of(record),
+        fields=fields_of(record.spec),
     )
-
-
-def model_family(name: str) -> str:
-    """The letters that a model's name begins with: cifar_resnet20 and resnetv2_50 are resnets."""
-    found = FAMILY.match(name)
-    return found[1].lower() if found else name
 
 
 def is_partial(record: Record) -> bool:
