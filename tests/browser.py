@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from conebench.site.serve import HOST, site_server
+from conebench.site.serve import SiteServer
 
 # WebGL in software: the machines that test have no graphics card.
 FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
@@ -31,10 +31,10 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def served(site: Path) -> Iterator[str]:
-    """The address of a site below a path of its own on this machine's own server."""
-    with site_server(site, 0) as server:
+    """The address of a site below a path on this machine's own server."""
+    with SiteServer(site.parent, 0) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        yield f"http://{HOST}:{server.server_port}"
+        yield f"{server.address}/{site.name}"
         server.shutdown()
 
 

@@ -20,6 +20,11 @@ ADAM = {
     "batch_size": 64,
     "optimizer": {"name": "adam", "learning_rate": 1e-3},
 }
+# Readers' colors change contrast and nothing else.
+AXE = {
+    "light": {"resultTypes": ["violations"]},
+    "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast"]},
+}
 COSINE = {
     **BASE_SPEC["training"],
     "schedule": {"name": "cosine"},
@@ -324,7 +329,7 @@ def test_no_page_has_an_accessibility_violation(browser, base, site, scheme):
         if name.startswith("records/"):
             page.locator("#picture").scroll_into_view_if_needed()
             page.locator(".scene canvas").first.wait_for()
-        found = Axe().run(page)
+        found = Axe().run(page, options=AXE[scheme])
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
     visit.finish()
 

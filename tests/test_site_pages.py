@@ -108,7 +108,7 @@ def page_of(record: Record) -> Page:
 
 def test_every_page_is_well_formed(site):
     pages = pages_of(site)
-    assert len(pages) == 7
+    assert len(pages) == 9
     for page in pages.values():
         assert len(page.ids) == len(set(page.ids))
         assert set(page.references) <= set(page.ids)
@@ -145,7 +145,9 @@ def test_hostile_text_is_shown_as_text(site):
     for page in pages.values():
         assert "\u202e" not in page.text
         assert "\u0007" not in page.text
-    assert sum(shown in page.text for page in pages.values()) == 3  # board, compare, its own
+    named = [path.relative_to(site).as_posix() for path in pages if shown in pages[path].text]
+    assert named[:3] == ["compare.html", "data.html", "index.html"]
+    assert len(named) == 4  # and its own
 
 
 def test_the_board_shows_each_figure_of_the_record_and_its_interval(site):

@@ -14,12 +14,21 @@ from conebench.errors import RecordError, StorageError
 from conebench.record import Record, read_record, recompute
 from conebench.record.check import UNUSABLE
 from conebench.site.collect import Found, find_records
+from conebench.site.data import (
+    ArmCells,
+    arm_rows,
+    arms_csv,
+    data_page,
+    schema_text,
+    write_all_records,
+)
 from conebench.site.download import csv_text, json_text
 from conebench.site.figures import csv_file, svg_file
 from conebench.site.pages import (
     compare_page,
     factors_page,
     index_page,
+    method_page,
     record_page,
     sections_of,
     spec_text,
@@ -31,6 +40,15 @@ from conebench.site.walk import walk_script
 
 MARKER = ".conebench-site"
 ASSETS = Path(__file__).parent / "assets"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A record on the site: its file, its row on the board, its arms."""
+
+    path: Path
+    row: Row
+    arms: list[ArmCells]
 
 
 @dataclass(frozen=True)
@@ -52,13 +70,14 @@ def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
     try:
         _check_folders(record_dirs, out)
         with _swapped_in(out.resolve()) as folder:
-            rows, skipped = _write_records(find_records(record_dirs), folder)
-            _write_board(rows, skipped, folder)
+            shown, skipped = _write_records(find_records(record_dirs), folder)
+            _write_board([item.row for item in shown], skipped, folder)
+            _write_data(shown, folder)
     except OSError as error:
         place = error.filename or out
         raise StorageError(f"{place}: cannot be written: {error.strerror or error}") from None
     return BuildReport(
-        out / "index.html", len(rows), [(found.path, reason) for found, reason in skipped]
+        out / "index.html", len(shown), [(found.path, reason) for found, reason in skipped]
     )
 
 
@@ -102,10 +121,10 @@ def _swapped_in(out: Path) -> Iterator[Path]:
 
 def _write_records(
     records: Sequence[Found], folder: Path
-) -> tuple[list[Row], list[tuple[Found, str]]]:
-    """One page a record; the board's rows, and the records left out with the reason."""
+) -> tuple[list[Shown], list[tuple[Found, str]]]:
+    """One page a record; what is shown, and the records left out with the reason."""
     (folder / "records").mkdir()
-    rows: list[Row] = []
+    items: list[Shown] = []
     skipped: list[tuple[Found, str]] = []
     shown: dict[str, Found] = {}
     for found in records:
@@ -114,14 +133,14 @@ def _write_records(
             record_id = stored.id
             twin = shown.get(record_id)
             if twin is None:
-                rows.append(_write_record(found, stored, record_id, folder / "records"))
+                items.append(_write_record(found, stored, record_id, folder / "records"))
                 shown[record_id] = found
             # A plain copy of a file is not worth a word: a run's record is submitted by copying it.
             elif not filecmp.cmp(found.path, twin.path, shallow=False):
                 skipped.append((found, f"the same results as {twin.label}, which is shown"))
         except RecordError as error:
             skipped.append((found, str(error).removeprefix(f"{found.path}: ")))
-    return rows, skipped
+    return items, skipped
 
 
 def _read(found: Found) -> Record:
@@ -130,7 +149,7 @@ def _read(found: Found) -> Record:
     return read_record(found.path)
 
 
-def _write_record(found: Found, stored: Record, record_id: str, folder: Path) -> Row:
+def _write_record(found: Found, stored: Record, record_id: str, folder: Path) -> Shown:
     try:
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             record = recompute(stored)
@@ -147,7 +166,7 @@ def _write_record(found: Found, stored: Record, record_id: str, folder: Path) ->
     (folder / record_id).mkdir()
     _write(folder / record_id / f"{row.spec_name}.yaml", spec)
     _write_plots([plot for section in sections for plot in section], folder / record_id)
-    return row
+    return Shown(found.path, row, arm_rows(record, record_id))
 
 
 def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], folder: Path) -> None:
@@ -156,10 +175,18 @@ def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], fold
     _write(folder / "index.html", index_page(groups, left_out))
     _write(folder / "compare.html", compare_page(groups))
     _write_factors(groups, folder)
+    _write(folder / "method.html", method_page())
+    _write(folder / "data.html", data_page(groups))
     _write(folder / "table.csv", csv_text(groups))
     _write(folder / "table.json", json_text(groups))
     _write(folder / MARKER, "Built by conebench; the whole folder is replaced by the next build.\n")
     shutil.copytree(ASSETS, folder / "assets", copy_function=shutil.copyfile)
+
+
+def _write_data(shown: Sequence[Shown], folder: Path) -> None:
+    _write(folder / "arms.csv", arms_csv(arm for item in shown for arm in item.arms))
+    _write(folder / "schema.json", schema_text())
+    write_all_records([item.path for item in shown], folder / "records.jsonl.gz")
 
 
 def _write_factors(groups: Sequence[Group], folder: Path) -> None:

@@ -28,7 +28,7 @@ def csv_text(groups: Sequence[Group]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _columns(), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _guarded(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: guarded(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -43,7 +43,7 @@ def table_csv(table: Table) -> str:
 def _plain(cell: str) -> Value:
     if NUMBER.fullmatch(cell):
         return cell.replace(",", "")
-    return "" if cell == UNDEFINED else _guarded(cell)
+    return "" if cell == UNDEFINED else guarded(cell)
 
 
 def json_text(groups: Sequence[Group]) -> str:
@@ -78,7 +78,8 @@ def _values(row: Row) -> list[Value]:
     return [*values, row.seeds, row.date, row.status, row.verdict, row.outcome, row.reason]
 
 
-def _guarded(value: Value) -> Value:
+def guarded(value: Value) -> Value:
+    """The value as it may stand in a cell: text that would run as a formula gets a quote."""
     if isinstance(value, str) and value.startswith(FORMULA_STARTS):
         return f"'{value}"
     return value

@@ -11,7 +11,12 @@ from conebench.site.quantities import UNDEFINED
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The pages beside the board: file and label.
-PAGES = (("compare", "Compare"), ("factors", "Factors"))
+PAGES = (
+    ("compare", "Compare"),
+    ("factors", "Factors"),
+    ("method", "Method"),
+    ("data", "Data"),
+)
 
 
 def visible(text: str) -> str:

@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 from conebench.record import Record
 from conebench.site.chaos import chaos_plots, chaos_table
 from conebench.site.environment import environment
+from conebench.site.method import method_text
 from conebench.site.pairs import MAX_PAIRS, matched_pairs
 from conebench.site.plots import MAX_SEEDS, Plot, plots_of
 from conebench.site.quantities import BOARD, MORE
@@ -47,6 +48,15 @@ def factors_page(groups: Sequence[Group], sections: Sequence[Section]) -> str:
         pairs=matched_pairs(rows),
         limit=MAX_PAIRS,
         quantities=BOARD,
+    )
+
+
+def method_page() -> str:
+    """The method, as the documentation has it."""
+    return (
+        environment()
+        .get_template("method.html.j2")
+        .render(root="", page="method", text=method_text())
     )
 
 

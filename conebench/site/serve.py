@@ -2,9 +2,11 @@
 
 import functools
 import http.server
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from conebench.errors import StorageError
+from conebench.site.collect import find_records
 
 HOST = "127.0.0.1"
 
@@ -21,15 +23,35 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         super().end_headers()
 
 
-def site_server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
-    """A server of the folder on the loopback address, not yet serving; port 0: any free one.
+class SiteServer(http.server.ThreadingHTTPServer):
+    """Serves a folder on the loopback address; `between` is called about twice a second.
 
-    Raises a StorageError where the folder holds no site or the port is taken.
+    Port 0 takes any free one. Raises a StorageError where the port cannot be used.
     """
-    if not (folder / "index.html").is_file():
-        raise StorageError(f"{folder}: holds no site, make one by `conebench leaderboard build`")
-    handler = functools.partial(_Handler, directory=str(folder))
-    try:
-        return http.server.ThreadingHTTPServer((HOST, port), handler)
-    except OSError as error:
-        raise StorageError(f"port {port}: cannot be used: {error.strerror or error}") from None
+
+    def __init__(self, folder: Path, port: int, between: Callable[[], None] = lambda: None) -> None:
+        handler = functools.partial(_Handler, directory=str(folder))
+        self.between = between
+        try:
+            super().__init__((HOST, port), handler)
+        except OSError as error:
+            raise StorageError(f"port {port}: cannot be used: {error.strerror or error}") from None
+
+    @property
+    def address(self) -> str:
+        """Where a browser finds the site."""
+        return f"http://{HOST}:{self.server_port}"
+
+    def service_actions(self) -> None:
+        """What the server does beside answering requests."""
+        self.between()
+
+
+def fingerprint(folders: Sequence[Path]) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of all records: it changes when any of them does."""
+    found = []
+    for record in find_records(folders):
+        if record.path.is_file():
+            facts = record.path.stat()
+            found.append((record.label, facts.st_size, facts.st_mtime_ns))
+    return found
