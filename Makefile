@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench families clean
+.PHONY: demo test lint bench families screenshots clean
 
 demo: .venv/installed
 	# The demo's network is too small for more threads to pay; on a busy machine they would hurt.
@@ -26,6 +26,9 @@ bench: .venv/installed-bench
 
 families: .venv/installed-dev
 	$(BIN)/python -W ignore tests/families/walk.py
+
+screenshots: .venv/installed-dev
+	$(BIN)/python tests/screenshots.py
 
 clean:
 	rm -rf .venv leaderboard/_site

@@ -12,10 +12,10 @@ from synthetic import make_record, make_spec
 
 from conebench.record import Record, record_text
 from conebench.site import build_site
-from conebench.site.environment import visible
 from conebench.site.pages import record_page, sections_of, spec_text
 from conebench.site.rows import row_of
 from conebench.site.tables import arms_table
+from conebench.site.visible import visible
 from conebench.spec import load_spec
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}

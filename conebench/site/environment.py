@@ -1,13 +1,14 @@
 """Templates that escape everything, and show what would hide."""
 
 import functools
-import unicodedata
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from conebench.site.markup import shapes, table_rows
 from conebench.site.quantities import UNDEFINED
+from conebench.site.visible import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The pages beside the board: file and label.
@@ -17,17 +18,6 @@ PAGES = (
     ("method", "Method"),
     ("data", "Data"),
 )
-
-
-def visible(text: str) -> str:
-    """The text with control and direction characters written out, so that none can hide."""
-    if text.isprintable():
-        return text
-    return "".join(f"\\u{ord(char):04x}" if _is_hidden(char) else char for char in text)
-
-
-def _is_hidden(char: str) -> bool:
-    return char != "\n" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def _shown(value: object) -> object:
@@ -48,6 +38,6 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    made.globals["PAGES"] = PAGES
-    made.globals["UNDEFINED"] = UNDEFINED
+    made.globals |= {"PAGES": PAGES, "UNDEFINED": UNDEFINED}
+    made.globals |= {"shapes": shapes, "table_rows": table_rows}
     return made

@@ -9,8 +9,8 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 HERE = Path(__file__).parent
-# In the checkout, and where a wheel has it.
-PLACES = (HERE.parents[1] / "docs" / "method.md", HERE / "method.md")
+# Where a wheel has it, and in the checkout.
+PLACES = (HERE / "method.md", HERE.parents[1] / "docs" / "method.md")
 NO_WORD = re.compile(r"[^a-z0-9]+")
 
 

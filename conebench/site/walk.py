@@ -20,11 +20,11 @@ from conebench.analysis.distance import (
     velocity,
 )
 from conebench.record import Record, SeedResult
-from conebench.site.environment import visible
 from conebench.site.plots import MAX_SEEDS
 from conebench.site.quantities import BOARD, MORE
 from conebench.site.rows import Row
 from conebench.site.switching import arm_means
+from conebench.site.visible import visible
 from conebench.spec import Spec, constant_stretches
 
 DIGITS = 5
