@@ -13,6 +13,8 @@ from conebench.errors import RecordError, StorageError
 from conebench.record import Record, record_text
 from conebench.site import BuildReport, build_site
 from conebench.site.build import MARKER
+from conebench.site.collect import find_records
+from conebench.site.write import write_records
 
 
 def save(record: Record, folder: Path, name: str = "record.json") -> Path:
@@ -226,3 +228,26 @@ def test_building_imports_no_torch(records, tmp_path):
     command = [sys.executable, "-c", code, str(records), str(tmp_path / "site")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
+def test_files_of_others_are_as_published(records, tmp_path):
+    folder = build_site([records], tmp_path / "site").index.parent / "assets" / "vendor"
+    listed = dict(
+        reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines()
+    )
+    found = {p.name for p in folder.iterdir()} - {"SHA256SUMS", "README.md"}
+    assert found == set(listed)
+    for name, digest in listed.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_many_records_are_written_side_by_side_to_the_same_bytes(records, tmp_path):
+    (records / "c").mkdir()
+    (records / "c" / "record.json").write_text("{}")
+    written = []
+    for many in (1, 100):
+        (tmp_path / str(many)).mkdir()
+        written.append(write_records(find_records([records]), tmp_path / str(many), many=many))
+    assert written[0] == written[1]
+    assert [type(item).__name__ for item in written[0]] == ["Shown", "Shown", "str"]
+    assert contents(tmp_path / "1") == contents(tmp_path / "100")

@@ -5,7 +5,7 @@ from synthetic import make_record, make_spec
 
 from conebench.record import Record
 from conebench.site.chaos import chaos_plots, chaos_table
-from conebench.site.pages import record_page
+from conebench.site.pages import record_page, sections_of
 from conebench.site.rows import row_of
 
 PAIRS = [[0, 1000], [50, 1000], [100, 1000], [50, 500]]
@@ -39,7 +39,7 @@ def test_a_record_without_the_probe_shows_none() -> None:
     record = make_record()
     assert chaos_table(record) is None
     assert chaos_plots(record) == []
-    page = record_page(record, row_of(record, record.id))
+    page = record_page(record, row_of(record, record.id), sections_of(record), "")
     assert "Chaos probe" not in page
     assert "perturbed" not in page
 
@@ -53,7 +53,7 @@ def test_the_page_shows_every_pair_of_every_seed() -> None:
         *("0", "0", "1,000", "1", "0.25, 0.25", "25.0", "0.5", "0.125", "finished"),
     )
     assert table.rows[1] == ("0", "50", "1,000", *["–"] * 5, "diverged at step 120")
-    page = record_page(record, row_of(record, record.id))
+    page = record_page(record, row_of(record, record.id), sections_of(record), "")
     assert page.count("Chaos probe") == 1
     assert "perturbed at step t0 by σ = 0.25" in page
     assert "None" not in page

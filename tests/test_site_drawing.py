@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from synthetic import make_record, make_spec
 
+from conebench.record import Record
 from conebench.site.drawing import Series, compact, draw, horizontal, vertical
 from conebench.site.heatmap import draw_heatmap
-from conebench.site.plots import evenly, plots_of
+from conebench.site.plots import Plot, evenly, plots_of
+
+
+def all_plots(record: Record) -> list[Plot]:
+    return [plot for section in plots_of(record) for plot in section]
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -98,7 +103,7 @@ def test_long_trajectories_are_thinned_and_the_page_says_so():
     record = make_record(
         make_spec(training=training, kernel=kernel, switching={"steps": [40, 4000 // 2]})
     )
-    plots = {plot.key: plot for plot in plots_of(record)}
+    plots = {plot.key: plot for plot in all_plots(record)}
     assert "64 of 101 checkpoints, evenly" in plots["distance"].caption
     assert plots["velocity"].table.note == "40 of 100 checkpoints, evenly"
     names = [key.name for key in plots["velocity"].drawing.legend]
@@ -107,7 +112,7 @@ def test_long_trajectories_are_thinned_and_the_page_says_so():
 
 def test_the_velocity_stands_at_the_end_of_its_interval():
     record = make_record()
-    plot = next(plot for plot in plots_of(record) if plot.key == "velocity")
+    plot = next(plot for plot in all_plots(record) if plot.key == "velocity")
     kernel = record.seeds[0].kernel
     assert plot.table.rows[0][0] == "5"
     assert float(plot.table.rows[0][1]) == pytest.approx((1 - kernel.gram[1][0]) / 5, rel=1e-2)
@@ -115,7 +120,7 @@ def test_the_velocity_stands_at_the_end_of_its_interval():
 
 def test_many_seeds_share_one_entry_of_the_legend():
     record = make_record(make_spec(seeds=list(range(8))))
-    plot = next(plot for plot in plots_of(record) if plot.key == "training")
+    plot = next(plot for plot in all_plots(record) if plot.key == "training")
     assert [key.name for key in plot.drawing.legend] == ["one line a seed", "T*"]
     assert len(plot.drawing.paths) == 8
 
@@ -126,9 +131,21 @@ def test_a_step_that_some_seeds_lack_is_a_dot_off_the_line():
     extra = seed.arms[2].model_copy(update={"step": 350})
     seeds = [seed.model_copy(update={"arms": [*seed.arms, extra]}), *record.seeds[1:]]
     plot = next(
-        p for p in plots_of(record.model_copy(update={"seeds": seeds})) if p.key == "switch"
+        p for p in all_plots(record.model_copy(update={"seeds": seeds})) if p.key == "switch"
     )
     styles = [dot.style for dot in plot.drawing.dots]
     shared_steps = {arm.step for arm in record.seeds[0].arms if arm.arm == "switched"}
     assert (styles.count("c0"), styles.count("c0 hollow")) == (len(shared_steps), 1)
     assert ("switched", "350", "70.0", "–", "1 of 1") in plot.table.rows
+
+
+def test_plots_of_one_seed_come_for_every_seed_under_keys_of_their_own():
+    record = make_record()
+    plots = all_plots(record)
+    assert len({plot.key for plot in plots}) == len(plots)
+    for key in ("distance", "picture", "references", "lags", "scale"):
+        of_seeds = [p for p in plots if p.key.split("-")[0] == key]
+        assert [p.seed for p in of_seeds] == [0, 1, 2]
+        assert [p.key for p in of_seeds] == [key, f"{key}-seed-1", f"{key}-seed-2"]
+        assert all(f"seed {p.seed}" in p.caption for p in of_seeds)
+    assert len(plots_of(make_record(make_spec(seeds=list(range(12)))))[0]) == 10

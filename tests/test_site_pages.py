@@ -12,9 +12,10 @@ from synthetic import BASE_SPEC, make_record, make_spec
 
 from conebench.record import Record, record_text
 from conebench.site import build_site
-from conebench.site.pages import record_page, spec_text, visible
+from conebench.site.pages import record_page, sections_of, spec_text
 from conebench.site.rows import row_of
 from conebench.site.tables import arms_table, stretches_table
+from conebench.site.visible import visible
 from conebench.spec import load_spec
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -34,6 +35,7 @@ class Page(HTMLParser):
         self.attributes: list[str] = []
         self.headings: list[int] = []
         self.text = ""
+        self.text_inside: set[str] = set()
         self.feed(text)
         self.close()
         assert not self.open
@@ -63,8 +65,9 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        """Keep the text."""
+        """Keep the text, and in what kind of element it stands."""
         self.text += data
+        self.text_inside.update(self.open[-1:] if data.strip() else [])
 
 
 def never_settling(monkeypatch: pytest.MonkeyPatch) -> Record:
@@ -100,12 +103,12 @@ def pages_of(site: Path) -> dict[Path, Page]:
 
 
 def page_of(record: Record) -> Page:
-    return Page(record_page(record, row_of(record, record.id)))
+    return Page(record_page(record, row_of(record, record.id), sections_of(record), ""))
 
 
 def test_every_page_is_well_formed(site):
     pages = pages_of(site)
-    assert len(pages) == 5
+    assert len(pages) == 9
     for page in pages.values():
         assert len(page.ids) == len(set(page.ids))
         assert set(page.references) <= set(page.ids)
@@ -127,9 +130,10 @@ def test_all_links_are_relative_and_lead_somewhere(site):
                 assert parts.fragment in page.ids
 
 
-def test_no_page_holds_scripts_or_inline_styles(site):
+def test_no_page_holds_inline_scripts_or_styles(site):
     for path, page in pages_of(site).items():
-        assert not {"script", "style", "iframe", "form", "base"} & set(page.tags)
+        assert not {"style", "iframe", "form", "base"} & set(page.tags)
+        assert "script" not in page.text_inside
         assert not [name for name in page.attributes if name == "style" or name.startswith("on")]
         assert "default-src &#39;none&#39;" in path.read_text("utf-8").replace("'", "&#39;")
 
@@ -141,7 +145,9 @@ def test_hostile_text_is_shown_as_text(site):
     for page in pages.values():
         assert "\u202e" not in page.text
         assert "\u0007" not in page.text
-    assert sum(shown in page.text for page in pages.values()) == 2
+    named = [path.relative_to(site).as_posix() for path in pages if shown in pages[path].text]
+    assert named[:3] == ["compare.html", "data.html", "index.html"]
+    assert len(named) == 4  # and its own
 
 
 def test_the_board_shows_each_figure_of_the_record_and_its_interval(site):

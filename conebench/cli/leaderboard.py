@@ -1,15 +1,25 @@
-"""`conebench leaderboard build`."""
+"""`conebench leaderboard build|check|serve`."""
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from conebench.cli.exits import errors_as_exit_codes
+from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.errors import ConebenchError, ExitCode
 
 app = typer.Typer(help="The static leaderboard site.", no_args_is_help=True)
 
 DEFAULT_RECORDS = (Path("leaderboard/records"), Path("runs"))
+
+Records = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder of records; default: leaderboard/records and runs."),
+]
+Out = Annotated[Path, typer.Option(help="Where the site goes.")]
+DEFAULT_OUT = Path("leaderboard/_site")
 
 
 @app.callback()
@@ -18,20 +28,63 @@ def leaderboard() -> None:
 
 
 @app.command()
-def build(
-    records: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of records; default: leaderboard/records and runs."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where the site goes.")] = Path("leaderboard/_site"),
-) -> None:
+def build(records: Records = None, out: Out = DEFAULT_OUT) -> None:
     """Render records into a static site."""
-    from conebench.site import build_site
+    with errors_as_exit_codes():
+        _build(_folders(records), out)
+
+
+@app.command()
+def check(records: Records = None) -> None:
+    """Build the site aside and throw it away; fails where a record cannot be shown."""
+    with errors_as_exit_codes(), tempfile.TemporaryDirectory() as aside:
+        skipped = _build(_folders(records), Path(aside) / "site", keep=False)
+    if skipped:
+        raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+@app.command()
+def serve(
+    records: Records = None,
+    out: Out = DEFAULT_OUT,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
+) -> None:
+    """Build the site and show it on this machine's own address, built again when records change."""
+    from conebench.site.serve import SiteServer, fingerprint
+
+    folders = _folders(records)
+    seen = fingerprint(folders)
+
+    def rebuild() -> None:
+        nonlocal seen
+        if seen != (now := fingerprint(folders)):
+            seen = now
+            try:
+                _build(folders, out)
+            except ConebenchError as error:
+                show_error(error)
 
     with errors_as_exit_codes():
-        folders = records or [folder for folder in DEFAULT_RECORDS if folder.is_dir()]
-        report = build_site(folders, out)
+        _build(folders, out)
+        with SiteServer(out, port, rebuild) as server:
+            typer.echo(f"at {server.address}, until interrupted")
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                typer.echo("stopped")
+
+
+def _folders(records: Sequence[Path] | None) -> list[Path]:
+    return list(records or [folder for folder in DEFAULT_RECORDS if folder.is_dir()])
+
+
+def _build(folders: Sequence[Path], out: Path, *, keep: bool = True) -> bool:
+    """Build and say what is shown and what is not; whether anything was left out."""
+    from conebench.site import build_site
+
+    report = build_site(folders, out)
     for path, reason in report.skipped:
         typer.echo(f"not on the board: {path}: {reason}", err=True)
     count = f"{report.shown} record{'' if report.shown == 1 else 's'}"
-    typer.echo(f"{count} on the board: open {report.index}")
+    typer.echo(f"{count} on the board{f': open {report.index}' if keep else ''}")
+    return bool(report.skipped)

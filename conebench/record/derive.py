@@ -22,6 +22,9 @@ from conebench.record.schema import (
 )
 from conebench.spec import Spec, constant_stretch, constant_stretches
 
+# What arithmetic raises on numbers that no run can have written.
+UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError)
+
 
 def derive_geometry(spec: Spec, kernel: KernelTrajectory) -> tuple[Phases, Cone | None]:
     """Phases and cone of one seed (SCIENCE sections 3 and 4); no cone without a Phase II."""
@@ -89,7 +92,7 @@ def recompute(record: Record) -> Record:
     try:
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             return _recomputed_record(record)
-    except (ArithmeticError, ValueError, TypeError, LookupError) as error:
+    except UNUSABLE as error:
         raise RecordError(f"its figures cannot be recomputed: {error}") from None
 
 

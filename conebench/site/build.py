@@ -8,18 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from conebench.errors import RecordError, StorageError
-from conebench.record import Record, read_record, recompute
 from conebench.site.collect import Found, find_records
+from conebench.site.data import arms_csv, data_page, schema_text, write_all_records
 from conebench.site.download import csv_text, json_text
-from conebench.site.pages import index_page, record_page
-from conebench.site.rows import Row, group_rows, row_of
+from conebench.site.pages import (
+    compare_page,
+    factors_page,
+    index_page,
+    method_page,
+)
+from conebench.site.rows import Group, Row, group_rows
+from conebench.site.scatter import factor_sections
+from conebench.site.write import Shown, read, reason_of, write_plots, write_records, write_text
 
 MARKER = ".conebench-site"
-# What arithmetic raises on numbers that no run can have written.
-UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError)
+MARKED = "Built by conebench; the whole folder is replaced by the next build.\n"
 ASSETS = Path(__file__).parent / "assets"
 
 
@@ -42,13 +46,14 @@ def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
     try:
         _check_folders(record_dirs, out)
         with _swapped_in(out.resolve()) as folder:
-            rows, skipped = _write_records(find_records(record_dirs), folder)
-            _write_board(rows, skipped, folder)
+            shown, skipped = _write_records(find_records(record_dirs), folder)
+            _write_board([item.row for item in shown], skipped, folder)
+            _write_data(shown, folder)
     except OSError as error:
         place = error.filename or out
         raise StorageError(f"{place}: cannot be written: {error.strerror or error}") from None
     return BuildReport(
-        out / "index.html", len(rows), [(found.path, reason) for found, reason in skipped]
+        out / "index.html", len(shown), [(found.path, reason) for found, reason in skipped]
     )
 
 
@@ -92,58 +97,54 @@ def _swapped_in(out: Path) -> Iterator[Path]:
 
 def _write_records(
     records: Sequence[Found], folder: Path
-) -> tuple[list[Row], list[tuple[Found, str]]]:
-    """One page a record; the board's rows, and the records left out with the reason."""
+) -> tuple[list[Shown], list[tuple[Found, str]]]:
+    """One page a record; what is shown, and the records left out with the reason."""
     (folder / "records").mkdir()
-    rows: list[Row] = []
+    chosen, skipped = _without_twins(records)
+    written = write_records(chosen, folder / "records")
+    skipped += [(f, item) for f, item in zip(chosen, written, strict=True) if isinstance(item, str)]
+    order = {found.path: i for i, found in enumerate(records)}
+    skipped.sort(key=lambda item: order[item[0].path])
+    return [item for item in written if isinstance(item, Shown)], skipped
+
+
+def _without_twins(records: Sequence[Found]) -> tuple[list[Found], list[tuple[Found, str]]]:
+    """The first file of each record that can be read, and the files left out with the reason."""
     skipped: list[tuple[Found, str]] = []
-    shown: dict[str, Found] = {}
+    first: dict[str, Found] = {}
     for found in records:
         try:
-            stored = _read(found)
-            record_id = stored.id
-            twin = shown.get(record_id)
-            if twin is None:
-                rows.append(_write_record(found, stored, record_id, folder / "records"))
-                shown[record_id] = found
-            # A plain copy of a file is not worth a word: a run's record is submitted by copying it.
-            elif not filecmp.cmp(found.path, twin.path, shallow=False):
-                skipped.append((found, f"the same results as {twin.label}, which is shown"))
+            twin = first.setdefault(read(found).id, found)
         except RecordError as error:
-            skipped.append((found, str(error).removeprefix(f"{found.path}: ")))
-    return rows, skipped
-
-
-def _read(found: Found) -> Record:
-    if found.problem:
-        raise RecordError(found.problem)
-    return read_record(found.path)
-
-
-def _write_record(found: Found, stored: Record, record_id: str, folder: Path) -> Row:
-    record = recompute(stored)
-    try:
-        with np.errstate(divide="raise", over="raise", invalid="raise"):
-            row = row_of(record, record_id)
-            page = record_page(record, row)
-    except UNUSABLE as error:
-        raise RecordError(f"its figures cannot be recomputed: {error}") from None
-    _write(folder / f"{record_id}.html", page)
-    shutil.copyfile(found.path, folder / f"{record_id}.json")
-    return row
+            skipped.append((found, reason_of(error, found)))
+            continue
+        # A plain copy of a file is not worth a word: a run's record is submitted by copying it.
+        if twin is not found and not filecmp.cmp(found.path, twin.path, shallow=False):
+            skipped.append((found, f"the same results as {twin.label}, which is shown"))
+    return list(first.values()), skipped
 
 
 def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], folder: Path) -> None:
     groups = group_rows(rows)
     left_out = [(found.label, reason) for found, reason in skipped]
-    _write(folder / "index.html", index_page(groups, left_out))
-    _write(folder / "table.csv", csv_text(groups))
-    _write(folder / "table.json", json_text(groups))
-    _write(folder / MARKER, "Built by conebench; the whole folder is replaced by the next build.\n")
-    (folder / "assets").mkdir()
-    for asset in sorted(ASSETS.iterdir()):
-        shutil.copyfile(asset, folder / "assets" / asset.name)
+    write_text(folder / "index.html", index_page(groups, left_out))
+    write_text(folder / "compare.html", compare_page(groups))
+    _write_factors(groups, folder)
+    write_text(folder / "method.html", method_page())
+    write_text(folder / "data.html", data_page(groups))
+    write_text(folder / "table.csv", csv_text(groups))
+    write_text(folder / "table.json", json_text(groups))
+    write_text(folder / MARKER, MARKED)
+    shutil.copytree(ASSETS, folder / "assets", copy_function=shutil.copyfile)
 
 
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+def _write_data(shown: Sequence[Shown], folder: Path) -> None:
+    write_text(folder / "arms.csv", arms_csv(arm for item in shown for arm in item.arms))
+    write_text(folder / "schema.json", schema_text())
+    write_all_records([item.path for item in shown], folder / "records.jsonl.gz")
+
+
+def _write_factors(groups: Sequence[Group], folder: Path) -> None:
+    sections = factor_sections([row for group in groups for row in group.rows])
+    write_text(folder / "factors.html", factors_page(groups, sections))
+    write_plots([plot for section in sections for plot in section.plots], folder / "factors")

@@ -3,13 +3,21 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 
-from conebench.site.quantities import BOARD, MORE
+from conebench.site.factors import FACTORS
+from conebench.site.quantities import BOARD, MORE, UNDEFINED
 from conebench.site.rows import Group, Row
+from conebench.site.tables import Table
 
 # A spreadsheet runs a cell that begins like this as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?(e[+-]?[0-9]+)?")
+
+# Factors that are no columns of their own already.
+TOLD = tuple(f.key for f in FACTORS if f.key not in ("family", "optimizer", "dataset"))
 
 Value = str | int | float | None
 
@@ -20,8 +28,22 @@ def csv_text(groups: Sequence[Group]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _columns(), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _guarded(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: guarded(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def table_csv(table: Table) -> str:
+    """A table of a page; numbers without the commas between thousands, nothing for a dash."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_plain(cell) for cell in row] for row in (table.head, *table.rows))
+    return text.getvalue()
+
+
+def _plain(cell: str) -> Value:
+    if NUMBER.fullmatch(cell):
+        return cell.replace(",", "")
+    return "" if cell == UNDEFINED else guarded(cell)
 
 
 def json_text(groups: Sequence[Group]) -> str:
@@ -39,20 +61,25 @@ def _columns() -> list[str]:
         for quantity in (*BOARD, *MORE)
         for name in (quantity.field, f"{quantity.field}_low", f"{quantity.field}_high")
     ]
-    identity = ["rank", "record", "spec", "title", "model"]
+    identity = ["rank", "record", "spec", "title", "model", "family", "optimizer"]
     group = ["dataset", "kernel_outputs", "probe_samples", "batchnorm", "schema"]
-    return [*identity, *group, *figures, "seeds", "date", "status", "verdict", "unranked_reason"]
+    end = ["seeds", "date", "status", "verdict", "outcome", "unranked_reason"]
+    return [*identity, *TOLD, *group, *figures, *end]
 
 
 def _values(row: Row) -> list[Value]:
-    values: list[Value] = [row.rank, row.record_id, row.spec_name, row.title, row.model, *row.group]
+    values: list[Value] = [row.rank, row.record_id, row.spec_name, row.title]
+    values += [row.model, row.family, row.optimizer]
+    values += [row.factors[f.key] for f in FACTORS if f.key in TOLD]
+    values += row.group
     for quantity in (*BOARD, *MORE):
         figure = row.figures[quantity.field]
         values += [figure.value, figure.low, figure.high] if figure else [None, None, None]
-    return [*values, row.seeds, row.date, row.status, row.verdict, row.reason]
+    return [*values, row.seeds, row.date, row.status, row.verdict, row.outcome, row.reason]
 
 
-def _guarded(value: Value) -> Value:
+def guarded(value: Value) -> Value:
+    """The value as it may stand in a cell: text that would run as a formula gets a quote."""
     if isinstance(value, str) and value.startswith(FORMULA_STARTS):
         return f"'{value}"
     return value

@@ -144,7 +144,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Everything the template draws, in coordinates."""
+    """Everything the template draws, in coordinates; `x` is the horizontal scale, if any."""
 
     width: int
     height: int
@@ -157,6 +157,7 @@ class Drawing:
     segments: tuple[Segment, ...]
     dots: tuple[Dot, ...]
     legend: tuple[Key, ...]
+    x: Scale | None = None
 
 
 def draw(
@@ -188,6 +189,7 @@ def draw(
         segments=(*rules, *bars),
         dots=tuple(_dots(series, x, y)),
         legend=_legend(series, [*level, *upright]),
+        x=x,
     )
 
 

@@ -1,22 +1,21 @@
 """Pages as HTML, from templates that escape everything."""
 
-import functools
 import io
-import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from ruamel.yaml import YAML
 
 from conebench.record import Record
 from conebench.site.chaos import chaos_plots, chaos_table
+from conebench.site.environment import environment
 from conebench.site.layers import layers_of
-from conebench.site.plots import plots_of
-from conebench.site.quantities import BOARD, UNDEFINED
+from conebench.site.method import method_text
+from conebench.site.pairs import MAX_PAIRS, matched_pairs
+from conebench.site.plots import MAX_SEEDS, Plot, plots_of
+from conebench.site.quantities import BOARD, MORE
 from conebench.site.rate import rate_plots
-from conebench.site.rows import Group, Row
+from conebench.site.rows import Group, Row, filters_of
+from conebench.site.scatter import Section
 from conebench.site.tables import (
     arms_table,
     facts_table,
@@ -26,20 +25,62 @@ from conebench.site.tables import (
 )
 from conebench.spec import Spec
 
-TEMPLATES = Path(__file__).parent / "templates"
-
 
 def index_page(groups: Sequence[Group], skipped: Sequence[tuple[str, str]]) -> str:
     """The board; `skipped` are the records left out, each with the reason."""
-    template = _environment().get_template("index.html.j2")
-    return template.render(root="", groups=groups, skipped=skipped, quantities=BOARD)
+    template = environment().get_template("index.html.j2")
+    return template.render(
+        root="",
+        page="index",
+        groups=groups,
+        skipped=skipped,
+        quantities=BOARD,
+        filters=filters_of(groups),
+    )
 
 
-def record_page(record: Record, row: Row) -> str:
-    """The page of one record whose figures were recomputed."""
-    template = _environment().get_template("record.html.j2")
+def compare_page(groups: Sequence[Group]) -> str:
+    """The page that overlays records, which its script draws from their data files."""
+    template = environment().get_template("compare.html.j2")
+    return template.render(root="", page="compare", groups=groups, quantities=(*BOARD, *MORE))
+
+
+def factors_page(groups: Sequence[Group], sections: Sequence[Section]) -> str:
+    """Figures against what runs were made with, and the pairs that differ in one field only."""
+    template = environment().get_template("factors.html.j2")
+    rows = [row for group in groups for row in group.rows]
+    return template.render(
+        root="",
+        page="factors",
+        sections=sections,
+        pairs=matched_pairs(rows),
+        limit=MAX_PAIRS,
+        quantities=BOARD,
+    )
+
+
+def method_page() -> str:
+    """The method, as the documentation has it."""
+    return (
+        environment()
+        .get_template("method.html.j2")
+        .render(root="", page="method", text=method_text())
+    )
+
+
+def sections_of(record: Record) -> list[tuple[Plot, ...]]:
+    """The plots of a record's page, one section each, in one a plot a seed."""
+    layers = layers_of(record)
+    more = [*rate_plots(record), *([layers.plot] if layers else []), *chaos_plots(record)]
+    return [*plots_of(record), *((plot,) for plot in more)]
+
+
+def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]], spec: str) -> str:
+    """The page of one record whose figures were recomputed; its plots and its spec's text."""
+    template = environment().get_template("record.html.j2")
     return template.render(
         root="../",
+        page="record",
         record=record,
         row=row,
         figures=figures_table(record),
@@ -48,9 +89,10 @@ def record_page(record: Record, row: Row) -> str:
         arms=arms_table(record),
         facts=facts_table(record),
         chaos=chaos_table(record),
-        plots=[*plots_of(record), *rate_plots(record), *chaos_plots(record)],
         layers=layers_of(record),
-        spec_text=spec_text(record.spec),
+        sections=sections,
+        seed_numbers=[seed.seed for seed in record.seeds[:MAX_SEEDS]],
+        spec_text=spec,
     )
 
 
@@ -63,33 +105,3 @@ def spec_text(spec: Spec) -> str:
     text = io.StringIO()
     YAML().dump(data, text)
     return text.getvalue()
-
-
-def visible(text: str) -> str:
-    """The text with control and direction characters written out, so that none can hide."""
-    return "".join(f"\\u{ord(char):04x}" if _is_hidden(char) else char for char in text)
-
-
-def _is_hidden(char: str) -> bool:
-    return char != "\n" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-
-
-def _shown(value: object) -> object:
-    """Every text that a template prints passes here; Markup is a template's own output."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return visible(value)
-    return value
-
-
-@functools.cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.globals["UNDEFINED"] = UNDEFINED
-    return environment

@@ -1,7 +1,7 @@
 """The plots of a record's page: what is drawn, in words and in data."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,32 +27,47 @@ MAX_CHECKPOINTS = 64
 MAX_TABLE_ROWS = 40
 MAX_TABLE_CHECKPOINTS = 12
 MAX_COLORS = 6
+MAX_SEEDS = 10
 LAGS = (1, 2, 5, 10)
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing with its words and the table behind it; `key` is its name in the page."""
+    """A drawing with its words and the table behind it; `key` is its name in the page.
+
+    `seed` is the seed it shows, None where it shows all. `steps` are those of the cells of a heat
+    map.
+    """
 
     key: str
     title: str
     caption: str
     drawing: Drawing
     table: Table
+    seed: int | None = None
+    steps: tuple[int, ...] = ()
 
 
-def plots_of(record: Record) -> list[Plot]:
-    """All plots of a record, in the page's order."""
+def plots_of(record: Record) -> list[tuple[Plot, ...]]:
+    """All plots of a record, in the page's order; those of one seed come seed by seed."""
     return [
-        _distance_plot(record),
-        _velocity_plot(record),
-        _switch_plot(record),
-        _training_plot(record),
-        _reference_plot(record),
-        _lag_plot(record),
-        _picture_plot(record),
-        _scale_plot(record),
+        _each_seed(_distance_plot, record),
+        _each_seed(_picture_plot, record),
+        (_velocity_plot(record),),
+        (_switch_plot(record),),
+        (_training_plot(record),),
+        _each_seed(_reference_plot, record),
+        _each_seed(_lag_plot, record),
+        _each_seed(_scale_plot, record),
     ]
+
+
+def _each_seed(plot: Callable[[Record, SeedResult], Plot], record: Record) -> tuple[Plot, ...]:
+    """The plot for each seed; the first keeps its key, which is what links to it say."""
+    first, *others = [
+        replace(plot(record, seed), seed=seed.seed) for seed in record.seeds[:MAX_SEEDS]
+    ]
+    return (first, *(replace(other, key=f"{other.key}-seed-{other.seed}") for other in others))
 
 
 def evenly(count: int, limit: int) -> IntArray:
@@ -60,8 +75,7 @@ def evenly(count: int, limit: int) -> IntArray:
     return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(np.int64))
 
 
-def _distance_plot(record: Record) -> Plot:
-    seed = record.seeds[0]
+def _distance_plot(_record: Record, seed: SeedResult) -> Plot:
     chosen = evenly(len(seed.kernel.steps), MAX_CHECKPOINTS)
     S = distances(seed.kernel.G()[np.ix_(chosen, chosen)])
     steps = np.array(seed.kernel.steps)[chosen]
@@ -78,6 +92,7 @@ def _distance_plot(record: Record) -> Plot:
             tuple((whole(steps[i]), *(distance(float(S[i, j])) for j in few)) for i in few),
             thinned(len(few), len(seed.kernel.steps), "checkpoints"),
         ),
+        steps=tuple(steps.tolist()),
     )
 
 
@@ -149,8 +164,7 @@ def _tested_on(record: Record) -> str:
     )
 
 
-def _reference_plot(record: Record) -> Plot:
-    seed = record.seeds[0]
+def _reference_plot(record: Record, seed: SeedResult) -> Plot:
     steps, S = np.array(seed.kernel.steps), distances(seed.kernel.G())
     centred = distances(seed.kernel.G(centred=True))[0]
     references = evenly(len(steps), 5).tolist()
@@ -183,8 +197,8 @@ def _reference_plot(record: Record) -> Plot:
     )
 
 
-def _lag_plot(record: Record) -> Plot:
-    seed, every = record.seeds[0], record.spec.kernel.checkpoints.every
+def _lag_plot(record: Record, seed: SeedResult) -> Plot:
+    every = record.spec.kernel.checkpoints.every
     uniform = uniform_part(np.array(seed.kernel.steps), every)
     G, steps = seed.kernel.G()[np.ix_(uniform, uniform)], np.array(seed.kernel.steps)[uniform]
     lags = {lag * every: lagged_distances(G, lag) for lag in LAGS if lag < len(steps)}
@@ -217,15 +231,14 @@ def _lag_plot(record: Record) -> Plot:
     )
 
 
-def _picture_plot(record: Record) -> Plot:
-    seed = record.seeds[0]
+def _picture_plot(_record: Record, seed: SeedResult) -> Plot:
     picture, stress = cone_picture(seed.kernel.G())
     steps, T_star = np.array(seed.kernel.steps), seed.phases.T_star
     settled = steps >= T_star if T_star is not None else np.zeros(len(steps), dtype=bool)
     parts = {"Phase I": ~settled, "Phase II": settled} if settled.any() else {"all": ~settled}
     series = [
-        Series(name, f"c{i}", list(map(tuple, picture[part, :2].tolist())), dots=True)
-        for i, (name, part) in enumerate(parts.items())
+        Series(name, style, list(map(tuple, picture[part, :2].tolist())), dots=True)
+        for (name, part), style in zip(parts.items(), ("c1", "c0"), strict=False)
         if part.any()
     ]
     few = evenly(len(steps), MAX_TABLE_ROWS)
@@ -234,7 +247,8 @@ def _picture_plot(record: Record) -> Plot:
         title="The path of the kernel",
         caption=f"Unit kernels of seed {seed.seed} placed so that their distances are those of the "
         "chords, as far as three dimensions allow (classical multidimensional scaling, stress "
-        f"{stress:.2f}); the first two are drawn. A cone shows as a long way, then a small cloud.",
+        f"{stress:.2f}); a flat picture has the first two. A cone shows as a long way, then a "
+        "small cloud.",
         drawing=draw(
             horizontal(picture[:, 0].tolist()),
             vertical(picture[:, 1].tolist()),
@@ -249,8 +263,7 @@ def _picture_plot(record: Record) -> Plot:
     )
 
 
-def _scale_plot(record: Record) -> Plot:
-    seed = record.seeds[0]
+def _scale_plot(record: Record, seed: SeedResult) -> Plot:
     kernel, steps = seed.kernel, np.array(seed.kernel.steps)
     norm, trace = np.array(kernel.norm), np.array(kernel.trace)
     figures = {

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from conebench.analysis.bootstrap import Estimate
 from conebench.analysis.strength import shared_ranks
 from conebench.record import Record
+from conebench.site.factors import Value, factors_of, fields_of, model_family
 from conebench.site.quantities import BOARD, MORE, check_finite
+from conebench.site.sparks import Spark, sparks_of
 
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -21,13 +23,24 @@ class Row:
     spec_name: str
     title: str
     model: str
+    family: str
+    optimizer: str
+    outcome: str
     figures: Mapping[str, Estimate | None]
     seeds: int
     date: str
     status: str
     verdict: str
     reason: str
+    sparks: tuple[Spark, Spark]
+    factors: Mapping[str, Value | None]
+    fields: Mapping[str, str]
     rank: int | None = None
+
+    @property
+    def dataset(self) -> str:
+        """What the board calls the data."""
+        return self.group[0]
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,26 @@ class Group:
 
     label: str
     rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A fact that rows are filtered by: its name in addresses, its label, its values."""
+
+    key: str
+    label: str
+    values: tuple[str, ...]
+
+
+def filters_of(groups: Sequence[Group]) -> list[Filter]:
+    """The facts to filter by, each with the values that some row has."""
+    rows = [row for group in groups for row in group.rows]
+    return [
+        Filter("dataset", "Dataset", tuple(sorted({row.dataset for row in rows}))),
+        Filter("family", "Model family", tuple(sorted({row.family for row in rows}))),
+        Filter("optimizer", "Optimizer", tuple(sorted({row.optimizer for row in rows}))),
+        Filter("outcome", "Outcome", tuple(sorted({row.outcome for row in rows}))),
+    ]
 
 
 def row_of(record: Record, record_id: str) -> Row:
@@ -51,21 +84,32 @@ def row_of(record: Record, record_id: str) -> Row:
         spec_name=record.spec.name,
         title=record.spec.title,
         model=record.spec.model.name,
+        family=model_family(record.spec.model.name),
+        optimizer=record.spec.training.optimizer.name,
+        outcome="partial" if is_partial(record) else summary.verdict,
         figures=figures,
         seeds=len(record.seeds),
         date=date.group() if date else "",
         status=record.status,
         verdict=summary.verdict,
         reason=unranked_reason(record),
+        sparks=sparks_of(record),
+        factors=factors_of(record),
+        fields=fields_of(record.spec),
     )
+
+
+def is_partial(record: Record) -> bool:
+    """Whether seeds are missing, or twice there: a repeated seed narrows intervals."""
+    measured = sorted(seed.seed for seed in record.seeds)
+    return record.status != "complete" or measured != sorted(record.spec.seeds)
 
 
 def unranked_reason(record: Record) -> str:
     """Why the record has no rank, in words; empty where it may have one."""
     summary, reasons = record.summary, []
     measured, planned = [seed.seed for seed in record.seeds], record.spec.seeds
-    # The list of seeds counts, not the stored status alone: a repeated seed narrows intervals.
-    if record.status != "complete" or sorted(measured) != sorted(planned):
+    if is_partial(record):
         reasons.append(f"partial: {len(set(measured) & set(planned))} of {len(planned)} seeds")
     if summary.verdict != "measured":
         reasons.append(f"{summary.verdict}: {summary.detail}")
@@ -78,7 +122,7 @@ def group_rows(rows: Sequence[Row]) -> list[Group]:
     """One group a comparability key, each ranked within itself: best first, unranked last."""
     keys = sorted({row.group for row in rows})
     return [
-        Group(_label(key), tuple(_ranked([row for row in rows if row.group == key])))
+        Group(group_label(key), tuple(_ranked([row for row in rows if row.group == key])))
         for key in keys
     ]
 
@@ -94,6 +138,7 @@ def _order(row: Row) -> tuple[bool, float, str, str]:
     return bool(row.reason), -strength.value if strength else 1.0, row.title, row.record_id
 
 
-def _label(key: tuple[str, str, int, str, str]) -> str:
+def group_label(key: tuple[str, str, int, str, str]) -> str:
+    """A comparability key in words."""
     dataset, outputs, samples, batchnorm, schema = key
     return f"{dataset}, kernel {outputs}, {samples:,} probe images, BatchNorm {batchnorm}, {schema}"

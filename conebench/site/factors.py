@@ -1,0 +1,98 @@
+"""What a record's run was made with: the factors that may govern the effect, and all its fields."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conebench.record import Record
+from conebench.spec import Spec
+
+FAMILY = re.compile(r"(?:cifar_|tf_)?([a-z]+?)(?:v?[0-9]|[^a-z]|$)", re.IGNORECASE)
+DEPTH = re.compile(r"(?:cifar_)?(?:resnet|vgg|densenet|wide_resnet)([0-9]+)")
+# Fields that say nothing of a network's dynamics.
+UNTOLD = ("name", "title", "seeds", "chaos")
+# Fields that decide what is measured, not what is trained: their figures are not compared.
+MEASURING = ("kernel.outputs", "kernel.samples", "kernel.probe_seed", "kernel.batchnorm")
+
+Value = float | str
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A factor: its key and label, and whether it is a number."""
+
+    key: str
+    label: str
+    numeric: bool
+
+
+FACTORS = (
+    Factor("learning_rate", "Learning rate", numeric=True),
+    Factor("batch_size", "Batch size", numeric=True),
+    Factor("parameters", "Parameters", numeric=True),
+    Factor("width", "Width", numeric=True),
+    Factor("depth", "Depth", numeric=True),
+    Factor("normalization", "Normalization", numeric=False),
+    Factor("optimizer", "Optimizer", numeric=False),
+    Factor("family", "Model family", numeric=False),
+    Factor("dataset", "Dataset", numeric=False),
+)
+
+
+def factors_of(record: Record) -> dict[str, Value | None]:
+    """The value of each factor; None where the spec does not say it.
+
+    Width is `model.kwargs.width`; depth `model.kwargs.depth`, or the number in the name of a
+    network that is named by it; normalization the keyword argument that sets it.
+    """
+    spec, kwargs = record.spec, record.spec.model.kwargs
+    named = DEPTH.match(spec.model.name)
+    depth = _number(kwargs.get("depth"))
+    return {
+        "learning_rate": spec.training.optimizer.learning_rate,
+        "batch_size": float(spec.training.batch_size),
+        "parameters": float(record.model.parameters),
+        "width": _number(kwargs.get("width")),
+        "depth": float(named[1]) if depth is None and named else depth,
+        "normalization": str(kwargs.get("norm_layer") or kwargs.get("norm") or "the model’s own"),
+        "optimizer": spec.training.optimizer.name,
+        "family": model_family(spec.model.name),
+        "dataset": spec.dataset.label,
+    }
+
+
+def model_family(name: str) -> str:
+    """The letters that a model's name begins with: cifar_resnet20 and resnetv2_50 are resnets."""
+    found = FAMILY.match(name)
+    return found[1].lower() if found else name
+
+
+def _number(value: Any) -> float | None:
+    known = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return float(value) if known else None
+
+
+def fields_of(spec: Spec) -> dict[str, str]:
+    """Every field that two runs may differ in, by its dotted name, as JSON text.
+
+    An optimizer is one field apart from its learning rate: another one has other options. So is
+    the dataset. The length of a run is its steps, also where it was written in epochs.
+    """
+    data = {name: part for name, part in spec.dump().items() if name not in UNTOLD}
+    optimizer = data["training"]["optimizer"]
+    data["training"]["learning_rate"] = optimizer.pop("learning_rate")
+    data["training"].pop("epochs")
+    chosen = {"training.optimizer": optimizer, "dataset": data.pop("dataset")}
+    del data["training"]["optimizer"]
+    leaves = {**_leaves(data, ""), **chosen}
+    return {name: json.dumps(value, sort_keys=True) for name, value in leaves.items()}
+
+
+def _leaves(data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for name, value in data.items():
+        whole = prefix + name
+        leaves |= _leaves(value, f"{whole}.") if isinstance(value, dict) else {whole: value}
+    return leaves

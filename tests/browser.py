@@ -1,0 +1,73 @@
+"""A real browser for the tests of the site: Debian's chromium, driven by Playwright."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from conebench.site.serve import SiteServer
+
+# WebGL in software: the machines that test have no graphics card.
+FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 800}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser; without one the test is skipped, in CI it fails."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None and not os.environ.get("CI"):
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def served(site: Path) -> Iterator[str]:
+    """The address of a site below a path on this machine's own server."""
+    with SiteServer(site.parent, 0) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield f"{server.address}/{site.name}"
+        server.shutdown()
+
+
+class Visit:
+    """Pages of one site in one window; `finish` fails where any page misbehaved."""
+
+    def __init__(self, browser: Browser, base: str, **context) -> None:
+        self.base = base
+        self.context = browser.new_context(**{"viewport": WIDE, **context})
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.problems: list[str] = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        self.page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
+        self.page.on("request", self._request)
+
+    def _console(self, message) -> None:
+        # Plotly reads pixels back to find what is under the pointer: its own, harmless warning.
+        if message.type in ("error", "warning") and "willReadFrequently" not in message.text:
+            self.problems.append(f"{message.type}: {message.text}")
+
+    def _request(self, request) -> None:
+        if not request.url.startswith((f"{self.base}/", "data:", "blob:")):
+            self.problems.append(f"request: {request.url}")
+
+    def open(self, address: str) -> Page:
+        """Go to an address within the site, afresh."""
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.base}/{address}")
+        return self.page
+
+    def finish(self) -> None:
+        """Close the window; fail where there were errors, dialogs or foreign requests."""
+        self.context.close()
+        assert not self.problems

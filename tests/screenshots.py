@@ -1,0 +1,33 @@
+"""Writes docs/board.png and docs/record.png: the board of the committed records, as readers see it.
+
+`make screenshots` runs it.
+"""
+
+import tempfile
+from pathlib import Path
+
+from browser import Visit, chromium
+
+from conebench.site import build_site
+
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> None:
+    """Build the board aside and take its pictures."""
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        site = build_site([ROOT / "leaderboard" / "records"], Path(folder) / "site").index.parent
+        visit = Visit(browser, site.as_uri())
+        visit.open("index.html").screenshot(path=ROOT / "docs" / "board.png")
+        page = visit.page
+        page.locator(".board tbody th a").first.click()
+        page.locator(".walk").evaluate("bar => bar.scrollIntoView()")
+        page.locator(".scene canvas").first.wait_for()
+        page.locator("#step").press("ArrowRight")
+        page.wait_for_function("document.querySelector('.scene').data.at(-1).x.length === 1")
+        page.screenshot(path=ROOT / "docs" / "record.png")
+        visit.finish()
+
+
+if __name__ == "__main__":
+    main()
