@@ -63,7 +63,7 @@ UNSETTLED = {
     "faster and faster": list(np.geomspace(0.001, 0.9, 16)),
     "slower and slower": list(np.geomspace(0.9, 0.001, 16)),
     "settles after the middle": [FAST] * 11 + [SLOW] * 9,
-    "a floor that sinks by more than half": [FAST] * 4 + [SLOW] * 12 + [0.45 * SLOW] * 12,
+    "a floor that sinks by more than two thirds": [FAST] * 4 + [SLOW] * 12 + [0.3 * SLOW] * 12,
 }
 
 
