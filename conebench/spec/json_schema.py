@@ -65,12 +65,19 @@ def make_portable(schema: Any) -> None:
         if "oneOf" in schema:
             schema["anyOf"] = schema.pop("oneOf")
         if isinstance(schema.get("pattern"), str):
-            schema["pattern"] = schema["pattern"].replace(r"\P{Cc}", NO_CONTROL_CHARACTER)
+            schema["pattern"] = _portable_pattern(schema["pattern"])
+        if "patternProperties" in schema:
+            by_pattern = schema["patternProperties"].items()
+            schema["patternProperties"] = {_portable_pattern(p): s for p, s in by_pattern}
         for value in schema.values():
             make_portable(value)
     elif isinstance(schema, list):
         for value in schema:
             make_portable(value)
+
+
+def _portable_pattern(pattern: str) -> str:
+    return pattern.replace(r"\P{Cc}", NO_CONTROL_CHARACTER)
 
 
 def _partial(section: dict[str, Any]) -> dict[str, Any]:
