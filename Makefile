@@ -5,7 +5,7 @@ PYTHON ?= python3
 SHARE ?= 0/16
 BIN := .venv/bin
 
-.PHONY: demo test lint bench families catalogue screenshots clean
+.PHONY: demo test lint bench families catalog screenshots clean
 
 demo: .venv/installed
 	# The demo's network is too small for more threads to pay; on a busy machine they would hurt.
@@ -30,9 +30,9 @@ bench: .venv/installed-bench
 families: .venv/installed-dev
 	$(BIN)/python -W ignore tests/families/walk.py
 
-catalogue: .venv/installed-dev
+catalog: .venv/installed-dev
 	# One share of the specs: SHARE=0/1 makes, plans and runs them all in small, in about an hour.
-	CONEBENCH_CATALOGUE=$(SHARE) $(BIN)/python -m pytest tests/test_catalogue.py
+	CONEBENCH_CATALOG=$(SHARE) $(BIN)/python -m pytest tests/test_catalog.py
 
 screenshots: .venv/installed-dev
 	$(BIN)/python tests/screenshots.py

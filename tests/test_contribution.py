@@ -165,6 +165,16 @@ def is_a_duplicate_of_another_date(clone: Clone) -> None:
     clone.write(path_of(again).replace("2026-01-02", "2026-02-03"), record_text(again))
 
 
+def comes_twice(clone: Clone) -> None:
+    clone.write(path_of(NEW), record_text(NEW))
+    again = clean(NEW, created_at="2026-02-03T00:00:00Z")
+    clone.write(path_of(NEW).replace("2026-01-02", "2026-02-03"), record_text(again))
+
+
+def has_a_line_break_in_its_name(clone: Clone) -> None:
+    clone.write(path_of(NEW).replace("2026-", "2026\n-"), record_text(NEW))
+
+
 def is_a_giant_file(clone: Clone) -> None:
     clone.write(path_of(NEW), record_text(NEW) + " " * 20_000_000)
 
@@ -234,6 +244,8 @@ BAD: list[tuple[Callable[[Clone], None], str]] = [
     (is_partial, ": status: came partial, allowed are complete records"),
     (was_made_by_changed_code, ": provenance.git_dirty: allowed are records of committed code"),
     (is_a_duplicate_of_another_date, f": a duplicate, the same content is in {path_of(OLD)}"),
+    (comes_twice, f": a duplicate, the same content is in {path_of(NEW)}"),
+    (has_a_line_break_in_its_name, "/2026 -01-02-"),
     (is_a_giant_file, f"{path_of(NEW)}: came 20,0"),
     (is_a_link, f"{path_of(NEW)}: came a symbolic link, allowed are regular files"),
     (is_a_program, f"{path_of(NEW)}: came a program, allowed are regular files"),

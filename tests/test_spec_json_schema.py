@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from conebench.spec.json_schema import spec_json_schema
+from conebench.spec.json_schema import make_portable, spec_json_schema
 from conebench.spec.yaml_text import read_yaml
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -74,3 +74,14 @@ def test_it_takes_what_is_read(data: dict[str, Any]) -> None:
 )
 def test_it_refuses_what_is_not(data: dict[str, Any]) -> None:
     assert not VALIDATOR.is_valid(data)
+
+
+def test_control_characters_are_refused_by_any_engine() -> None:
+    text = {"type": "string", "pattern": r"^\P{Cc}*$"}
+    schema = {"patternProperties": {text["pattern"]: text}, "additionalProperties": False}
+    make_portable(schema)
+    validator = Draft202012Validator(schema)
+    assert validator.is_valid({"plain text, αβ": "plain text, αβ"})
+    for bad in ("a\tb", "a\x7f", "a\x85", "\x00"):
+        assert not validator.is_valid({bad: "text"})
+        assert not validator.is_valid({"text": bad})

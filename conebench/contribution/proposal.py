@@ -40,7 +40,7 @@ class Proposal:
     @property
     def others(self) -> list[Change]:
         """Changes of anything else."""
-        return [change for change in self.changes if change not in self.data]
+        return [c for c in self.changes if not c.path.startswith((SPECS, RECORDS))]
 
     @property
     def lane(self) -> Lane:

@@ -120,8 +120,9 @@ def _record(proposal: Proposal, folder: Path, path: str, specs: dict[str, Spec])
     if content_hash(written)[:8] != record.id:
         yield f"{path}: not as conebench writes it: its text has another hash than its content"
     same_id = re.compile(rf".*-{record.id}\.json")
-    for other in sorted(filter(same_id.fullmatch, proposal.before)):
-        yield f"{path}: a duplicate, the same content is in {other}"
+    for other in sorted(filter(same_id.fullmatch, proposal.after)):
+        if other != path:
+            yield f"{path}: a duplicate, the same content is in {other}"
 
 
 def _provenance(record: Record, specs: dict[str, Spec]) -> Iterator[str]:

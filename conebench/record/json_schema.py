@@ -3,11 +3,11 @@
 from typing import Any
 
 from conebench.record.schema import SCHEMA_VERSION, Record
-from conebench.spec.json_schema import DIALECT, any_of
+from conebench.spec.json_schema import DIALECT, make_portable
 
 
 def record_json_schema() -> dict[str, Any]:
     """Draft 2020-12: types and ranges; `conebench check` knows what must hold between fields."""
     schema = Record.model_json_schema()
-    any_of(schema)
+    make_portable(schema)
     return {"$schema": DIALECT, **schema, "title": f"A record of conebench, {SCHEMA_VERSION}"}

@@ -8,6 +8,7 @@ from conebench.spec.schema import Spec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PARTIAL = "Partial"
+NO_CONTROL_CHARACTER = r"[^\x00-\x1f\x7f-\x9f]"
 
 
 def spec_json_schema() -> dict[str, Any]:
@@ -18,7 +19,7 @@ def spec_json_schema() -> dict[str, Any]:
     whole = Spec.model_json_schema()
     sections = whole.pop("$defs") | {"Spec": whole}
     for section in sections.values():
-        any_of(section)
+        make_portable(section)
     parts = {f"{PARTIAL}{name}": _partial(section) for name, section in sections.items()}
     variant = copy.deepcopy(parts[f"{PARTIAL}Spec"])
     del variant["properties"]["name"]
@@ -54,16 +55,29 @@ def _ways_to_compose() -> dict[str, Any]:
     }
 
 
-def any_of(schema: Any) -> None:
-    """Make `oneOf` `anyOf`: an optimizer by name may have the fields of more than one form."""
+def make_portable(schema: Any) -> None:
+    """Write what pydantic makes, in place, so that other tools read it as it is meant.
+
+    An optimizer by name may have the fields of more than one form, so `oneOf` becomes `anyOf`;
+    other engines of regular expressions do not know Unicode's classes.
+    """
     if isinstance(schema, dict):
         if "oneOf" in schema:
             schema["anyOf"] = schema.pop("oneOf")
+        if isinstance(schema.get("pattern"), str):
+            schema["pattern"] = _portable_pattern(schema["pattern"])
+        if "patternProperties" in schema:
+            by_pattern = schema["patternProperties"].items()
+            schema["patternProperties"] = {_portable_pattern(p): s for p, s in by_pattern}
         for value in schema.values():
-            any_of(value)
+            make_portable(value)
     elif isinstance(schema, list):
         for value in schema:
-            any_of(value)
+            make_portable(value)
+
+
+def _portable_pattern(pattern: str) -> str:
+    return pattern.replace(r"\P{Cc}", NO_CONTROL_CHARACTER)
 
 
 def _partial(section: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The specs in specs/: valid, each name once, and a share of them made, planned and run in small.
 
-CONEBENCH_CATALOGUE=K/N chooses the K-th of N shares, by the specs' order; 0/1 tries them all.
+CONEBENCH_CATALOG=K/N chooses the K-th of N shares, by the specs' order; 0/1 tries them all.
 Without it, a small share is planned, and of that only what is made for a laptop is run.
 """
 
@@ -17,7 +17,7 @@ from conebench.model import make_model
 from conebench.spec import LoadedSpec, Spec, load_all, smoke_spec
 
 SPECS = load_all([Path(__file__).parents[1] / "specs"])
-WANTED = os.environ.get("CONEBENCH_CATALOGUE")
+WANTED = os.environ.get("CONEBENCH_CATALOG")
 SHARE, SHARES = map(int, (WANTED or "0/32").split("/"))
 CHOSEN = SPECS[SHARE::SHARES]
 RUN = CHOSEN if WANTED else [found for found in CHOSEN if found.spec.dataset.name == "digits"]
