@@ -118,7 +118,7 @@ def test_the_same_results_of_another_run_are_listed(records, tmp_path):
     again = save(record.model_copy(update={"provenance": elsewhere}), records / "z")
     report = build_site([records], tmp_path / "site")
     assert report.shown == 2
-    assert report.skipped == [(again, "the same results as records/a/record.json, which is shown")]
+    assert report.skipped == [(again, "the same results as records/a/record.json")]
 
 
 def test_symbolic_links_are_not_followed(records, tmp_path):
@@ -228,6 +228,12 @@ def test_building_imports_no_torch(records, tmp_path):
     command = [sys.executable, "-c", code, str(records), str(tmp_path / "site")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
+def test_the_board_is_light(records, tmp_path):
+    site = build_site([records], tmp_path / "site").index.parent
+    parts = [site / "index.html", *(p for p in (site / "assets").iterdir() if p.is_file())]
+    assert sum(part.stat().st_size for part in parts) < 100_000
 
 
 def test_files_of_others_are_as_published(records, tmp_path):

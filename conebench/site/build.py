@@ -120,7 +120,7 @@ def _without_twins(records: Sequence[Found]) -> tuple[list[Found], list[tuple[Fo
             continue
         # A plain copy of a file is not worth a word: a run's record is submitted by copying it.
         if twin is not found and not filecmp.cmp(found.path, twin.path, shallow=False):
-            skipped.append((found, f"the same results as {twin.label}, which is shown"))
+            skipped.append((found, f"the same results as {twin.label}"))
     return list(first.values()), skipped
 
 

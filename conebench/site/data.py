@@ -90,8 +90,8 @@ def write_all_records(records: Iterable[Path], target: Path) -> None:
     ):
         for path in records:
             data = json.loads(path.read_text("utf-8"))
-            line = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-            packed.write(line.encode("utf-8", "surrogatepass") + b"\n")
+            line = json.dumps(data, separators=(",", ":"), allow_nan=False)
+            packed.write(line.encode("ascii") + b"\n")
 
 
 def schema_text() -> str:

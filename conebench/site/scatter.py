@@ -12,7 +12,8 @@ from conebench.site.rows import Row
 from conebench.site.tables import Table
 
 FIGURES = tuple(q for field in ("CES", "N", "T_star") for q in BOARD if q.field == field)
-LONGEST_LABEL = 16
+# How many letters fit under an axis.
+LABELS_LENGTH = 72
 
 Known = tuple[Value, Estimate, Row]
 Styles = Mapping[str, str]
@@ -87,7 +88,8 @@ def _draw(factor: Factor, quantity: Quantity, known: Sequence[Known], styles: St
     drawing = draw(x, y, (factor.label, quantity.symbol), _series(known, places, styles))
     if factor.numeric:
         return drawing
-    ticks = tuple(Tick(x.at(at), _short(str(value))) for value, at in places.items())
+    room = max(3, LABELS_LENGTH // max(1, len(places)))
+    ticks = tuple(Tick(x.at(at), _short(str(value), room)) for value, at in places.items())
     return replace(drawing, x_ticks=ticks)
 
 
@@ -106,8 +108,8 @@ def _scale(factor: Factor, at: Sequence[float]) -> Scale:
     return horizontal([min(known) / 1.2, max(known) * 1.2], log=True)
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
+def _short(label: str, room: int) -> str:
+    return label if len(label) <= room else label[: room - 1] + "…"
 
 
 def _series(known: Sequence[Known], places: dict[Value, float], styles: Styles) -> list[Series]:

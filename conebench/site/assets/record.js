@@ -116,8 +116,10 @@
     return window.Plotly.react(box, scenePaths(seed()), layout, scene.CONFIG);
   }
 
-  // The rotatable picture stands in the section of the flat one, once that comes into view.
+  // The rotatable picture stands in the section of the flat one, once that comes into view. Where
+  // the browser has no WebGL the flat one stays.
   function addScene() {
+    if (!document.createElement("canvas").getContext("webgl")) return;
     const section = byId("picture").closest("section");
     const watcher = new IntersectionObserver(async ([entry]) => {
       if (!entry.isIntersecting) return;
@@ -151,10 +153,9 @@
     goToStatedStep();
     writeAddress();
   });
-  slider.addEventListener("input", () => {
-    showStep();
-    writeAddress();
-  });
+  slider.addEventListener("input", showStep);
+  // Not while it is dragged: browsers limit how often an address may change.
+  slider.addEventListener("change", writeAddress);
   window.addEventListener("hashchange", readAddress);
   bar.hidden = false;
   readAddress();
