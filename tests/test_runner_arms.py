@@ -2,17 +2,7 @@
 
 from pathlib import Path
 
-from tiny_runs import TINY, RecordingProgress, content, run, tiny_spec
-
-
-def test_side_by_side_a_control_waits_for_its_learning_rate(tmp_path: Path) -> None:
-    spec = tiny_spec(
-        dataset={**TINY["dataset"], "validation_size": 40},
-        linearization={"learning_rate": [0.05, 1e-6]},
-        seeds=[0],
-    )
-    together = run(spec, tmp_path / "together", jobs=2)
-    assert content(together) == content(run(spec, tmp_path / "alone"))
+from tiny_runs import TINY, RecordingProgress, run, tiny_spec
 
 
 def test_controls_run_where_linear_arms_are_trained_otherwise(tmp_path: Path) -> None:

@@ -282,7 +282,7 @@ def test_cones_after_drops_stand_beside_that_before_them() -> None:
     before = f"{record.seeds[1].cone.half_angle_deg:.1f}°"
     after = (f"{found.half_angle_deg:.1f}°", f"{found.axis_turn_deg:.1f}°")
     assert table.rows[1][4:] == (before, *after)
-    page = record_page(record, row_of(record, record.id))
+    page = page_of(record).text
     assert page.count("After drops of the learning rate") == 1
     assert stretches_table(make_record()) is None
-    assert "After drops" not in record_page(make_record(), row_of(make_record(), "0" * 8))
+    assert "After drops" not in page_of(make_record()).text

@@ -10,7 +10,7 @@ import pytest
 from synthetic import make_record, make_seed_result, make_spec
 
 from conebench.analysis.bootstrap import Estimate
-from conebench.record import Record, derive_summary
+from conebench.record import Failure, Record, derive_summary
 from conebench.site.download import csv_text, json_text
 from conebench.site.rows import Row, group_rows, row_of
 
@@ -128,6 +128,13 @@ def test_a_partial_record_does_not_count_in_the_ranks_of_others():
         (weak.id, 1),
         (strong_but_partial.id, None),
     ]
+
+
+def test_a_stage_that_failed_is_named():
+    failure = Failure(seed=1, stage="probe(100)", reason="out of memory")
+    record = make_record().model_copy(update={"status": "partial", "failures": [failure]})
+    assert row(record).reason.endswith("; seed 1: probe(100) failed: out of memory")
+    assert row(record).rank is None
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

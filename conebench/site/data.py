@@ -53,7 +53,8 @@ def bibtex() -> str:
     return (
         "@software{conebench,\n"
         "  author  = {{The conebench contributors}},\n"
-        "  title   = {conebench: a benchmark of the cone effect in learning dynamics},\n"
+        "  title   = {conebench: a benchmark suite "
+        "for the cone effect in deep learning dynamics},\n"
         f"  version = {{{conebench.__version__}}},\n"
         "  license = {MIT}\n"
         "}"

@@ -111,6 +111,7 @@ def unranked_reason(record: Record) -> str:
     measured, planned = [seed.seed for seed in record.seeds], record.spec.seeds
     if is_partial(record):
         reasons.append(f"partial: {len(set(measured) & set(planned))} of {len(planned)} seeds")
+    reasons += [f"seed {f.seed}: {f.stage} failed: {f.reason}" for f in record.failures or ()]
     if summary.verdict != "measured":
         reasons.append(f"{summary.verdict}: {summary.detail}")
     elif summary.CES is None or summary.CES.low is None:
