@@ -13,6 +13,10 @@ from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.errors import ExitCode, SpecError
 from conebench.spec import LoadedSpec, Spec, find_specs, load_specs, repeated_names
 
+NUMBERS = {"steps", "kernels", "seeds"}
+# Titles need this many columns of a terminal beside the other facts.
+WIDE = 140
+
 
 def list_specs(
     paths: Annotated[
@@ -55,10 +59,16 @@ def _facts(spec: Spec) -> dict[str, str | int]:
 
 
 def _print_table(specs: list[LoadedSpec]) -> None:
+    console = Console()
+    columns = ["name", "model", "dataset", "steps", "kernels", "seeds"]
+    if console.width >= WIDE:
+        columns.append("title")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    numbers = {"steps", "kernels", "seeds"}
-    for column in ("name", "model", "dataset", "steps", "kernels", "seeds", "title"):
-        table.add_column(column, justify="right" if column in numbers else "left")
+    for column in columns:
+        # A name is what other commands ask for: it is never cut.
+        kept = column not in ("model", "dataset", "title")
+        table.add_column(column, justify="right" if column in NUMBERS else "left", no_wrap=kept)
     for found in specs:
-        table.add_row(*(Text(str(value)) for value in _facts(found.spec).values()))
-    Console().print(table)
+        facts = _facts(found.spec)
+        table.add_row(*(Text(str(facts[column])) for column in columns))
+    console.print(table)
