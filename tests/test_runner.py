@@ -376,14 +376,3 @@ def test_provenance_is_all_that_two_runs_differ_in(finished: Finished) -> None:
     assert {"torch", "timm", "conebench", "python"} <= set(record.provenance.versions)
     assert record.provenance.wall_seconds > 0
     assert dataclasses.is_dataclass(record.summary)
-
-
-def test_an_interrupt_that_a_library_made_an_error_of_is_still_one(tmp_path: Path) -> None:
-    class Refusing(RecordingProgress):
-        def advance(self, work: float) -> None:
-            super().advance(work)
-            raise RuntimeError("a library's own words") from KeyboardInterrupt()
-
-    with pytest.raises(KeyboardInterrupt):
-        run(tiny_spec(), tmp_path, Refusing())
-    assert content(run(tiny_spec(), tmp_path))["seeds"]

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conebench.analysis.bootstrap import Estimate
+from conebench.cli.exits import stop_if_interrupted
 from conebench.record import Record
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class BarProgress:
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
         """Name the stage beside the bar; a line that stays says why it is run anew."""
+        stop_if_interrupted()
         if note:
             self._bar.console.print(
                 Text(f"{self._name}: {name}{_found(cached, note)}"), soft_wrap=True
@@ -70,6 +72,7 @@ class BarProgress:
 
     def advance(self, work: float) -> None:
         """Move the bar."""
+        stop_if_interrupted()
         self._bar.advance(self._task, work)
 
 
@@ -88,11 +91,13 @@ class LineProgress:
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
         """One line for the stage."""
+        stop_if_interrupted()
         self._stage = name
         self._line(f"{name}{_found(cached, note)}")
 
     def advance(self, work: float) -> None:
         """A line where none came for half a minute."""
+        stop_if_interrupted()
         self._done += work
         if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._line(self._stage)

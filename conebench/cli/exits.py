@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,18 @@ def errors_as_exit_codes() -> Iterator[None]:
         raise typer.Exit(error.exit_code) from None
 
 
+_interrupted = threading.Event()
+
+
+def stop_if_interrupted() -> None:
+    """Raise KeyboardInterrupt where Ctrl-C came before.
+
+    A library that is interrupted may swallow the exception, or make an error of its own of it.
+    """
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def second_interrupt_ends_at_once() -> Iterator[None]:
     """The first Ctrl-C raises KeyboardInterrupt as ever; one more ends the process."""
@@ -31,8 +44,10 @@ def second_interrupt_ends_at_once() -> Iterator[None]:
 
     def interrupt(*_: object) -> None:
         signal.signal(signal.SIGINT, end)
+        _interrupted.set()
         raise KeyboardInterrupt
 
+    _interrupted.clear()
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, interrupt)

@@ -184,9 +184,7 @@ class Stages:
             reason = str(error)
         except ConebenchError:
             raise
-        except Exception as error:  # memory runs out, a library refuses
-            if _comes_from_an_interrupt(error):
-                raise KeyboardInterrupt from error
+        except Exception as error:  # noqa: BLE001  # memory runs out, a library refuses
             reason = f"{label}: {first_line(error)}"
         else:
             store.save_result(stage, StageResult(value, time.monotonic() - began))
@@ -212,10 +210,3 @@ class Stages:
         except ValidationError:
             usable = False
         return stored if usable else None
-
-
-def _comes_from_an_interrupt(error: BaseException | None) -> bool:
-    """Whether a library made another error of Ctrl-C: the stage did not fail, it was stopped."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
