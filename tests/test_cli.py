@@ -174,9 +174,17 @@ def test_one_name_twice_is_refused(call: Call, tmp_path: Path) -> None:
     assert [json.loads(line)["status"] for line in out.splitlines()] == ["not run", "not run"]
 
 
-def test_markup_in_a_title_is_text(call: Call, tmp_path: Path) -> None:
+def test_markup_in_a_title_is_text(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     spec = write_spec(tmp_path, "tiny", ("title: A tiny run", 'title: "a [/x] c"'))
     assert "a [/x] c" in call("list", spec)[1]
+    # On a narrow terminal names are whole, and titles are left out.
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = call("list", spec)[1]
+    assert "tiny" in narrow
+    assert "title" not in narrow
 
 
 def test_a_bad_spec_stops_all_before_any_work(call: Call, tmp_path: Path) -> None:
