@@ -7,10 +7,11 @@
         stages/<stage>-<key>.json            result of a finished stage
         failed/<stage>-<key>.json            why a stage failed, until the next run
         checkpoints/<stage>-<key>/<step>.safetensors            the network, with its metrics
-        checkpoints/<stage>-<key>/<step>.optimizer.safetensors  the optimizer, if arms carry it on
+        checkpoints/<stage>-<key>/<step>.optimizer.safetensors  the optimizer, if it is taken on
         kernels/<stage>-<key>/<step>.safetensors                removed once G is stored
         unfinished/<stage>-<key>/<step>.safetensors             where training is taken up
-        locks/seed<seed>.lock                                   held while a seed is run
+        locks/seed<seed>.lock, folder.lock                      held while a seed is run or the
+                                                                manifest and the record are written
 
 A stage's key is the hash of its inputs, so a changed spec never meets a stale result. Every other
 file carries its own checksum; one that is damaged is set aside as <file>.damaged.

@@ -7,6 +7,21 @@ import pytest
 
 from conebench.cli import main
 
+# A spec that runs in seconds.
+TINY = """\
+name: tiny
+title: A tiny run
+model: {name: cifar_resnet8, kwargs: {width: 2}}
+dataset: {name: digits, train_size: 200, test_size: 50}
+training:
+  steps: 16
+  batch_size: 20
+  optimizer: {name: sgd, learning_rate: 0.05, momentum: 0.9}
+switching: {steps: [4]}
+kernel: {samples: 10, calibration_samples: 40, checkpoints: {every: 2}}
+seeds: [0, 1]
+"""
+
 Call = Callable[..., tuple[int, str, str]]
 
 

@@ -2,7 +2,10 @@
 
 import os
 import signal
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -28,3 +31,15 @@ install_import_hook(
     ],
     "beartype.beartype",
 )
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs `conebench ...` in an empty folder; returns exit code, stdout, stderr."""
+    # After the import hook: this imports the mathematics.
+    from command_line import caller
+
+    monkeypatch.chdir(tmp_path)
+    return caller(monkeypatch, capsys)

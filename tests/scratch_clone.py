@@ -9,7 +9,7 @@ from synthetic import make_record, make_spec
 
 from conebench.contribution import GitTrees, problems_of, read_proposal
 from conebench.record import Record, record_text
-from conebench.site.pages import spec_text
+from conebench.spec import spec_text
 
 GIT = {
     "GIT_AUTHOR_NAME": "A",

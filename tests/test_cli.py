@@ -6,53 +6,19 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import TINY, Call
 from rich.console import Console
 from synthetic import make_record, make_spec
 
 from conebench import __version__
-from conebench.cli import main
 from conebench.cli.display import open_progress, print_summary
-
-TINY = """\
-name: NAME
-title: A tiny run
-model: {name: cifar_resnet8, kwargs: {width: 2}}
-dataset: {name: digits, train_size: 200, test_size: 50}
-training:
-  steps: 16
-  batch_size: 20
-  optimizer: {name: sgd, learning_rate: 0.05, momentum: 0.9}
-switching: {steps: [4]}
-kernel: {samples: 10, calibration_samples: 40, checkpoints: {every: 2}}
-seeds: [0, 1]
-"""
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
-    """Runs `conebench ...` in an empty folder; returns exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["conebench", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        printed = capsys.readouterr()
-        return caught.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 def write_spec(folder: Path, name: str = "tiny", *changes: tuple[str, str]) -> str:
-    text = TINY.replace("NAME", name)
+    text = TINY.replace("name: tiny", f"name: {name}")
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)

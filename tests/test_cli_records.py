@@ -1,35 +1,19 @@
 """`conebench check` and `conebench show`, as a user meets them."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import Call
 from synthetic import make_record, make_spec
 
-from conebench.cli import main
 from conebench.record import record_text
 
 RECORD = make_record()
-Call = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
-    """Runs `conebench ...` in an empty folder; returns exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["conebench", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        printed = capsys.readouterr()
-        return caught.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 def test_check_of_a_sound_record(call: Call) -> None:

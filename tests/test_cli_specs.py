@@ -5,21 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from command_line import Call, caller
+from command_line import TINY, Call
 
-TINY = """\
-name: tiny
-title: A tiny run
-model: {name: cifar_resnet8, kwargs: {width: 2}}
-dataset: {name: digits, train_size: 200, test_size: 50}
-training:
-  steps: 16
-  batch_size: 20
-  optimizer: {name: sgd, learning_rate: 0.05, momentum: 0.9}
-switching: {steps: [4]}
-kernel: {samples: 10, calibration_samples: 40, checkpoints: {every: 2}}
-seeds: [0, 1]
-"""
 FAMILY = """\
 extends: tiny.yaml
 name: family
@@ -28,15 +15,6 @@ matrix:
   narrow: {model: {kwargs: {width: 1}}}
   slow: {training: {optimizer: {learning_rate: 0.01}}}
 """
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
-    """Runs `conebench ...` in an empty folder; returns exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    return caller(monkeypatch, capsys)
 
 
 def test_specs_of_a_matrix_by_name(call: Call, tmp_path: Path) -> None:

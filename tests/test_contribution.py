@@ -11,7 +11,7 @@ from synthetic import make_record, make_spec
 from conebench.contribution import GitTrees, board_change, problems_of, read_proposal
 from conebench.errors import InputError
 from conebench.record import record_text
-from conebench.site.pages import spec_text
+from conebench.spec import spec_text
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,12 @@
 
 import copy
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from changes import Change, at, put
 from synthetic import BASE_SPEC, make_record, make_spec
 
 from conebench.errors import RecordError
@@ -26,7 +26,6 @@ DROPS = make_record(
         switching={"steps": []},
     )
 )
-Change = Callable[[Any], None]
 
 
 def write(folder: Path, data: Any, name: str = "record.json") -> Path:
@@ -52,16 +51,6 @@ def test_a_sound_record(tmp_path: Path, record: Any) -> None:
     checked = check_record(tmp_path / name)
     assert (checked.findings, checked.figures_compared) == ([], True)
     assert checked.record == record
-
-
-def put(path: str, value: object) -> Change:
-    def change(data: Any) -> None:
-        *parents, last = [int(part) if part.isdecimal() else part for part in path.split(".")]
-        for part in parents:
-            data = data[part]
-        data[last] = value
-
-    return change
 
 
 def impossible_gram(data: Any) -> None:
@@ -176,10 +165,9 @@ FIGURES = [
 @pytest.mark.parametrize("figure", FIGURES)
 def test_a_hand_edited_figure_is_found(tmp_path: Path, figure: str) -> None:
     def edit(data: Any) -> None:
-        *parents, last = [int(part) if part.isdecimal() else part for part in figure.split(".")]
-        for part in parents:
-            data = data[part]
-        data[last] = data[last] + 1 if isinstance(data[last], int) else data[last] * 1.001
+        parent, key = at(data, figure)
+        value = parent[key]
+        parent[key] = value + 1 if isinstance(value, int) else value * 1.001
 
     ((invariant, detail),) = findings(tmp_path, edit)
     assert invariant == f"figure {figure}"

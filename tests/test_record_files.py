@@ -2,11 +2,11 @@
 
 import copy
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from changes import Change, drop, put
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic import make_record, make_spec, with_groups
@@ -22,28 +22,6 @@ SMALL = make_record(
     )
 )
 DATA = SMALL.dump()
-
-Change = Callable[[Any], None]
-
-
-def put(path: str, value: object) -> Change:
-    def change(data: Any) -> None:
-        *parents, last = [int(part) if part.isdecimal() else part for part in path.split(".")]
-        for part in parents:
-            data = data[part]
-        data[last] = value
-
-    return change
-
-
-def drop(path: str) -> Change:
-    def change(data: Any) -> None:
-        *parents, last = [int(part) if part.isdecimal() else part for part in path.split(".")]
-        for part in parents:
-            data = data[part]
-        del data[last]
-
-    return change
 
 
 def write(folder: Path, content: str | bytes) -> Path:

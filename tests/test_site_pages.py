@@ -12,11 +12,11 @@ from synthetic import BASE_SPEC, make_record, make_spec
 
 from conebench.record import Record, record_text
 from conebench.site import build_site
-from conebench.site.pages import record_page, sections_of, spec_text
+from conebench.site.pages import record_page, sections_of
 from conebench.site.rows import row_of
 from conebench.site.tables import arms_table, stretches_table
 from conebench.site.visible import visible
-from conebench.spec import load_spec
+from conebench.spec import load_spec, spec_text
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 HOSTILE = "<script>alert(1)</script> \u202e\u2066 {{ 7 * 7 }} \" ' & %"

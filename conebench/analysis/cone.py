@@ -10,8 +10,8 @@ from conebench.analysis.distance import (
     FloatArray,
     IntArray,
     angles_deg,
+    between,
     lagged_distances,
-    uniform_part,
 )
 
 MIN_CHECKPOINTS = 4
@@ -45,15 +45,13 @@ def measure_cone(
     turn = arccos <h_0, a>; path = sum of the angles between neighbors, against the angle between
     its ends.
     """
-    phase2 = uniform_part(steps, every)
-    phase2 = phase2[(steps[phase2] >= T_star) & (steps[phase2] <= end)]
+    phase2 = between(steps, every, T_star, end)
     inside = G[np.ix_(phase2, phase2)]
-    to_axis = to_axis_deg(inside)
-    turn = float(angles_deg(G[0, phase2].mean() / np.sqrt(inside.mean())))
-    half_angle = float(to_axis.max())
+    to_axis = to_axis_deg(G, phase2)
+    turn, half_angle = float(to_axis[0]), float(to_axis[phase2].max())
     return Cone(
         half_angle_deg=half_angle,
-        half_angle_95_deg=float(np.percentile(to_axis, 95)),
+        half_angle_95_deg=float(np.percentile(to_axis[phase2], 95)),
         turn_deg=turn,
         N=float(np.clip(1 - half_angle / turn, 0, 1)) if turn > 0 else 0.0,
         alpha=confinement_exponent(inside),
@@ -62,9 +60,12 @@ def measure_cone(
     )
 
 
-def to_axis_deg(inside: Float[FloatArray, "t t"]) -> Float[FloatArray, " t"]:
-    """Angles between unit kernels and their axis, the mean of them, normalized; in degrees."""
-    return angles_deg(inside.mean(axis=1) / np.sqrt(inside.mean()))
+def to_axis_deg(
+    G: Float[FloatArray, "t t"], members: Int[IntArray, " u"]
+) -> Float[FloatArray, " t"]:
+    """Angle of every unit kernel to the axis of some, the mean of these, normalized; in degrees."""
+    length = np.sqrt(G[np.ix_(members, members)].mean())
+    return angles_deg(G[:, members].mean(axis=1) / length)
 
 
 def confinement_exponent(inside: Float[FloatArray, "t t"]) -> float | None:

@@ -57,6 +57,12 @@ def uniform_part(steps: Int[IntArray, " t"], every: int) -> Int[IntArray, " u"]:
     return np.flatnonzero(steps % every == 0)
 
 
+def between(steps: Int[IntArray, " t"], every: int, first: int, last: int) -> Int[IntArray, " u"]:
+    """Indices of the uniform checkpoints from step `first` to step `last`, both included."""
+    uniform = uniform_part(steps, every)
+    return uniform[(steps[uniform] >= first) & (steps[uniform] <= last)]
+
+
 def effective_rank(
     trace: Float[FloatArray, " t"], norm: Float[FloatArray, " t"]
 ) -> Float[FloatArray, " t"]:

@@ -77,8 +77,10 @@ def find_phases(
     on_grid = G[np.ix_(uniform, uniform)]
     S = lagged_distances(on_grid, 1)
     split, floor = settling_interval(S)
-    drift = _drift(S[split:])
-    if split > len(S) // 2 or not _is_sustained(S[split:]):
+    quarters = _outer_quarters(S[split:])
+    drift = None if quarters is None else _drift(*quarters)
+    drifts = quarters is not None and _is_beyond_noise(*quarters)
+    if split > len(S) // 2 or drifts:
         return Phases("no Phase II", None, floor, change, estimators_disagree=False, drift=drift)
     T_star = int(steps[uniform[split]])
     low, high = sorted(max(step - start, every) for step in (T_star, change))
@@ -116,25 +118,20 @@ def _outer_quarters(S: Float[FloatArray, " u"]) -> tuple[FloatArray, FloatArray]
     return None if at_rest else (first, last)
 
 
-def _drift(S: Float[FloatArray, " u"]) -> float | None:
+def _drift(first: Float[FloatArray, " u"], last: Float[FloatArray, " u"]) -> float:
     """Median of the last quarter over that of the first."""
-    quarters = _outer_quarters(S)
-    if quarters is None:
-        return None
-    return float(np.median(quarters[1]) / max(np.median(quarters[0]), ROUNDING))
+    return float(np.median(last) / max(np.median(first), ROUNDING))
 
 
-def _is_sustained(S: Float[FloatArray, " u"]) -> bool:
-    """Whether the drift is within a factor of 3, or no more than its noise.
+def _is_beyond_noise(first: Float[FloatArray, " u"], last: Float[FloatArray, " u"]) -> bool:
+    """Whether S drifts by more than a factor of 3, and four in five pairs show which way.
 
-    Beyond noise is a drift whose sign four in five pairs of an early and a late interval show.
+    A pair is one interval of the first quarter and one of the last.
     """
-    quarters, drift = _outer_quarters(S), _drift(S)
-    if quarters is None or drift is None or 1 / DRIFT_FACTOR <= drift <= DRIFT_FACTOR:
-        return True
-    first, last = quarters
+    if 1 / DRIFT_FACTOR <= _drift(first, last) <= DRIFT_FACTOR:
+        return False
     sinking = float(np.mean(last[None, :] < first[:, None]))
-    return max(sinking, 1 - sinking) < PAIRS_SHARE
+    return max(sinking, 1 - sinking) >= PAIRS_SHARE
 
 
 def change_point(G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]) -> int:

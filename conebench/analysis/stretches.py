@@ -11,8 +11,8 @@ from conebench.analysis.distance import (
     FloatArray,
     IntArray,
     angles_deg,
+    between,
     lagged_distances,
-    uniform_part,
 )
 from conebench.analysis.phases import find_phases, floor_of
 
@@ -43,19 +43,14 @@ def measure_stretches(
     T_star: int | None,
 ) -> list[Stretch]:
     """Every stretch after the first that holds two uniform checkpoints after its first step."""
-    phase2 = None if T_star is None else _between(steps, every, T_star, stretches[0][1])
+    phase2 = None if T_star is None else between(steps, every, T_star, stretches[0][1])
     found = []
     for start, end in stretches[1:]:
         settled = find_phases(G, steps, every, (start, end)).T_star
-        inside = _between(steps, every, start + 1 if settled is None else settled, end)
+        inside = between(steps, every, start + 1 if settled is None else settled, end)
         if len(inside) > 1:
             found.append(_stretch(G, phase2, inside, (start, end), settled))
     return found
-
-
-def _between(steps: IntArray, every: int, first: int, last: int) -> IntArray:
-    uniform = uniform_part(steps, every)
-    return uniform[(steps[uniform] >= first) & (steps[uniform] <= last)]
 
 
 def _stretch(
@@ -71,7 +66,7 @@ def _stretch(
         end=ends[1],
         settled=settled,
         floor=floor_of(lagged_distances(own, 1)),
-        half_angle_deg=float(to_axis_deg(own).max()),
+        half_angle_deg=float(to_axis_deg(G, inside)[inside].max()),
         axis_turn_deg=None if phase2 is None else _between_axes_deg(G, phase2, inside),
     )
 

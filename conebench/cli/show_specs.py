@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from conebench.errors import InputError
-from conebench.spec import load_all
+from conebench.spec import load_all, spec_text
 from conebench.spec.yaml_text import yaml_text
 
 
@@ -17,8 +17,6 @@ def is_spec_file(file: Path) -> bool:
 
 def show_specs(file: Path, names: Collection[str], *, resolved: bool) -> None:
     """Print every spec of a file, or those of the given names; with all defaults if resolved."""
-    from conebench.site.pages import spec_text
-
     for i, found in enumerate(load_all([file], names)):
         text = spec_text(found.spec) if resolved else yaml_text(found.written.data)
         separator = "---\n" if i else ""

@@ -251,7 +251,7 @@ class Provenance(Part):
 class Failure(Part):
     """A stage that failed, so that its seed or its arm is missing."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     stage: Text
     reason: Text
 

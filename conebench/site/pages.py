@@ -1,9 +1,6 @@
 """Pages as HTML, from templates that escape everything."""
 
-import io
 from collections.abc import Sequence
-
-from ruamel.yaml import YAML
 
 from conebench.record import Record
 from conebench.site.chaos import chaos_plots, chaos_table
@@ -23,7 +20,6 @@ from conebench.site.tables import (
     seeds_table,
     stretches_table,
 )
-from conebench.spec import Spec
 
 
 def index_page(groups: Sequence[Group], skipped: Sequence[tuple[str, str]]) -> str:
@@ -94,14 +90,3 @@ def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]], sp
         seed_numbers=[seed.seed for seed in record.seeds[:MAX_SEEDS]],
         spec_text=spec,
     )
-
-
-def spec_text(spec: Spec) -> str:
-    """The spec as YAML that `conebench run` accepts and that has the same hash."""
-    data = spec.dump()
-    # A resolved spec has its length in steps even where it was written in epochs.
-    if data["training"]["epochs"] is not None:
-        del data["training"]["steps"]
-    text = io.StringIO()
-    YAML().dump(data, text)
-    return text.getvalue()

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from conebench.analysis.bootstrap import Estimate
-from conebench.analysis.cone import cone_picture
+from conebench.analysis.cone import cone_picture, to_axis_deg
 from conebench.analysis.distance import (
     FloatArray,
     IntArray,
-    angles_deg,
+    between,
     distances,
     lagged_distances,
     uniform_part,
@@ -89,10 +89,8 @@ def _to_axis(spec: Spec, seed: SeedResult, G: FloatArray, steps: IntArray) -> Se
     if seed.phases.T_star is None:
         return []
     end = constant_stretches(spec)[0][1]
-    phase2 = uniform_part(steps, spec.kernel.checkpoints.every)
-    phase2 = phase2[(steps[phase2] >= seed.phases.T_star) & (steps[phase2] <= end)]
-    norm = np.sqrt(G[np.ix_(phase2, phase2)].mean())
-    return _short(angles_deg(G[:, phase2].mean(axis=1) / norm).tolist())
+    phase2 = between(steps, spec.kernel.checkpoints.every, seed.phases.T_star, end)
+    return _short(to_axis_deg(G, phase2).tolist())
 
 
 def _estimate(found: Estimate | None) -> Sequence[Json]:

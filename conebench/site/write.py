@@ -17,10 +17,11 @@ from conebench.record.derive import UNUSABLE
 from conebench.site.collect import Found
 from conebench.site.data import ArmCells, arm_rows
 from conebench.site.figures import csv_file, svg_file
-from conebench.site.pages import record_page, sections_of, spec_text
+from conebench.site.pages import record_page, sections_of
 from conebench.site.plots import Plot
 from conebench.site.rows import Row, group_label, row_of
 from conebench.site.walk import walk_script
+from conebench.spec import spec_text
 
 # Below this many records new processes take longer to start than they save.
 MANY = 100

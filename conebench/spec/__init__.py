@@ -18,6 +18,7 @@ from conebench.spec.schedule import (
 from conebench.spec.schema import Spec
 from conebench.spec.section import Section, content_hash
 from conebench.spec.smoke import smoke_spec
+from conebench.spec.text import spec_text
 
 __all__ = [
     "SMOKE_SUFFIX",
@@ -35,4 +36,5 @@ __all__ = [
     "repeated_names",
     "schedule_factor",
     "smoke_spec",
+    "spec_text",
 ]
