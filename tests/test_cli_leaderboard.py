@@ -35,7 +35,7 @@ def test_check_fails_where_a_record_is_left_out_and_leaves_nothing(tmp_path, bro
         check=False,
     )
     assert (done.returncode, done.stdout) == (code, "1 record on the board\n")
-    assert ("not on the board: records/record.json: " in done.stderr) is broken
+    assert ("left out: records/record.json: " in done.stderr) is broken
     assert [path.name for path in tmp_path.iterdir()] == ["records"]
 
 

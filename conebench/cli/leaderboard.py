@@ -84,7 +84,7 @@ def _build(folders: Sequence[Path], out: Path, *, keep: bool = True) -> bool:
 
     report = build_site(folders, out)
     for path, reason in report.skipped:
-        typer.echo(f"not on the board: {path}: {reason}", err=True)
+        typer.echo(f"left out: {path}: {reason}", err=True)
     count = f"{report.shown} record{'' if report.shown == 1 else 's'}"
     typer.echo(f"{count} on the board{f': open {report.index}' if keep else ''}")
     return bool(report.skipped)
