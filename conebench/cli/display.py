@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conebench.analysis.bootstrap import Estimate
-from conebench.cli.exits import stop_if_interrupted
+from conebench.interrupts import stop_if_interrupted
 from conebench.record import Record
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from conebench.analysis.bootstrap import Estimate
 from conebench.cli.display import open_progress, print_summary
-from conebench.cli.exits import errors_as_exit_codes, second_interrupt_ends_at_once, show_error
+from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
     DataRoot,
     DeviceName,
@@ -25,6 +25,7 @@ from conebench.cli.options import (
     quiet_torch_jit,
 )
 from conebench.errors import ConebenchError, ExitCode, SpecError
+from conebench.interrupts import second_interrupt_ends_at_once, stopping_if_interrupted
 from conebench.spec import LoadedSpec, find_specs, load_all, smoke_spec
 
 
@@ -75,7 +76,7 @@ def run(
                 for file in files:
                     _echo_json(file.stem, "not run", error=str(error))
             raise
-    with second_interrupt_ends_at_once():
+    with second_interrupt_ends_at_once(Console(stderr=True).show_cursor):
         codes = [_run_one(found, options, as_json) for found in loaded]
     if any(codes):
         raise typer.Exit(max(codes))
@@ -131,7 +132,11 @@ def _run_one(found: LoadedSpec, options: Any, as_json: bool) -> int:
     console = Console(stderr=True)
     try:
         # stdout is for results: what a library prints goes to stderr.
-        with redirect_stdout(sys.stderr), open_progress(console, spec.name) as progress:
+        with (
+            redirect_stdout(sys.stderr),
+            open_progress(console, spec.name) as progress,
+            stopping_if_interrupted(),
+        ):
             record, path = run_spec(spec, options, progress)
     except KeyboardInterrupt:
         message = "interrupted; the same command continues where it was"

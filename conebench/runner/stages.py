@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from conebench.analysis.cone import Cone
 from conebench.analysis.phases import Phases
 from conebench.errors import ConebenchError, RunError, StageFailedError
+from conebench.interrupts import stop_if_interrupted
 from conebench.manifest import read_manifest, update_manifest
 from conebench.model import first_line
 from conebench.record import KernelTrajectory, derive_geometry
@@ -189,6 +190,8 @@ class Stages:
         else:
             store.save_result(stage, StageResult(value, time.monotonic() - began))
             return None
+        # What an interrupt made of a library is not this stage's failure.
+        stop_if_interrupted()
         store.save_failure(stage, reason)
         return reason
 
