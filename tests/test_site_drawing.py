@@ -1,13 +1,16 @@
 """Scales, ticks and the plots' data."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from synthetic import make_record, make_spec
 
 from conebench.record import Record
-from conebench.site.drawing import Series, compact, draw, horizontal, vertical
+from conebench.site.drawing import Scale, Series, compact, draw, horizontal, vertical
 from conebench.site.heatmap import draw_heatmap
 from conebench.site.plots import Plot, evenly, plots_of
 
@@ -82,8 +85,8 @@ def test_every_cell_of_the_heat_map_is_drawn_once():
     area = 0.0
     for path in drawing.paths:
         for cell in path.data.split("z")[:-1]:
-            width, height = cell.split("h")[1].split("v")[0], cell.split("v")[1].split("h")[0]
-            area += float(width) * float(height)
+            left, top, right, bottom, _ = map(float, re.findall(r"[0-9.]+", cell))
+            area += (right - left) * (bottom - top)
     assert area == pytest.approx(384 * 384, rel=1e-3)
 
 
@@ -105,9 +108,34 @@ def test_long_trajectories_are_thinned_and_the_page_says_so():
     )
     plots = {plot.key: plot for plot in all_plots(record)}
     assert "64 of 101 checkpoints, evenly" in plots["distance"].caption
-    assert plots["velocity"].table.note == "40 of 100 checkpoints, evenly"
+    assert plots["velocity"].page_table.note == "40 of 100 checkpoints, evenly"
+    assert len(plots["velocity"].page_table.rows) == 40
+    few = plots["distance"].page_table
+    assert few.note == "12 of 101 checkpoints, evenly"
+    assert [row[0] for row in few.rows] == list(few.head[1:])
+    assert [row[i] for i, row in enumerate(few.rows, start=1)] == ["0"] * 12
     names = [key.name for key in plots["velocity"].drawing.legend]
     assert names == ["seed 0", "seed 1", "seed 2", "T*", "learning-rate drop"]
+
+
+def test_the_file_of_a_plot_has_every_point():
+    record = make_record(make_spec(kernel={"samples": 50, "checkpoints": {"every": 10}}))
+    steps = [f"{step:,}" for step in record.seeds[0].kernel.steps]
+    plots = {plot.key: plot for plot in all_plots(record)}
+    for key in ("distance", "picture", "references", "training", "scale"):
+        assert [row[0] for row in plots[key].table.rows] == steps, key
+    assert [row[0] for row in plots["velocity"].table.rows] == steps[1:]
+    assert list(plots["distance"].table.head[1:]) == steps
+
+
+@given(
+    values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20),
+    low=st.floats(1e-3, 10),
+    log=st.booleans(),
+)
+def test_many_values_stand_where_each_stands(values, low, log):
+    scale = Scale(low, 100.0, 80, 614, log)
+    assert scale.every(values) == pytest.approx([scale.at(value) for value in values], abs=0.11)
 
 
 def test_the_velocity_stands_at_the_end_of_its_interval():

@@ -41,9 +41,11 @@ def table_csv(table: Table) -> str:
 
 
 def _plain(cell: str) -> Value:
+    if cell == UNDEFINED:
+        return ""
     if NUMBER.fullmatch(cell):
         return cell.replace(",", "")
-    return "" if cell == UNDEFINED else guarded(cell)
+    return guarded(cell)
 
 
 def json_text(groups: Sequence[Group]) -> str:

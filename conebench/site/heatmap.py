@@ -46,14 +46,14 @@ def _ticks(steps: IntArray, edges: list[float]) -> tuple[Tick, ...]:
 def _cells(colors: IntArray, edges: list[float]) -> list[Path]:
     """One path a color; neighbors of one color in a row are one rectangle."""
     data: dict[int, list[str]] = {}
+    across, up = [f"{x:g}" for x in edges], [f"{_flip(x):g}" for x in edges]
     for row, line in enumerate(colors.tolist()):
-        y, height = _flip(edges[row + 1]), edges[row + 1] - edges[row]
         start = 0
         for end in range(1, len(line) + 1):
             if end < len(line) and line[end] == line[start]:
                 continue
-            width = edges[end] - edges[start]
-            cell = f"M{edges[start]:g} {y:g}h{width:.4g}v{height:.4g}h-{width:.4g}z"
+            left, right = across[start], across[end]
+            cell = f"M{left} {up[row + 1]}H{right}V{up[row]}H{left}z"
             data.setdefault(line[start], []).append(cell)
             start = end
     return [Path(f"cell h{color}", "".join(cells)) for color, cells in sorted(data.items())]

@@ -8,7 +8,7 @@ import numpy as np
 from conebench.analysis.distance import distances
 from conebench.record import GroupTrajectory, Record, SeedResult
 from conebench.site.drawing import Series, draw, horizontal, vertical
-from conebench.site.plots import MAX_COLORS, MAX_TABLE_ROWS, Plot, evenly, thinned
+from conebench.site.plots import MAX_COLORS, Plot, evenly, thinned
 from conebench.site.quantities import (
     UNDEFINED,
     distance,
@@ -110,7 +110,6 @@ def _plot(seed: SeedResult) -> Plot:
             dot = _shown(phases.T_star, curves[group.name][phases.T_star])
             series.append(Series("T*", f"c{i}", [dot], joined=False, dots=True))
     steps = sorted({step for curve in curves.values() for step in curve})
-    few = [steps[i] for i in evenly(len(steps), MAX_TABLE_ROWS)]
     return Plot(
         key="layers",
         title="Kernel distance S to the last checkpoint, by group",
@@ -126,9 +125,9 @@ def _plot(seed: SeedResult) -> Plot:
         table=Table(
             ("Step", *curves),
             tuple(
-                (whole(t), *(optional(distance, c.get(t)) for c in curves.values())) for t in few
+                (whole(t), *(optional(distance, c.get(t)) for c in curves.values())) for t in steps
             ),
-            thinned(len(few), len(steps), "checkpoints"),
+            each="checkpoints",
         ),
     )
 

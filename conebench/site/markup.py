@@ -5,6 +5,7 @@ its page and in a file.
 """
 
 import functools
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 
@@ -13,6 +14,9 @@ from markupsafe import Markup
 from conebench.site.drawing import Drawing
 from conebench.site.tables import Table
 from conebench.site.visible import visible
+
+# Text as most cells have it, which needs no escaping.
+PLAIN = re.compile(r"[0-9A-Za-z .,:+\-–°]*")
 
 
 def table_rows(table: Table, text_columns: Iterable[int] = ()) -> Markup:
@@ -37,6 +41,8 @@ def shapes(drawing: Drawing) -> Markup:
 
 
 def _text(text: str) -> str:
+    if PLAIN.fullmatch(text):
+        return text
     return escape(visible(text))
 
 

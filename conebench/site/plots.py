@@ -18,7 +18,7 @@ from conebench.analysis.distance import (
 from conebench.record import Record, SeedResult
 from conebench.site.drawing import Drawing, Rule, Series, draw, horizontal, vertical
 from conebench.site.heatmap import draw_heatmap
-from conebench.site.quantities import UNDEFINED, distance, percent, whole
+from conebench.site.quantities import UNDEFINED, distance, distance_rows, percent, whole
 from conebench.site.switching import draw_switch_curve, switch_table
 from conebench.site.tables import Table
 from conebench.spec.schedule import milestone_steps
@@ -33,7 +33,7 @@ LAGS = (1, 2, 5, 10)
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing with its words and the table behind it; `key` is its name in the page.
+    """A drawing with its words and all its points as a table; `key` is its name in the page.
 
     `seed` is the seed it shows, None where it shows all. `steps` are those of the cells of a heat
     map.
@@ -46,6 +46,11 @@ class Plot:
     table: Table
     seed: int | None = None
     steps: tuple[int, ...] = ()
+
+    @property
+    def page_table(self) -> Table:
+        """The points as the page has them: as many as it can hold."""
+        return for_page(self.table, square=bool(self.steps))
 
 
 def plots_of(record: Record) -> list[tuple[Plot, ...]]:
@@ -76,23 +81,21 @@ def evenly(count: int, limit: int) -> IntArray:
 
 
 def _distance_plot(_record: Record, seed: SeedResult) -> Plot:
-    chosen = evenly(len(seed.kernel.steps), MAX_CHECKPOINTS)
-    S = distances(seed.kernel.G()[np.ix_(chosen, chosen)])
-    steps = np.array(seed.kernel.steps)[chosen]
-    few = evenly(len(steps), MAX_TABLE_CHECKPOINTS)
+    S, steps = distances(seed.kernel.G()), np.array(seed.kernel.steps)
+    chosen = evenly(len(steps), MAX_CHECKPOINTS)
     return Plot(
         key="distance",
         title="Kernel distance S between checkpoints",
         caption=f"S between the kernels of every two checkpoints of seed {seed.seed}, "
-        f"{thinned(len(steps), len(seed.kernel.steps), 'checkpoints')}. A cone shows as a dark "
+        f"{thinned(len(chosen), len(steps), 'checkpoints')}. A cone shows as a dark "
         "square up and to the right of T*: all distances stay small there.",
-        drawing=draw_heatmap(S, steps, seed.phases.T_star),
+        drawing=draw_heatmap(S[np.ix_(chosen, chosen)], steps[chosen], seed.phases.T_star),
         table=Table(
-            ("S, from step", *(whole(step) for step in steps[few])),
-            tuple((whole(steps[i]), *(distance(float(S[i, j])) for j in few)) for i in few),
-            thinned(len(few), len(seed.kernel.steps), "checkpoints"),
+            ("S, from step", *map(whole, steps.tolist())),
+            _stepped(steps, distance_rows(S)),
+            each="checkpoints",
         ),
-        steps=tuple(steps.tolist()),
+        steps=tuple(steps[chosen].tolist()),
     )
 
 
@@ -172,7 +175,6 @@ def _reference_plot(record: Record, seed: SeedResult) -> Plot:
         Series(f"τ = {steps[r]:,}", f"c{i}", _points(steps, S[r])) for i, r in enumerate(references)
     ]
     series.append(Series("τ = 0, centred kernels", "c5", _points(steps, centred)))
-    few = evenly(len(steps), MAX_TABLE_ROWS)
     return Plot(
         key="references",
         title="Kernel distance S to reference checkpoints",
@@ -188,11 +190,8 @@ def _reference_plot(record: Record, seed: SeedResult) -> Plot:
         ),
         table=Table(
             ("Step", *(s.name for s in series)),
-            tuple(
-                (whole(steps[i]), *(distance(float(c[i])) for c in (*S[references], centred)))
-                for i in few
-            ),
-            thinned(len(few), len(steps), "checkpoints"),
+            _stepped(steps, distance_rows(np.array([*S[references], centred]).T)),
+            each="checkpoints",
         ),
     )
 
@@ -207,7 +206,6 @@ def _lag_plot(record: Record, seed: SeedResult) -> Plot:
         Series(f"dt = {dt:,}", f"c{i}", [(t, s) if s > 0 else None for t, s in S.items()])
         for i, (dt, S) in enumerate(by_lag.items())
     ]
-    few = evenly(len(steps), MAX_TABLE_ROWS)
     return Plot(
         key="lags",
         title="Kernel distance S over several intervals",
@@ -224,9 +222,9 @@ def _lag_plot(record: Record, seed: SeedResult) -> Plot:
             ("Step", *(f"dt = {dt:,}" for dt in by_lag)),
             tuple(
                 (whole(t), *(distance(S[t]) if t in S else UNDEFINED for S in by_lag.values()))
-                for t in steps[few].tolist()
+                for t in steps.tolist()
             ),
-            thinned(len(few), len(steps), "checkpoints"),
+            each="checkpoints",
         ),
     )
 
@@ -241,7 +239,6 @@ def _picture_plot(_record: Record, seed: SeedResult) -> Plot:
         for (name, part), style in zip(parts.items(), ("c1", "c0"), strict=False)
         if part.any()
     ]
-    few = evenly(len(steps), MAX_TABLE_ROWS)
     return Plot(
         key="picture",
         title="The path of the kernel",
@@ -257,8 +254,8 @@ def _picture_plot(_record: Record, seed: SeedResult) -> Plot:
         ),
         table=Table(
             ("Step", "first", "second", "third"),
-            tuple((whole(steps[i]), *(f"{x:.3f}" for x in picture[i])) for i in few),
-            thinned(len(few), len(steps), "checkpoints"),
+            _stepped(steps, [[f"{x:.3f}" for x in point] for point in picture.tolist()]),
+            each="checkpoints",
         ),
     )
 
@@ -276,7 +273,6 @@ def _scale_plot(record: Record, seed: SeedResult) -> Plot:
         Series(name, f"c{i}", _points(steps, values / values[0]))
         for i, (name, values) in enumerate(figures.items())
     ]
-    few = evenly(len(steps), MAX_TABLE_ROWS)
     columns = [*figures.values(), np.array(kernel.label_alignment)]
     return Plot(
         key="scale",
@@ -293,10 +289,15 @@ def _scale_plot(record: Record, seed: SeedResult) -> Plot:
         ),
         table=Table(
             ("Step", *figures, "alignment with the labels"),
-            tuple((whole(steps[i]), *(f"{c[i]:.4g}" for c in columns)) for i in few),
-            thinned(len(few), len(steps), "checkpoints"),
+            _stepped(steps, [[f"{x:.4g}" for x in row] for row in np.transpose(columns).tolist()]),
+            each="checkpoints",
         ),
     )
+
+
+def _stepped(steps: IntArray, cells: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Rows of a table, each headed by its step."""
+    return tuple((whole(t), *row) for t, row in zip(steps.tolist(), cells, strict=True))
 
 
 def _points(steps: IntArray, values: FloatArray) -> list[tuple[float, float] | None]:
@@ -331,11 +332,23 @@ def thinned(shown: int, total: int, what: str) -> str:
 
 
 def seed_columns(values: dict[int, dict[int, float]], write: Callable[[float], str]) -> Table:
-    """One row a step, one column a seed, thinned to what a page can hold."""
+    """One row a step, one column a seed."""
     steps = sorted({step for of_seed in values.values() for step in of_seed})
-    few = [steps[i] for i in evenly(len(steps), MAX_TABLE_ROWS)]
     rows = tuple(
-        (whole(t), *(write(v[t]) if t in v else UNDEFINED for v in values.values())) for t in few
+        (whole(t), *(write(v[t]) if t in v else UNDEFINED for v in values.values())) for t in steps
     )
-    head = ("Step", *(f"seed {seed}" for seed in values))
-    return Table(head, rows, thinned(len(few), len(steps), "checkpoints"))
+    return Table(("Step", *(f"seed {seed}" for seed in values)), rows, each="checkpoints")
+
+
+def for_page(table: Table, *, square: bool = False) -> Table:
+    """The table thinned to what a page can hold, with a note of it; of a square one, columns too.
+
+    A table whose rows are few by nature stays as it is.
+    """
+    if not table.each:
+        return table
+    rows = evenly(len(table.rows), MAX_TABLE_CHECKPOINTS if square else MAX_TABLE_ROWS).tolist()
+    columns = [0, *(1 + i for i in rows)] if square else range(len(table.head))
+    note = thinned(len(rows), len(table.rows), table.each)
+    cells = tuple(tuple(table.rows[i][j] for j in columns) for i in rows)
+    return Table(tuple(table.head[j] for j in columns), cells, note)

@@ -4,7 +4,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float
+
 from conebench.analysis.bootstrap import Estimate
+from conebench.analysis.distance import FloatArray
 
 UNDEFINED = "–"
 
@@ -37,6 +41,11 @@ def two_decimals(value: float) -> str:
 def distance(S: float) -> str:
     """A kernel distance, three significant digits."""
     return f"{round(S, 12) + 0.0:.3g}"
+
+
+def distance_rows(S: Float[FloatArray, "rows columns"]) -> list[list[str]]:
+    """Many kernel distances, each as `distance` writes it, in a fraction of the time."""
+    return [[f"{value:.3g}" for value in row] for row in (np.round(S, 12) + 0.0).tolist()]
 
 
 def optional(number: Callable[[float], str], value: float | None) -> str:

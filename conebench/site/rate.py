@@ -15,7 +15,9 @@ MOST_STEPS = 2_000_000
 
 def rate_plots(record: Record) -> list[Plot]:
     """Velocity per learning rate; nothing where the rate is the same throughout."""
-    if record.spec.total_steps > MOST_STEPS:
+    schedule = record.spec.training.schedule
+    steady = schedule.name == "constant" and not schedule.warmup_steps
+    if steady or record.spec.total_steps > MOST_STEPS:
         return []
     rates = np.array([learning_rate(record.spec, step) for step in range(record.spec.total_steps)])
     if np.all(rates == rates[0]):
