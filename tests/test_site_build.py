@@ -14,6 +14,7 @@ from conebench.record import Record, record_text
 from conebench.site import BuildReport, build_site
 from conebench.site.build import MARKER
 from conebench.site.collect import find_records
+from conebench.site.earlier import NOTES
 from conebench.site.write import write_records
 
 
@@ -252,7 +253,6 @@ def test_many_records_are_written_side_by_side_to_the_same_bytes(records, tmp_pa
     (records / "c" / "record.json").write_text("{}")
     written = []
     for many in (1, 100):
-        (tmp_path / str(many)).mkdir()
         written.append(write_records(find_records([records]), tmp_path / str(many), many=many))
     assert written[0] == written[1]
     assert [type(item).__name__ for item in written[0]] == ["Shown", "Shown", "str"]

@@ -167,7 +167,7 @@ def test_the_board_shows_each_figure_of_the_record_and_its_interval(site):
             f"[{100 * summary.A_full.low:.1f}, {100 * summary.A_full.high:.1f}]",
         ),
     ):
-        assert f'<span class="nowrap">{value}</span> <span class="small nowrap">{interval}' in text
+        assert f"<td>{value} <small>{interval}</small></td>" in text
 
 
 def test_undefined_figures_are_a_dash_with_the_reason_in_words(monkeypatch):

@@ -1,6 +1,5 @@
 """From folders of records to a folder of pages, swapped in whole."""
 
-import filecmp
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -9,18 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conebench.errors import RecordError, StorageError
+from conebench.site.board import rows_script
 from conebench.site.collect import Found, find_records
-from conebench.site.data import arms_csv, data_page, schema_text, write_all_records
+from conebench.site.data import arms_csv, data_page, schema_text
 from conebench.site.download import csv_text, json_text
+from conebench.site.earlier import Note, keep_equal, write_notes
 from conebench.site.pages import (
+    all_pages,
     compare_page,
     factors_page,
     index_page,
     method_page,
 )
+from conebench.site.parquet import arms_parquet, table_parquet
+from conebench.site.place import place_records
 from conebench.site.rows import Group, Row, group_rows
 from conebench.site.scatter import factor_sections
-from conebench.site.write import Shown, read, reason_of, write_plots, write_records, write_text
+from conebench.site.write import write_plots, write_text
 
 MARKER = ".conebench-site"
 MARKED = "Built by conebench; the whole folder is replaced by the next build.\n"
@@ -40,20 +44,25 @@ def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
     """Build the site of all records under the given folders into `out`, or leave `out` as it was.
 
     Every record found is on a page or in the report's `skipped`. The same records give the same
-    bytes. Raises a RecordError where a folder is missing, a StorageError where `out` cannot be
+    bytes, whether `out` was there before or not: files of an earlier build are kept where what
+    they were made from is unchanged. Raises a RecordError where a folder is missing, a StorageError where `out` cannot be
     written or holds something that is not a site built by this function.
     """
     try:
         _check_folders(record_dirs, out)
-        with _swapped_in(out.resolve()) as folder:
-            shown, skipped = _write_records(find_records(record_dirs), folder)
-            _write_board([item.row for item in shown], skipped, folder)
-            _write_data(shown, folder)
+        old = out.resolve()
+        with _swapped_in(old) as new:
+            found = find_records(record_dirs)
+            notes, skipped = place_records(found, new, old, new.parent / "aside")
+            _write_board([note.shown.row for note in notes], skipped, new)
+            _write_arms(notes, new)
+            write_notes(notes, new)
+            keep_equal(old, new)
     except OSError as error:
         place = error.filename or out
         raise StorageError(f"{place}: cannot be written: {error.strerror or error}") from None
     return BuildReport(
-        out / "index.html", len(shown), [(found.path, reason) for found, reason in skipped]
+        out / "index.html", len(notes), [(found.path, reason) for found, reason in skipped]
     )
 
 
@@ -95,53 +104,29 @@ def _swapped_in(out: Path) -> Iterator[Path]:
         shutil.rmtree(workspace, ignore_errors=True)
 
 
-def _write_records(
-    records: Sequence[Found], folder: Path
-) -> tuple[list[Shown], list[tuple[Found, str]]]:
-    """One page a record; what is shown, and the records left out with the reason."""
-    (folder / "records").mkdir()
-    chosen, skipped = _without_twins(records)
-    written = write_records(chosen, folder / "records")
-    skipped += [(f, item) for f, item in zip(chosen, written, strict=True) if isinstance(item, str)]
-    order = {found.path: i for i, found in enumerate(records)}
-    skipped.sort(key=lambda item: order[item[0].path])
-    return [item for item in written if isinstance(item, Shown)], skipped
-
-
-def _without_twins(records: Sequence[Found]) -> tuple[list[Found], list[tuple[Found, str]]]:
-    """The first file of each record that can be read, and the files left out with the reason."""
-    skipped: list[tuple[Found, str]] = []
-    first: dict[str, Found] = {}
-    for found in records:
-        try:
-            twin = first.setdefault(read(found).id, found)
-        except RecordError as error:
-            skipped.append((found, reason_of(error, found)))
-            continue
-        # A plain copy of a file is not worth a word: a run's record is submitted by copying it.
-        if twin is not found and not filecmp.cmp(found.path, twin.path, shallow=False):
-            skipped.append((found, f"the same results as {twin.label}"))
-    return list(first.values()), skipped
-
-
 def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], folder: Path) -> None:
     groups = group_rows(rows)
     left_out = [(found.label, reason) for found, reason in skipped]
     write_text(folder / "index.html", index_page(groups, left_out))
+    write_text(folder / "rows.js", rows_script(groups))
+    for name, text in all_pages(groups).items():
+        write_text(folder / name, text)
     write_text(folder / "compare.html", compare_page(groups))
     _write_factors(groups, folder)
     write_text(folder / "method.html", method_page())
     write_text(folder / "data.html", data_page(groups))
     write_text(folder / "table.csv", csv_text(groups))
     write_text(folder / "table.json", json_text(groups))
+    table_parquet(groups, folder / "table.parquet")
+    write_text(folder / "schema.json", schema_text())
     write_text(folder / MARKER, MARKED)
     shutil.copytree(ASSETS, folder / "assets", copy_function=shutil.copyfile)
 
 
-def _write_data(shown: Sequence[Shown], folder: Path) -> None:
-    write_text(folder / "arms.csv", arms_csv(arm for item in shown for arm in item.arms))
-    write_text(folder / "schema.json", schema_text())
-    write_all_records([item.path for item in shown], folder / "records.jsonl.gz")
+def _write_arms(notes: Sequence[Note], folder: Path) -> None:
+    arms = [arm for note in notes for arm in note.shown.arms]
+    write_text(folder / "arms.csv", arms_csv(arms))
+    arms_parquet(arms, folder / "arms.parquet")
 
 
 def _write_factors(groups: Sequence[Group], folder: Path) -> None:

@@ -1,11 +1,9 @@
 """The data page, and the files it names: all records as one, every arm as a table, the schema."""
 
 import csv
-import gzip
 import io
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import conebench
 from conebench.record import Record
@@ -16,8 +14,10 @@ from conebench.site.tables import Table
 
 FILES = (
     ("table.csv", "One row a record: figures over seeds with intervals, factors, outcome"),
+    ("table.parquet", "The same as Parquet, every column with its type"),
     ("table.json", "The same as JSON, null where a figure is undefined"),
     ("arms.csv", "One row an arm of a seed: accuracy and loss at T, learning rate, divergence"),
+    ("arms.parquet", "The same as Parquet"),
     ("records.jsonl.gz", "All records with all raw data, one JSON document a line"),
     ("schema.json", "JSON Schema of a record; its field descriptions say what each number is"),
 )
@@ -81,18 +81,6 @@ def arms_csv(rows: Iterable[ArmCells]) -> str:
     writer.writerow(ARMS)
     writer.writerows(rows)
     return text.getvalue()
-
-
-def write_all_records(records: Iterable[Path], target: Path) -> None:
-    """One compressed file of all records, a line each; the same records give the same bytes."""
-    with (
-        target.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
-    ):
-        for path in records:
-            data = json.loads(path.read_text("utf-8"))
-            line = json.dumps(data, separators=(",", ":"), allow_nan=False)
-            packed.write(line.encode("ascii") + b"\n")
 
 
 def schema_text() -> str:

@@ -13,6 +13,8 @@ from conebench.site.tables import Table
 
 # A spreadsheet runs a cell that begins like this as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Cells that begin otherwise, and hold no comma, stay as they are.
+NOT_PLAIN = (*FORMULA_STARTS, UNDEFINED)
 
 NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
@@ -24,9 +26,9 @@ Value = str | int | float | None
 
 def csv_text(groups: Sequence[Group]) -> str:
     """All rows, in the board's order; text that would run as a formula gets a quote before it."""
-    rows = _flat_rows(groups)
+    rows = flat_rows(groups)
     text = io.StringIO()
-    writer = csv.DictWriter(text, _columns(), lineterminator="\n")
+    writer = csv.DictWriter(text, columns(), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: guarded(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
@@ -41,6 +43,8 @@ def table_csv(table: Table) -> str:
 
 
 def _plain(cell: str) -> Value:
+    if "," not in cell and not cell.startswith(NOT_PLAIN):
+        return cell
     if cell == UNDEFINED:
         return ""
     if NUMBER.fullmatch(cell):
@@ -50,14 +54,16 @@ def _plain(cell: str) -> Value:
 
 def json_text(groups: Sequence[Group]) -> str:
     """All rows, in the board's order; null where a figure is undefined."""
-    return json.dumps(_flat_rows(groups), indent=1, allow_nan=False) + "\n"
+    return json.dumps(flat_rows(groups), indent=1, allow_nan=False) + "\n"
 
 
-def _flat_rows(groups: Sequence[Group]) -> list[dict[str, Value]]:
-    return [dict(zip(_columns(), _values(row), strict=True)) for g in groups for row in g.rows]
+def flat_rows(groups: Sequence[Group]) -> list[dict[str, Value]]:
+    """The values of every column, row by row, in the board's order."""
+    return [dict(zip(columns(), _values(row), strict=True)) for g in groups for row in g.rows]
 
 
-def _columns() -> list[str]:
+def columns() -> list[str]:
+    """The columns of the table, in order."""
     figures = [
         name
         for quantity in (*BOARD, *MORE)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from conebench.record import Record
+from conebench.site.board import all_parts, first_parts, page_name
 from conebench.site.chaos import chaos_plots, chaos_table
 from conebench.site.environment import environment
 from conebench.site.layers import layers_of
@@ -29,10 +30,31 @@ def index_page(groups: Sequence[Group], skipped: Sequence[tuple[str, str]]) -> s
         root="",
         page="index",
         groups=groups,
+        parts=first_parts(groups),
+        paged=bool(all_parts(groups)),
+        page_name=page_name,
         skipped=skipped,
         quantities=BOARD,
         filters=filters_of(groups),
     )
+
+
+def all_pages(groups: Sequence[Group]) -> dict[str, str]:
+    """All rows of the board on plain pages, by file name; none where the index has them all."""
+    template = environment().get_template("all.html.j2")
+    pages = all_parts(groups)
+    return {
+        page_name(i): template.render(
+            root="",
+            page="all",
+            parts=parts,
+            number=i,
+            count=len(pages),
+            page_name=page_name,
+            quantities=BOARD,
+        )
+        for i, parts in enumerate(pages, start=1)
+    }
 
 
 def compare_page(groups: Sequence[Group]) -> str:

@@ -14,6 +14,17 @@ from conebench.site.sparks import Spark, sparks_of
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
+# The facts that rows are filtered by, with their labels.
+FILTERS = {
+    "dataset": "Dataset",
+    "family": "Model family",
+    "optimizer": "Optimizer",
+    "outcome": "Outcome",
+}
+# The outcome of a seed that needs no word.
+USUAL = "two phases"
+
+
 @dataclass(frozen=True)
 class Row:
     """One record on the board; `reason` says why it is not ranked, empty where it may be."""
@@ -26,6 +37,7 @@ class Row:
     family: str
     optimizer: str
     outcome: str
+    seed_outcomes: tuple[str, ...]
     figures: Mapping[str, Estimate | None]
     seeds: int
     date: str
@@ -42,6 +54,16 @@ class Row:
         """What the board calls the data."""
         return self.group[0]
 
+    @property
+    def facts(self) -> Mapping[str, tuple[str, ...]]:
+        """What the row is filtered by; its outcome, and those of seeds that are out of the way."""
+        return {
+            "dataset": (self.dataset,),
+            "family": (self.family,),
+            "optimizer": (self.optimizer,),
+            "outcome": tuple(dict.fromkeys((self.outcome, *self.seed_outcomes))),
+        }
+
 
 @dataclass(frozen=True)
 class Group:
@@ -49,6 +71,11 @@ class Group:
 
     label: str
     rows: tuple[Row, ...]
+
+    @property
+    def count(self) -> int:
+        """How many records it has."""
+        return len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -62,12 +89,10 @@ class Filter:
 
 def filters_of(groups: Sequence[Group]) -> list[Filter]:
     """The facts to filter by, each with the values that some row has."""
-    rows = [row for group in groups for row in group.rows]
+    facts = [row.facts for group in groups for row in group.rows]
     return [
-        Filter("dataset", "Dataset", tuple(sorted({row.dataset for row in rows}))),
-        Filter("family", "Model family", tuple(sorted({row.family for row in rows}))),
-        Filter("optimizer", "Optimizer", tuple(sorted({row.optimizer for row in rows}))),
-        Filter("outcome", "Outcome", tuple(sorted({row.outcome for row in rows}))),
+        Filter(key, label, tuple(sorted({value for found in facts for value in found[key]})))
+        for key, label in FILTERS.items()
     ]
 
 
@@ -87,6 +112,7 @@ def row_of(record: Record, record_id: str) -> Row:
         family=model_family(record.spec.model.name),
         optimizer=record.spec.training.optimizer.name,
         outcome="partial" if is_partial(record) else summary.verdict,
+        seed_outcomes=_seed_outcomes(record),
         figures=figures,
         seeds=len(record.seeds),
         date=date.group() if date else "",
@@ -97,6 +123,11 @@ def row_of(record: Record, record_id: str) -> Row:
         factors=factors_of(record),
         fields=fields_of(record.spec),
     )
+
+
+def _seed_outcomes(record: Record) -> tuple[str, ...]:
+    """The phases that some seed shows instead of the usual two, such as none that moves."""
+    return tuple(sorted({seed.phases.outcome for seed in record.seeds} - {USUAL}))
 
 
 def is_partial(record: Record) -> bool:

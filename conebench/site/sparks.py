@@ -1,5 +1,6 @@
 """The small curves in a row of the board: the kernel's moves and the accuracy."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ from conebench.site.drawing import Scale
 from conebench.site.plots import evenly
 from conebench.site.quantities import distance, percent
 
-WIDTH, HEIGHT, EDGE = 72, 24, 2
+# Half pixels: whole numbers are short, and the board has two curves a row.
+WIDTH, HEIGHT, EDGE = 144, 48, 4
 MAX_POINTS = 24
 
 
@@ -20,7 +22,7 @@ class Spark:
     """A curve without axes: SVG path data, where T* is, and its ends in words."""
 
     path: str
-    boundary: float | None
+    boundary: int | None
     says: str
 
 
@@ -55,6 +57,15 @@ def _spark(points: Sequence[tuple[int, float]], seed: SeedResult, says: str, *, 
     low, high = min(heights), max(heights)
     y = Scale(low, high if high > low else 2 * low + 1, HEIGHT - EDGE, EDGE, log)
     few = [points[i] for i in evenly(len(points), MAX_POINTS)] if points else []
-    path = "L".join(f"{x.at(t):g} {y.at(value):g}" for t, value in few)
+    path = _path([(round(x.at(t)), round(y.at(value))) for t, value in few])
     says = f"{says}, seed {seed.seed}"
-    return Spark(f"M{path}" if path else "", None if T_star is None else x.at(T_star), says)
+    return Spark(path, None if T_star is None else round(x.at(T_star)), says)
+
+
+def _path(places: Sequence[tuple[int, int]]) -> str:
+    """A line through the places: the first one, then the way to each next one."""
+    if not places:
+        return ""
+    moves = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(places)]
+    way = " ".join(f"{across} {down}" for across, down in moves)
+    return f"M{places[0][0]} {places[0][1]}" + (f"l{way}" if way else "")

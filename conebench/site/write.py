@@ -1,9 +1,9 @@
 """The files of each record on the site, several records at once where there are many."""
 
-import functools
+import gzip
+import json
 import multiprocessing
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -25,45 +25,54 @@ from conebench.spec import spec_text
 
 # Below this many records new processes take longer to start than they save.
 MANY = 100
+# The record as one compressed line, which becomes a part of the file of all records.
+LINE = "line.gz"
+COMPRESSION = 6
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A record on the site: its file, its row on the board, its arms."""
+    """A record on the site: what the shared pages need of it, and the size of what is its own.
 
-    path: Path
+    `files` and `size` are its files' count and bytes, `line` the bytes of it among all records.
+    """
+
     row: Row
     arms: list[ArmCells]
+    files: int
+    size: int
+    line: int
 
 
 def write_records(records: Sequence[Found], folder: Path, *, many: int = MANY) -> list[Shown | str]:
-    """Page, data and plots of each record; in its place, the reason where that cannot be done.
+    """Page, data and plots of each record, in folders named 0, 1, ...
 
-    From `many` records on, in processes side by side.
+    In its place, the reason where that cannot be done. From `many` records on, in processes side by
+    side.
     """
-    write = functools.partial(_write_record, folder=folder)
+    folders = [folder / str(i) for i in range(len(records))]
     if len(records) < many:
-        return list(map(write, records))
+        return list(map(_write_record, records, folders))
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), spawn) as pool:
-        return list(pool.map(write, records, chunksize=8))
+        return list(pool.map(_write_record, records, folders, chunksize=8))
 
 
-def read(found: Found) -> Record:
-    """The record of a file; a RecordError where there is none to be had."""
-    if found.problem:
-        raise RecordError(found.problem)
-    return read_record(found.path)
+def own_files(folder: Path, record_id: str) -> list[Path]:
+    """The files of one record that are there: page, script, the record itself, spec and plots."""
+    beside = [folder / f"{record_id}.{ending}" for ending in ("html", "js", "json")]
+    inside = folder / record_id
+    return [*filter(Path.is_file, beside), *(sorted(inside.iterdir()) if inside.is_dir() else ())]
 
 
-def reason_of(error: RecordError, found: Found) -> str:
-    """The error without the path, which the site never names."""
-    return str(error).removeprefix(f"{found.path}: ")
+def size_of(files: Iterable[Path]) -> int:
+    """Bytes in all of them."""
+    return sum(path.stat().st_size for path in files)
 
 
 def _write_record(found: Found, folder: Path) -> Shown | str:
     try:
-        stored = read(found)
+        stored = _read(found)
         record_id = stored.id
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             record = recompute(stored)
@@ -73,15 +82,32 @@ def _write_record(found: Found, folder: Path) -> Shown | str:
             page = record_page(record, row, sections, spec)
             script = walk_script(record, row, group_label(row.group))
     except RecordError as error:
-        return reason_of(error, found)
+        # Without the path, which the site never names.
+        return str(error).removeprefix(f"{found.path}: ")
     except UNUSABLE as error:
         return f"its figures cannot be recomputed: {error}"
+    folder.mkdir(parents=True)
     write_text(folder / f"{record_id}.html", page)
     write_text(folder / f"{record_id}.js", script)
-    shutil.copyfile(found.path, folder / f"{record_id}.json")
+    original = found.path.read_bytes()
+    (folder / f"{record_id}.json").write_bytes(original)
     write_plots([plot for section in sections for plot in section], folder / record_id)
     write_text(folder / record_id / f"{row.spec_name}.yaml", spec)
-    return Shown(found.path, row, arm_rows(record, record_id))
+    (folder / LINE).write_bytes(line := _packed_line(original))
+    files = own_files(folder, record_id)
+    return Shown(row, arm_rows(record, record_id), len(files), size_of(files), len(line))
+
+
+def _read(found: Found) -> Record:
+    if found.problem:
+        raise RecordError(found.problem)
+    return read_record(found.path)
+
+
+def _packed_line(original: bytes) -> bytes:
+    """The record on one line, compressed; the same record gives the same bytes."""
+    text = json.dumps(json.loads(original), separators=(",", ":"), allow_nan=False)
+    return gzip.compress(text.encode("ascii") + b"\n", COMPRESSION, mtime=0)
 
 
 def write_plots(plots: Iterable[Plot], folder: Path) -> None:

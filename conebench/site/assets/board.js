@@ -1,97 +1,116 @@
 // Sorts, filters and searches the board; its state is the part of the address after "#".
-// Without this script the tables stand as the server wrote them.
+// The page has the first rows of each table. All rows come from a script file once they are
+// needed: a page from a folder may load scripts, but no data. Without this script the tables stand
+// as the server wrote them, and plain pages have the rest.
 "use strict";
 (() => {
-  const FILTERS = ["dataset", "family", "optimizer", "outcome"];
-  const LIMIT = 100;
   const MOST = 5;
   const byId = (id) => document.getElementById(id);
   const controls = document.querySelector(".controls");
   if (!controls) return;
 
-  const rows = [...document.querySelectorAll(".board tbody tr")];
-  const place = new Map(rows.map((row, i) => [row, i]));
-  const text = new Map(rows.map((row) => [row, searched(row)]));
+  const here = document.currentScript.src;
+  const groups = [...document.querySelectorAll(".group")];
+  const boxes = [byId("q"), ...document.querySelectorAll(".filters select")];
+  const filters = boxes.slice(1);
+  const limits = groups.map((group) => group.querySelectorAll("tbody tr").length);
+  const whole = new Set();
+  const ticked = new Set();
+  const keys = new Set();
   const collator = new Intl.Collator("en", { numeric: true });
   let sort = "";
+  let loading = null;
 
-  function searched(row) {
-    const facts = [row.dataset.dataset, row.dataset.outcome, row.dataset.id];
-    return `${row.querySelector("th").textContent} ${facts.join(" ")}`.toLowerCase();
+  // All rows, in the board's order.
+  function load() {
+    loading ??= new Promise((done, failed) => {
+      const script = document.createElement("script");
+      script.src = new URL("../rows.js", here);
+      script.addEventListener("load", () => done(read(window.board)));
+      script.addEventListener("error", () => failed(new Error("rows.js cannot be loaded")));
+      document.head.append(script);
+    });
+    return loading;
   }
 
-  function value(row, column) {
-    const cell = row.cells[column];
-    const number = cell.getAttribute("data-v");
-    if (number !== null) return number === "" ? null : Number(number);
-    const words = (cell.querySelector("a") ?? cell).textContent.trim();
-    return words === "–" ? null : words;
+  function read(board) {
+    board.rows.forEach((row) => { row.words = row.words.toLowerCase(); });
+    return board;
+  }
+
+  function isPlain() {
+    return !sort && whole.size === 0 && boxes.every((box) => !box.value);
+  }
+
+  function fitting(rows) {
+    const words = byId("q").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = filters.filter((box) => box.value);
+    return rows.filter((row) =>
+      words.every((word) => row.words.includes(word)) &&
+      wanted.every((box) => row.facts[box.id].includes(box.value)));
   }
 
   // Undefined figures come last in either direction; equals keep the board's order.
-  function sortTable(table) {
-    const body = table.tBodies[0];
-    const key = sort.replace(/^-/, "");
-    const headers = [...table.tHead.rows[0].cells];
-    const column = headers.findIndex((header) => header.dataset.key === key);
-    const down = sort.startsWith("-") ? -1 : 1;
-    for (const header of headers) header.removeAttribute("aria-sort");
-    if (key) headers[column].setAttribute("aria-sort", down < 0 ? "descending" : "ascending");
-    const values = new Map([...body.rows].map((row) => [row, key ? value(row, column) : 0]));
-    const compare = (a, b) => {
-      const [x, y] = [values.get(a), values.get(b)];
+  function sorted(rows, column, down) {
+    if (column < 0) return rows;
+    return rows.toSorted((a, b) => {
+      const [x, y] = [a.values[column], b.values[column]];
       if (x === null || y === null) return (x === null) - (y === null);
       return down * (typeof x === "number" ? x - y : collator.compare(x, y));
-    };
-    const sorted = [...body.rows].sort((a, b) => compare(a, b) || place.get(a) - place.get(b));
-    body.replaceChildren(...sorted);
+    });
   }
 
-  function filterRows() {
-    const words = byId("q").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const wanted = FILTERS.map((key) => [key, byId(key).value]).filter(([, v]) => v);
-    let shown = 0;
-    for (const row of rows) {
-      const fits =
-        words.every((word) => text.get(row).includes(word)) &&
-        wanted.every(([key, v]) => row.dataset[key] === v);
-      row.hidden = !fits;
-      shown += fits;
-    }
-    for (const group of document.querySelectorAll(".group")) cut(group);
-    byId("count").textContent = `${shown} of ${rows.length} records`;
+  function show(board) {
+    const key = sort.replace(/^-/, "");
+    const down = sort.startsWith("-") ? -1 : 1;
+    const fit = sorted(fitting(board.rows), board.keys.indexOf(key), down);
+    const tables = groups.map(() => []);
+    for (const row of fit) tables[row.group].push(row);
+    groups.forEach((group, i) => fill(group, tables[i], whole.has(group) ? Infinity : limits[i]));
+    mark(key, down < 0 ? "descending" : "ascending");
+    count(fit.length);
   }
 
   // A long table is laid out in full only when asked: that is what sorting it costs.
-  function cut(group) {
-    const fitting = [...group.querySelectorAll("tbody tr")].filter((row) => !row.hidden);
-    const limit = group.matches(".whole") ? Infinity : LIMIT;
-    fitting.forEach((row, i) => row.classList.toggle("cut", i >= limit));
-    group.hidden = fitting.length === 0;
+  function fill(group, rows, limit) {
+    const body = group.querySelector("tbody");
+    body.innerHTML = rows.slice(0, limit).map((row) => row.html).join("");
+    [...body.rows].forEach(addTick);
+    group.hidden = rows.length === 0;
+    offer(group, rows.length, limit);
+  }
+
+  function offer(group, rows, limit) {
     const more = group.querySelector(".more");
-    more.hidden = fitting.length <= limit;
-    more.textContent = `Show all ${fitting.length.toLocaleString("en")} records of this table`;
+    more.hidden = rows <= limit;
+    more.textContent = `Show all ${rows.toLocaleString("en")} records of this table`;
   }
 
-  function addMore(group) {
-    const more = document.createElement("button");
-    more.type = "button";
-    more.className = "button more";
-    more.addEventListener("click", () => {
-      group.classList.add("whole");
-      cut(group);
-    });
-    group.append(more);
+  function mark(key, direction) {
+    for (const header of document.querySelectorAll(".board th[data-key]")) {
+      if (header.dataset.key === key) header.setAttribute("aria-sort", direction);
+      else header.removeAttribute("aria-sort");
+    }
   }
 
-  function update() {
-    for (const table of document.querySelectorAll(".board")) sortTable(table);
-    filterRows();
+  function count(shown) {
+    byId("count").textContent = `${shown} of ${controls.dataset.records} records`;
+  }
+
+  async function update() {
+    const main = byId("main");
+    main.setAttribute("aria-busy", "true");
+    try {
+      show(await load());
+    } catch (error) {
+      byId("count").textContent = error.message;
+    }
+    main.removeAttribute("aria-busy");
   }
 
   function writeAddress() {
     const state = new URLSearchParams();
-    for (const key of ["q", ...FILTERS]) if (byId(key).value) state.set(key, byId(key).value);
+    for (const box of boxes) if (box.value) state.set(box.id, box.value);
     if (sort) state.set("sort", sort);
     const hash = String(state) && `#${state}`;
     history.replaceState(null, "", hash || location.href.split("#")[0]);
@@ -100,17 +119,23 @@
   // Values that no longer exist are dropped, so that an old address never shows an empty board.
   function readAddress() {
     const state = new URLSearchParams(location.hash.slice(1));
-    for (const key of ["q", ...FILTERS]) byId(key).value = state.get(key) ?? "";
-    for (const key of FILTERS) if (byId(key).selectedIndex < 0) byId(key).value = "";
+    for (const box of boxes) box.value = state.get(box.id) ?? "";
+    for (const box of filters) if (box.selectedIndex < 0) box.value = "";
     const asked = state.get("sort") ?? "";
     sort = keys.has(asked.replace(/^-/, "")) ? asked : "";
-    if (FILTERS.some((key) => byId(key).value)) controls.querySelector("details").open = true;
+    if (filters.some((box) => box.value)) controls.querySelector("details").open = true;
+    if (loading || !isPlain()) update();
+  }
+
+  // What the reader chose anew is shown from its start, and stands in the address.
+  function change() {
+    whole.clear();
+    writeAddress();
     update();
   }
 
   // First the end that a reader looks for: high figures, early dates and names from A.
-  function nextSort(header) {
-    const key = header.dataset.key;
+  function nextSort(key) {
     const falls = !["rank", "record", "date"].includes(key);
     const [first, second] = falls ? [`-${key}`, key] : [key, `-${key}`];
     return sort === first ? second : sort === second ? "" : first;
@@ -120,44 +145,59 @@
   function addTick(row) {
     const [tick, link] = [document.createElement("input"), row.querySelector("th a")];
     tick.type = "checkbox";
+    tick.checked = ticked.has(row.dataset.id);
     tick.setAttribute("aria-label", `Compare ${link.textContent}`);
     tick.addEventListener("input", () => {
-      const ids = rows.filter((r) => r.querySelector("input:checked")).map((r) => r.dataset.id);
-      byId("compare").hidden = ids.length < 2 || ids.length > MOST;
-      byId("compare").textContent = `Compare ${ids.length} records`;
-      byId("compare").href = `compare.html#${ids.join(",")}`;
+      if (tick.checked) ticked.add(row.dataset.id);
+      else ticked.delete(row.dataset.id);
+      offerComparison();
     });
     link.before(tick, " ");
   }
 
-  rows.forEach(addTick);
-  for (const group of document.querySelectorAll(".group")) addMore(group);
-  const keys = new Set();
-  for (const header of document.querySelectorAll(".board th[data-key]")) {
-    keys.add(header.dataset.key);
+  function offerComparison() {
+    byId("compare").hidden = ticked.size < 2 || ticked.size > MOST;
+    byId("compare").textContent = `Compare ${ticked.size} records`;
+    byId("compare").href = `compare.html#${[...ticked].join(",")}`;
+  }
+
+  function addMore(group, i) {
+    const more = document.createElement("button");
+    more.type = "button";
+    more.className = "button more";
+    more.addEventListener("click", () => {
+      whole.add(group);
+      update();
+    });
+    group.append(more);
+    offer(group, Number(group.dataset.records), limits[i]);
+  }
+
+  function addButton(header) {
     const button = document.createElement("button");
+    const meaning = document.querySelector(`th[data-key="${header.dataset.key}"] abbr`)?.title;
+    keys.add(header.dataset.key);
     button.type = "button";
     button.append(...header.childNodes);
-    header.append(button);
+    if (meaning && !button.querySelector("abbr")) button.title = meaning;
     button.addEventListener("click", () => {
-      sort = nextSort(header);
-      update();
-      writeAddress();
+      sort = nextSort(header.dataset.key);
+      change();
     });
+    header.append(button);
   }
-  for (const key of ["q", ...FILTERS]) {
-    byId(key).addEventListener("input", () => {
-      filterRows();
-      writeAddress();
-    });
-  }
+
+  document.querySelectorAll(".board tbody tr").forEach(addTick);
+  groups.forEach(addMore);
+  document.querySelectorAll(".board th[data-key]").forEach(addButton);
+  for (const box of boxes) box.addEventListener("input", change);
   byId("reset").addEventListener("click", () => {
-    for (const key of ["q", ...FILTERS]) byId(key).value = "";
+    for (const box of boxes) box.value = "";
     sort = "";
-    update();
-    writeAddress();
+    change();
   });
   window.addEventListener("hashchange", readAddress);
+  count(Number(controls.dataset.records));
   controls.hidden = false;
   readAddress();
 })();
