@@ -70,4 +70,4 @@ class Visit:
     def finish(self) -> None:
         """Close the window; fail where there were errors, dialogs or foreign requests."""
         self.context.close()
-        assert not self.problems
+        assert not self.problems, self.problems

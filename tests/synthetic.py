@@ -77,10 +77,12 @@ def lower_triangle(G: FloatArray) -> list[list[float]]:
     return [list(map(float, row[: i + 1])) for i, row in enumerate(G)]
 
 
-def make_seed_result(spec: Spec, seed: int, *, settle: int = 200, noise: float = 0.1) -> SeedResult:
+def make_seed_result(
+    spec: Spec, seed: int, *, settle: int = 200, noise: float = 0.1, turn_deg: float = 60
+) -> SeedResult:
     """One seed with a known phase boundary, and accuracies that follow the switch step."""
     steps = np.array(spec.checkpoint_steps)
-    h = turning_kernels(steps, settle=settle, turn_deg=60, noise=noise, seed=seed)
+    h = turning_kernels(steps, settle=settle, turn_deg=turn_deg, noise=noise, seed=seed)
     G = np.clip(h @ h.T, -1, 1)
     np.fill_diagonal(G, 1.0)
     t = len(steps)
@@ -191,10 +193,13 @@ def with_groups(
     return recompute(record.model_copy(update={"seeds": seeds}))
 
 
-def make_record(spec: Spec | None = None, *, noise: float = 0.1, settle: int = 200) -> Record:
-    """A complete record of synthetic trajectories for every seed of the spec."""
+def make_record(spec: Spec | None = None, **shape: float) -> Record:
+    """A complete record of synthetic trajectories for every seed of the spec.
+
+    `shape` is that of the trajectories: settle, noise, turn_deg.
+    """
     spec = spec or make_spec()
-    seeds = [make_seed_result(spec, s, noise=noise, settle=settle) for s in spec.seeds]
+    seeds = [make_seed_result(spec, seed, **shape) for seed in spec.seeds]
     return Record(
         schema_version=SCHEMA_VERSION,
         spec=spec,

@@ -1,6 +1,7 @@
 """The site in a real browser: what its scripts do, and that it can be used by everyone."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from synthetic import BASE_SPEC, make_record, make_spec
 
 from conebench.record import Record, record_text
 from conebench.site import build_site
-from conebench.site.pages import index_page
+from conebench.site.board import rows_script
+from conebench.site.pages import all_pages, index_page
 from conebench.site.rows import group_rows, row_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \u202e\" ' & javascript:"
@@ -32,15 +34,16 @@ COSINE = {
 
 
 def board_records() -> list[Record]:
-    """Two comparability groups, three model families, two optimizers, three outcomes."""
+    """Two comparability groups, three model families, two optimizers, several outcomes."""
     return [
         make_record(make_spec(title="Alpha")),
-        make_record(make_spec(title="Beta", training=ADAM), noise=0.2),
+        make_record(make_spec(title="Beta", training=ADAM), noise=0.12),
         make_record(
             make_spec(title="Gamma", model={"name": "vit_tiny_patch16_224"}, training=COSINE)
         ),
         make_record(
-            make_spec(title="Delta", dataset={"name": "mnist"}, model={"name": "cifar_vgg16"})
+            make_spec(title="Delta", dataset={"name": "mnist"}, model={"name": "cifar_vgg16"}),
+            turn_deg=0,  # no Phase I
         ),
         make_record(make_spec(title=HOSTILE[:120], seeds=[4])),
     ]
@@ -89,7 +92,22 @@ def record_address(title: str) -> str:
 
 def titles(page) -> list[str]:
     """Titles of the rows that are shown, in order."""
+    settle(page)
     return [title[:5] for title in page.locator(".board tbody tr:visible th a").all_inner_texts()]
+
+
+def settle(page) -> None:
+    """All rows are a file of their own: the first time they have to come."""
+    page.wait_for_function("!document.querySelector('[aria-busy]')")
+
+
+def values(page, table, key: str) -> list:
+    """What the rows shown in a table are sorted by."""
+    settle(page)
+    ids = table.locator("tbody tr").evaluate_all("rows => rows.map(row => row.dataset.id)")
+    board = page.evaluate("window.board")
+    found = {row["id"]: row["values"][board["keys"].index(key)] for row in board["rows"]}
+    return [found[id_] for id_ in ids]
 
 
 def address(page) -> str:
@@ -103,12 +121,10 @@ def test_sorting_by_a_column_sorts_every_table_and_undefined_comes_last(visit):
     (groups,) = [page.locator("table.board").all()]
     for direction in ("descending", "ascending"):
         for table in groups:
-            cells = table.locator("tbody tr").evaluate_all(
-                "rows => rows.map(r => r.querySelectorAll('[data-v]')[2].dataset.v)"
-            )
-            known = [float(v) for v in cells if v]
+            cells = values(page, table, "N")
+            known = [value for value in cells if value is not None]
             assert known == sorted(known, reverse=direction == "descending")
-            assert [bool(v) for v in cells] == sorted([bool(v) for v in cells], reverse=True)
+            assert cells == [*known, *[None] * (len(cells) - len(known))]
             assert table.locator(f"th[aria-sort={direction}]").count() == 1
         page.locator("th[data-key=N] button").last.click()
     assert titles(page) == before
@@ -117,6 +133,7 @@ def test_sorting_by_a_column_sorts_every_table_and_undefined_comes_last(visit):
 
 def test_names_are_sorted_from_a(visit):
     page = visit.open("index.html#sort=record")
+    settle(page)
     names = page.locator("table.board").last.locator("tbody th a").all_inner_texts()
     assert names == sorted(names)
 
@@ -128,6 +145,7 @@ def test_names_are_sorted_from_a(visit):
         ("family", "vit", ["Gamma"]),
         ("optimizer", "adam", ["Beta"]),
         ("outcome", "no constant learning rate", ["Gamma"]),
+        ("outcome", "no Phase I", ["Delta"]),
     ],
 )
 def test_filters_show_the_rows_that_fit_and_stand_in_the_address(visit, key, value, shown):
@@ -305,17 +323,86 @@ def test_a_comparison_stands_in_the_address_and_hostile_names_stay_text(visit):
     page.wait_for_function("document.querySelectorAll('#chosen li').length === 3")
 
 
-def test_long_tables_are_cut_until_asked(visit, site):
+@pytest.fixture(scope="module")
+def long_site(site) -> Path:
+    """The pages of a board of 130 rows, beside the site's assets; its records have no pages."""
     (group, *_) = group_rows([row_of(record, record.id) for record in board_records()[:1]])
-    rows = tuple(replace(group.rows[0], title=f"Run {i}", record_id=f"{i:08x}") for i in range(130))
-    long = index_page([replace(group, rows=rows)], [])
-    (site / "long.html").write_text(long, encoding="utf-8")
-    page = visit.open("long.html#sort=-record")
-    assert titles(page)[0] == "Run 1"  # Run 129
-    assert len(titles(page)) == 100
+    rows = tuple(replace(group.rows[0], title=f"Run {i}", record_id=f"{i:08d}") for i in range(130))
+    groups = [replace(group, rows=rows)]
+    folder = site.parent / "long"
+    shutil.copytree(site / "assets", folder / "assets")
+    pages = {"index.html": index_page(groups, []), "rows.js": rows_script(groups)}
+    for name, text in {**pages, **all_pages(groups)}.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def long(browser, long_site):
+    found = Visit(browser, long_site.as_uri())
+    yield found
+    found.finish()
+
+
+def test_long_tables_are_cut_until_asked(long):
+    page = long.open("index.html")
+    assert len(page.locator(".board tbody tr").all()) == 50
+    assert page.evaluate("window.board") is None  # nothing needs the other rows yet
+    page.locator("th[data-key=record] button").click()
+    page.locator("th[data-key=record] button").click()
+    assert page.locator(".board tbody a").first.inner_text() == "Run 129"
     page.get_by_role("button", name="Show all 130 records").click()
     assert len(titles(page)) == 130
-    (site / "long.html").unlink()
+    assert page.locator(".more").is_hidden()
+    page.locator("th[data-key=record] button").click()
+    assert len(titles(page)) == 50
+
+
+def test_rows_that_are_not_shown_are_found_and_kept_ticked(long):
+    page = long.open("index.html#q=129")
+    assert len(titles(page)) == 1
+    page.get_by_label("Compare Run 129").check()
+    page.locator("#q").fill("run 12")
+    assert page.locator("#count").inner_text() == "12 of 130 records"  # 112 too
+    assert page.get_by_label("Compare Run 129").is_checked()
+    page.get_by_label("Compare Run 12", exact=True).check()
+    assert page.locator("#compare").get_attribute("href") == "compare.html#00000129,00000012"
+
+
+def test_without_scripts_every_record_is_on_a_plain_page(browser, long_site):
+    visit = Visit(browser, long_site.as_uri(), java_script_enabled=False)
+    page = visit.open("index.html")
+    found = []
+    page.get_by_role("link", name="page by page").click()
+    assert page.locator("nav[aria-label='Pages of records'] a").all_inner_texts() == ["1", "2"]
+    for number in ("1", "2"):
+        page.get_by_role("link", name=number, exact=True).click()
+        found += page.locator(".board tbody a").all_inner_texts()
+    assert found == [f"Run {i}" for i in range(130)]
+    visit.finish()
+
+
+def test_plain_pages_fit_everyone(browser, long_site):
+    with served(long_site) as address:
+        visit = Visit(browser, address, viewport=NARROW, bypass_csp=True)  # axe adds styles
+        page = visit.open("all-2.html")
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+        found = Axe().run(page, options=AXE["light"])
+        assert found.violations_count == 0, found.generate_report()
+        visit.finish()
+
+
+def test_a_board_without_its_rows_says_so(browser, long_site, tmp_path):
+    shutil.copytree(long_site, tmp_path / "cut", ignore=shutil.ignore_patterns("rows.js"))
+    visit = Visit(browser, (tmp_path / "cut").as_uri())
+    page = visit.open("index.html#q=129")
+    settle(page)
+    assert page.locator("#count").inner_text() == "rows.js cannot be loaded"
+    assert len(titles(page)) == 50
+    (problem,) = visit.problems  # the browser's own word of the missing file
+    assert "ERR_FILE_NOT_FOUND" in problem
+    visit.problems.clear()
+    visit.finish()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -14,7 +14,6 @@ from conebench.record import Record, record_text
 from conebench.site import BuildReport, build_site
 from conebench.site.build import MARKER
 from conebench.site.collect import find_records
-from conebench.site.earlier import NOTES
 from conebench.site.write import write_records
 
 
@@ -251,9 +250,9 @@ def test_files_of_others_are_as_published(records, tmp_path):
 def test_many_records_are_written_side_by_side_to_the_same_bytes(records, tmp_path):
     (records / "c").mkdir()
     (records / "c" / "record.json").write_text("{}")
-    written = []
-    for many in (1, 100):
-        written.append(write_records(find_records([records]), tmp_path / str(many), many=many))
+    written = [
+        write_records(find_records([records]), tmp_path / str(many), many=many) for many in (1, 100)
+    ]
     assert written[0] == written[1]
     assert [type(item).__name__ for item in written[0]] == ["Shown", "Shown", "str"]
     assert contents(tmp_path / "1") == contents(tmp_path / "100")

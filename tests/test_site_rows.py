@@ -7,12 +7,12 @@ import math
 from dataclasses import replace
 
 import pytest
-from synthetic import make_record, make_seed_result, make_spec
+from synthetic import BASE_SPEC, make_record, make_seed_result, make_spec
 
 from conebench.analysis.bootstrap import Estimate
 from conebench.record import Failure, Record, derive_summary
 from conebench.site.download import csv_text, json_text
-from conebench.site.rows import Row, group_rows, row_of
+from conebench.site.rows import Row, filters_of, group_rows, row_of
 
 
 def row(record: Record) -> Row:
@@ -174,3 +174,25 @@ def test_a_negative_number_is_not_guarded():
     text = csv_text(group_rows([replace(below_zero, figures=figures)]))
     (cells,) = csv.DictReader(io.StringIO(text))
     assert float(cells["alpha_low"]) == -1
+
+
+@pytest.mark.parametrize(
+    ("shape", "outcomes"),
+    [
+        ({}, ("measured",)),
+        ({"turn_deg": 0}, ("measured", "no Phase I")),
+        ({"noise": 0}, ("measured", "frozen")),
+    ],
+)
+def test_a_row_is_filtered_by_its_outcome_and_those_of_its_seeds(shape, outcomes):
+    found = row(make_record(**shape))
+    assert found.facts["outcome"] == outcomes
+    (group,) = group_rows([found])
+    filters = {chosen.key: chosen.values for chosen in filters_of([group])}
+    assert filters["outcome"] == tuple(sorted(outcomes))
+
+
+def test_a_seed_without_phase_ii_is_named_once():
+    cosine = make_spec(training={**BASE_SPEC["training"], "schedule": {"name": "cosine"}})
+    assert row(make_record(cosine)).facts["outcome"] == ("no constant learning rate",)
+    assert row(first_seeds(2, "partial")).facts["outcome"] == ("partial",)

@@ -45,8 +45,8 @@ def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
 
     Every record found is on a page or in the report's `skipped`. The same records give the same
     bytes, whether `out` was there before or not: files of an earlier build are kept where what
-    they were made from is unchanged. Raises a RecordError where a folder is missing, a StorageError where `out` cannot be
-    written or holds something that is not a site built by this function.
+    they were made from is unchanged. Raises a RecordError where a folder is missing, a StorageError
+    where `out` cannot be written or holds something that is not a site built by this function.
     """
     try:
         _check_folders(record_dirs, out)

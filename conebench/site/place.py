@@ -1,6 +1,5 @@
 """Each record's files in their place on a new site: kept where they still hold, made where not."""
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,8 @@ def place_records(
     kept = kept_records(old)
     todo = {key: found for key, found in reversed(keyed) if key not in kept}
     made = write_records(list(todo.values()), aside)
-    fresh = {key: (item, aside / str(i)) for i, (key, item) in enumerate(zip(todo, made))}
+    folders = [aside / str(i) for i in range(len(todo))]
+    fresh = dict(zip(todo, zip(made, folders, strict=True), strict=True))
     placed, skipped = _first_of_each(keyed, kept, fresh)
     (new / "records").mkdir()
     for item in placed:
