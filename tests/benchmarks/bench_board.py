@@ -1,29 +1,63 @@
-"""The board of many records: time to build it, and what its index weighs."""
+"""The board of many records: time to build it, to build it again, to open and to sort it."""
 
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from browser import Visit, chromium
 from synthetic import make_record, make_spec
 
-from conebench.record import record_text
+from conebench.record import Record, record_text
 from conebench.site import build_site
 
 RECORDS = 1_000
+KINDS = 20
+# Times a sort with its layout and the next frame, from the click on.
+SORT = """async () => {
+  const busy = () => document.querySelector("[aria-busy]");
+  const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  await frame();
+  const start = performance.now();
+  document.querySelector("th[data-key=N] button").click();
+  while (busy()) await new Promise((done) => setTimeout(done));
+  await frame();
+  return performance.now() - start;
+}"""
+
+
+def many_records() -> Iterator[Record]:
+    """Records of 3 seeds and 23 checkpoints: 20 trajectories, each title its own."""
+    bases = [make_record(noise=0.05 + 0.005 * i, settle=100 + 10 * i) for i in range(KINDS)]
+    for i in range(RECORDS):
+        spec = make_spec(title=f"Synthetic run {i}")
+        yield bases[i % KINDS].model_copy(update={"spec": spec, "spec_hash": spec.hash})
+
+
+def save(record: Record, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text(record_text(record))
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("board") / "records"
+    for i, record in enumerate(many_records()):
+        save(record, folder / str(i))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(records: Path) -> Path:
+    return build_site([records], records.parent / "site").index.parent
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Path:
-    """Records of 3 seeds and 23 checkpoints that differ in their titles."""
-    folder = tmp_path / "records"
-    base = make_record(make_spec())
-    for i in range(RECORDS):
-        spec = make_spec(title=f"Synthetic run {i}")
-        record = base.model_copy(update={"spec": spec, "spec_hash": spec.hash})
-        target = folder / f"{i}" / "record.json"
-        target.parent.mkdir(parents=True)
-        target.write_text(record_text(record))
-    return folder
+def visit(site: Path) -> Iterator[Visit]:
+    with chromium() as browser:
+        found = Visit(browser, site.as_uri())
+        yield found
+        found.finish()
 
 
 def test_building_the_board(benchmark, records: Path, tmp_path: Path) -> None:
@@ -31,6 +65,34 @@ def test_building_the_board(benchmark, records: Path, tmp_path: Path) -> None:
         return build_site([records], tmp_path / "site").shown
 
     assert benchmark.pedantic(build, rounds=1) == RECORDS
-    index = (tmp_path / "site" / "index.html").stat().st_size
-    benchmark.extra_info["index_bytes"] = index
     shutil.rmtree(tmp_path / "site")
+
+
+def test_building_again_with_one_record_more(benchmark, records: Path, site: Path) -> None:
+    save(make_record(make_spec(title="One more")), records / "more")
+
+    def build() -> int:
+        return build_site([records], site).shown
+
+    assert benchmark.pedantic(build, rounds=1) == RECORDS + 1
+    for name in ("index.html", "rows.js"):
+        benchmark.extra_info[f"{name} bytes"] = (site / name).stat().st_size
+
+
+def test_opening_the_board(benchmark, visit: Visit) -> None:
+    def open_index() -> None:
+        visit.open("index.html")
+        visit.page.evaluate("new Promise(requestAnimationFrame)")
+
+    benchmark.pedantic(open_index, rounds=10, warmup_rounds=1)
+
+
+@pytest.mark.parametrize("which", ["first", "next"])
+def test_sorting_the_board(benchmark, visit: Visit, which: str) -> None:
+    def setup() -> None:
+        visit.open("index.html")
+        if which == "next":
+            visit.page.evaluate(SORT)
+
+    sort: Callable[[], float] = lambda: visit.page.evaluate(SORT)  # noqa: E731
+    benchmark.pedantic(sort, setup=setup, rounds=10)

@@ -196,6 +196,12 @@
     sort = "";
     change();
   });
+  // The rows are on their way once a reader comes near what needs them; `update` says what fails.
+  for (const near of [controls, ...document.querySelectorAll(".board thead")]) {
+    for (const event of ["pointerenter", "focusin"]) {
+      near.addEventListener(event, () => load().catch(() => {}), { once: true });
+    }
+  }
   window.addEventListener("hashchange", readAddress);
   count(Number(controls.dataset.records));
   controls.hidden = false;
