@@ -123,14 +123,18 @@ def keep_files(record_id: str, old: Path, new: Path) -> None:
 
 def keep_equal(old: Path, new: Path) -> None:
     """Of the shared files of the new site, keep the old ones where they have the same bytes."""
-    for path in new.rglob("*"):
-        place = path.relative_to(new)
-        earlier = old / place
-        if place.parts[0] == "records" or not (path.is_file() and earlier.is_file()):
-            continue
-        if filecmp.cmp(path, earlier, shallow=False):
+    for path in _shared_files(new):
+        earlier = old / path.relative_to(new)
+        if earlier.is_file() and filecmp.cmp(path, earlier, shallow=False):
             path.unlink()
             keep_file(earlier, path)
+
+
+def _shared_files(site: Path) -> list[Path]:
+    """The files that are of no single record."""
+    inside = [path for path in site.iterdir() if path.name != "records"]
+    below = [path for folder in inside for path in folder.rglob("*")]
+    return [path for path in (*inside, *below) if path.is_file()]
 
 
 def keep_file(old: Path, new: Path) -> None:

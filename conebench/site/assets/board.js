@@ -53,7 +53,7 @@
   // Undefined figures come last in either direction; equals keep the board's order.
   function sorted(rows, column, down) {
     if (column < 0) return rows;
-    return rows.toSorted((a, b) => {
+    return [...rows].sort((a, b) => {
       const [x, y] = [a.values[column], b.values[column]];
       if (x === null || y === null) return (x === null) - (y === null);
       return down * (typeof x === "number" ? x - y : collator.compare(x, y));
