@@ -41,12 +41,13 @@ class Scale:
 
     def every(self, values: Sequence[float]) -> list[float]:
         """The coordinates of many values, which takes a fraction of the time."""
-        known = np.clip(np.asarray(values, dtype=np.float64), self.low, self.high)
+        known = np.minimum(np.maximum(np.array(values, dtype=np.float64), self.low), self.high)
         low, high = self.low, self.high
         if self.log:
             known, low, high = np.log(known), math.log(low), math.log(high)
         share = (known - low) / (high - low)
-        places: list[float] = np.round(self.start + share * (self.end - self.start), 1).tolist()
+        tenths = np.rint(10 * (self.start + share * (self.end - self.start)))
+        places: list[float] = (tenths / 10).tolist()
         return places
 
     def ticks(self, label: Callable[[float], str]) -> tuple[Tick, ...]:
@@ -119,7 +120,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Key:
-    """An entry of the legend; `mark` is "line" or "dot"."""
+    """An entry of the legend; `mark` is "line", "dot" or "cell"."""
 
     name: str
     style: str

@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from conebench.site.markup import shapes, table_rows
+from conebench.site.markup import shapes, swatch, table_rows
 from conebench.site.quantities import UNDEFINED
 from conebench.site.visible import visible
 
@@ -39,5 +39,5 @@ def environment() -> Environment:
         finalize=_shown,
     )
     made.globals |= {"PAGES": PAGES, "UNDEFINED": UNDEFINED}
-    made.globals |= {"shapes": shapes, "table_rows": table_rows}
+    made.globals |= {"shapes": shapes, "swatch": swatch, "table_rows": table_rows}
     return made

@@ -11,7 +11,7 @@ from html import escape
 
 from markupsafe import Markup
 
-from conebench.site.drawing import Drawing
+from conebench.site.drawing import Drawing, Key
 from conebench.site.tables import Table
 from conebench.site.visible import visible
 
@@ -38,6 +38,17 @@ def shapes(drawing: Drawing) -> Markup:
     """Everything within the SVG element of a drawing: curves, axes, rules, dots."""
     parts = [*_paths(drawing), *_axes(drawing), *_segments(drawing), *_dots(drawing)]
     return Markup("\n".join(parts))  # noqa: S704  # numbers, our own classes, escaped labels
+
+
+def swatch(key: Key) -> Markup:
+    """The mark of an entry of the legend."""
+    shapes_of = {
+        "line": f'<path class="line {key.style}" d="M0 6H24"/>',
+        "dot": f'<circle class="dot {key.style}" cx="12" cy="6" r="4"/>',
+        "cell": f'<path class="{key.style}" d="M0 0H24V12H0z"/>',
+    }
+    mark = f'<svg class="swatch" viewBox="0 0 24 12" aria-hidden="true">{shapes_of[key.mark]}</svg>'
+    return Markup(mark)  # noqa: S704  # our own classes
 
 
 def _text(text: str) -> str:

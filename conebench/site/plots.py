@@ -347,6 +347,9 @@ def for_page(table: Table, *, square: bool = False) -> Table:
     """
     if not table.each:
         return table
+    if not square and len(table.rows) <= MAX_TABLE_ROWS:
+        note = thinned(len(table.rows), len(table.rows), table.each)
+        return replace(table, note=note)
     rows = evenly(len(table.rows), MAX_TABLE_CHECKPOINTS if square else MAX_TABLE_ROWS).tolist()
     columns = [0, *(1 + i for i in rows)] if square else range(len(table.head))
     note = thinned(len(rows), len(table.rows), table.each)
