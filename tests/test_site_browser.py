@@ -347,6 +347,8 @@ def long(browser, long_site):
 def test_long_tables_are_cut_until_asked(long):
     page = long.open("index.html")
     assert len(page.locator(".board tbody tr").all()) == 50
+    first = "The first 50 of 130 records, by CES; accuracies"
+    assert page.locator("caption").inner_text().startswith(first)
     assert page.evaluate("window.board") is None  # nothing needs the other rows yet
     page.locator("th[data-key=record] button").click()
     page.locator("th[data-key=record] button").click()
@@ -354,6 +356,7 @@ def test_long_tables_are_cut_until_asked(long):
     page.get_by_role("button", name="Show all 130 records").click()
     assert len(titles(page)) == 130
     assert page.locator(".more").is_hidden()
+    assert page.locator("caption").inner_text().startswith("130 of 130 records; accuracies")
     page.locator("th[data-key=record] button").click()
     assert len(titles(page)) == 50
 

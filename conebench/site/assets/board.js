@@ -77,7 +77,13 @@
     body.innerHTML = rows.slice(0, limit).map((row) => row.html).join("");
     [...body.rows].forEach(addTick);
     group.hidden = rows.length === 0;
+    says(group, body.rows.length);
     offer(group, rows.length, limit);
+  }
+
+  function says(group, shown) {
+    const [n, all] = [shown, Number(group.dataset.records)].map((x) => x.toLocaleString("en"));
+    group.querySelector(".says").textContent = `${n} of ${all} records${sort ? "" : ", by CES"}`;
   }
 
   function offer(group, rows, limit) {
