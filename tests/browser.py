@@ -71,3 +71,14 @@ class Visit:
         """Close the window; fail where there were errors, dialogs or foreign requests."""
         self.context.close()
         assert not self.problems, self.problems
+
+
+def titles(page: Page) -> list[str]:
+    """Titles of the rows that are shown, in order."""
+    settle(page)
+    return [title[:5] for title in page.locator(".board tbody tr:visible th a").all_inner_texts()]
+
+
+def settle(page: Page) -> None:
+    """All rows are a file of their own: the first time they have to come."""
+    page.wait_for_function("!document.querySelector('[aria-busy]')")

@@ -1,20 +1,15 @@
 """The site in a real browser: what its scripts do, and that it can be used by everyone."""
 
 import json
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import NARROW, Visit, chromium, served
+from browser import NARROW, Visit, chromium, served, settle, titles
 from synthetic import BASE_SPEC, make_record, make_spec
 
 from conebench.record import Record, record_text
 from conebench.site import build_site
-from conebench.site.board import rows_script
-from conebench.site.pages import all_pages, index_page
-from conebench.site.rows import group_rows, row_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \u202e\" ' & javascript:"
 ADAM = {
@@ -88,17 +83,6 @@ def pages_of(site: Path) -> list[str]:
 def record_address(title: str) -> str:
     (record,) = [record for record in board_records() if record.spec.title == title]
     return f"records/{record.id}.html"
-
-
-def titles(page) -> list[str]:
-    """Titles of the rows that are shown, in order."""
-    settle(page)
-    return [title[:5] for title in page.locator(".board tbody tr:visible th a").all_inner_texts()]
-
-
-def settle(page) -> None:
-    """All rows are a file of their own: the first time they have to come."""
-    page.wait_for_function("!document.querySelector('[aria-busy]')")
 
 
 def values(page, table, key: str) -> list:
@@ -321,91 +305,6 @@ def test_a_comparison_stands_in_the_address_and_hostile_names_stay_text(visit):
     page.locator("#pick").select_option(label=f"Beta, {ids_of('Beta')}")
     page.locator("#add").click()
     page.wait_for_function("document.querySelectorAll('#chosen li').length === 3")
-
-
-@pytest.fixture(scope="module")
-def long_site(site) -> Path:
-    """The pages of a board of 130 rows, beside the site's assets; its records have no pages."""
-    (group, *_) = group_rows([row_of(record, record.id) for record in board_records()[:1]])
-    rows = tuple(replace(group.rows[0], title=f"Run {i}", record_id=f"{i:08d}") for i in range(130))
-    groups = [replace(group, rows=rows)]
-    folder = site.parent / "long"
-    shutil.copytree(site / "assets", folder / "assets")
-    pages = {"index.html": index_page(groups, []), "rows.js": rows_script(groups)}
-    for name, text in {**pages, **all_pages(groups)}.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
-
-
-@pytest.fixture
-def long(browser, long_site):
-    found = Visit(browser, long_site.as_uri())
-    yield found
-    found.finish()
-
-
-def test_long_tables_are_cut_until_asked(long):
-    page = long.open("index.html")
-    assert len(page.locator(".board tbody tr").all()) == 50
-    first = "The first 50 of 130 records, by CES; accuracies"
-    assert page.locator("caption").inner_text().startswith(first)
-    assert page.evaluate("window.board") is None  # nothing needs the other rows yet
-    page.locator("th[data-key=record] button").click()
-    page.locator("th[data-key=record] button").click()
-    assert page.locator(".board tbody a").first.inner_text() == "Run 129"
-    page.get_by_role("button", name="Show all 130 records").click()
-    assert len(titles(page)) == 130
-    assert page.locator(".more").is_hidden()
-    assert page.locator("caption").inner_text().startswith("130 of 130 records; accuracies")
-    page.locator("th[data-key=record] button").click()
-    assert len(titles(page)) == 50
-
-
-def test_rows_that_are_not_shown_are_found_and_kept_ticked(long):
-    page = long.open("index.html#q=129")
-    assert len(titles(page)) == 1
-    page.get_by_label("Compare Run 129").check()
-    page.locator("#q").fill("run 12")
-    assert page.locator("#count").inner_text() == "12 of 130 records"  # 112 too
-    assert page.get_by_label("Compare Run 129").is_checked()
-    page.get_by_label("Compare Run 12", exact=True).check()
-    assert page.locator("#compare").get_attribute("href") == "compare.html#00000129,00000012"
-
-
-def test_without_scripts_every_record_is_on_a_plain_page(browser, long_site):
-    visit = Visit(browser, long_site.as_uri(), java_script_enabled=False)
-    page = visit.open("index.html")
-    found = []
-    page.get_by_role("link", name="page by page").click()
-    assert page.locator("nav[aria-label='Pages of records'] a").all_inner_texts() == ["1", "2"]
-    for number in ("1", "2"):
-        page.get_by_role("link", name=number, exact=True).click()
-        found += page.locator(".board tbody a").all_inner_texts()
-    assert found == [f"Run {i}" for i in range(130)]
-    visit.finish()
-
-
-def test_plain_pages_fit_everyone(browser, long_site):
-    with served(long_site) as address:
-        visit = Visit(browser, address, viewport=NARROW, bypass_csp=True)  # axe adds styles
-        page = visit.open("all-2.html")
-        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
-        found = Axe().run(page, options=AXE["light"])
-        assert found.violations_count == 0, found.generate_report()
-        visit.finish()
-
-
-def test_a_board_without_its_rows_says_so(browser, long_site, tmp_path):
-    shutil.copytree(long_site, tmp_path / "cut", ignore=shutil.ignore_patterns("rows.js"))
-    visit = Visit(browser, (tmp_path / "cut").as_uri())
-    page = visit.open("index.html#q=129")
-    settle(page)
-    assert page.locator("#count").inner_text() == "rows.js cannot be loaded"
-    assert len(titles(page)) == 50
-    (problem,) = visit.problems  # the browser's own word of the missing file
-    assert "ERR_FILE_NOT_FOUND" in problem
-    visit.problems.clear()
-    visit.finish()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

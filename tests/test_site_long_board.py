@@ -1,0 +1,107 @@
+"""A board of more rows than its index shows, in a real browser."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import NARROW, Visit, chromium, served, settle, titles
+from synthetic import make_record
+
+from conebench.site.board import rows_script
+from conebench.site.build import ASSETS
+from conebench.site.pages import all_pages, index_page
+from conebench.site.rows import group_rows, row_of
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The pages of a board of 130 rows; its records have no pages."""
+    record = make_record()
+    (group,) = group_rows([row_of(record, record.id)])
+    rows = tuple(replace(group.rows[0], title=f"Run {i}", record_id=f"{i:08d}") for i in range(130))
+    groups = [replace(group, rows=rows)]
+    folder = tmp_path_factory.mktemp("long") / "site"
+    shutil.copytree(ASSETS, folder / "assets")
+    pages = {"index.html": index_page(groups, []), "rows.js": rows_script(groups)}
+    for name, text in {**pages, **all_pages(groups)}.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def visit(browser, site):
+    found = Visit(browser, site.as_uri())
+    yield found
+    found.finish()
+
+
+def test_long_tables_are_cut_until_asked(visit):
+    page = visit.open("index.html")
+    assert len(page.locator(".board tbody tr").all()) == 50
+    first = "The first 50 of 130 records, by CES; accuracies"
+    assert page.locator("caption").inner_text().startswith(first)
+    assert page.evaluate("window.board") is None  # nothing needs the other rows yet
+    page.locator("th[data-key=record] button").click()
+    page.locator("th[data-key=record] button").click()
+    assert page.locator(".board tbody a").first.inner_text() == "Run 129"
+    page.get_by_role("button", name="Show all 130 records").click()
+    assert len(titles(page)) == 130
+    assert page.locator(".more").is_hidden()
+    assert page.locator("caption").inner_text().startswith("130 of 130 records; accuracies")
+    page.locator("th[data-key=record] button").click()
+    assert len(titles(page)) == 50
+
+
+def test_rows_that_are_not_shown_are_found_and_kept_ticked(visit):
+    page = visit.open("index.html#q=129")
+    assert len(titles(page)) == 1
+    page.get_by_label("Compare Run 129").check()
+    page.locator("#q").fill("run 12")
+    assert page.locator("#count").inner_text() == "12 of 130 records"  # 112 too
+    assert page.get_by_label("Compare Run 129").is_checked()
+    page.get_by_label("Compare Run 12", exact=True).check()
+    assert page.locator("#compare").get_attribute("href") == "compare.html#00000129,00000012"
+
+
+def test_without_scripts_every_record_is_on_a_plain_page(browser, site):
+    visit = Visit(browser, site.as_uri(), java_script_enabled=False)
+    page = visit.open("index.html")
+    found = []
+    page.get_by_role("link", name="page by page").click()
+    assert page.locator("nav[aria-label='Pages of records'] a").all_inner_texts() == ["1", "2"]
+    for number in ("1", "2"):
+        page.get_by_role("link", name=number, exact=True).click()
+        found += page.locator(".board tbody a").all_inner_texts()
+    assert found == [f"Run {i}" for i in range(130)]
+    visit.finish()
+
+
+def test_plain_pages_fit_everyone(browser, site):
+    with served(site) as address:
+        visit = Visit(browser, address, viewport=NARROW, bypass_csp=True)  # axe adds styles
+        page = visit.open("all-2.html")
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+        found = Axe().run(page, options={"resultTypes": ["violations"]})
+        assert found.violations_count == 0, found.generate_report()
+        visit.finish()
+
+
+def test_a_board_without_its_rows_says_so(browser, site, tmp_path):
+    shutil.copytree(site, tmp_path / "cut", ignore=shutil.ignore_patterns("rows.js"))
+    visit = Visit(browser, (tmp_path / "cut").as_uri())
+    page = visit.open("index.html#q=129")
+    settle(page)
+    assert page.locator("#count").inner_text() == "rows.js cannot be loaded"
+    assert len(titles(page)) == 50
+    (problem,) = visit.problems  # the browser's own word of the missing file
+    assert "ERR_FILE_NOT_FOUND" in problem
+    visit.problems.clear()
+    visit.finish()
