@@ -12,11 +12,13 @@ from conebench.errors import RecordError, StorageError
 from conebench.site.collect import Found, find_records
 from conebench.site.data import arms_csv, data_page, schema_text, write_all_records
 from conebench.site.download import csv_text, json_text
+from conebench.site.documents import documents, pictures
 from conebench.site.pages import (
     compare_page,
+    document_page,
+    documents_page,
     factors_page,
     index_page,
-    method_page,
 )
 from conebench.site.rows import Group, Row, group_rows
 from conebench.site.scatter import factor_sections
@@ -49,6 +51,7 @@ def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
             shown, skipped = _write_records(find_records(record_dirs), folder)
             _write_board([item.row for item in shown], skipped, folder)
             _write_data(shown, folder)
+            _write_documents(folder / "docs")
     except OSError as error:
         place = error.filename or out
         raise StorageError(f"{place}: cannot be written: {error.strerror or error}") from None
@@ -130,7 +133,6 @@ def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], fold
     write_text(folder / "index.html", index_page(groups, left_out))
     write_text(folder / "compare.html", compare_page(groups))
     _write_factors(groups, folder)
-    write_text(folder / "method.html", method_page())
     write_text(folder / "data.html", data_page(groups))
     write_text(folder / "table.csv", csv_text(groups))
     write_text(folder / "table.json", json_text(groups))
@@ -148,3 +150,12 @@ def _write_factors(groups: Sequence[Group], folder: Path) -> None:
     sections = factor_sections([row for group in groups for row in group.rows])
     write_text(folder / "factors.html", factors_page(groups, sections))
     write_plots([plot for section in sections for plot in section.plots], folder / "factors")
+
+
+def _write_documents(folder: Path) -> None:
+    folder.mkdir()
+    write_text(folder / "index.html", documents_page())
+    for document in documents():
+        write_text(folder / f"{document.name}.html", document_page(document))
+    for picture in pictures():
+        shutil.copyfile(picture, folder / picture.name)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from conebench import __version__
 from conebench.record import Record
 from conebench.site.chaos import chaos_plots, chaos_table
+from conebench.site.documents import Document, documents
 from conebench.site.environment import environment
 from conebench.site.layers import layers_of
-from conebench.site.method import method_text
 from conebench.site.pairs import MAX_PAIRS, matched_pairs
 from conebench.site.plots import MAX_SEEDS, Plot, plots_of
 from conebench.site.quantities import BOARD, MORE
@@ -55,12 +56,19 @@ def factors_page(groups: Sequence[Group], sections: Sequence[Section]) -> str:
     )
 
 
-def method_page() -> str:
-    """The method, as the documentation has it."""
-    return (
-        environment()
-        .get_template("method.html.j2")
-        .render(root="", page="method", text=method_text())
+def documents_page() -> str:
+    """The list of all pages of the documentation."""
+    template = environment().get_template("documents.html.j2")
+    return template.render(
+        root="../", page="docs/index", documents=documents(), version=__version__
+    )
+
+
+def document_page(document: Document) -> str:
+    """One page of the documentation."""
+    template = environment().get_template("document.html.j2")
+    return template.render(
+        root="../", page=f"docs/{document.name}", document=document, documents=documents()
     )
 
 
