@@ -11,8 +11,8 @@ from pathlib import Path
 from conebench.errors import RecordError, StorageError
 from conebench.site.collect import Found, find_records
 from conebench.site.data import arms_csv, data_page, schema_text, write_all_records
-from conebench.site.download import csv_text, json_text
 from conebench.site.documents import documents, pictures
+from conebench.site.download import csv_text, json_text
 from conebench.site.pages import (
     compare_page,
     document_page,

@@ -15,7 +15,17 @@ HERE = Path(__file__).parent
 IN_WHEEL, IN_CHECKOUT = HERE / "docs", HERE.parents[1]
 FOR_CONTRIBUTORS = ("CONTRIBUTING.md", "SECURITY.md")
 # The order of the list of pages; one that is not named here comes before those for contributors.
-FIRST = ("quick-start", "tutorial", "running", "cluster", "cli", "specs", "records", "api", "method")
+FIRST = (
+    "quick-start",
+    "tutorial",
+    "running",
+    "cluster",
+    "cli",
+    "specs",
+    "records",
+    "api",
+    "method",
+)
 LAST = ("performance", "model-support", "contributing", "security")
 NO_SLUG = re.compile(r"[^\w\- ]")
 SENTENCE_END = re.compile(r"(?<=\.)\s")
