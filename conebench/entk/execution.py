@@ -168,7 +168,7 @@ def _take_layers(
 ) -> None:
     """Gradients of all pieces that go by a rule or by expansion, and layers' factors."""
     terms = [piece.term for piece in kept.pieces]
-    modules = list(dict.fromkeys(term.module for term in terms if term.module))
+    modules = list(dict.fromkeys(term.module for term in terms if term.route != "expanded"))
     expandable = [term.parameter for term in terms if term.route == "expanded"]
     for rows, x in samples.chunks(chunk):
         n, share = len(x), (rows.stop - rows.start) / len(x)
