@@ -19,7 +19,6 @@ HEAD = """\
 
 Every command of `conebench`, with its options and exit codes.
 
-Written by `python -m conebench.cli.reference > docs/cli.md`; edit the commands, not this page.
 `conebench COMMAND --help` (or `-h`) shows the same. Results go to stdout, progress and messages to
 stderr.
 
@@ -34,6 +33,8 @@ EXIT_TAIL = """
 Of several specs, each is run whatever becomes of the others; the highest code is the command's.
 With `--json`, stdout holds one JSON object a spec (status `complete`, `partial`, `failed`,
 `interrupted` or `not run`) and everything else goes to stderr.
+
+This page is written by `python -m conebench.cli.reference > docs/cli.md`, from the commands.
 """
 MEANINGS = {
     ExitCode.OK: "all went well",

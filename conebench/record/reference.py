@@ -17,8 +17,6 @@ HEAD = f"""\
 
 Every field of a record, its unit and its meaning.
 
-Written by `python -m conebench.record.reference > docs/records.md`; edit the schema, not this page.
-
 A record is one JSON file: what one run of one spec found. It holds the raw data first, then the
 figures that follow from them; readers compute the figures anew and trust none that is stored
 (`conebench check` compares). This page is of schema {SCHEMA_VERSION}; `conebench schema --record` prints it
@@ -34,6 +32,9 @@ as JSON Schema. The symbols are those of the [method](method.md).
 
 From Python: `conebench.record.read_record`, see the [Python API](api.md#records).
 """
+TAIL = """
+This page is written by `python -m conebench.record.reference > docs/records.md`, from the schema.
+"""
 # They have a page of their own.
 ELSEWHERE = {"Spec": "specs.md#fields"}
 # Such limits keep nonsense out and tell a reader nothing.
@@ -46,7 +47,7 @@ def reference_markdown() -> str:
     schema = record_json_schema()
     parts = {"Record": {**schema, "description": "One run of one spec."}, **schema["$defs"]}
     names = dict.fromkeys(_below("Record", parts))
-    return HEAD + "".join(_section(name, parts[name]) for name in names)
+    return HEAD + "".join(_section(name, parts[name]) for name in names) + TAIL
 
 
 def _below(name: str, parts: dict[str, Any]) -> Iterator[str]:

@@ -15,14 +15,11 @@ HEAD = """\
 
 Every field of a spec, what is allowed in it, and its default.
 
-Written by `python -m conebench.spec.reference > docs/specs.md`; edit the schema, not this page. The
-[tutorial](tutorial.md) writes one step by step.
-
-A spec is one YAML 1.2 file, named as its `name` field says, at most 1 MB. Unknown fields, duplicate
-keys, tags and directives are refused. Beyond the table, fields must fit together: switch steps and
-a linearization step lie on checkpoints before the end, `every` divides the number of steps at least
-eight times, subsets are no larger than the dataset, and so on; `conebench validate` says what does
-not fit.
+A spec is one YAML 1.2 file, named as its `name` field says, at most 1 MB; the
+[tutorial](tutorial.md) writes one step by step. Unknown fields, duplicate keys, tags and directives
+are refused. Beyond the table, fields must fit together: switch steps and a linearization step lie on
+checkpoints before the end, `every` divides the number of steps at least eight times, subsets are no
+larger than the dataset, and so on; `conebench validate` says what does not fit.
 
 ## Specs that share fields
 
@@ -52,13 +49,16 @@ with all defaults), `--name NAME` picks one, for `plan` and `run` too.
 | field | allowed | default | meaning |
 |---|---|---|---|
 """
+TAIL = """
+This page is written by `python -m conebench.spec.reference > docs/specs.md`, from the schema.
+"""
 
 
 def reference_markdown() -> str:
     """The page: one row a field."""
     schema = Spec.model_json_schema()
     rows = [f"| {' | '.join(row)} |" for row in _rows(schema, schema["$defs"], "")]
-    return HEAD + "\n".join(rows) + "\n"
+    return HEAD + "\n".join(rows) + "\n" + TAIL
 
 
 def _rows(section: dict[str, Any], defs: dict[str, Any], prefix: str) -> Iterator[list[str]]:
