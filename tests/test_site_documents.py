@@ -40,6 +40,10 @@ def test_every_heading_of_a_document_is_on_its_page_with_a_link_to_itself(docume
         assert title in page.text
 
 
+def test_every_column_of_a_table_has_a_name() -> None:
+    assert [document.name for document in documents() if "<th></th>" in document.text] == []
+
+
 def test_ids_of_headings_are_those_of_github() -> None:
     text = "# A\n## `conebench run`\n## What S, T* say\n## Exit codes\n## Exit codes\n### Größe_1 x\n"
     page = Page(render("x", text, ()).text)
