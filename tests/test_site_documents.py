@@ -45,7 +45,9 @@ def test_every_column_of_a_table_has_a_name() -> None:
 
 
 def test_ids_of_headings_are_those_of_github() -> None:
-    text = "# A\n## `conebench run`\n## What S, T* say\n## Exit codes\n## Exit codes\n### Größe_1 x\n"
+    text = (
+        "# A\n## `conebench run`\n## What S, T* say\n## Exit codes\n## Exit codes\n### Größe_1 x\n"
+    )
     page = Page(render("x", text, ()).text)
     assert page.ids == [
         "a",

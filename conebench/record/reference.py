@@ -19,8 +19,8 @@ Every field of a record, its unit and its meaning.
 
 A record is one JSON file: what one run of one spec found. It holds the raw data first, then the
 figures that follow from them; readers compute the figures anew and trust none that is stored
-(`conebench check` compares). This page is of schema {SCHEMA_VERSION}; `conebench schema --record` prints it
-as JSON Schema. The symbols are those of the [method](method.md).
+(`conebench check` compares). The symbols are those of the [method](method.md). This page is of
+schema {SCHEMA_VERSION}; `conebench schema --record` prints it as JSON Schema.
 
 - Accuracies and shares are fractions, from 0 to 1. Times of training are in steps. Where a unit is
   needed it is in the name: `_deg` degrees, `_bytes`, `_seconds`.

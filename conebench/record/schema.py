@@ -247,9 +247,7 @@ class Provenance(Part):
     """Where, when and with what a record was made; the only part that two equal runs differ in."""
 
     created_at: Text = Field(description="Date and time, UTC, ISO 8601.")
-    wall_seconds: Annotated[float, Field(ge=0)] = Field(
-        description="Of all stages, added up."
-    )
+    wall_seconds: Annotated[float, Field(ge=0)] = Field(description="Of all stages, added up.")
     device: Literal["cpu", "cuda"] = Field(description="Kind of device.")
     device_name: Text = Field(description="As the machine names it.")
     cpu_threads: Count = Field(description="Of each process.")

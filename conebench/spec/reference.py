@@ -17,9 +17,9 @@ Every field of a spec, what is allowed in it, and its default.
 
 A spec is one YAML 1.2 file, named as its `name` field says, at most 1 MB; the
 [tutorial](tutorial.md) writes one step by step. Unknown fields, duplicate keys, tags and directives
-are refused. Beyond the table, fields must fit together: switch steps and a linearization step lie on
-checkpoints before the end, `every` divides the number of steps at least eight times, subsets are no
-larger than the dataset, and so on; `conebench validate` says what does not fit.
+are refused. Beyond the table, fields must fit together: switch steps and a linearization step lie
+on checkpoints before the end, `every` divides the number of steps at least eight times, subsets are
+no larger than the dataset, and so on; `conebench validate` says what does not fit.
 
 ## Specs that share fields
 
