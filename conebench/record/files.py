@@ -27,16 +27,21 @@ VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
 
 def record_text(record: Record) -> str:
     """The record as JSON text: objects over several lines, a list of numbers on one."""
-    return _pretty(record.dump(), "") + "\n"
+    return pretty_json(record.dump())
 
 
-def _pretty(value: Any, indent: str) -> str:
+def pretty_json(data: dict[str, Any]) -> str:
+    """Plain data as JSON text: objects over several lines, a list of numbers on one."""
+    return _indented(data, "") + "\n"
+
+
+def _indented(value: Any, indent: str) -> str:
     deeper = indent + "  "
     if isinstance(value, dict) and value:
-        items = [f"{deeper}{json.dumps(k)}: {_pretty(v, deeper)}" for k, v in value.items()]
+        items = [f"{deeper}{json.dumps(k)}: {_indented(v, deeper)}" for k, v in value.items()]
         return "{\n" + ",\n".join(items) + f"\n{indent}}}"
     if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        items = [f"{deeper}{_pretty(item, deeper)}" for item in value]
+        items = [f"{deeper}{_indented(item, deeper)}" for item in value]
         return "[\n" + ",\n".join(items) + f"\n{indent}]"
     return json.dumps(value, allow_nan=False)
 
