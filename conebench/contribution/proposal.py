@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from conebench.contribution.git_trees import REGULAR, Change, GitTrees
+from conebench.record.files import MAX_BYTES as MAX_RECORD_BYTES
 from conebench.record.replication import MAX_REPLICATION_BYTES, SUFFIX
 
 SPECS, RECORDS = "specs/", "leaderboard/records/"
 REPLICATIONS = f"{SUFFIX}/"
-# A seed with 500 checkpoints takes about 5 MB.
-MAX_RECORD_BYTES = 20_000_000
 MAX_SPEC_BYTES = 200_000
 MAX_FILES = 50
 
