@@ -1,5 +1,6 @@
 """`conebench verify RECORD`."""
 
+import os
 import sys
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
@@ -102,6 +103,8 @@ def _check_attester(record: Path, attester: str) -> None:
     path = replication_path(record, attester)
     if path.exists():
         raise InputError(f"{path}: is there already, nothing is ever overwritten")
+    if not os.access(record.parent, os.W_OK):
+        raise StorageError(f"{path}: cannot be written: no permission")
 
 
 def _write(record: Path, replication: Replication) -> None:
