@@ -4,6 +4,7 @@
 PYTHON ?= python3
 SHARE ?= 0/16
 BIN := .venv/bin
+SCRIPTS := .ci/review .ci/run .ci/site .ci/wheel .ci/workflows
 
 .PHONY: demo test lint bench families catalog screenshots clean
 
@@ -22,6 +23,8 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/zizmor --offline --persona=pedantic .github
+	$(BIN)/shellcheck $(SCRIPTS)
+	.ci/workflows
 
 bench: .venv/installed-bench
 	# Without tests/conftest.py: it keeps tests to one thread and checks every shape.

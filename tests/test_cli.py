@@ -324,8 +324,16 @@ def test_plan_prints_every_parameter_and_the_totals(call: Call, tmp_path: Path) 
     code, out, err = call("plan", write_spec(tmp_path))
     assert (code, err) == (0, "")
     assert "layers.2.conv2.weight" in out
-    starts = [line.split("  ")[0] for line in out.splitlines()[-6:]]
-    assert starts == ["parameters", "one kernel", "all seeds", "TFLOP", "disk", "time here"]
+    starts = [line.split("  ")[0] for line in out.splitlines()[-7:]]
+    assert starts == [
+        "parameters",
+        "one kernel",
+        "all seeds",
+        "TFLOP",
+        "disk",
+        "record",
+        "time here",
+    ]
     assert "18 kernels, 10 arms" in out
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import NARROW, Visit, chromium, served
-from synthetic import BASE_SPEC, make_record, make_spec
+from synthetic import BASE_SPEC, make_record, make_replication, make_spec, save_replication
 
 from conebench.record import Record, record_text
 from conebench.site import build_site
@@ -51,7 +51,10 @@ def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("board")
     for record in board_records():
         (folder / "records" / record.id).mkdir(parents=True)
-        (folder / "records" / record.id / "record.json").write_text(record_text(record))
+        path = folder / "records" / record.id / "record.json"
+        path.write_text(record_text(record))
+        if record.spec.title == "Beta":
+            save_replication(path, make_replication(record))
     return build_site([folder / "records"], folder / "site").index.parent
 
 
@@ -129,6 +132,7 @@ def test_names_are_sorted_from_a(visit):
         ("family", "vit", ["Gamma"]),
         ("optimizer", "adam", ["Beta"]),
         ("outcome", "no constant learning rate", ["Gamma"]),
+        ("trust", "replicated", ["Beta"]),
     ],
 )
 def test_filters_show_the_rows_that_fit_and_stand_in_the_address(visit, key, value, shown):

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import synthetic
-from synthetic import BASE_SPEC, make_record, make_spec
+from synthetic import BASE_SPEC, make_record, make_replication, make_spec
 
-from conebench.record import Record, record_text
+from conebench.record import Record, Replication, record_text
 from conebench.site import build_site
 from conebench.site.documents import documents
 from conebench.site.pages import record_page, sections_of
@@ -104,8 +104,24 @@ def pages_of(site: Path) -> dict[Path, Page]:
     return {path: Page(path.read_text("utf-8")) for path in sorted(site.rglob("*.html"))}
 
 
-def page_of(record: Record) -> Page:
-    return Page(record_page(record, row_of(record, record.id), sections_of(record), ""))
+def page_of(record: Record, *replications: Replication) -> Page:
+    row = row_of(record, record.id, replications)
+    return Page(record_page(record, row, sections_of(record), ""))
+
+
+def test_the_page_of_a_record_says_who_replicated_it_and_on_what():
+    record = make_record()
+    assert "Self-reported: nobody has run this record again" in page_of(record).text
+    rounded = make_replication(record, "ben").model_copy(
+        update={"tolerance": "rounding", "largest": {"cosine": 0.0123}, "seeds": [1]}
+    )
+    text = page_of(record, make_replication(record), rounded).text
+    assert "Self-reported" not in text
+    device, stack = "cpu: another, 2 CPU threads", "device: synthetic -> another"
+    cells = ("anna", "2026-02-03T04:05:06Z", device, stack, "3 of 3: 0, 1, 2", "bits: equal")
+    assert all(cell in text for cell in cells)
+    assert "1 of 3: 1" in text
+    assert "rounding: G within 0.01" in text
 
 
 def test_every_page_is_well_formed(site):

@@ -305,11 +305,16 @@ class Record(Part):
         return self.model_dump(mode="json")
 
     @property
-    def id(self) -> str:
-        """First 8 hexadecimal digits of the SHA-256 of everything but the provenance."""
+    def hash(self) -> str:
+        """SHA-256 of everything but the provenance, in hexadecimal."""
         content = self.dump()
         del content["provenance"]
-        return content_hash(content)[:8]
+        return content_hash(content)
+
+    @property
+    def id(self) -> str:
+        """First 8 hexadecimal digits of the hash."""
+        return self.hash[:8]
 
     @property
     def comparability(self) -> tuple[str, str, int, str, str]:

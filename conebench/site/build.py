@@ -108,7 +108,18 @@ def _write_records(
     skipped += [(f, item) for f, item in zip(chosen, written, strict=True) if isinstance(item, str)]
     order = {found.path: i for i, found in enumerate(records)}
     skipped.sort(key=lambda item: order[item[0].path])
+    for found, item in zip(chosen, written, strict=True):
+        skipped += _refused(found, item) if isinstance(item, Shown) else []
     return [item for item in written if isinstance(item, Shown)], skipped
+
+
+def _refused(found: Found, shown: Shown) -> list[tuple[Found, str]]:
+    """Files beside a record that are no replications of it; the record itself is shown."""
+    folder = found.label.rpartition("/")[0]
+    return [
+        (Found(found.path.parent / name, f"{folder}/{name}"), reason)
+        for name, reason in shown.refused
+    ]
 
 
 def _without_twins(records: Sequence[Found]) -> tuple[list[Found], list[tuple[Found, str]]]:

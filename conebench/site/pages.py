@@ -12,6 +12,7 @@ from conebench.site.pairs import MAX_PAIRS, matched_pairs
 from conebench.site.plots import MAX_SEEDS, Plot, plots_of
 from conebench.site.quantities import BOARD, MORE
 from conebench.site.rate import rate_plots
+from conebench.site.replications import replications_table
 from conebench.site.rows import Group, Row, filters_of
 from conebench.site.scatter import Section
 from conebench.site.tables import (
@@ -92,6 +93,7 @@ def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]], sp
         stretches=stretches_table(record),
         arms=arms_table(record),
         facts=facts_table(record),
+        replications=replications_table(record, row.replications),
         chaos=chaos_table(record),
         layers=layers_of(record),
         sections=sections,

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from conebench.errors import RecordError
-from conebench.record import Record, read_record, recompute
+from conebench.record import Record, Replication, read_record, recompute
 from conebench.record.derive import UNUSABLE
+from conebench.record.replication import check_replication, replications_of
 from conebench.site.collect import Found
 from conebench.site.data import ArmCells, arm_rows
 from conebench.site.figures import csv_file, svg_file
@@ -29,11 +30,15 @@ MANY = 100
 
 @dataclass(frozen=True)
 class Shown:
-    """A record on the site: its file, its row on the board, its arms."""
+    """A record on the site: its file, its row on the board, its arms.
+
+    `refused` are replications beside it that are none of it: their files' names, and why.
+    """
 
     path: Path
     row: Row
     arms: list[ArmCells]
+    refused: list[tuple[str, str]]
 
 
 def write_records(records: Sequence[Found], folder: Path, *, many: int = MANY) -> list[Shown | str]:
@@ -67,7 +72,8 @@ def _write_record(found: Found, folder: Path) -> Shown | str:
         record_id = stored.id
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             record = recompute(stored)
-            row = row_of(record, record_id)
+            replications, refused = _replications(found.path, stored)
+            row = row_of(record, record_id, replications)
             sections = sections_of(record)
             spec = spec_text(record.spec)
             page = record_page(record, row, sections, spec)
@@ -81,7 +87,21 @@ def _write_record(found: Found, folder: Path) -> Shown | str:
     shutil.copyfile(found.path, folder / f"{record_id}.json")
     write_plots([plot for section in sections for plot in section], folder / record_id)
     write_text(folder / record_id / f"{row.spec_name}.yaml", spec)
-    return Shown(found.path, row, arm_rows(record, record_id))
+    return Shown(found.path, row, arm_rows(record, record_id), refused)
+
+
+def _replications(path: Path, record: Record) -> tuple[list[Replication], list[tuple[str, str]]]:
+    """Those beside a record's file, and the files that are none of it with the reason."""
+    kept: list[Replication] = []
+    refused: list[tuple[str, str]] = []
+    for file in replications_of(path):
+        try:
+            kept.append(check_replication(file, record))
+        except RecordError as error:
+            refused.append(
+                (f"{file.parent.name}/{file.name}", str(error).removeprefix(f"{file}: "))
+            )
+    return kept, refused
 
 
 def write_plots(plots: Iterable[Plot], folder: Path) -> None:

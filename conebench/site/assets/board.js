@@ -2,7 +2,7 @@
 // Without this script the tables stand as the server wrote them.
 "use strict";
 (() => {
-  const FILTERS = ["dataset", "family", "optimizer", "outcome"];
+  const FILTERS = ["dataset", "family", "optimizer", "outcome", "trust"];
   const LIMIT = 100;
   const MOST = 5;
   const byId = (id) => document.getElementById(id);
