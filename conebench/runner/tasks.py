@@ -1,8 +1,8 @@
 """The work of a run as tasks, for executors that do several at once: what follows from what.
 
-A seed's ordinary training and kernels are one task; its arms, one a learning rate, and its perturbed
-copies follow from it. A control whose learning rate is still to be chosen follows from all the arms
-that it is chosen among.
+A seed's ordinary training and kernels are one task; its arms, one a learning rate, and its
+perturbed copies follow from it. A control whose learning rate is still to be chosen follows from
+all the arms that it is chosen among.
 """
 
 from collections.abc import Iterable
@@ -43,16 +43,29 @@ class Task:
             return _following(stages.context, self.seed, stages.trajectory(self.seed))
         return []
 
-    def stages(self, context: Context) -> list[tuple[str, Stage]]:
-        """The stages that the task computes, with their labels; none where a rate is to be chosen."""
+    @property
+    def is_trajectory(self) -> bool:
+        """Whether it is a seed's training and kernels, from which all else follows."""
+        return self.arm is None and self.copy is None
+
+    @property
+    def label(self) -> str:
+        """What the task is called."""
         if self.copy is not None:
-            return [(copy_label(self.seed, self.copy), copy_stage(context, self.seed, self.copy))]
+            return copy_label(self.seed, self.copy)
+        if self.arm is not None:
+            return arm_label(self.seed, self.arm, self.rate or "inherit")
+        return f"seed {self.seed}: training and kernels"
+
+    def outputs(self, stages: Stages) -> list[tuple[str, Stage]]:
+        """The stages that the task computes, with their labels."""
+        context, seed = stages.context, self.seed
+        if self.copy is not None:
+            return [(self.label, copy_stage(context, seed, self.copy))]
         if self.arm is None:
-            return trajectory_stages(context, self.seed)
-        if self.rate is None:
-            return []
-        stage = arm_stage(context, self.seed, self.arm, self.rate)
-        return [(arm_label(self.seed, self.arm, self.rate), stage)]
+            return trajectory_stages(context, seed)
+        rate = self.rate or self._chosen_rate(stages)
+        return [(arm_label(seed, self.arm, rate), arm_stage(context, seed, self.arm, rate))]
 
     def _chosen_rate(self, stages: Stages) -> Rate:
         arms = [(task.arm, task.rate) for task in self.needs]
