@@ -15,6 +15,7 @@ from conebench.runner.needs import Needs
 
 SECONDS_TO_CONNECT = 5.0
 SECONDS_TO_ANSWER = 120.0
+SECONDS_TO_SEND = 10.0
 # A node's versions, its name, and whether it sees the run directory.
 Facts = dict[str, Any]
 
@@ -122,11 +123,17 @@ class RemoteParts:
 
             from conebench.runner import ray_worker
 
+            sent: list[Any] = []
+
             def send(message: Any) -> None:
-                mailbox.send.remote((number, message))
+                sent[:] = [mailbox.send.remote((number, message))]
 
             # Only now: another conebench could not read it.
-            return found, *ray_worker.perform(send, *pickle.loads(work))  # noqa: S301
+            ended = ray_worker.perform(send, *pickle.loads(work))  # noqa: S301
+            if sent:
+                # What was told is there before the task has ended.
+                ray.wait(sent, timeout=SECONDS_TO_SEND)
+            return found, *ended
 
         class Mailbox:
             def __init__(self) -> None:
