@@ -33,19 +33,32 @@ os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTE
 Outcome = Record | ConebenchError
 
 
+# In a process of its own: Ray leaves files and children of a cluster open until the end.
+CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+
+node = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": 80_000_000}
+head = {**node, "include_dashboard": False, "temp_dir": sys.argv[1]}
+cluster = Cluster(initialize_head=True, head_node_args=head)
+cluster.add_node(**node)
+print("address", cluster.address, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A cluster of two nodes with one CPU each."""
-    from ray.cluster_utils import Cluster
-
-    node = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": 80_000_000}
     # Short: Ray keeps sockets in it.
     folder = tempfile.mkdtemp(prefix="ray")
-    head = {**node, "include_dashboard": False, "temp_dir": folder}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    cluster.add_node(**node)
-    yield str(cluster.address)
-    cluster.shutdown()
+    command = [sys.executable, "-c", CLUSTER, folder]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        words = (line.split() for line in process.stdout)
+        yield next(found[1] for found in words if found[:1] == ["address"])
     shutil.rmtree(folder)
 
 
