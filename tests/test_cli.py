@@ -196,7 +196,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_taken_up(tmp_path: Path, jobs: str) -> 
     # Once a checkpoint is stored, training is under way.
     first = process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert ": ordinary training" in first
     assert process.returncode == 130
     assert out == ""
@@ -210,7 +210,7 @@ def test_workers_end_with_the_run_that_was_killed(tmp_path: Path) -> None:
     process.stderr.readline()
     process.kill()
     # It returns once no process holds the pipes any more.
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
 
 

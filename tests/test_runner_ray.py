@@ -17,11 +17,13 @@ import torch
 from test_runner_processes import SPEC, finish, record_of, start
 from tiny_runs import RecordingProgress, content, folder_spec, run, tiny_spec
 
-from conebench.errors import ConebenchError, RunError, UnmetNeedError
+import conebench
+from conebench.errors import ConebenchError, DeviceMissingError, RunError, UnmetNeedError
 from conebench.record import Record
 from conebench.runner import RunOptions
 from conebench.runner.ray_cluster import RETRIES, run_on_ray
-from conebench.runner.ray_connection import node_problem
+from conebench.runner.ray_connection import facts_of, node_problem
+from conebench.runner.ray_worker import check_device
 from conebench.spec import Spec
 
 if importlib.util.find_spec("ray") is None and os.environ.get("CI") != "true":
@@ -252,6 +254,28 @@ def test_a_node_must_have_the_same_versions_and_files(
     changes: dict[str, object], problem: str | None
 ) -> None:
     assert node_problem({**OWN, **changes}, OWN) == problem
+
+
+def test_a_node_with_other_code_has_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = facts_of(str(tmp_path / "token"))
+    version = facts()["versions"]["conebench"]
+    assert version.startswith(f"{conebench.__version__} (code ")
+    shutil.copytree(Path(conebench.__file__).parent, tmp_path / "conebench")
+    monkeypatch.setattr(conebench, "__file__", str(tmp_path / "conebench/__init__.py"))
+    assert facts()["versions"]["conebench"] == version
+    with (tmp_path / "conebench/training.py").open("a") as file:
+        file.write("# changed")
+    assert facts()["versions"]["conebench"] != version
+
+
+def test_a_node_must_compute_on_the_device_that_the_record_names() -> None:
+    check_device("NVIDIA H200", "NVIDIA H200")
+    with pytest.raises(
+        DeviceMissingError, match=" computes on NVIDIA A100, this machine on NVIDIA"
+    ):
+        check_device("NVIDIA H200", "NVIDIA A100")
 
 
 Call = Callable[..., tuple[int, str, str]]

@@ -19,6 +19,7 @@ from conebench.errors import ConebenchError, RunError, StageFailedError, UnmetNe
 from conebench.model import first_line
 from conebench.record import Record
 from conebench.runner.context import RunOptions
+from conebench.runner.device import device_name
 from conebench.runner.needs import Needs, needs_of
 from conebench.runner.progress import Message, Progress
 from conebench.runner.ray_connection import (
@@ -154,6 +155,7 @@ class _Driver:
     def _hand_out(self, flight: _Flight, tasks: Sequence[Task]) -> None:
         for task in tasks:
             number, needs, spec = next(self._next), flight.needs, flight.run.context.spec
+            device = device_name(flight.options.device)
             reference = self.parts.perform.options(
                 name=f"{spec.name}: {task.label}",
                 num_cpus=needs.cpus,
@@ -164,7 +166,7 @@ class _Driver:
                 self.parts.own,
                 self.parts.mailbox,
                 number,
-                pickle.dumps((spec, flight.options, torch.get_num_threads(), task)),
+                pickle.dumps((spec, flight.options, torch.get_num_threads(), device, task)),
             )
             self._numbers[reference] = number
             self._tries[number] = _Try(flight, task, task.label)

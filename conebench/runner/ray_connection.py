@@ -83,20 +83,29 @@ def _check_reachable(address: str) -> None:
         ) from None
 
 
-def _facts_of(token: str) -> Callable[[], Facts]:
+def facts_of(token: str) -> Callable[[], Facts]:
+    """What a node says of itself, as a function that needs no conebench there."""
+
     def facts() -> Facts:
+        import hashlib
         import socket
-        from importlib import import_module
+        from contextlib import suppress
         from importlib.metadata import PackageNotFoundError, version
         from pathlib import Path
 
-        versions = {}
-        for package in ("conebench", "torch", "timm"):
+        versions = {"conebench": "none"}
+        # Another conebench may lack any module but its first.
+        with suppress(ImportError):
+            import conebench
+
+            digest = hashlib.sha256()
+            for file in sorted(Path(conebench.__file__).parent.rglob("*.py")):
+                digest.update(file.read_bytes())
+            versions["conebench"] = f"{conebench.__version__} (code {digest.hexdigest()[:8]})"
+        for package in ("torch", "timm"):
             try:
-                # Of a checkout the package itself says it; the others are slow to import.
-                own = package == "conebench"
-                versions[package] = import_module(package).__version__ if own else version(package)
-            except (ImportError, PackageNotFoundError):
+                versions[package] = version(package)
+            except PackageNotFoundError:
                 versions[package] = "none"
         seen = Path(token).exists()
         return {
@@ -113,7 +122,7 @@ class RemoteParts:
     """What runs on other nodes, sent there by value: one with another conebench can say so."""
 
     def __init__(self, ray: Any, token: str) -> None:
-        facts = _facts_of(token)
+        facts = facts_of(token)
 
         def perform(expected: Facts, mailbox: Any, number: int, work: bytes) -> Any:
             found = facts()

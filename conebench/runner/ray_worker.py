@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import torch
 
-from conebench.errors import ConebenchError, StorageError
+from conebench.errors import ConebenchError, DeviceMissingError, StorageError
 from conebench.runner.context import Context, RunOptions, open_context
-from conebench.runner.device import choose_device
+from conebench.runner.device import choose_device, device_name
 from conebench.runner.progress import Message, SentProgress
 from conebench.runner.stages import Stages
 from conebench.runner.tasks import Task, trajectory_stages
@@ -28,13 +28,22 @@ _opened: tuple[Spec, RunOptions, Context] | None = None
 
 
 def perform(
-    send: Callable[[Message], object], spec: Spec, options: RunOptions, threads: int, task: Task
+    send: Callable[[Message], object],
+    spec: Spec,
+    options: RunOptions,
+    threads: int,
+    device: str,
+    task: Task,
 ) -> tuple[list[Task], ConebenchError | None]:
-    """Do a task with so many threads; returns what follows from it, and why it failed if it did."""
+    """Do a task with so many threads on a device of this name.
+
+    Returns what follows from it, and why it failed if it did.
+    """
     # What libraries warn of was shown by the checks before the run.
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads)
     try:
+        check_device(device, device_name(choose_device(options.device.type)))  # type: ignore[arg-type]
         stages = Stages(_context(spec, options, send))
         wait_to_see(stages.context.store, _needed(stages, task))
         return task.perform(stages), None
@@ -42,12 +51,20 @@ def perform(
         return [], error
 
 
+def check_device(expected: str, found: str) -> None:
+    """Raise a DeviceMissingError where this node computes on another device than the driver's."""
+    if found != expected:
+        raise DeviceMissingError(
+            f"--executor ray: node {socket.gethostname()} computes on {found}, this machine on "
+            f"{expected}; allowed is one kind of device, the one that a record names"
+        )
+
+
 def _context(spec: Spec, options: RunOptions, send: Callable[[Message], object]) -> Context:
     global _opened  # noqa: PLW0603  # the data are read once a process
     data = None
     if _opened is not None and _opened[:2] == (spec, options):
         data = _opened[2].data
-    choose_device("cuda" if options.device.type == "cuda" else "cpu")
     context = open_context(spec, options, SentProgress(send), data)
     _opened = spec, options, context
     return context
