@@ -2,9 +2,12 @@
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import scipy.sparse.linalg
 import torch
 from tiny_runs import TINY, RecordingProgress, content, folder_spec, run, tiny_spec
 
@@ -145,6 +148,31 @@ def test_an_interrupted_run_is_taken_up_to_the_same_bits(
     folder = tmp_path / "runs/tiny"
     assert not [path for kind in ("unfinished", "kernels") for path in (folder / kind).glob("*")]
     assert not list(folder.rglob("*.optimizer.safetensors"))
+
+
+@pytest.mark.parametrize("stage", ["seed 0: ordinary training", "seed 0: kernels", "seed 0: lazy"])
+def test_the_time_of_a_stage_is_that_of_all_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """A step and a top eigenvalue take a hundred seconds each, anything else none."""
+    seconds = [0]
+
+    def slow(function: Callable[..., Any]) -> Callable[..., Any]:
+        def run_slowly(*arguments: Any, **options: Any) -> Any:
+            seconds[0] += 100
+            return function(*arguments, **options)
+
+        return run_slowly
+
+    monkeypatch.setattr("time.monotonic", lambda: seconds[0])
+    monkeypatch.setattr(torch.optim.SGD, "step", slow(torch.optim.SGD.step))
+    monkeypatch.setattr("conebench.entk.statistics.eigsh", slow(scipy.sparse.linalg.eigsh))
+    spec = tiny_spec(seeds=[0], switching={})
+    straight = run(spec, tmp_path / "straight").provenance.wall_seconds
+    assert straight >= 100 * (2 * spec.total_steps + len(spec.checkpoint_steps))
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, tmp_path / "stopped", RecordingProgress(stop_at=stage), save_every=0)
+    assert run(spec, tmp_path / "stopped").provenance.wall_seconds == straight
 
 
 @pytest.mark.parametrize("damaged", ["unfinished", "checkpoints"])
