@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 
 # What a text is cut at and filled up with: YAML and JSON words, numbers at the edges, bytes that
 # are no text.
-WORDS = """
-{ } [ ] , : - ? ! & * # % | > ' " ~ < = @ ` \\ -- --- ... << <<: *a &a !!int !!binary !!python/name:os.system !x
-null true false no yes .nan .inf NaN Infinity -Infinity 1e999 -0 0x1f 0o17 1_000 2020-01-01 12:30:00 "\\ud800"
-"\\u0000" %YAML extends: matrix: name: title: seeds: model: kwargs: training: kernel: {a: 1} [1, 2] []
-{} "__proto__" ../x C:\\x con.yaml
-""".split()  # noqa: E501
+WORDS = ["{", "}", "[", "]", ",", ":", "-", "?", "!", "&", "*", "#", "%", "|", ">", "'", '"', "~", "<", "=", "@", "`", "\\", "--", "---", "...", "<<", "<<:", "*a", "&a", "!!int", "!!binary", "!!python/name:os.system", "!x", "null", "true", "false", "no", "yes", ".nan", ".inf", "NaN", "Infinity", "-Infinity", "1e999", "-0", "0x1f", "0o17", "1_000", "2020-01-01", "12:30:00", '"\\ud800"', '"\\u0000"', "%YAML", "extends:", "matrix:", "name:", "title:", "seeds:", "model:", "kwargs:", "training:", "kernel:", "{a:", "1}", "[1,", "2]", "[]", "{}", '"__proto__"', "../x", "C:\\x", "con.yaml"]  # noqa: E501
 BLANKS = ["\n", "\n  ", "\n      ", " ", "\t", "\r", "\x85", "\u2028", "\ufeff", "\x00", "\x1b[2J"]
 PIECES: list[bytes] = [
     *(word.encode() for word in (*WORDS, *BLANKS)),
@@ -34,7 +29,9 @@ Edit = tuple[float, int, bytes]
 
 def edits(most: int = 4) -> st.SearchStrategy[list[Edit]]:
     """Places in a text (0 to 1), how many bytes go there, and what comes instead."""
-    piece = st.one_of(st.sampled_from(PIECES), st.binary(max_size=4), st.text(max_size=4).map(_utf8))
+    piece = st.one_of(
+        st.sampled_from(PIECES), st.binary(max_size=4), st.text(max_size=4).map(_utf8)
+    )
     length = st.one_of(st.just(0), st.integers(0, 12), st.integers(0, 400))
     return st.lists(st.tuples(st.floats(0, 1), length, piece), min_size=1, max_size=most)
 
@@ -59,7 +56,9 @@ NUMBERS = st.one_of(
 )
 TEXTS = st.one_of(
     st.text(max_size=8),
-    st.sampled_from(["", "sgd", "diverged", "partial", "../x", "/etc/passwd", "<script>", "\u202e"]),
+    st.sampled_from(
+        ["", "sgd", "diverged", "partial", "../x", "/etc/passwd", "<script>", "\u202e"]
+    ),
     st.sampled_from(["1.0", "2020-01-01", "a" * 200, "con", "\x1b[2J", "{{ 1 }}", "=1+1", "$(id)"]),
 )
 

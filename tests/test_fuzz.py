@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from conebench.cli import app
 from conebench.contribution import problems_of
-from conebench.contribution.proposal import RECORDS, SPECS, Proposal
 from conebench.contribution.git_trees import REGULAR
 from conebench.contribution.git_trees import Change as Changed
+from conebench.contribution.proposal import RECORDS, SPECS, Proposal
 from conebench.errors import RecordError, SpecError
 from conebench.record import read_record, record_text
 from conebench.record.check import check_record
@@ -120,7 +120,9 @@ def test_any_edit_of_a_spec_gives_specs_or_a_spec_error(name: str, wanted: list[
 def changed_specs(draw: st.DrawFn) -> dict[str, bytes]:
     """The two specs, with values of one or both changed."""
     files = dict(SPEC_TEXTS)
-    for name in draw(st.lists(st.sampled_from(sorted(SPEC_DATA)), min_size=1, max_size=2, unique=True)):
+    for name in draw(
+        st.lists(st.sampled_from(sorted(SPEC_DATA)), min_size=1, max_size=2, unique=True)
+    ):
         data = changed(SPEC_DATA[name], draw(changes(SPEC_DATA[name])))
         # Infinities and NaN have other words in YAML; JSON's own are then text.
         files[name] = draw(st.sampled_from([as_json, lambda d: yaml_text(d).encode()]))(data)
@@ -195,9 +197,7 @@ def test_any_records_are_on_the_board_or_left_out_with_a_reason(
 def proposed(files: dict[str, bytes]) -> Proposal:
     """A proposal of these files on top of the specs."""
     before = {f"{SPECS}{name}": content for name, content in SPEC_TEXTS.items()}
-    found = [
-        Changed(path, "M" if path in before else "A", REGULAR, "") for path in files
-    ]
+    found = [Changed(path, "M" if path in before else "A", REGULAR, "") for path in files]
     sizes = {path: len(content) for path, content in files.items()}
     return Proposal(found, before, files, sizes, frozenset())
 

@@ -4,16 +4,17 @@ Each figure is printed by `make bench` beside what it is to be compared with, of
 Wall time is what a user waits for; on a machine that is shared, the processor's is the steadier.
 """
 
-import resource
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from ruamel.yaml import YAML
 
 from conebench.manifest import read_manifest
 from conebench.runner import RunOptions, SilentProgress, run_spec
@@ -70,32 +71,41 @@ def test_many_arms_side_by_side(benchmark, tmp_path_factory, jobs: int) -> None:
         torch.set_num_threads(threads)
 
 
-def test_finished_stages_looked_up(benchmark, tmp_path: Path) -> None:
-    """A run of which all is done, over its stages and beside a run of one of them."""
-    seeds = tuple(range(20))
-    spec = Spec.model_validate({**MANY_ARMS.dump(), "seeds": seeds}, strict=False)
-    short = spec.training.model_copy(update={"steps": 20})
-    kernel = spec.kernel.checkpoints.model_copy(update={"every": 2})
-    spec = spec.model_copy(
-        update={
-            "training": short,
-            "kernel": spec.kernel.model_copy(update={"checkpoints": kernel}),
-            "switching": spec.switching.model_copy(update={"steps": (2, 4, 6, 8)}),
-        }
-    )
-    one = spec.model_copy(update={"seeds": seeds[:1]})
-    run_spec(spec, options(tmp_path / "all"), SilentProgress())
-    run_spec(one, options(tmp_path / "one"), SilentProgress())
-    benchmark.group = "finished stages"
-    times = {
-        name: best_of(3, lambda s=s, name=name: run_again(s, tmp_path / name))
-        for name, s in (("all", spec), ("one", one))
+def test_what_a_stage_costs_beside_its_work(benchmark, tmp_path: Path) -> None:
+    """More seeds against one: the time of a run around its stages, computed and looked up.
+
+    The difference leaves out what a run does once, such as its checks.
+    """
+    seeds = (1, 8)
+    specs = [small_spec(count) for count in seeds]
+    folders = [tmp_path / str(count) for count in seeds]
+    around = []
+    for spec, folder in zip(specs, folders, strict=True):
+        wall, _ = best_of(1, partial(run_again, spec, folder))
+        around.append(wall - stage_seconds(folder, spec))
+    again = [best_of(3, partial(run_again, *case)) for case in zip(specs, folders, strict=True)]
+    counts = [stages_of(folder, spec) for spec, folder in zip(specs, folders, strict=True)]
+    more = counts[1] - counts[0]
+    benchmark.group = "a stage"
+    benchmark.extra_info |= {
+        "stages more": more,
+        "computed: ms around a stage": 1e3 * (around[1] - around[0]) / more,
+        "looked up: ms a stage": 1e3 * (again[1][0] - again[0][0]) / more,
+        "looked up: ms of processor a stage": 1e3 * (again[1][1] - again[0][1]) / more,
     }
-    more = stages_of(tmp_path / "all", spec) - stages_of(tmp_path / "one", one)
-    wall, processor = ((times["all"][i] - times["one"][i]) / more for i in (0, 1))
-    benchmark.extra_info |= {"stages more": more, "ms a stage": 1e3 * wall}
-    benchmark.extra_info |= {"ms of processor a stage": 1e3 * processor}
-    benchmark.pedantic(lambda: run_again(spec, tmp_path / "all"), rounds=1)
+    benchmark.pedantic(partial(run_again, specs[1], folders[1]), rounds=1)
+
+
+def small_spec(seeds: int) -> Spec:
+    data = YAML(typ="safe").load(TINY.format(name="small", seed=0))
+    data |= {"seeds": list(range(seeds)), "switching": {"steps": [1, 2, 3, 4, 5]}}
+    return Spec.model_validate_json(json.dumps(data)).resolved()
+
+
+def stage_seconds(folder: Path, spec: Spec) -> float:
+    store = Store(folder / spec.name)
+    stages = {p.stage.file_stem: p.stage for p in read_manifest(store).stages}
+    return sum(found.wall_seconds for s in stages.values() if (found := store.result(s)))
 
 
 def run_again(spec: Spec, folder: Path) -> None:
@@ -131,7 +141,10 @@ def run_tiny_specs(folder: Path, count: int) -> tuple[int, float]:
         (folder / f"specs/{name}.yaml").write_text(TINY.format(name=name, seed=index))
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", RUN],
-        cwd=folder, capture_output=True, text=True, check=True,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     megabytes, seconds = done.stdout.split()[-2:]
     return int(megabytes), float(seconds)
