@@ -1,4 +1,4 @@
-"""Commands that write a file, on a disk that is full or read-only: one line, exit 3, no half file."""
+"""Commands that write, on a disk that is full or read-only: one line, exit 3, no half file."""
 
 import shutil
 from collections.abc import Iterator
@@ -55,8 +55,7 @@ def test_a_board_keeps_the_one_before(call: Call, tmp_path: Path, disk: Path, ho
 
 
 @pytest.fixture
-def clone(tmp_path: Path, disk: Path) -> Path:
-    """A clone whose leaderboard and temporary summary lie on that disk."""
+def clone(tmp_path: Path) -> Path:
     return cloned(make_remote(tmp_path / "remote"), tmp_path).folder
 
 
@@ -82,7 +81,6 @@ def test_a_submitted_record(
 
 
 def test_a_summary_of_a_review(
-    tmp_path: Path,
     disk: Path,
     clone: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -82,7 +82,7 @@ def test_stages_that_fail_leave_the_others_and_exit_code_2(
     shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
     spec, folder = finished[0].spec, tmp_path / "runs/tiny"
     (tmp_path / "tiny.yaml").write_text(spec_text(spec))
-    change_checkpoint(folder, lambda tensors: {"other": torch.zeros(1)})
+    change_checkpoint(folder, lambda _: {"other": torch.zeros(1)})
     code, out, err = call("run", "tiny.yaml", "--jobs", jobs, "--json")
     record = read_record(folder / "record.json")
     assert (code, record.status) == (2, "partial")

@@ -5,6 +5,7 @@ Wall time is what a user waits for; on a machine that is shared, the processor's
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
+import conebench
 from conebench.manifest import read_manifest
 from conebench.runner import RunOptions, SilentProgress, run_spec
 from conebench.spec import Spec
@@ -142,6 +144,7 @@ def run_tiny_specs(folder: Path, count: int) -> tuple[int, float]:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", RUN],
         cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(conebench.__file__).parents[1])},
         capture_output=True,
         text=True,
         check=True,
