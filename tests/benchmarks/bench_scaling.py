@@ -27,10 +27,10 @@ MANY_ARMS = Spec.model_validate_json("""{
   "name": "arms", "title": "ResNet-8 on digits, many arms",
   "model": {"name": "cifar_resnet8", "kwargs": {"width": 8}},
   "dataset": {"name": "digits"},
-  "training": {"steps": 200, "batch_size": 64,
+  "training": {"steps": 1000, "batch_size": 64,
                "optimizer": {"name": "sgd", "learning_rate": 0.02, "momentum": 0.9}},
-  "switching": {"steps": [20, 40, 60, 80, 100, 120]},
-  "kernel": {"samples": 20, "checkpoints": {"every": 20}},
+  "switching": {"steps": [100, 200, 300, 400, 500, 600]},
+  "kernel": {"samples": 20, "checkpoints": {"every": 100}},
   "seeds": [0]
 }""").resolved()
 TINY = """\
