@@ -42,7 +42,7 @@ def review(
                 build_site([folder / "leaderboard" / "records"], site)
     verdict = _verdict(proposal, problems)
     if summary is not None:
-        with summary.open("a", encoding="utf-8") as file:
+        with errors_as_exit_codes(), summary.open("a", encoding="utf-8") as file:
             file.write(f"## {verdict}\n\n{text}\n")
     for line in problems:
         typer.echo(line, err=True)

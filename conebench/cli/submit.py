@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from conebench.cli.exits import errors_as_exit_codes
-from conebench.errors import InputError, StorageError
+from conebench.errors import InputError
+from conebench.sealed import write_new
 
 if TYPE_CHECKING:
     from conebench.contribution import BoardChange
@@ -100,10 +101,6 @@ def _show(changes: "list[BoardChange]") -> None:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            file.write(content)
+        write_new(path, content)
     except FileExistsError:
         raise InputError(f"{path}: is there already, nothing is ever overwritten") from None
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def read_record(path: Path) -> Record:
         if path.stat().st_size > MAX_BYTES:
             raise RecordError(f"{path}: allowed are at most {MAX_BYTES:,} bytes")
         text = path.read_bytes().decode("utf-8")
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_object)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
@@ -67,6 +68,15 @@ def read_record(path: Path) -> Record:
         raise RecordError(f"{path}: {field}: {first['msg']}") from None
     _check_content(path, record)
     return record
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a ValueError for a key that comes twice, of which readers take either."""
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        raise ValueError(f"came the key {counts.most_common(1)[0][0]!r} twice")
+    return data
 
 
 def _check_version(path: Path, data: object) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from conebench.spec import Spec
 from conebench.store import Stage, Store, read_tensors
 
 CALIBRATION_BATCH = 256
+
+# It reads a file, and every stage's inputs hold it.
+_version = cache(version)
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Context:
             "data": self.data.hash,
             "device": self.device.type,
             "torch": torch.__version__,
-            "timm": version("timm"),
+            "timm": _version("timm"),
             **{section: whole[section] for section in sections},
         }
 
