@@ -3,9 +3,15 @@
 
 PYTHON ?= python3
 SHARE ?= 0/16
+FUZZ_SECONDS ?= 120
+FUZZED = test_any_edit_of_a_spec_gives_specs_or_a_spec_error \
+  test_any_value_in_specs_gives_specs_or_a_spec_error \
+  test_any_value_in_a_record_gives_a_record_or_a_record_error \
+  test_any_records_are_on_the_board_or_left_out_with_a_reason
 BIN := .venv/bin
+SCRIPTS := .ci/review .ci/run .ci/site .ci/wheel .ci/workflows
 
-.PHONY: demo test lint bench families catalog screenshots clean
+.PHONY: demo test lint bench fuzz families catalog screenshots clean
 
 demo: .venv/installed
 	# The demo's network is too small for more threads to pay; on a busy machine they would hurt.
@@ -22,10 +28,19 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/zizmor --offline --persona=pedantic .github
+	$(BIN)/shellcheck $(SCRIPTS)
+	.ci/workflows
 
 bench: .venv/installed-bench
 	# Without tests/conftest.py: it keeps tests to one thread and checks every shape.
 	$(BIN)/python -m pytest tests/benchmarks --noconftest -o python_files='bench_*.py' --benchmark-json=.benchmarks.json
+
+fuzz: .venv/installed-dev
+	# By chance, about five minutes; then guided by coverage, FUZZ_SECONDS a property.
+	$(BIN)/python -m pytest tests/test_fuzz.py --hypothesis-profile=fuzz
+	$(BIN)/python -m pip install --quiet 'atheris>=3.0'
+	for property in $(FUZZED); do PYTHONPATH=.:tests $(BIN)/python tests/fuzz/guided.py \
+	  $$property -max_total_time=$(FUZZ_SECONDS) -max_len=4000 -len_control=0 || exit 1; done
 
 families: .venv/installed-dev
 	$(BIN)/python -W ignore tests/families/walk.py

@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -55,7 +56,8 @@ def make_model(
             return model
         torch.manual_seed(seed)
         try:
-            return create(weights=True)
+            with _without_pickled_code():
+                return create(weights=True)
         except Exception as error:  # noqa: BLE001  # hub, network and file errors of many kinds
             raise DataMissingError(
                 f"pretrained weights of {name!r} are neither cached nor to be downloaded "
@@ -96,6 +98,21 @@ def _quiet(logger_name: str) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def _without_pickled_code() -> Iterator[None]:
+    """Files of weights bring tensors alone, whatever way of timm's they are read in."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def check_name(name: str) -> None:

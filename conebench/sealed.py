@@ -45,7 +45,25 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def storage_error(error: OSError, path: Path | None = None) -> StorageError:
     """The error as one line that names the file."""
-    return StorageError(f"{path or error.filename}: {error.strerror or error}")
+    place, reason = path or error.filename, error.strerror or str(error)
+    return StorageError(f"{place}: {reason}" if place else reason)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file where there is none, whole or not at all; else a FileExistsError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("xb").close()
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise storage_error(error, path) from None
+    try:
+        with whole_file(path) as temporary:
+            temporary.write_bytes(content)
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def seal(path: Path) -> None:

@@ -70,7 +70,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class StageResult:
-    """Plain JSON data that a stage gave, and the time it took."""
+    """Plain JSON data that a stage gave, and the time it took, in all its parts."""
 
     value: Any
     wall_seconds: float
@@ -164,6 +164,16 @@ class Store:
         folders = (self.folder / kind / stage.file_stem for kind in kinds or STEP_FOLDERS)
         names = {path.name[:8] for folder in folders for path in folder.glob("*.safetensors")}
         return sorted(int(name) for name in names if name.isdigit())
+
+    def seconds_spent(self, stage: Stage) -> float:
+        """Time that the last file of an unfinished stage counts, 0 where there is none."""
+        for kind in ("unfinished", "kernels"):
+            for step in reversed(self.stored_steps(stage, kind)):
+                facts = read_facts(self.folder / kind / stage.file_stem / f"{step:08d}.safetensors")
+                if facts is not None:
+                    # Files of an earlier conebench do not say.
+                    return float(facts.get("seconds", 0.0))
+        return 0.0
 
     def stage_paths(self) -> list[Path]:
         """Every file or folder that belongs to one stage, expected or not."""

@@ -81,4 +81,13 @@ def titles(page: Page) -> list[str]:
 
 def settle(page: Page) -> None:
     """All rows are a file of their own: the first time they have to come."""
-    page.wait_for_function("!document.querySelector('[aria-busy]')")
+    wait_until(page, "!document.querySelector('[aria-busy]')")
+
+
+def wait_until(page: Page, expression: str) -> None:
+    """Wait for an expression to hold; asked from outside, for the pages forbid to evaluate text."""
+    for _ in range(1000):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError(expression)

@@ -16,8 +16,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # A shell ignores interrupts for what it runs in the background, and its children would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long an example takes says more of the machine than of the code.
-settings.register_profile("any machine", deadline=None)
+# How long an example takes says more of the machine than of the code. The same examples each time,
+# but for `make fuzz`.
+settings.register_profile("any machine", deadline=None, derandomize=True)
+settings.register_profile("fuzz", deadline=None, max_examples=1_000, print_blob=True)
 settings.load_profile("any machine")
 
 # Shapes in the signatures of the mathematics are checked in every test.

@@ -6,7 +6,7 @@
 import tempfile
 from pathlib import Path
 
-from browser import Visit, chromium
+from browser import Visit, chromium, wait_until
 
 from conebench.site import build_site
 
@@ -24,7 +24,7 @@ def main() -> None:
         page.locator(".walk").evaluate("bar => bar.scrollIntoView()")
         page.locator(".scene canvas").first.wait_for()
         page.locator("#step").press("ArrowRight")
-        page.wait_for_function("document.querySelector('.scene').data.at(-1).x.length === 1")
+        wait_until(page, "document.querySelector('.scene').data.at(-1).x.length === 1")
         page.screenshot(path=ROOT / "docs" / "record.png")
         visit.finish()
 

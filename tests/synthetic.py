@@ -1,6 +1,7 @@
 """Kernel trajectories and records whose answer is known, for tests."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from conebench.record import (
     recompute,
 )
 from conebench.record.arms import plan_arms
+from conebench.record.compare import compare_records
+from conebench.record.replication import Replication, attest, replication_path, replication_text
 from conebench.spec import Spec
 
 BASE_SPEC = {
@@ -230,3 +233,24 @@ def make_record(spec: Spec | None = None, **shape: float) -> Record:
         ),
         method=METHOD,
     )
+
+
+def replayed(record: Record, **changes: object) -> Record:
+    """The record as a later run on another machine, by committed code, would give it."""
+    later = {"created_at": "2026-02-03T04:05:06Z", "device_name": "another", "git_dirty": False}
+    made = record.provenance.model_copy(update={**later, **changes})
+    return record.model_copy(update={"provenance": made})
+
+
+def make_replication(record: Record, by: str = "anna", **changes: object) -> Replication:
+    """A replication by somebody on another machine, equal in every bit."""
+    replay = replayed(record, **changes)
+    return attest(record, replay, compare_records(record, replay, "bits"), by)
+
+
+def save_replication(path: Path, replication: Replication) -> Path:
+    """The replication's file, beside the record's at `path`."""
+    file = replication_path(path, replication.by)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(replication_text(replication))
+    return file

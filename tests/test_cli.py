@@ -196,7 +196,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_taken_up(tmp_path: Path, jobs: str) -> 
     # Once a checkpoint is stored, training is under way.
     first = process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert ": ordinary training" in first
     assert process.returncode == 130
     assert out == ""
@@ -210,7 +210,7 @@ def test_workers_end_with_the_run_that_was_killed(tmp_path: Path) -> None:
     process.stderr.readline()
     process.kill()
     # It returns once no process holds the pipes any more.
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
 
 
@@ -324,8 +324,16 @@ def test_plan_prints_every_parameter_and_the_totals(call: Call, tmp_path: Path) 
     code, out, err = call("plan", write_spec(tmp_path))
     assert (code, err) == (0, "")
     assert "layers.2.conv2.weight" in out
-    starts = [line.split("  ")[0] for line in out.splitlines()[-6:]]
-    assert starts == ["parameters", "one kernel", "all seeds", "TFLOP", "disk", "time here"]
+    starts = [line.split("  ")[0] for line in out.splitlines()[-7:]]
+    assert starts == [
+        "parameters",
+        "one kernel",
+        "all seeds",
+        "TFLOP",
+        "disk",
+        "record",
+        "time here",
+    ]
     assert "18 kernels, 10 arms" in out
 
 

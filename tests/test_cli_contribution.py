@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from command_line import Call, caller
 from scratch_clone import NEW, OLD, Clone, clean, cloned, make_remote, path_of
+from synthetic import make_replication, save_replication
 
 from conebench.record import Record, record_text
+from conebench.record.replication import replication_path, replication_text
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +51,40 @@ def test_the_whole_path_from_a_run_to_the_checks(clone: Clone, call: Call, tmp_p
     options = ("--summary", str(summary), "--site", str(site))
     code, out, err = call("review", "origin/main", "HEAD", *options)
     assert (code, err) == (0, "")
-    assert out.startswith("Sound: files of specs 0, records 1\n**digits, ")
-    assert summary.read_text().startswith("## Sound: files of specs 0, records 1\n\n**digits, ")
+    verdict = "Sound: files of specs 0, records 1, replications 0"
+    assert out.startswith(f"{verdict}\n**digits, ")
+    assert summary.read_text().startswith(f"## {verdict}\n\n**digits, ")
     assert (site / "index.html").is_file()
     code, _, err = call("submit", run)
     assert code == 1
     assert "there already" in err
+
+
+def test_the_path_of_a_replication(clone: Clone, call: Call, tmp_path: Path) -> None:
+    found = make_replication(OLD)
+    elsewhere = tmp_path / "record.json"
+    elsewhere.write_text(record_text(OLD), encoding="utf-8")
+    file = save_replication(elsewhere, found)
+    place = replication_path(Path(path_of(OLD)), "anna")
+    code, out, err = call("submit", str(file))
+    assert (code, err) == (0, "")
+    assert f"wrote {place}\n" in out
+    assert f'git commit -m "Replication of synthetic ({OLD.id}) by anna"' in out
+    assert (clone.folder / place).read_text(encoding="utf-8") == replication_text(found)
+    code, out, err = call("submit", str(place))
+    assert (code, err, out.splitlines()[0]) == (0, "", f"is in place: {place}")
+    code, _, err = call("submit", str(file))
+    assert (code, err) == (1, f"{place}: is there already, nothing is ever overwritten\n")
+    clone.commit(push_to="proposal")
+    review = ("review", "origin/main", "HEAD", "--author")
+    code, out, err = call(*review, "Anna", "--site", str(tmp_path / "site"))
+    assert (code, err) == (0, "")
+    assert out == "Sound: files of specs 0, records 0, replications 1\n"
+    (row,) = json.loads((tmp_path / "site/table.json").read_text())
+    assert (row["trust"], row["replicated_by"]) == ("replicated", "anna")
+    code, out, err = call(*review, "ben")
+    assert (code, out) == (1, "Problems: 1\n")
+    assert err == f"{place}: by: came 'anna', allowed is who proposes it: 'ben'\n"
 
 
 def test_a_refused_submission_writes_nothing(clone: Clone, call: Call, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Call
-from synthetic import make_record, make_spec
+from synthetic import make_record, make_replication, make_spec, save_replication
 
 from conebench.record import record_text
 
@@ -34,6 +34,27 @@ def test_check_of_a_folder_names_each_record_and_what_is_broken(call: Call) -> N
     assert err == (
         f"runs/b/record.json: spec hash: came 00000000, the spec's is {RECORD.spec_hash[:8]}\n"
     )
+
+
+def test_check_of_replications_names_each_and_what_is_broken(call: Call) -> None:
+    Path("runs/a").mkdir(parents=True)
+    record = Path("runs/a/record.json")
+    record.write_text(record_text(RECORD))
+    sound = f"{record}: sound, id {RECORD.id}, every figure as recomputed\n"
+    # A name that a record's file could have.
+    named = f"2026-01-02-{RECORD.id}"
+    file = save_replication(record, make_replication(RECORD, named))
+    replicated = f"{file}: sound, replicated by {named}, seeds 0, 1, 2, bits\n"
+    assert call("check", "runs") == (0, sound + replicated, "")
+    assert call("check", str(record)) == (0, sound + replicated, "")
+    other = save_replication(record, make_replication(make_record(noise=0.2), "ben"))
+    lost = save_replication(Path("runs/gone.json"), make_replication(RECORD))
+    code, out, err = call("check", "runs")
+    assert (code, out) == (1, sound + replicated)
+    assert err.splitlines() == [
+        f"{other}: record_hash: came {make_record(noise=0.2).id}, the record's is {RECORD.id}",
+        f"{lost}: no record gone.json beside it",
+    ]
 
 
 def test_check_of_an_older_method(call: Call) -> None:

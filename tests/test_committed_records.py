@@ -7,11 +7,12 @@ import pytest
 
 from conebench.record import read_record
 from conebench.record.check import check_record
-from conebench.site import build_site
+from conebench.record.replication import read_both
+from conebench.site import build_site, record_files, replication_files
 from conebench.spec import content_hash, load_spec
 
 ROOT = Path(__file__).parents[1]
-RECORDS = sorted((ROOT / "leaderboard" / "records").rglob("*.json"))
+RECORDS = record_files([ROOT / "leaderboard" / "records"])
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -31,6 +32,13 @@ def test_a_committed_record_was_made_from_a_committed_spec_and_clean_code(path: 
     record = read_record(path)
     assert load_spec(ROOT / "specs" / f"{record.spec.name}.yaml") == record.spec
     assert record.provenance.git_dirty is False
+
+
+def test_every_committed_replication_is_of_its_record() -> None:
+    files = replication_files([ROOT / "leaderboard" / "records"])
+    assert all(read_both(file).provenance.git_dirty is False for file in files)
+    every = set((ROOT / "leaderboard" / "records").rglob("*.json"))
+    assert every == {*RECORDS, *files}
 
 
 def test_every_committed_record_is_on_the_board(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from synthetic import make_record, make_spec
 from conebench.contribution import GitTrees, board_change, problems_of, read_proposal
 from conebench.errors import InputError
 from conebench.record import record_text
+from conebench.record.files import MAX_BYTES
 from conebench.spec import spec_text
 
 
@@ -176,7 +177,7 @@ def has_a_line_break_in_its_name(clone: Clone) -> None:
 
 
 def is_a_giant_file(clone: Clone) -> None:
-    clone.write(path_of(NEW), record_text(NEW) + " " * 20_000_000)
+    clone.write(path_of(NEW), record_text(NEW) + " " * MAX_BYTES)
 
 
 def is_a_link(clone: Clone) -> None:
@@ -246,7 +247,7 @@ BAD: list[tuple[Callable[[Clone], None], str]] = [
     (is_a_duplicate_of_another_date, f": a duplicate, the same content is in {path_of(OLD)}"),
     (comes_twice, f": a duplicate, the same content is in {path_of(NEW)}"),
     (has_a_line_break_in_its_name, "/2026 -01-02-"),
-    (is_a_giant_file, f"{path_of(NEW)}: came 20,0"),
+    (is_a_giant_file, " bytes, allowed are at most 50,000,000"),
     (is_a_link, f"{path_of(NEW)}: came a symbolic link, allowed are regular files"),
     (is_a_program, f"{path_of(NEW)}: came a program, allowed are regular files"),
     (is_many_files, "came 51 changed files, allowed are at most 50"),

@@ -68,8 +68,8 @@ def test_the_limit_holds(name: str, samples: int, limit: int) -> None:
 
 def test_the_limit_holds_where_the_kernels_are_most_of_it() -> None:
     # 100 MB for the whole kernel, as much for the open group.
-    taken, _ = measured("mlp", 1000, 350_000_000, "grouped")
-    assert 200_000_000 < taken <= 350_000_000
+    taken, _ = measured("mlp", 1000, 400_000_000, "grouped")
+    assert 200_000_000 < taken <= 400_000_000
 
 
 def test_the_default_is_a_power_of_two() -> None:

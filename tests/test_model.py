@@ -1,6 +1,11 @@
 """conebench.model: seeded networks by timm name, and errors that name the field."""
 
+import os
+from pathlib import Path
+from typing import Any
+
 import pytest
+import timm
 import torch
 
 from conebench.errors import DataMissingError, SpecError
@@ -79,6 +84,34 @@ def test_pretrained_weights_out_of_reach_are_said_to_be_missing(
     assert str(caught.value).startswith(
         "pretrained weights of 'resnet10t' are neither cached nor to be downloaded ("
     )
+
+
+class Code:
+    """Opens a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return open, (str(self.path), "w")
+
+
+def test_weights_bring_no_code_whatever_way_timm_reads_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch.save({"weight": Code(tmp_path / "ran")}, tmp_path / "weights.pt")
+    create_model = timm.create_model
+
+    def create(name: str, *, pretrained: bool, **arguments: Any) -> torch.nn.Module:
+        if pretrained:
+            torch.load(tmp_path / "weights.pt", weights_only=False)
+        return create_model(name, **arguments)
+
+    monkeypatch.setattr(timm, "create_model", create)
+    with pytest.raises(DataMissingError, match="Weights only load failed"):
+        _make("resnet10t", pretrained=True)
+    assert not (tmp_path / "ran").exists()
+    assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from conebench.cli import app
 from conebench.errors import RecordError
 from conebench.record import ArmResult, Record, record_text
 from conebench.record.compare import Difference, compare_records, stack_differences
+from conebench.record.replication import read_both
 from conebench.runner import RunOptions
 from conebench.runner.replay import replay
 
@@ -131,10 +132,20 @@ def test_a_record_is_verified_on_its_own_stack(
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert "stack: the same\ntolerance bits: 0 of " in done.stdout
+    file = tmp_path / "record.replications" / "anna.json"
+    done = CliRunner().invoke(app, [*arguments, "--attest", "anna"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.endswith(f"wrote {file}; now: conebench submit {file}\n")
+    found = read_both(file)
+    assert (found.seeds, found.tolerance, found.replay_hash) == ([0], "bits", record.hash)
+    done = CliRunner().invoke(app, [*arguments, "--attest", "anna"])
+    assert done.exit_code == 1
+    assert done.stderr == f"{file}: is there already, nothing is ever overwritten\n"
     # The replay is kept in its folder, so only what is compared changes.
     path.write_text(record_text(with_arm(record, "lazy", test_accuracy=0.0)))
-    done = CliRunner().invoke(app, arguments)
+    done = CliRunner().invoke(app, [*arguments, "--attest", "ben"])
     assert done.exit_code == 1
+    assert not (file.parent / "ben.json").exists()
     (row,) = [line.split() for line in done.stdout.splitlines() if " differs" in line]
     assert row[:2] == ["0", "A(lazy(0))"]
     other = record.data.model_copy(update={"hash": "1" * 64})
@@ -150,6 +161,11 @@ def test_a_record_is_verified_on_its_own_stack(
         (
             ["--tolerance", "loose"],
             "--tolerance: came 'loose', allowed are bits, rounding, auto\n",
+        ),
+        (
+            ["--attest", "A/b"],
+            "--attest: came 'A/b', allowed is a GitHub name in lower case: at most 39 letters, "
+            "digits and single hyphens\n",
         ),
         (
             ["--run-dir", "runs"],

@@ -276,6 +276,10 @@ NOT_RECORDS = {
         b'{"a": "\xe9"}',
         "not JSON: 'utf-8' codec can't decode byte 0xe9 in position 7: invalid continuation byte",
     ),
+    "a key twice": (
+        b'{"a": 1, "b": {"c\\n": 1, "d": 2, "c\\n": 3}}',
+        "not JSON: came the key 'c\\n' twice",
+    ),
     "two records": (b"{} {}", "not JSON: Extra data: line 1 column 4 (char 3)"),
 }
 

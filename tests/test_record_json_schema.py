@@ -7,8 +7,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from conebench.record.json_schema import record_json_schema
+from conebench.site import record_files
 
-RECORDS = sorted((Path(__file__).parents[1] / "leaderboard/records").rglob("*.json"))
+RECORDS = record_files([Path(__file__).parents[1] / "leaderboard/records"])
 VALIDATOR = Draft202012Validator(record_json_schema())
 
 

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import random
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from bad_disks import mounted, remount
 from tiny_runs import RecordingProgress, content, run, tiny_spec
 
 from conebench.cli import main
@@ -190,18 +190,8 @@ def test_a_file_that_cannot_be_written_ends_the_run_and_is_written_later(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own; skips where none may be mounted."""
-    folder = tmp_path / "runs"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
-        pytest.skip("no file system may be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def remount(folder: Path, option: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{option}", str(folder)], check=True)
+    with mounted(tmp_path / "runs", "16k") as folder:
+        yield folder
 
 
 def test_a_disk_that_is_full_again_and_again_loses_nothing(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import NARROW, Visit, chromium, served, settle, titles
-from synthetic import BASE_SPEC, make_record, make_spec
+from browser import NARROW, Visit, chromium, served, settle, titles, wait_until
+from synthetic import BASE_SPEC, make_record, make_replication, make_spec, save_replication
 
 from conebench.record import Record, record_text
 from conebench.site import build_site
@@ -49,7 +49,10 @@ def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("board")
     for record in board_records():
         (folder / "records" / record.id).mkdir(parents=True)
-        (folder / "records" / record.id / "record.json").write_text(record_text(record))
+        path = folder / "records" / record.id / "record.json"
+        path.write_text(record_text(record))
+        if record.spec.title == "Beta":
+            save_replication(path, make_replication(record))
     return build_site([folder / "records"], folder / "site").index.parent
 
 
@@ -73,7 +76,8 @@ def visit(browser, base):
 
 
 def one_page_of_each_kind(site: Path) -> list[str]:
-    return [*sorted(path.name for path in site.glob("*.html")), record_address("Alpha")]
+    found = [*sorted(path.name for path in site.glob("*.html")), record_address("Alpha")]
+    return [*found, *(f"docs/{name}.html" for name in ("index", "quick-start", "tutorial"))]
 
 
 def pages_of(site: Path) -> list[str]:
@@ -130,6 +134,7 @@ def test_names_are_sorted_from_a(visit):
         ("optimizer", "adam", ["Beta"]),
         ("outcome", "no constant learning rate", ["Gamma"]),
         ("outcome", "no Phase I", ["Delta"]),
+        ("trust", "replicated", ["Beta"]),
     ],
 )
 def test_filters_show_the_rows_that_fit_and_stand_in_the_address(visit, key, value, shown):
@@ -166,9 +171,9 @@ def test_values_that_do_not_exist_are_ignored(visit):
 def test_the_back_button_brings_the_state_back(visit):
     page = visit.open("index.html#q=beta")
     page.evaluate("location.hash = 'q=alpha'")
-    page.wait_for_function("document.getElementById('q').value === 'alpha'")
+    wait_until(page, "document.getElementById('q').value === 'alpha'")
     page.go_back()
-    page.wait_for_function("document.getElementById('q').value === 'beta'")
+    wait_until(page, "document.getElementById('q').value === 'beta'")
     assert titles(page) == ["Beta"]
 
 
@@ -244,7 +249,7 @@ def test_the_path_of_the_kernel_turns(visit):
     eye = "document.querySelector('.scene').layout.scene.camera.eye.x"
     before = page.evaluate(eye)
     page.get_by_role("button", name="Turn left").press("Enter")
-    page.wait_for_function(f"{eye} !== {before}")
+    wait_until(page, f"{eye} !== {before}")
     page.locator("#step").press("ArrowRight")
     shown = page.evaluate("document.querySelector('.scene').data.at(-1).x[0]")
     walk = page.evaluate("Object.values(window.conebench)[0].seeds[0]")
@@ -292,7 +297,7 @@ def test_ticked_records_are_compared(visit):
 
 def test_a_comparison_stands_in_the_address_and_hostile_names_stay_text(visit):
     page = visit.open(f"compare.html#{ids_of('Alpha', 'Beta', HOSTILE[:120])},ffffffff")
-    page.wait_for_function("[...document.querySelectorAll('.chart')].every(box => box.data)")
+    wait_until(page, "[...document.querySelectorAll('.chart')].every(box => box.data)")
     assert page.locator("#chosen li").count() == 3
     shown = page.locator("#figures-head th").last.inner_text()
     assert shown.startswith("</script><script>alert(1)</script><img src=x")
@@ -300,19 +305,19 @@ def test_a_comparison_stands_in_the_address_and_hostile_names_stay_text(visit):
     cells = page.locator("tr[data-field=N] td").all_inner_texts()
     assert float(cells[0].split()[0]) == pytest.approx(make_record().summary.N.value, rel=1e-2)
     page.get_by_role("button", name="Remove Beta").click()
-    page.wait_for_function("document.querySelectorAll('#chosen li').length === 2")
+    wait_until(page, "document.querySelectorAll('#chosen li').length === 2")
     assert address(page).count(",") == 1
     page.locator("#pick").select_option(label=f"Beta, {ids_of('Beta')}")
     page.locator("#add").click()
-    page.wait_for_function("document.querySelectorAll('#chosen li').length === 3")
+    wait_until(page, "document.querySelectorAll('#chosen li').length === 3")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_an_accessibility_violation(browser, base, site, scheme):
     visit = Visit(browser, base, color_scheme=scheme, bypass_csp=True)  # axe adds styles
     pages = one_page_of_each_kind(site)
-    # Method and data are text and tables: their colors are those of the board.
-    for name in pages if scheme == "light" else set(pages) - {"method.html", "data.html"}:
+    # Data are tables, whose colors are those of the board.
+    for name in pages if scheme == "light" else set(pages) - {"data.html", "docs/index.html"}:
         page = visit.open(name)
         if name == "compare.html":
             page = visit.open(f"{name}#{ids_of('Alpha', 'Beta')}")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from synthetic import make_record, make_spec
+from synthetic import make_record, make_replication, make_spec, save_replication
 
 from conebench.errors import RecordError, StorageError
 from conebench.record import Record, record_text
@@ -62,6 +62,26 @@ def test_every_file_named_as_a_record_is_shown_or_listed(records, tmp_path):
     assert "metrics.json" not in index
     assert str(tmp_path) not in index
     assert all(str(tmp_path) not in reason for _, reason in report.skipped)
+
+
+def test_replications_are_shown_with_their_record_or_listed(records, tmp_path):
+    record = records / "a" / "record.json"
+    save_replication(record, make_replication(make_record(), "anna"))
+    # A name that a record's file could have is none of a record.
+    save_replication(record, make_replication(make_record(), f"2026-01-02-{make_record().id}"))
+    forged = make_replication(make_record(noise=0.3), "ben")
+    file = save_replication(record, forged)
+    report = build_site([records], tmp_path / "site")
+    assert report.shown == 2
+    reason = f"record_hash: came {forged.record_hash[:8]}, the record's is {make_record().id}"
+    assert report.skipped == [(file, reason)]
+    index = report.index.read_text()
+    assert "<code>records/a/record.replications/ben.json</code>: record_hash: came " in index
+    rows = json.loads((tmp_path / "site" / "table.json").read_text())
+    assert {row["record"]: (row["trust"], row["replicated_by"]) for row in rows} == {
+        make_record().id: ("replicated", f"2026-01-02-{make_record().id}, anna"),
+        make_record(make_spec(title="Another"), noise=0.2).id: ("self-reported", None),
+    }
 
 
 @pytest.mark.parametrize(

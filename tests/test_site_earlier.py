@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from synthetic import make_record, make_spec
+from synthetic import make_record, make_replication, make_spec, save_replication
 
 from conebench.record import Record, record_text
 from conebench.site import build_site
@@ -85,11 +85,18 @@ def copy(records: Path) -> None:
     save(ALPHA, records / "z")
 
 
+def replicate(records: Path) -> None:
+    """One replication that holds, and one of another record."""
+    path = records / "b" / "record.json"
+    save_replication(path, make_replication(BETA))
+    save_replication(path, make_replication(GAMMA, by="someone-else"))
+
+
 def nothing(_: Path) -> None:
     """Leave everything as it is."""
 
 
-@pytest.mark.parametrize("change", [add, remove, exchange, spoil, repeat, copy, nothing])
+@pytest.mark.parametrize("change", [add, remove, exchange, spoil, repeat, copy, replicate, nothing])
 def test_a_site_built_in_steps_is_that_built_at_once(
     records, site, tmp_path, change: Callable[[Path], None]
 ):
@@ -104,6 +111,16 @@ def test_a_build_without_changes_touches_nothing(records, site):
     before = inodes(site)
     build_site([records], site)
     assert touched(site, before) == set()
+
+
+def test_a_replication_touches_its_record_and_what_all_share(records, site):
+    before = inodes(site)
+    replicate(records)
+    report = build_site([records], site)
+    (refused,) = report.skipped
+    assert refused[0].name == "someone-else.json"
+    assert f"records/{BETA.id}.html" in (changed := touched(site, before))
+    assert not [name for name in changed if name.startswith(f"records/{ALPHA.id}")]
 
 
 def test_a_new_record_touches_its_own_files_and_what_all_share(records, site):

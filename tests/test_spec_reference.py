@@ -14,8 +14,8 @@ def test_every_form_of_a_field_has_its_row() -> None:
     page = reference_markdown()
     for row in (
         "| `name` | text | required | The file's name, in lower case. |",
-        "| `training.optimizer.momentum` (`sgd`) | number ≥ 0, < 1 | `0.0` |  |",
-        "| `training.optimizer.eps` (`adam`, `adamw`) | number > 0 | `1e-08` |  |",
+        "| `training.optimizer.momentum` (`sgd`) | number ≥ 0, < 1 | `0.0` | Share ",
+        "| `training.optimizer.eps` (`adam`, `adamw`) | number > 0 | `1e-08` | Added ",
         "| `kernel.samples` | whole number ≥ 1, ≤ 20,000 | required | Probe images, ",
     ):
         assert row in page

@@ -1,10 +1,12 @@
 """conebench.store: whole files or none, results found by the hash of their inputs."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from bad_disks import REASONS, break_disk, mounted
 
 from conebench.errors import StorageError
 from conebench.store import Stage, StageResult, Store, read_facts, read_tensors
@@ -134,3 +136,52 @@ def test_a_lock_that_is_held_is_not_waited_for_unless_asked(store: Store) -> Non
         store.locked("seed0", wait=False),
     ):
         pass
+
+
+WRITES: dict[str, Callable[[Store, int], None]] = {
+    "manifest.json": lambda store, n: store.save_manifest({"stages": [n]}),
+    "record": lambda store, n: store.save_record("x" * 10_000 * (n - 1)),
+    "stages": lambda store, n: store.save_result(STAGE, StageResult(n, 1.0)),
+    "failed": lambda store, n: store.save_failure(STAGE, str(n)),
+    **{
+        kind: lambda store, n, kind=kind: store.write_tensors(
+            store.folder / kind / STAGE.file_stem / "00000004.safetensors",
+            {"a": torch.full((500,), n)},
+            {"n": n},
+        )
+        for kind in ("checkpoints", "kernels", "unfinished")
+    },
+}
+
+
+@pytest.mark.parametrize("how", REASONS)
+@pytest.mark.parametrize("name", WRITES)
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path, name: str, how: str) -> None:
+    with mounted(tmp_path, "200k"):
+        store = Store(tmp_path / "run")
+        for write in WRITES.values():
+            write(store, 1)
+        before = {path: path.read_bytes() for path in store.folder.rglob("*.*")}
+        break_disk(tmp_path, how)
+        with pytest.raises(StorageError, match=f"^{store.folder}/{name}.*: .*{REASONS[how]}"):
+            WRITES[name](store, 2)
+        after = {path: path.read_bytes() for path in store.folder.rglob("*.*")}
+        if name == "record":
+            # Its checksum goes first, never to stand beside a record that it is not of.
+            before.pop(store.folder / "record.sha256")
+            after.pop(store.folder / "record.sha256", None)
+        assert after == before
+
+
+@pytest.mark.parametrize("how", REASONS)
+def test_a_folder_that_cannot_be_written_cannot_be_locked(tmp_path: Path, how: str) -> None:
+    store = Store(tmp_path / "run")
+    # No more than the folder itself and the two above the lock.
+    with mounted(tmp_path, "4k,nr_inodes=3"):
+        if how == "read-only":
+            break_disk(tmp_path, how)
+        with (
+            pytest.raises(StorageError, match=f"^{store.folder}/locks.*: {REASONS[how]}$"),
+            store.locked("seed0"),
+        ):
+            pass

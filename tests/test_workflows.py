@@ -51,4 +51,4 @@ def test_the_data_lane_checks_out_the_base_alone() -> None:
     assert checkout["with"]["persist-credentials"] is False
     commands = "\n".join(step.get("run", "") for step in steps(workflow))
     assert not re.search(r"git (checkout|switch|merge|pull|worktree|restore)", commands)
-    assert '.ci/review HEAD "$PROPOSAL"' in commands
+    assert '.ci/review HEAD "$PROPOSAL" "$AUTHOR"' in commands

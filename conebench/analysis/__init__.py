@@ -4,3 +4,26 @@ Every figure of SCIENCE sections 2-6 is computed here from what a record holds: 
 norms and traces, and the arms' accuracies. Symbols are those of the documentation: G, S, T*, N,
 alpha, R, Gamma, CES.
 """
+
+from conebench.analysis.bootstrap import Estimate, mean_estimate
+from conebench.analysis.cone import Cone, cone_picture, measure_cone
+from conebench.analysis.distance import angles_deg, distances, velocity
+from conebench.analysis.phases import Phases, find_phases
+from conebench.analysis.strength import SeedOutcome, Summary, shared_ranks, summarize
+
+__all__ = [
+    "Cone",
+    "Estimate",
+    "Phases",
+    "SeedOutcome",
+    "Summary",
+    "angles_deg",
+    "cone_picture",
+    "distances",
+    "find_phases",
+    "mean_estimate",
+    "measure_cone",
+    "shared_ranks",
+    "summarize",
+    "velocity",
+]

@@ -1,11 +1,12 @@
 """95 % intervals over seeds: Student's t with the standard error of a bootstrap."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 
+from conebench.analysis.described import says
 from conebench.analysis.distance import FloatArray
 
 RESAMPLES = 10_000
@@ -19,10 +20,10 @@ NORMAL_QUANTILE = 1.959964
 class Estimate:
     """A figure, its 95 % interval over seeds (None with one seed) and how many seeds it has."""
 
-    value: float
-    low: float | None
-    high: float | None
-    seeds: int
+    value: float = field(metadata=says("The figure; mostly a mean over seeds."))
+    low: float | None = field(metadata=says("Lower end of its 95 % interval; null with one seed."))
+    high: float | None = field(metadata=says("Upper end."))
+    seeds: int = field(metadata=says("Seeds that it is of."))
 
     def moved(self, value: float) -> "Estimate":
         """The estimate with its interval about another value."""

@@ -1,10 +1,11 @@
 """Geometry of Phase II, all from the Gram matrix G (SCIENCE section 4)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from conebench.analysis.described import says
 from conebench.analysis.distance import (
     ROUNDING,
     FloatArray,
@@ -23,17 +24,18 @@ SHORTEST_LAG, LONGEST_LAG = 8, 2
 class Cone:
     """The cone of one seed's trajectory; angles in degrees.
 
-    N = clip(1 - half_angle / turn, 0, 1). `alpha` is None where Phase II is too short or the
-    kernel does not move in it.
+    The axis is the mean of the unit kernels of Phase II, normalized.
     """
 
-    half_angle_deg: float
-    half_angle_95_deg: float
-    turn_deg: float
-    N: float
-    alpha: float | None
-    path_deg: float
-    end_to_end_deg: float
+    half_angle_deg: float = field(metadata=says("Largest angle of Phase II's kernels to the axis."))
+    half_angle_95_deg: float = field(metadata=says("95th percentile of these angles."))
+    turn_deg: float = field(metadata=says("Angle of the first kernel to the axis."))
+    N: float = field(metadata=says("Narrowness, clip(1 - half-angle / turn, 0, 1)."))
+    alpha: float | None = field(metadata=says("Confinement exponent; null: too short, or at rest."))
+    path_deg: float = field(metadata=says("Sum of the angles between neighbors in Phase II."))
+    end_to_end_deg: float = field(
+        metadata=says("Angle between the first and the last kernel of Phase II.")
+    )
 
 
 def measure_cone(

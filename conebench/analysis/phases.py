@@ -4,12 +4,13 @@ Both differ from SCIENCE's first versions, which fail on trajectories whose answ
 "How well these are found" in docs/method.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from conebench.analysis.described import says
 from conebench.analysis.distance import (
     ROUNDING,
     FloatArray,
@@ -43,12 +44,19 @@ class Phases:
     sinks; None where Phase II has fewer than 16 intervals or is at rest.
     """
 
-    outcome: PhaseOutcome
-    T_star: int | None
-    floor: float | None
-    change_point: int | None
-    estimators_disagree: bool
-    drift: float | None = None
+    outcome: PhaseOutcome = field(metadata=says("What became of the two phases."))
+    T_star: int | None = field(metadata=says("First step of Phase II; null without one."))
+    floor: float | None = field(
+        metadata=says("Median S over `every` steps, late in the stretch: it still moves.")
+    )
+    change_point: int | None = field(metadata=says("The second estimator of T*, in steps."))
+    estimators_disagree: bool = field(
+        metadata=says("Whether the two differ by more than a factor of 2.")
+    )
+    drift: float | None = field(
+        default=None,
+        metadata=says("Median S late in Phase II over that early; null: too short."),
+    )
 
     later: ClassVar[frozenset[str]] = frozenset({"drift"})
 

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from conebench.analysis.bootstrap import Estimate, bootstrap, mean_estimate
 from conebench.analysis.cone import Cone
+from conebench.analysis.described import says
 from conebench.analysis.distance import FloatArray
 from conebench.analysis.phases import Phases
 
@@ -46,21 +47,27 @@ class Summary:
     in a sentence.
     """
 
-    verdict: Verdict
-    detail: str
-    CES: Estimate | None
-    Gamma: Estimate | None
-    R: Estimate | None
-    lazy_gap: Estimate | None
-    N: Estimate | None
-    alpha: Estimate | None
-    floor: Estimate | None
-    T_star: Estimate | None
-    turn_deg: Estimate | None
-    half_angle_deg: Estimate | None
-    A_lazy: Estimate | None
-    A_switched: Estimate | None
-    A_full: Estimate | None
+    verdict: Verdict = field(metadata=says("`measured`, or why CES is undefined."))
+    detail: str = field(metadata=says("The verdict in a sentence."))
+    CES: Estimate | None = field(metadata=says("Cone-effect strength, 100 sqrt(N Gamma)."))
+    Gamma: Estimate | None = field(metadata=says("Cone share, 1 - R clipped to [0, 1]."))
+    R: Estimate | None = field(
+        metadata=says("Recovered share, (A(switched(T*)) - A(lazy)) / lazy gap.")
+    )
+    lazy_gap: Estimate | None = field(metadata=says("A(full) - A(lazy)."))
+    N: Estimate | None = field(metadata=says("Narrowness of the cone."))
+    alpha: Estimate | None = field(metadata=says("Confinement exponent."))
+    floor: Estimate | None = field(metadata=says("Height of S in Phase II."))
+    T_star: Estimate | None = field(metadata=says("First step of Phase II."))
+    turn_deg: Estimate | None = field(
+        metadata=says("Angle of the first kernel to the axis, in degrees.")
+    )
+    half_angle_deg: Estimate | None = field(metadata=says("Half-angle of the cone, in degrees."))
+    A_lazy: Estimate | None = field(metadata=says("Test accuracy of the lazy arm, a fraction."))
+    A_switched: Estimate | None = field(metadata=says("Test accuracy of switched(T*), a fraction."))
+    A_full: Estimate | None = field(
+        metadata=says("Test accuracy of ordinary training, a fraction.")
+    )
 
 
 def summarize(seeds: Sequence[SeedOutcome]) -> Summary:

@@ -1,12 +1,13 @@
 """After a drop of the learning rate: Phase II may end there, and another cone begin."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from conebench.analysis.cone import to_axis_deg
+from conebench.analysis.described import says
 from conebench.analysis.distance import (
     FloatArray,
     IntArray,
@@ -27,12 +28,14 @@ class Stretch:
     between this axis and that of Phase II before the first drop, None without a Phase II there.
     """
 
-    start: int
-    end: int
-    settled: int | None
-    floor: float
-    half_angle_deg: float
-    axis_turn_deg: float | None
+    start: int = field(metadata=says("First step."))
+    end: int = field(metadata=says("Last step."))
+    settled: int | None = field(metadata=says("Step from which it has settled anew, else null."))
+    floor: float = field(metadata=says("As that of Phase II, from there on."))
+    half_angle_deg: float = field(metadata=says("As that of Phase II, from there on."))
+    axis_turn_deg: float | None = field(
+        metadata=says("Angle from the axis of Phase II, if there is one.")
+    )
 
 
 def measure_stretches(

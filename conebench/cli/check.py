@@ -13,12 +13,13 @@ from conebench.spec.yaml_text import one_line
 def check(
     records: Annotated[list[Path], typer.Argument(help="Records, or folders of them.")],
 ) -> None:
-    """Check records: schema, invariants, hashes, and every figure against the raw data."""
-    from conebench.site import record_files
+    """Check records: schema, invariants, hashes, every figure, and replications beside them."""
+    from conebench.site import record_files, replication_files
 
     with errors_as_exit_codes():
         files = record_files(records)
     failed = [file for file in files if not _is_sound(file)]
+    failed += [file for file in replication_files(records) if not _is_replication(file)]
     if failed:
         raise typer.Exit(ExitCode.BAD_INPUT)
 
@@ -39,3 +40,16 @@ def _is_sound(file: Path) -> bool:
             note = f"figures not compared, they are of method {checked.record.method}"
         typer.echo(f"{file}: sound, id {checked.record.id}, {note}")
     return not checked.findings
+
+
+def _is_replication(file: Path) -> bool:
+    from conebench.record.replication import read_both
+
+    try:
+        found = read_both(file)
+    except RecordError as error:
+        show_error(error)
+        return False
+    seeds = ", ".join(map(str, found.seeds))
+    typer.echo(f"{file}: sound, replicated by {found.by}, seeds {seeds}, {found.tolerance}")
+    return True

@@ -31,10 +31,10 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 @contextmanager
-def open_progress(console: Console, name: str) -> "Iterator[RunProgress]":
-    """A bar with the time left on a terminal, plain lines elsewhere."""
+def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
+    """Gives each run a bar with the time left on a terminal, plain lines elsewhere."""
     if not console.is_terminal:
-        yield LineProgress(console, name)
+        yield lambda name: LineProgress(console, name)
         return
     bar = Progress(
         TextColumn("{task.description}"),
@@ -47,11 +47,18 @@ def open_progress(console: Console, name: str) -> "Iterator[RunProgress]":
         transient=True,
     )
     with bar:
-        yield BarProgress(bar, name)
+        yield lambda name: BarProgress(bar, name)
+
+
+@contextmanager
+def open_progress(console: Console, name: str) -> "Iterator[RunProgress]":
+    """The display of one run."""
+    with open_display(console) as progress_of:
+        yield progress_of(name)
 
 
 class BarProgress:
-    """Progress as one bar for the whole run."""
+    """Progress as one bar for the whole run, beside those of other runs."""
 
     def __init__(self, bar: Progress, name: str) -> None:
         self._bar, self._name = bar, name

@@ -16,7 +16,7 @@ DEFAULT_RECORDS = (Path("leaderboard/records"), Path("runs"))
 
 Records = Annotated[
     list[Path] | None,
-    typer.Option(help="Folder of records; default: leaderboard/records and runs."),
+    typer.Option(help="Folder of records, may be repeated; default: leaderboard/records and runs."),
 ]
 Out = Annotated[Path, typer.Option(help="Where the site goes.")]
 DEFAULT_OUT = Path("leaderboard/_site")

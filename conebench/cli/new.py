@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from conebench.cli.exits import errors_as_exit_codes
-from conebench.errors import InputError, StorageError
+from conebench.errors import InputError
+from conebench.sealed import whole_file, write_new
 from conebench.spec import load_spec
 from conebench.spec.draft import DRAFT_DATASETS, SCHEMA_FILE, draft_spec
 from conebench.spec.json_schema import spec_json_schema
@@ -58,13 +59,9 @@ def _asked(field: str, default: str) -> str:
 def _write(path: Path, text: str) -> Path:
     """The spec's file, new and valid, beside a schema for editors."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        write_new(path, text.encode())
     except FileExistsError:
         raise InputError(f"{path}: is there already, allowed is a new name") from None
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
     try:
         load_spec(path)
     except InputError:
@@ -72,5 +69,6 @@ def _write(path: Path, text: str) -> Path:
         raise
     schema = path.with_name(SCHEMA_FILE)
     if not schema.exists():
-        schema.write_text(json.dumps(spec_json_schema(), indent=1) + "\n", encoding="utf-8")
+        with whole_file(schema) as temporary:
+            temporary.write_text(json.dumps(spec_json_schema(), indent=1) + "\n", encoding="utf-8")
     return path

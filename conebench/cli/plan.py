@@ -20,6 +20,7 @@ from conebench.cli.options import (
     quiet_torch_jit,
 )
 from conebench.errors import ConebenchError, SpecError
+from conebench.record.files import MAX_BYTES
 from conebench.spec import Spec, load_all
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def _totals(found: "Estimate") -> list[str]:
         f"TFLOP        {1e-12 * sum(found.flops.values()):,.1f}: {work}",
         f"disk         checkpoints {found.disk_bytes / 1e6:,.0f} MB, "
         f"kernels {found.kernel_disk_bytes / 1e6:,.0f} MB while a seed is measured",
+        f"record       {found.record_bytes / 1e6:,.1f} MB of {MAX_BYTES / 1e6:,.0f} MB allowed",
         f"time here    about {_duration(sum(found.seconds.values()))}: {times}",
     ]
 

@@ -18,6 +18,9 @@ def review(
     repository: Annotated[Path, typer.Option(help="The git repository of both.")] = Path(),
     summary: Annotated[Path | None, typer.Option(help="Append Markdown to this file.")] = None,
     site: Annotated[Path | None, typer.Option(help="Build the site that would be, here.")] = None,
+    author: Annotated[
+        str | None, typer.Option(help="Who proposes it: the only name of its replications.")
+    ] = None,
 ) -> None:
     """Judge proposed specs and records as the checks of pull requests do.
 
@@ -29,7 +32,7 @@ def review(
 
     with errors_as_exit_codes():
         proposal = read_proposal(GitTrees(repository), base, head)
-        problems = problems_of(proposal)
+        problems = problems_of(proposal, author)
         if not problems and proposal.records:
             text = markdown(board_change(proposal))
         else:
@@ -39,7 +42,7 @@ def review(
                 build_site([folder / "leaderboard" / "records"], site)
     verdict = _verdict(proposal, problems)
     if summary is not None:
-        with summary.open("a", encoding="utf-8") as file:
+        with errors_as_exit_codes(), summary.open("a", encoding="utf-8") as file:
             file.write(f"## {verdict}\n\n{text}\n")
     for line in problems:
         typer.echo(line, err=True)
@@ -55,5 +58,6 @@ def _verdict(proposal: "Proposal", problems: list[str]) -> str:
         return "No records, and no specs alone: for the checks of code"
     if problems:
         return f"Problems: {len(problems)}"
-    records = len(proposal.records)
-    return f"Sound: files of specs {len(proposal.data) - records}, records {records}"
+    records, replications = len(proposal.records), len(proposal.replications)
+    specs = len(proposal.data) - records - replications
+    return f"Sound: files of specs {specs}, records {records}, replications {replications}"

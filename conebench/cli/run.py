@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from conebench.analysis.bootstrap import Estimate
-from conebench.cli.display import open_progress, print_summary
+from conebench.cli.display import open_display, open_progress, print_summary
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
     DataRoot,
@@ -24,8 +24,9 @@ from conebench.cli.options import (
     kernel_bytes,
     quiet_torch_jit,
 )
-from conebench.errors import ConebenchError, ExitCode, SpecError
+from conebench.errors import ConebenchError, ExitCode, InputError, SpecError
 from conebench.interrupts import second_interrupt_ends_at_once, stopping_if_interrupted
+from conebench.record import Record
 from conebench.spec import LoadedSpec, find_specs, load_all, smoke_spec
 
 
@@ -52,6 +53,16 @@ def run(
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
     jobs: Jobs = 1,
+    executor: Annotated[
+        str, typer.Option(help="local, or ray: the stages of all specs at once on a Ray cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Cluster of --executor ray, HOST:PORT or auto; default: RAY_ADDRESS, else this "
+            "machine alone."
+        ),
+    ] = None,
     save_every: SaveEvery = 60.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="On stdout, exactly one JSON object a spec.")
@@ -68,6 +79,7 @@ def run(
             if smoke:
                 loaded = [replace(found, spec=smoke_spec(found.spec)) for found in loaded]
             _check_seeds(loaded, seed)
+            _check_executor(executor, address)
             folder = run_dir or Path("runs-smoke" if smoke else "runs")
             options = _options(device, data_root, folder, seed, kernel_memory, jobs, save_every)
             _check_models(loaded)
@@ -77,7 +89,10 @@ def run(
                     _echo_json(file.stem, "not run", error=str(error))
             raise
     with second_interrupt_ends_at_once(Console(stderr=True).show_cursor):
-        codes = [_run_one(found, options, as_json) for found in loaded]
+        if executor == "ray":
+            codes = _run_on_ray(loaded, options, as_json, address)
+        else:
+            codes = [_run_one(found, options, as_json) for found in loaded]
     if any(codes):
         raise typer.Exit(max(codes))
 
@@ -125,6 +140,16 @@ def _options(
     return RunOptions(root, run_dir, chosen, only, memory, jobs, save_every)
 
 
+def _check_executor(executor: str, address: str | None) -> None:
+    if executor not in ("local", "ray"):
+        raise InputError(f"--executor: came {executor!r}, allowed are local, ray")
+    if executor == "local" and address is not None:
+        raise InputError(f"--address: came {address!r}, allowed only with --executor ray")
+    host, _, port = (address or "auto").rpartition(":")
+    if address not in (None, "auto") and (not host or "/" in host or not port.isdigit()):
+        raise InputError(f"--address: came {address!r}, allowed are HOST:PORT and auto")
+
+
 def _run_one(found: LoadedSpec, options: Any, as_json: bool) -> int:
     from conebench.runner import run_spec
 
@@ -139,31 +164,87 @@ def _run_one(found: LoadedSpec, options: Any, as_json: bool) -> int:
         ):
             record, path = run_spec(spec, options, progress)
     except KeyboardInterrupt:
-        message = "interrupted; the same command continues where it was"
-        console.print(f"{spec.name}: {message}", highlight=False, soft_wrap=True)
-        if as_json:
-            _echo_json(spec.name, "interrupted", error=message)
+        _tell_interrupted(found, as_json)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except ConebenchError as error:
-        if isinstance(error, SpecError):
-            error = SpecError(found.at_line(str(error)))
+        return _tell_error(found, error, as_json)
+    return _tell_record(record, path, as_json)
+
+
+def _run_on_ray(
+    loaded: list[LoadedSpec], options: Any, as_json: bool, address: str | None
+) -> list[int]:
+    """All specs at once; what became of them is told in their order, when all are through."""
+    from conebench.runner.ray_cluster import run_on_ray
+
+    outcomes: dict[int, Any] = {}
+    try:
+        with (
+            redirect_stdout(sys.stderr),
+            open_display(Console(stderr=True)) as progress_of,
+            stopping_if_interrupted(),
+        ):
+            specs = [found.spec for found in loaded]
+            outcomes.update(run_on_ray(specs, options, progress_of, address))
+    except KeyboardInterrupt:
+        codes = [
+            _tell_interrupted(found, as_json)
+            for index, found in enumerate(loaded)
+            if index not in outcomes
+        ]
+    except ConebenchError as error:
         show_error(error)
-        if as_json:
-            _echo_json(spec.name, "failed", error=str(error))
-        return error.exit_code
+        codes = [error.exit_code]
+        for index, found in enumerate(loaded):
+            if as_json and index not in outcomes:
+                _echo_json(found.spec.name, "failed", error=str(error))
+    else:
+        codes = []
+    return codes + [_tell(loaded[index], outcomes[index], as_json) for index in sorted(outcomes)]
+
+
+def _tell(found: LoadedSpec, outcome: Any, as_json: bool) -> int:
+    if isinstance(outcome, ConebenchError):
+        return _tell_error(found, outcome, as_json)
+    record, path = outcome
+    return _tell_record(record, path, as_json)
+
+
+def _tell_interrupted(found: LoadedSpec, as_json: bool) -> int:
+    message = "interrupted; the same command continues where it was"
+    _print_line(f"{found.spec.name}: {message}")
+    if as_json:
+        _echo_json(found.spec.name, "interrupted", error=message)
+    return ExitCode.INTERRUPTED
+
+
+def _tell_error(found: LoadedSpec, error: ConebenchError, as_json: bool) -> int:
+    if isinstance(error, SpecError):
+        error = SpecError(found.at_line(str(error)))
+    show_error(error)
+    if as_json:
+        _echo_json(found.spec.name, "failed", error=str(error))
+    return error.exit_code
+
+
+def _tell_record(record: Record, path: Path, as_json: bool) -> int:
+    failures = [failure.reason for failure in record.failures or []]
     if as_json:
         summary = {
             name: vars(value) if isinstance(value, Estimate) else value
             for name, value in vars(record.summary).items()
         }
-        failures = [failure.reason for failure in record.failures or []]
         more = {"error": "\n".join(failures)} if failures else {}
-        _echo_json(spec.name, record.status, record=str(path), summary=summary, **more)
+        _echo_json(record.spec.name, record.status, record=str(path), summary=summary, **more)
     else:
         print_summary(record, path)
-    for failure in record.failures or []:
-        console.print(failure.reason, highlight=False, markup=False, soft_wrap=True)
-    return ExitCode.RUN_FAILED if record.failures else ExitCode.OK
+    for reason in failures:
+        _print_line(reason)
+    return ExitCode.RUN_FAILED if failures else ExitCode.OK
+
+
+def _print_line(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _echo_json(spec: str, status: str, **more: Any) -> None:

@@ -11,8 +11,8 @@ def schema(
 ) -> None:
     """Print the JSON Schema of specs, for completion in editors.
 
-    Kept as specs/spec.schema.json; a spec names it in its first line:
-    # yaml-language-server: $schema=spec.schema.json
+    Kept as specs/spec.schema.json; a spec names it in its first line,
+    `# yaml-language-server: $schema=spec.schema.json`.
     """
     from conebench.record.json_schema import record_json_schema
     from conebench.spec.json_schema import spec_json_schema

@@ -1,5 +1,6 @@
-"""`conebench submit RUN_DIR|RECORD`."""
+"""`conebench submit RUN_DIR|RECORD|REPLICATION`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,52 +9,80 @@ from rich.console import Console
 from rich.table import Table
 
 from conebench.cli.exits import errors_as_exit_codes
-from conebench.errors import InputError, StorageError
+from conebench.errors import InputError
+from conebench.sealed import write_new
 
 if TYPE_CHECKING:
     from conebench.contribution import BoardChange
 
 STEPS = """
 Now, in a clone whose origin is your fork:
-  git switch -c record-{name}-{id}
+  git switch -c {branch}
   git add {path}
-  git commit -m "Record of {name} ({id})"
-  git push -u origin record-{name}-{id}
+  git commit -m "{message}"
+  git push -u origin {branch}
 and open a pull request. Its checks are those that just passed."""
 
 
+@dataclass(frozen=True)
+class Submission:
+    """A file to be put at a path of the repository, and what git is told of it."""
+
+    file: Path
+    path: str
+    branch: str
+    message: str
+
+
 def submit(
-    source: Annotated[Path, typer.Argument(help="A record, or the folder of a run.")],
+    source: Annotated[
+        Path, typer.Argument(help="A record, the folder of a run, or a replication.")
+    ],
     repository: Annotated[
-        Path, typer.Option(help="Checkout of conebench that the record goes into.")
+        Path, typer.Option(help="Checkout of conebench that the file goes into.")
     ] = Path(),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and show everything, copy nothing.")
     ] = False,
 ) -> None:
-    """Check a record as pull requests are checked, show the board's change, put it in its place."""
-    from conebench.contribution import (
-        GitTrees,
-        board_change,
-        canonical_path,
-        problems_of,
-        record_proposal,
-    )
-    from conebench.record import read_record
+    """Check a record as pull requests are checked, show the board's change, put it in its place.
+
+    A replication, as `conebench verify --attest` writes it, likewise.
+    """
+    from conebench.contribution import GitTrees, board_change, file_proposal, problems_of
 
     with errors_as_exit_codes():
-        file = source / "record.json" if source.is_dir() else source
-        record = read_record(file)
-        path, content = canonical_path(record), file.read_bytes()
-        proposal = record_proposal(GitTrees(repository), path, content)
+        found = _submission(source / "record.json" if source.is_dir() else source)
+        target, content = repository / found.path, found.file.read_bytes()
+        proposal = file_proposal(GitTrees(repository), found.path, content)
         problems = problems_of(proposal)
         if problems:
             raise InputError("\n".join(problems))
-        _show(board_change(proposal))
-        if not dry_run:
-            _write(repository / path, content)
-    typer.echo(f"{'would write' if dry_run else 'wrote'} {repository / path}")
-    typer.echo(STEPS.format(name=record.spec.name, id=record.id, path=path))
+        if proposal.records:
+            _show(board_change(proposal))
+        in_place = target.exists() and target.samefile(found.file)
+        if not dry_run and not in_place:
+            _write(target, content)
+    done = "is in place:" if in_place else "would write" if dry_run else "wrote"
+    typer.echo(f"{done} {target}")
+    typer.echo(STEPS.format(branch=found.branch, path=found.path, message=found.message))
+
+
+def _submission(file: Path) -> Submission:
+    from conebench.contribution import canonical_path
+    from conebench.record import read_record
+    from conebench.record.replication import SUFFIX, read_both, record_path, replication_path
+
+    if file.parent.name.endswith(SUFFIX):
+        replication, record = read_both(file), read_record(record_path(file))
+        path = replication_path(Path(canonical_path(record)), replication.by).as_posix()
+        branch = f"replication-{record.spec.name}-{record.id}"
+        message = f"Replication of {record.spec.name} ({record.id}) by {replication.by}"
+        return Submission(file, path, branch, message)
+    record = read_record(file)
+    branch = f"record-{record.spec.name}-{record.id}"
+    message = f"Record of {record.spec.name} ({record.id})"
+    return Submission(file, canonical_path(record), branch, message)
 
 
 def _show(changes: "list[BoardChange]") -> None:
@@ -72,10 +101,6 @@ def _show(changes: "list[BoardChange]") -> None:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            file.write(content)
+        write_new(path, content)
     except FileExistsError:
         raise InputError(f"{path}: is there already, nothing is ever overwritten") from None
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None

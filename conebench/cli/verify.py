@@ -1,5 +1,6 @@
 """`conebench verify RECORD`."""
 
+import os
 import sys
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
@@ -14,13 +15,20 @@ from rich.text import Text
 from conebench.cli.display import open_progress
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.options import DataRoot, DeviceName, Jobs, check_device, quiet_torch_jit
-from conebench.errors import ExitCode, InputError
+from conebench.errors import ExitCode, InputError, StorageError
 from conebench.record import Record, read_record
 from conebench.record.compare import (
     TOLERANCES,
     Difference,
     compare_records,
     stack_differences,
+)
+from conebench.record.replication import (
+    Replication,
+    attest,
+    check_name,
+    replication_path,
+    replication_text,
 )
 
 
@@ -38,6 +46,14 @@ def verify(
     ] = None,
     device: DeviceName = "auto",
     jobs: Jobs = 1,
+    attester: Annotated[
+        str | None,
+        typer.Option(
+            "--attest",
+            metavar="NAME",
+            help="Where it passes, write that NAME replicated it, beside the record.",
+        ),
+    ] = None,
 ) -> None:
     """Run a record's spec again on this machine and compare; exit code 1 where they differ."""
     with errors_as_exit_codes():
@@ -45,6 +61,8 @@ def verify(
         _check(recorded, seed, tolerance)
         _check_folder(record, recorded, run_dir)
         check_device(device)
+        if attester is not None:
+            _check_attester(record, attester)
         replayed = _replay(recorded, seed, data_root, run_dir, device, jobs)
     stack = stack_differences(recorded.provenance, replayed.provenance)
     chosen = tolerance if tolerance in TOLERANCES else "rounding" if stack else "bits"
@@ -55,6 +73,9 @@ def verify(
     typer.echo(f"tolerance {chosen}: {failed} of {len(found)} quantities differ by more")
     if failed:
         raise typer.Exit(ExitCode.BAD_INPUT)
+    if attester is not None:
+        with errors_as_exit_codes():
+            _write(record, attest(recorded, replayed, found, attester))
 
 
 def _check(recorded: Record, seeds: list[int] | None, tolerance: str) -> None:
@@ -75,6 +96,26 @@ def _check_folder(record: Path, recorded: Record, run_dir: Path | None) -> None:
         raise InputError(
             f"--run-dir: came {run_dir}, which the record itself is from; allowed is another folder"
         )
+
+
+def _check_attester(record: Path, attester: str) -> None:
+    check_name(attester)
+    path = replication_path(record, attester)
+    if path.exists():
+        raise InputError(f"{path}: is there already, nothing is ever overwritten")
+    if not os.access(record.parent, os.W_OK):
+        raise StorageError(f"{path}: cannot be written: no permission")
+
+
+def _write(record: Path, replication: Replication) -> None:
+    path = replication_path(record, replication.by)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(replication_text(replication))
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+    typer.echo(f"wrote {path}; now: conebench submit {path}")
 
 
 def _replay(

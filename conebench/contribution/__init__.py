@@ -2,7 +2,7 @@
 
 from conebench.contribution.board import BoardChange, board_change
 from conebench.contribution.git_trees import Change, GitTrees
-from conebench.contribution.proposal import Proposal, read_proposal, record_proposal, unpacked
+from conebench.contribution.proposal import Proposal, file_proposal, read_proposal, unpacked
 from conebench.contribution.rules import canonical_path, problems_of
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "Proposal",
     "board_change",
     "canonical_path",
+    "file_proposal",
     "problems_of",
     "read_proposal",
-    "record_proposal",
     "unpacked",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from conebench.analysis.bootstrap import Estimate
-from conebench.contribution.proposal import RECORDS, Proposal, unpacked
+from conebench.contribution.proposal import Proposal, is_record, unpacked
 from conebench.record import read_record, recompute
 from conebench.site.rows import Group, Row, group_rows, row_of
 
@@ -21,7 +21,7 @@ class BoardChange:
 
 def board_change(proposal: Proposal) -> list[BoardChange]:
     """Every group that a proposed record joins; the proposal must have no problems."""
-    before = [path for path in proposal.before if path.startswith(RECORDS)]
+    before = list(filter(is_record, proposal.before))
     with unpacked(proposal.after) as folder:
         rows = {}
         for path in sorted({*before, *proposal.records}):

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from conebench.contribution.git_trees import REGULAR, Change, GitTrees
+from conebench.record.files import MAX_BYTES as MAX_RECORD_BYTES
+from conebench.record.replication import MAX_REPLICATION_BYTES, SUFFIX
 
 SPECS, RECORDS = "specs/", "leaderboard/records/"
-# A seed with 500 checkpoints takes about 5 MB.
-MAX_RECORD_BYTES = 20_000_000
+REPLICATIONS = f"{SUFFIX}/"
 MAX_SPEC_BYTES = 200_000
 MAX_FILES = 50
 
@@ -59,7 +60,12 @@ class Proposal:
     @property
     def records(self) -> list[str]:
         """Paths of the proposed records."""
-        return sorted(path for path in self.contents if path.startswith(RECORDS))
+        return sorted(filter(is_record, self.contents))
+
+    @property
+    def replications(self) -> list[str]:
+        """Paths of the proposed replications."""
+        return sorted(filter(is_replication, self.contents))
 
 
 def read_proposal(trees: GitTrees, base: str, head: str) -> Proposal:
@@ -82,15 +88,27 @@ def read_proposal(trees: GitTrees, base: str, head: str) -> Proposal:
     return proposal
 
 
-def record_proposal(trees: GitTrees, path: str, content: bytes) -> Proposal:
-    """One record on top of the last commit."""
+def file_proposal(trees: GitTrees, path: str, content: bytes) -> Proposal:
+    """One record or replication on top of the last commit."""
     change = Change(path, "A", REGULAR, "")
     return Proposal([change], _files(trees, "HEAD"), {path: content}, {path: len(content)})
 
 
 def most_bytes(path: str) -> int:
     """How large a proposed file may be."""
+    if is_replication(path):
+        return MAX_REPLICATION_BYTES
     return MAX_RECORD_BYTES if path.startswith(RECORDS) else MAX_SPEC_BYTES
+
+
+def is_record(path: str) -> bool:
+    """Whether a path is where records are, and no replication's."""
+    return path.startswith(RECORDS) and not is_replication(path)
+
+
+def is_replication(path: str) -> bool:
+    """Whether a path is where replications are."""
+    return path.startswith(RECORDS) and REPLICATIONS in path
 
 
 @contextmanager

@@ -11,18 +11,24 @@ from conebench.contribution.proposal import (
     RECORDS,
     SPECS,
     Proposal,
+    is_record,
+    is_replication,
     most_bytes,
     unpacked,
 )
+from conebench.contribution.replications import replication_problems
 from conebench.errors import InputError
 from conebench.record import Record, read_record
 from conebench.record.check import check_record
+from conebench.record.replication import SUFFIX, WHO
 from conebench.spec import Spec, content_hash, find_specs, load_specs, repeated_names
 from conebench.spec.yaml_text import one_line
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 SPEC_PATH = re.compile(rf"{SPECS}{NAME}\.yaml")
-RECORD_PATH = re.compile(rf"{RECORDS}{NAME}/\d{{4}}-\d{{2}}-\d{{2}}-[0-9a-f]{{8}}\.json")
+RECORD_STEM = rf"{RECORDS}{NAME}/\d{{4}}-\d{{2}}-\d{{2}}-[0-9a-f]{{8}}"
+RECORD_PATH = re.compile(rf"{RECORD_STEM}\.json")
+REPLICATION_PATH = re.compile(rf"{RECORD_STEM}{re.escape(SUFFIX)}/{WHO}\.json")
 KINDS = {"120000": "a symbolic link", "100755": "a program", "160000": "a submodule"}
 MAX_LISTED = 5
 
@@ -33,8 +39,11 @@ def canonical_path(record: Record) -> str:
     return f"{RECORDS}{record.spec.name}/{date}-{record.id}.json"
 
 
-def problems_of(proposal: Proposal) -> list[str]:
-    """One line a broken rule, `path: what came, what is allowed`; none where all is well."""
+def problems_of(proposal: Proposal, author: str | None = None) -> list[str]:
+    """One line a broken rule, `path: what came, what is allowed`; none where all is well.
+
+    `author` is who proposes it, where that is known: nobody replicates under another's name.
+    """
     if proposal.lane != "data":
         return []
     shape = list(_shape(proposal))
@@ -46,6 +55,8 @@ def problems_of(proposal: Proposal) -> list[str]:
         problems += _kept_specs(proposal, folder, specs)
         for path in proposal.records:
             problems += _record(proposal, folder, path, specs)
+        for path in proposal.replications:
+            problems += replication_problems(proposal, folder, path, author)
     return [one_line(line.replace(f"{folder}/", "")) for line in problems]
 
 
@@ -64,12 +75,15 @@ def _shape(proposal: Proposal) -> Iterator[str]:
 
 
 def _shape_of(change: Change, proposal: Proposal) -> str:
-    path, is_record = change.path, change.path.startswith(RECORDS)
-    if not (RECORD_PATH if is_record else SPEC_PATH).fullmatch(path):
+    path = change.path
+    if is_replication(path) and not REPLICATION_PATH.fullmatch(path):
+        return f"allowed are {RECORDS}<spec>/<date>-<id>{SUFFIX}/<name>.json"
+    if not any(known.fullmatch(path) for known in (SPEC_PATH, RECORD_PATH, REPLICATION_PATH)):
         return f"allowed are {SPECS}<name>.yaml and {RECORDS}<spec>/<date>-<id>.json"
-    if is_record and (change.status != "A" or path in proposal.before):
+    if path.startswith(RECORDS) and (change.status != "A" or path in proposal.before):
         words = {"D": "removed", "A": "there already"}
-        return f"{words.get(change.status, 'changed')}, allowed are new records only"
+        kind = "records" if is_record(path) else "replications"
+        return f"{words.get(change.status, 'changed')}, allowed are new {kind} only"
     if path in proposal.moved:
         return "changed on the base too since this left it: rebase"
     return "" if change.status == "D" else _file_problem(change, proposal)
@@ -119,9 +133,8 @@ def _record(proposal: Proposal, folder: Path, path: str, specs: dict[str, Spec])
     written.pop("provenance")
     if content_hash(written)[:8] != record.id:
         yield f"{path}: not as conebench writes it: its text has another hash than its content"
-    same_id = re.compile(rf".*-{record.id}\.json")
-    for other in sorted(filter(same_id.fullmatch, proposal.after)):
-        if other != path:
+    for other in sorted(filter(RECORD_PATH.fullmatch, proposal.after)):
+        if other != path and other.endswith(f"-{record.id}.json"):
             yield f"{path}: a duplicate, the same content is in {other}"
 
 

@@ -107,8 +107,9 @@ class _Kept:
 
     pieces: tuple[Piece, ...]
     gradients: dict[int, Tensor]
-    inputs: dict[str, list[Tensor]] = field(default_factory=dict)
-    outputs: dict[str, list[list[Tensor]]] = field(default_factory=dict)
+    held: frozenset[str]
+    inputs: dict[str, Tensor] = field(default_factory=dict)
+    outputs: dict[tuple[str, int], Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, planned: Pass, samples: Samples) -> "_Kept":
@@ -118,13 +119,8 @@ class _Kept:
             for index, piece in enumerate(planned.pieces)
             if piece.keeps == "gradients"
         }
-        held = {p.term.module for p in planned.pieces if p.keeps == "factors"}
-        return cls(
-            planned.pieces,
-            gradients,
-            {name: [] for name in held},
-            {name: [[] for _ in range(r)] for name in held},
-        )
+        held = frozenset(p.term.module for p in planned.pieces if p.keeps == "factors")
+        return cls(planned.pieces, gradients, held)
 
 
 def _taken(
@@ -168,7 +164,7 @@ def _take_layers(
 ) -> None:
     """Gradients of all pieces that go by a rule or by expansion, and layers' factors."""
     terms = [piece.term for piece in kept.pieces]
-    modules = list(dict.fromkeys(term.module for term in terms if term.module))
+    modules = list(dict.fromkeys(term.module for term in terms if term.route != "expanded"))
     expandable = [term.parameter for term in terms if term.route == "expanded"]
     for rows, x in samples.chunks(chunk):
         n, share = len(x), (rows.stop - rows.start) / len(x)
@@ -184,12 +180,14 @@ def _take_layers(
             for index in kept.gradients
             if kept.pieces[index].term.route == "weight"
         }
-        for name, parts in kept.inputs.items():
-            parts.append(_first(captured.inputs[name], share))
+        for name in kept.held:
+            part = _first(captured.inputs[name], share)
+            kept.inputs[name] = _put(kept.inputs.get(name), part, rows, samples)
         for c, direction in enumerate(samples.basis):
             found = captured.gradients(direction, keep=c + 1 < len(samples.basis))
-            for name, outputs in kept.outputs.items():
-                outputs[c].append(_first(found[name], share))
+            for name in kept.held:
+                part = _first(found[name], share)
+                kept.outputs[name, c] = _put(kept.outputs.get((name, c)), part, rows, samples)
             for index, J in kept.gradients.items():
                 gradient = _gradient(frozen, kept.pieces[index], found, sides.get(index), n)
                 J[c, rows] = _first(gradient, share)
@@ -197,6 +195,24 @@ def _take_layers(
 
 def _first(rows: Tensor, share: float) -> Tensor:
     return rows[: int(len(rows) * share)]
+
+
+def _put(whole: Tensor | None, part: Tensor, rows: slice, samples: Samples) -> Tensor:
+    """Write a chunk's part of a factor into the whole, which is made for the first of them."""
+    n = rows.stop - rows.start
+    if n == len(samples.rows):
+        return part
+    each = len(part) // n
+    if whole is None:
+        last = part.ndim == 4 and part.is_contiguous(memory_format=torch.channels_last)
+        whole = torch.empty(
+            (each * len(samples.rows), *part.shape[1:]),
+            dtype=part.dtype,
+            device=part.device,
+            memory_format=torch.channels_last if last else torch.contiguous_format,
+        )
+    whole[rows.start * each : rows.stop * each] = part
+    return whole
 
 
 def _input_side(
@@ -269,9 +285,10 @@ def _factors(
     """Both factors of a layer, for the first inputs and, unless symmetric, for the second."""
     name, n = piece.term.module, len(samples.rows)
     module = frozen.get_submodule(name)
-    x = _joined(kept.inputs.pop(name))
+    x = kept.inputs.pop(name)
     gradients = [
-        layer_gradient(module, _joined(parts), n)[:, 0] for parts in kept.outputs.pop(name)
+        layer_gradient(module, kept.outputs.pop((name, c)), n)[:, 0]
+        for c in range(len(samples.basis))
     ]
     rows_each = len(x) // n
 
@@ -289,7 +306,3 @@ def _factors(
         n - split,
     )
     return left, right
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -9,6 +9,7 @@ from conebench.record.derive import (
     recompute,
 )
 from conebench.record.files import read_record, record_text
+from conebench.record.replication import Replication
 from conebench.record.schema import (
     METHOD,
     SCHEMA_VERSION,
@@ -45,6 +46,7 @@ __all__ = [
     "ModelFacts",
     "Provenance",
     "Record",
+    "Replication",
     "SeedResult",
     "SelfCheck",
     "TrainingCurve",

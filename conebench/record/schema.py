@@ -34,65 +34,67 @@ class Part(Section):
 class DataFacts(Part):
     """The images a run used: sizes after subsetting, and the SHA-256 of pixels and labels."""
 
-    name: Text
-    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    train_images: Count
-    test_images: Count
-    classes: Annotated[int, Field(ge=2, le=10**6)]
-    channels: Count
-    image_size: Count
+    name: Text = Field(
+        description="What the board calls the data: the dataset, or its folder, and its subset."
+    )
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="SHA-256 of all pixels and labels."
+    )
+    train_images: Count = Field(description="Images trained on.")
+    test_images: Count = Field(description="Images that arms are tested on at their end.")
+    classes: Annotated[int, Field(ge=2, le=10**6)] = Field(description="C, the number of classes.")
+    channels: Count = Field(description="Color channels of an image.")
+    image_size: Count = Field(description="Side in pixels.")
 
 
 class ModelFacts(Part):
     """The network a run trained."""
 
-    parameters: Count
+    parameters: Count = Field(description="Trainable parameters.")
 
 
 class TrainingCurve(Part):
-    """Ordinary training at its checkpoints; all lists have one entry a checkpoint.
+    """Ordinary training at its checkpoints; all lists have one entry a checkpoint."""
 
-    `train_loss` is the mean minibatch loss since the checkpoint before, None at the first.
-    `test_images` is how many test images accuracy and loss were measured on: a fixed subset, and
-    all of them at the end.
-    """
-
-    steps: list[Step]
-    train_loss: list[float | None]
-    test_loss: list[float]
-    test_accuracy: list[Share]
+    steps: list[Step] = Field(description="Checkpoints, in steps.")
+    train_loss: list[float | None] = Field(
+        description="Mean minibatch loss since the checkpoint before; null at the first."
+    )
+    test_loss: list[float] = Field(description="Mean over the test images used.")
+    test_accuracy: list[Share] = Field(description="Share of the test images used.")
     test_images: list[Count] | None = Field(
-        default=None, description="Missing before schema 1.2: all of them."
+        default=None,
+        description="Test images used: a fixed part, and all at the end. Missing before schema "
+        "1.2: all.",
     )
 
     later = frozenset({"test_images"})
 
 
 class SelfCheck(Part):
-    """Kernels held against the network: the largest ||K u - J (J^T u)|| / ||J (J^T u)||.
+    """Kernels held against the network, K u against J (J^T u) by reverse and forward mode."""
 
-    One entry a step: over `directions` random u, J^T u by reverse and J v by forward mode.
-    """
-
-    steps: list[Step]
-    directions: Count
-    relative_error: list[Annotated[float, Field(ge=0)]]
+    steps: list[Step] = Field(description="Checkpoints whose kernel was checked, in steps.")
+    directions: Count = Field(description="Random vectors u for each of them.")
+    relative_error: list[Annotated[float, Field(ge=0)]] = Field(
+        description="Largest norm of K u - J (J^T u), relative to that of J (J^T u)."
+    )
 
 
 class GroupTrajectory(Part):
     """The trace kernel of one group of parameters along training (`kernel.by`).
 
     `steps` are the checkpoints after the last one at which the kernel is zero, where it has no
-    angle: all of them as a rule, none where it is zero at the end. `gram` is as that of the whole,
-    and the other lists have one entry a step.
+    angle: all of them as a rule, none where it is zero at the end. The other lists have one entry
+    a step.
     """
 
-    name: Text
-    parameters: Count
-    steps: list[Step]
-    gram: list[list[float]]
-    norm: list[Annotated[float, Field(gt=0)]]
-    trace: list[float]
+    name: Text = Field(description="What its parameters' names have in common, such as `layer1`.")
+    parameters: Count = Field(description="Trainable parameters in the group.")
+    steps: list[Step] = Field(description="Checkpoints, in steps.")
+    gram: list[list[float]] = Field(description="Lower triangle of the group's G.")
+    norm: list[Annotated[float, Field(gt=0)]] = Field(description="Frobenius norm of H.")
+    trace: list[float] = Field(description="Trace of H.")
 
     def G(self) -> FloatArray:
         """The full symmetric Gram matrix, shape [t, t]."""
@@ -100,22 +102,26 @@ class GroupTrajectory(Part):
 
 
 class KernelTrajectory(Part):
-    """The empirical NTK along training, t checkpoints.
+    """The empirical NTK H along training.
 
-    `gram` and `gram_centred` hold the lower triangle of G, row by row, diagonal included: row i
-    has i + 1 entries. The other lists have one entry a checkpoint.
+    The Gram matrix G, G[i, j] = 1 - S between checkpoints i and j, is stored as its lower triangle,
+    row by row, diagonal included: row i has i + 1 entries. Other lists have one entry a checkpoint.
     """
 
-    steps: list[Step]
-    gram: list[list[float]]
-    gram_centred: list[list[float]]
-    norm: list[Annotated[float, Field(gt=0)]]
-    trace: list[float]
-    top_eigenvalue_share: list[float]
-    label_alignment: list[float]
+    steps: list[Step] = Field(description="Checkpoints, in steps.")
+    gram: list[list[float]] = Field(description="Lower triangle of G.")
+    gram_centred: list[list[float]] = Field(
+        description="Lower triangle of G of the doubly centred kernels."
+    )
+    norm: list[Annotated[float, Field(gt=0)]] = Field(description="Frobenius norm of H.")
+    trace: list[float] = Field(description="Trace of H.")
+    top_eigenvalue_share: list[float] = Field(description="Largest eigenvalue / trace.")
+    label_alignment: list[float] = Field(
+        description="Cosine of the centred kernel and the centred labels' kernel."
+    )
     self_check: SelfCheck | None = Field(default=None, description="Missing before schema 1.1.")
     groups: list[GroupTrajectory] | None = Field(
-        default=None, description="In the network's order; None without `kernel.by`."
+        default=None, description="In the network's order; missing without the spec's `kernel.by`."
     )
 
     later = frozenset({"self_check", "groups"})
@@ -137,36 +143,33 @@ ArmName = Literal["full", "lazy", "switched", "control", "probe"]
 
 
 class TriedRate(Part):
-    """One learning rate of a grid that an arm was trained with, judged on validation images.
+    """One learning rate of a grid that an arm was trained with, judged on validation images."""
 
-    Accuracy and loss are None if, and only if, training diverged, at `diverged_at`.
-    """
-
-    learning_rate: Annotated[float, Field(gt=0)]
-    diverged_at: Step | None
-    validation_accuracy: Share | None
-    validation_loss: float | None
+    learning_rate: Annotated[float, Field(gt=0)] = Field(description="A constant.")
+    diverged_at: Step | None = Field(description="Step at which training diverged, else null.")
+    validation_accuracy: Share | None = Field(description="At T; null where it diverged.")
+    validation_loss: float | None = Field(description="At T; null where it diverged.")
 
 
 class ArmResult(Part):
-    """One arm at its end, step T.
+    """One arm at its end, step T; switched(T*) is the switched arm whose step is the seed's T*."""
 
-    `step` is where the arm leaves ordinary training (0 for lazy, None for full); switched(T*) is
-    the switched arm whose step is the seed's T*. Accuracy and loss are None if, and only if, it
-    diverged, at `diverged_at`. `learning_rate` is a constant of the arm's own, and `tried` all of
-    the grid that it was chosen from.
-    """
-
-    arm: ArmName
-    step: Step | None
-    status: Literal["finished", "diverged"]
-    diverged_at: Step | None
-    test_accuracy: Share | None
-    test_loss: float | None
-    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="None: that of the schedule, or before schema 1.2."
+    arm: ArmName = Field(description="What was trained.")
+    step: Step | None = Field(
+        description="Where the arm leaves ordinary training: 0 for lazy, null for full."
     )
-    tried: list[TriedRate] | None = Field(default=None, description="None: without a grid.")
+    status: Literal["finished", "diverged"] = Field(description="Divergence is an outcome.")
+    diverged_at: Step | None = Field(description="Step at which it diverged, else null.")
+    test_accuracy: Share | None = Field(description="Of all test images; null where it diverged.")
+    test_loss: float | None = Field(description="Of all test images; null where it diverged.")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="A constant of the arm's own. Missing: that of the schedule, or before schema "
+        "1.2.",
+    )
+    tried: list[TriedRate] | None = Field(
+        default=None, description="The grid that the rate was chosen from; missing without one."
+    )
 
     later = frozenset({"learning_rate", "tried"})
 
@@ -174,45 +177,55 @@ class ArmResult(Part):
 class GroupGeometry(Part):
     """What follows from one group's trajectory; nothing where its kernel is zero at the end."""
 
-    name: Text
-    phases: Phases | None
-    cone: Cone | None
+    name: Text = Field(description="The group.")
+    phases: Phases | None = Field(description="As of the whole kernel.")
+    cone: Cone | None = Field(description="As of the whole kernel.")
 
 
 class ChaosResult(Part):
-    """A copy perturbed at step `t0`, against ordinary training at step `t1` (SCIENCE section 8).
+    """A copy perturbed at step `t0`, against ordinary training at step `t1`.
 
-    `losses` are test losses at evenly spaced points of the straight line from ordinary training's
-    parameters to the copy's, both included; `barrier` follows from them. `disagreement` is a share
-    of the test images, `parameter_dissimilarity` 1 - cos of the two parameter vectors, `S` the
-    distance of the two kernels. All are None if, and only if, the copy diverged, at `diverged_at`.
+    All figures are null if, and only if, the copy diverged.
     """
 
-    t0: Step
-    t1: Count
-    status: Literal["finished", "diverged"]
-    diverged_at: Step | None = None
-    losses: list[Annotated[float, Field(ge=0)]] | None = None
-    barrier: Annotated[float, Field(ge=0)] | None = None
-    disagreement: Share | None = None
-    parameter_dissimilarity: Annotated[float, Field(ge=0, le=2)] | None = None
-    S: Share | None = None
+    t0: Step = Field(description="Step of the perturbation.")
+    t1: Count = Field(description="Step of the comparison.")
+    status: Literal["finished", "diverged"] = Field(description="Divergence is an outcome.")
+    diverged_at: Step | None = Field(
+        default=None, description="Step at which the copy diverged, else null."
+    )
+    losses: list[Annotated[float, Field(ge=0)]] | None = Field(
+        default=None,
+        description="Test losses at evenly spaced points of the straight line from ordinary "
+        "training's parameters to the copy's, both included.",
+    )
+    barrier: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="The most that `losses` rise above the line between their ends."
+    )
+    disagreement: Share | None = Field(
+        default=None, description="Share of the test images that the two classify differently."
+    )
+    parameter_dissimilarity: Annotated[float, Field(ge=0, le=2)] | None = Field(
+        default=None, description="1 - cosine of the two parameter vectors."
+    )
+    S: Share | None = Field(default=None, description="Distance of the two kernels.")
 
 
 class SeedResult(Part):
     """Everything one seed gave: raw data first, then what follows from it."""
 
-    seed: Seed
-    training: TrainingCurve
-    kernel: KernelTrajectory
-    arms: list[ArmResult]
-    phases: Phases
-    cone: Cone | None
+    seed: Seed = Field(description="The run seed.")
+    training: TrainingCurve = Field(description="Raw data.")
+    kernel: KernelTrajectory = Field(description="Raw data.")
+    arms: list[ArmResult] = Field(description="Raw data; `full` is one of them.")
+    phases: Phases = Field(description="Follows from `kernel`.")
+    cone: Cone | None = Field(description="Follows from `kernel`; null without a Phase II.")
     groups: list[GroupGeometry] | None = Field(
-        default=None, description="One each of the kernel's groups; None without `kernel.by`."
+        default=None,
+        description="Follows from `kernel.groups`, one each; missing without `kernel.by`.",
     )
     stretches: list[Stretch] | None = Field(
-        default=None, description="After drops of the learning rate; None without drops."
+        default=None, description="After drops of the learning rate; missing without drops."
     )
     chaos: list[ChaosResult] | None = Field(
         default=None, description="One a pair of the spec; missing where it has no chaos section."
@@ -224,53 +237,63 @@ class SeedResult(Part):
 class KernelBuild(Part):
     """How the kernels were built: what could change their last bits, and only these."""
 
-    memory_limit_bytes: Count
-    peak_bytes: Count
-    passes: Count
-    samples_at_once: Count
+    memory_limit_bytes: Count = Field(description="What the plan had to keep to.")
+    peak_bytes: Count = Field(description="As planned, beside the network's own parameters.")
+    passes: Count = Field(description="Times through the network for one kernel.")
+    samples_at_once: Count = Field(description="Probe images taken at a time.")
 
 
 class Provenance(Part):
     """Where, when and with what a record was made; the only part that two equal runs differ in."""
 
-    created_at: Text
-    wall_seconds: Annotated[float, Field(ge=0)]
-    device: Literal["cpu", "cuda"]
-    device_name: Text
+    created_at: Text = Field(description="Date and time, UTC, ISO 8601.")
+    wall_seconds: Annotated[float, Field(ge=0)] = Field(description="Of all stages, added up.")
+    device: Literal["cpu", "cuda"] = Field(description="Kind of device.")
+    device_name: Text = Field(description="As the machine names it.")
     cpu_threads: Count = Field(description="Of each process.")
     jobs: Count | None = Field(
         default=None, description="Stages side by side. Missing before schema 1.2: one."
     )
-    platform: Text
-    versions: dict[Text, Text]
-    git_commit: Text | None
-    git_dirty: bool | None
+    platform: Text = Field(description="Operating system and architecture.")
+    versions: dict[Text, Text] = Field(description="Of Python, conebench and its libraries.")
+    git_commit: Text | None = Field(
+        description="Of the checkout that conebench ran from; null outside one."
+    )
+    git_dirty: bool | None = Field(
+        description="Whether conebench's code differed from that commit."
+    )
     kernel_build: KernelBuild | None = Field(default=None, description="Missing before schema 1.1.")
 
 
 class Failure(Part):
     """A stage that failed, so that its seed or its arm is missing."""
 
-    seed: Seed
-    stage: Text
-    reason: Text
+    seed: Seed = Field(description="The run seed.")
+    stage: Text = Field(description="As `conebench status` names it, without the seed.")
+    reason: Text = Field(description="The error, in one line.")
 
 
 class Record(Part):
     """One run of one spec."""
 
-    schema_version: Annotated[str, Field(pattern=r"^\d+\.\d+$")]
-    spec: Spec
-    spec_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    status: Literal["complete", "partial"] = Field(
-        description="partial: not all seeds of the spec, or a stage failed; never ranked."
+    schema_version: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = Field(
+        description="major.minor; a newer major is refused."
     )
-    data: DataFacts
-    model: ModelFacts
-    seeds: list[SeedResult] = Field(min_length=1)
-    failures: list[Failure] | None = Field(default=None, description="None: no stage failed.")
-    summary: Summary
-    provenance: Provenance
+    spec: Spec = Field(description="The whole spec, every default filled in.")
+    spec_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="SHA-256 of the spec."
+    )
+    status: Literal["complete", "partial"] = Field(
+        description="`partial`: not all seeds of the spec, or a stage failed; never ranked."
+    )
+    data: DataFacts = Field(description="The images.")
+    model: ModelFacts = Field(description="The network.")
+    seeds: list[SeedResult] = Field(min_length=1, description="One entry a seed.")
+    failures: list[Failure] | None = Field(
+        default=None, description="Stages that failed; missing where none did."
+    )
+    summary: Summary = Field(description="The board's figures; follow from `seeds`.")
+    provenance: Provenance = Field(description="No part of the record's id.")
     method: Count = Field(
         default=1, description="Version of the estimators of all figures. Missing before 1.3: 1."
     )
@@ -282,11 +305,16 @@ class Record(Part):
         return self.model_dump(mode="json")
 
     @property
-    def id(self) -> str:
-        """First 8 hexadecimal digits of the SHA-256 of everything but the provenance."""
+    def hash(self) -> str:
+        """SHA-256 of everything but the provenance, in hexadecimal."""
         content = self.dump()
         del content["provenance"]
-        return content_hash(content)[:8]
+        return content_hash(content)
+
+    @property
+    def id(self) -> str:
+        """First 8 hexadecimal digits of the hash."""
+        return self.hash[:8]
 
     @property
     def comparability(self) -> tuple[str, str, int, str, str]:

@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from conebench.entk import default_memory_limit
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
 from conebench.model import make_model
 from conebench.output_scale import ScaledOutput
+from conebench.runner.device import count_gpus, workers_on_one_device
 from conebench.runner.midway import Midway
 from conebench.runner.progress import Progress
 from conebench.spec import Spec
@@ -23,14 +24,17 @@ from conebench.store import Stage, Store, read_tensors
 
 CALIBRATION_BATCH = 256
 
+# It reads a file, and every stage's inputs hold it.
+_version = cache(version)
+
 
 @dataclass(frozen=True)
 class RunOptions:
     """How a spec is run; `seeds` None means all of the spec's.
 
-    `kernel_memory` is the bytes that one kernel may take, None a quarter of what is free over
-    `jobs`, the number of stages that run side by side. Training stores where it is every
-    `save_every` seconds.
+    `kernel_memory` is the bytes that one kernel may take, None a quarter of what is free, shared by
+    the stages on one device. `jobs` stages run side by side on one machine. Training stores where
+    it is every `save_every` seconds.
     """
 
     data_root: Path
@@ -78,7 +82,7 @@ class Context:
             "data": self.data.hash,
             "device": self.device.type,
             "torch": torch.__version__,
-            "timm": version("timm"),
+            "timm": _version("timm"),
             **{section: whole[section] for section in sections},
         }
 
@@ -123,12 +127,20 @@ class Context:
         return LinearizedModel(frozen, intercept=choice.intercept == "kept")
 
 
-def open_context(spec: Spec, options: RunOptions, progress: Progress) -> Context:
-    """Read the data of a spec and open its store.
+def open_context(
+    spec: Spec, options: RunOptions, progress: Progress, data: Data | None = None
+) -> Context:
+    """Read the data of a spec, unless they are given, and open its store.
 
     Raises a SpecError where data and spec do not fit, a DataMissingError.
     """
-    memory = options.kernel_memory or default_memory_limit(options.device) // options.jobs
-    data = load_data(spec.dataset, options.data_root, options.device)
+    data = data or load_data(spec.dataset, options.data_root, options.device)
     store = Store(options.run_dir / spec.name)
+    memory = options.kernel_memory or _kernel_memory(options)
     return Context(spec, data, options.device, store, progress, memory, options.save_every)
+
+
+def _kernel_memory(options: RunOptions) -> int:
+    gpus = count_gpus() if options.device.type == "cuda" else 0
+    sharing = workers_on_one_device(options.jobs, gpus)
+    return default_memory_limit(options.device) // sharing

@@ -28,6 +28,34 @@ def choose_device(name: DeviceName) -> torch.device:
     return torch.device("cuda")
 
 
+def count_gpus() -> int:
+    """How many GPUs this process may use; 0 where torch finds none."""
+    return torch.cuda.device_count()
+
+
+def visible_gpu(index: int, count: int, visible: str | None) -> str:
+    """CUDA_VISIBLE_DEVICES of the worker of this index: one of the `count` GPUs, in turn.
+
+    `visible` is the variable as the run found it, None where it was not set.
+
+    >>> [visible_gpu(index, 2, None) for index in range(3)]
+    ['0', '1', '0']
+    >>> [visible_gpu(index, 2, "3,5") for index in range(3)]
+    ['3', '5', '3']
+    """
+    names = visible.split(",") if visible else [str(gpu) for gpu in range(count)]
+    return names[index % count].strip()
+
+
+def workers_on_one_device(jobs: int, gpus: int) -> int:
+    """How many of the workers at most share one GPU, or the CPU where there is no GPU.
+
+    >>> [workers_on_one_device(jobs, 4) for jobs in (1, 4, 6)]
+    [1, 1, 2]
+    """
+    return -(-jobs // max(1, gpus))
+
+
 def device_name(device: torch.device) -> str:
     """What a reader would call the device: the GPU's or the processor's model."""
     if device.type == "cuda":

@@ -25,6 +25,8 @@ from conebench.spec import Spec
 
 MATRIX_SIDE = 1024
 CALIBRATION_SAMPLES = 8
+# Of a record's text: a cosine with all digits of float64, and the comma and space after it.
+BYTES_AN_ENTRY = 20
 # Work of a training step in forward passes: a tangent pass and its backward pass come on top of
 # an ordinary step; a probe needs no backward pass through the network.
 PASSES: dict[Kind, int] = {"linear": 5, "control": 3, "probe": 1}
@@ -63,6 +65,7 @@ class Estimate:
     seconds: dict[str, float]
     disk_bytes: int
     kernel_disk_bytes: int
+    record_bytes: int
 
 
 def estimate(
@@ -121,15 +124,25 @@ def estimate(
         seconds={name: value * seeds for name, value in seconds.items()},
         disk_bytes=state * checkpoints * seeds,
         kernel_disk_bytes=itemsize * _stored_numbers(network, spec, classes) * checkpoints,
+        record_bytes=_record_bytes(network, spec),
     )
+
+
+def _record_bytes(network: nn.Module, spec: Spec) -> int:
+    """The record's G, G centred and those of groups; nearly all of it from 50 checkpoints on."""
+    t, groups = len(spec.checkpoint_steps), _groups(network, spec)
+    return BYTES_AN_ENTRY * len(spec.seeds) * (2 + groups) * t * (t + 1) // 2
+
+
+def _groups(network: nn.Module, spec: Spec) -> int:
+    return len(group_sizes(network)) if spec.kernel.by else 0
 
 
 def _stored_numbers(network: nn.Module, spec: Spec, classes: int) -> int:
     """Entries of one checkpoint's kernel and its groups' in the run directory."""
     kernel = spec.kernel
     side = kernel.samples * (1 if kernel.outputs in ("trace", "sum") else classes)
-    groups = len(group_sizes(network)) if kernel.by else 0
-    return side**2 + groups * kernel.samples**2
+    return side**2 + _groups(network, spec) * kernel.samples**2
 
 
 def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> KernelPlan:

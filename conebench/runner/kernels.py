@@ -27,6 +27,7 @@ from conebench.errors import RunError
 from conebench.output_scale import ScaledOutput
 from conebench.record import GroupTrajectory, KernelTrajectory, SelfCheck
 from conebench.runner.context import Context
+from conebench.runner.midway import stopwatch
 from conebench.runner.trajectory import Trained, train_stage
 from conebench.spec.schema import Kernel
 from conebench.store import Stage, read_facts, read_tensors
@@ -91,11 +92,12 @@ def _build(
 def run_kernels(context: Context, seed: int, trained: Trained) -> KernelTrajectory:
     """The kernel at every checkpoint of one seed, then G; kernels stored earlier are used."""
     stage = kernel_stage(context, seed)
+    spent = stopwatch(context.store, stage)
     facts: list[dict[str, Any]] = []
     for step in trained.curve.steps:
         path = context.store.kernel_path(stage, step)
         try:
-            facts.append(read_facts(path) or _store_kernel(context, stage, seed, step))
+            facts.append(read_facts(path) or _store_kernel(context, stage, seed, step, spent))
         except KernelError as error:
             # A diverging network's last kernels may overflow: its trajectory ends before them.
             if trained.status == "diverged" and facts:
@@ -121,7 +123,9 @@ def kernel_matrix(whole: Tensor) -> Tensor:
     return H
 
 
-def _store_kernel(context: Context, stage: Stage, seed: int, step: int) -> dict[str, Any]:
+def _store_kernel(
+    context: Context, stage: Stage, seed: int, step: int, spent: Callable[[], float]
+) -> dict[str, Any]:
     kernel, data = context.spec.kernel, context.data
     network, x = kernel_inputs(context, context.network_at(train_stage(context, seed), seed, step))
     whole, groups = _build(network, x, kernel, context.kernel_memory)
@@ -144,6 +148,7 @@ def _store_kernel(context: Context, stage: Stage, seed: int, step: int) -> dict[
     if kernel.by is not None:
         facts["groups"] = _group_facts(groups, group_sizes(network))
         tensors |= {_tensor_of(group): K.cpu() for group, K in groups.items()}
+    facts["seconds"] = spent()
     context.store.write_tensors(context.store.kernel_path(stage, step), tensors, facts)
     return facts
 

@@ -1,6 +1,7 @@
 """What a stage that trains stores on its way, so that little is lost when it is stopped."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +11,12 @@ from conebench.optimizers import TensorDict
 from conebench.sealed import found_whole, remove
 from conebench.store import Stage, Store, read_tensors
 from conebench.training import Checkpoint
+
+
+def stopwatch(store: Store, stage: Stage) -> Callable[[], float]:
+    """Seconds spent on a stage until now: since this call, and in the parts before that it kept."""
+    spent, began = store.seconds_spent(stage), time.monotonic()
+    return lambda: spent + time.monotonic() - began
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,10 @@ class Midway:
     stage: Stage
     seconds: float
     _stored_at: float = field(default_factory=time.monotonic)
+    _spent: Callable[[], float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._spent = stopwatch(self.store, self.stage)
 
     def is_due(self) -> bool:
         """Whether it is time to store the state."""
@@ -42,7 +53,7 @@ class Midway:
         losses = checkpoint.losses
         tensors["losses"] = torch.stack(list(losses)).cpu() if losses else torch.empty(0)
         path = self.store.unfinished_path(self.stage, checkpoint.step)
-        self.store.write_tensors(path, tensors, {})
+        self.store.write_tensors(path, tensors, {"seconds": self._spent()})
         for other in path.parent.glob("*.safetensors"):
             if other != path:
                 remove(other)

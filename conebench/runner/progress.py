@@ -1,6 +1,10 @@
 """What a run tells of itself while it works; the command line shows it."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
+
+# A method of Progress and its arguments, on the way to the process that shows it.
+Message = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
 class Progress(Protocol):
@@ -27,3 +31,21 @@ class SilentProgress:
 
     def advance(self, work: float) -> None:
         """Ignored."""
+
+
+class SentProgress:
+    """Progress of a worker, sent to the process that shows it."""
+
+    def __init__(self, send: Callable[[Message], object]) -> None:
+        self._send = send
+
+    def plan(self, work: float) -> None:
+        """Not a worker's to say."""
+
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
+        """Sent on."""
+        self._send(("stage", (name,), {"cached": cached, "note": note}))
+
+    def advance(self, work: float) -> None:
+        """Sent on."""
+        self._send(("advance", (work,), {}))

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from conebench.data import Data
 from conebench.errors import RunError, StageFailedError
 from conebench.manifest import read_manifest
 from conebench.record import (
@@ -19,7 +21,6 @@ from conebench.record import (
     Record,
     SeedResult,
     TriedRate,
-    choose_rate,
     derive_groups,
     derive_stretches,
     derive_summary,
@@ -34,6 +35,7 @@ from conebench.runner.progress import Progress
 from conebench.runner.provenance import gather_provenance
 from conebench.runner.side_by_side import run_side_by_side
 from conebench.runner.stages import NotFinishedError, Stages
+from conebench.runner.tasks import best_of
 from conebench.runner.trajectory import Trained
 from conebench.spec import Spec
 
@@ -45,12 +47,14 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
     DataMissingError, a StorageError, or a RunError where no seed could be finished. Stages that
     failed do not stop the others: the record names them.
     """
-    with _threads_shared_by(options.jobs):
-        return _run(open_context(spec, options, progress), options)
+    with threads_shared_by(options.jobs), prepared(spec, options, progress) as run:
+        if options.jobs > 1 and not run.is_finished():
+            run_side_by_side(run.context, options, run.seeds)
+        return run.finish()
 
 
 @contextmanager
-def _threads_shared_by(jobs: int) -> Iterator[None]:
+def threads_shared_by(jobs: int) -> Iterator[None]:
     """Each process has its share of the threads, this one too: their number decides last bits."""
     before = torch.get_num_threads()
     if jobs > 1:
@@ -61,28 +65,53 @@ def _threads_shared_by(jobs: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _run(context: Context, options: RunOptions) -> tuple[Record, Path]:
-    spec, store = context.spec, context.store
+@dataclass(frozen=True)
+class Run:
+    """A spec whose checks have passed and whose seeds no other process works at meanwhile."""
+
+    context: Context
+    options: RunOptions
+    facts: NetworkFacts
+    seeds: list[int]
+
+    def is_finished(self) -> bool:
+        """Whether every stage has a result."""
+        return all(_is_finished(self.context, seed) for seed in self.seeds)
+
+    def finish(self, *, compute_missing: bool = True) -> tuple[Record, Path]:
+        """Write the record, after the stages that have no result yet if these are to be computed.
+
+        Raises a RunError where no seed could be finished.
+        """
+        store = self.context.store
+        stages = Stages(self.context, compute_missing, announce_stored=self.options.jobs == 1)
+        results = _results(stages, self.seeds)
+        with store.locked("folder"):
+            record = _record(stages, results, self.facts, self.options)
+            store.save_record(record_text(record))
+        return record, store.record_path
+
+
+@contextmanager
+def prepared(
+    spec: Spec, options: RunOptions, progress: Progress, data: Data | None = None
+) -> Iterator[Run]:
+    """Check a spec, read its data unless they are given, and lock its seeds."""
+    context = open_context(spec, options, progress, data)
+    store = context.store
     store.check_layout()
     facts = check_context(context)
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
-    stages = Stages(context, announce_stored=options.jobs == 1)
     with store.locked("folder"):
         store.check_record()
-        stages.update_manifest()
+        Stages(context).update_manifest()
     with ExitStack() as locks:
         # In one order, or two processes could wait for each other.
         for seed in sorted(chosen):
             locks.enter_context(store.locked(f"seed{seed}"))
             store.forget_failures(seed)
-        context.progress.plan(sum(_missing_work(context, seed) for seed in chosen))
-        if options.jobs > 1 and not all(_is_finished(context, seed) for seed in chosen):
-            run_side_by_side(context, options, chosen)
-        results = _results(stages, chosen)
-    with store.locked("folder"):
-        record = _record(stages, results, facts, options)
-        store.save_record(record_text(record))
-    return record, store.record_path
+        progress.plan(sum(_missing_work(context, seed) for seed in chosen))
+        yield Run(context, options, facts, chosen)
 
 
 def _record(
@@ -168,10 +197,7 @@ def _arm_results(stages: Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResu
             ends = [stages.arm(seed, arm, rate) for rate in rates]
         except StageFailedError:
             continue
-        tried = [
-            _tried(rate, end) for rate, end in zip(rates, ends, strict=True) if rate != "inherit"
-        ]
-        best = choose_rate(tried) if len(tried) > 1 else 0
+        best, tried = best_of(rates, ends)
         if arm.name == "switched":
             settled[arm.start] = rates[best]
         results.append(_arm_result(arm, rates[best], ends[best], tried))
@@ -193,16 +219,6 @@ def _chaos_results(
         with suppress(StageFailedError):
             results += stages.comparisons(seed, copy).pairs
     return sorted(results, key=lambda result: chaos.pairs.index((result.t0, result.t1)))
-
-
-def _tried(rate: float, end: ArmEnd) -> TriedRate:
-    judged = end.validation_accuracy is not None
-    return TriedRate(
-        learning_rate=rate,
-        diverged_at=None if judged else end.diverged_at,
-        validation_accuracy=end.validation_accuracy,
-        validation_loss=end.validation_loss,
-    )
 
 
 def _arm_result(arm: Arm, rate: Rate, end: ArmEnd, tried: list[TriedRate]) -> ArmResult:

@@ -1,7 +1,8 @@
-"""Stages side by side: several processes on one device, each with its share of the threads.
+"""Stages side by side: several processes on one machine, each with its share of the threads.
 
 Small networks leave a device waiting for the next call; the arms of a seed are independent of each
-other. Results go through the store as they do in one process, so they are the same.
+other. Results go through the store as they do in one process, so they are the same. Where there are
+several GPUs, the processes take them in turn.
 """
 
 import multiprocessing
@@ -14,50 +15,47 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from multiprocessing.queues import Queue
 from queue import Empty
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from conebench.errors import ConebenchError, RunError, StageFailedError
-from conebench.record.arms import Arm, Rate
-from conebench.runner.arms import arm_stage
-from conebench.runner.chaos import PerturbedCopy
 from conebench.runner.context import Context, RunOptions, open_context
-from conebench.runner.device import choose_device
-from conebench.runner.progress import Progress
+from conebench.runner.device import choose_device, count_gpus, visible_gpu
+from conebench.runner.progress import Message, Progress, SentProgress
 from conebench.runner.stages import Stages
+from conebench.runner.tasks import Schedule, Task
 from conebench.spec import Spec
 
-SECONDS_BETWEEN_LOOKS = 0.5
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
 
-# One stage, for a worker to fill the store with.
-Task = partial[None]
-Message = tuple[str, tuple[Any, ...], dict[str, Any]]
+SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) -> None:
     """Fill the store with the stages of these seeds, `options.jobs` at a time.
 
-    A control whose learning rate is still to be chosen is left out. A stage that fails leaves its
-    reason in the store; raises what else a stage raised, and the others are then stopped.
+    A stage that fails leaves its reason in the store; raises what else a stage raised, and the
+    others are then stopped.
     """
     spawn = multiprocessing.get_context("spawn")
     messages: Queue[Message] = spawn.Queue()
     # Free memory may have changed since the checks: every kernel is built as they planned it.
     options = replace(options, kernel_memory=context.kernel_memory)
-    share = (context.spec, options, torch.get_num_threads(), messages)
+    share = (context.spec, options, torch.get_num_threads(), spawn.Value("i", 0), messages)
     pool = ProcessPoolExecutor(options.jobs, spawn, initializer=_start, initargs=share)
-    waiting: set[Future[list[Task] | None]] = {pool.submit(_trajectory, seed) for seed in seeds}
+    schedule = Schedule(seeds)
+    waiting = {pool.submit(_perform, task): task for task in schedule.first()}
     try:
         while waiting:
-            done, waiting = wait(waiting, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
+            done, _ = wait(waiting, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
             _pass_on(messages, context.progress)
             for future in done:
-                with suppress(StageFailedError):
-                    waiting |= {pool.submit(task) for task in future.result() or ()}
+                for task in _following(schedule, waiting.pop(future), future):
+                    waiting[pool.submit(_perform, task)] = task
     except BrokenProcessPool:
         raise RunError(
             "--jobs: a process ended abruptly, for want of memory perhaps; the same command goes on"
@@ -71,6 +69,13 @@ def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) ->
     _pass_on(messages, context.progress)
 
 
+def _following(schedule: Schedule, task: Task, future: Future[list[Task]]) -> list[Task]:
+    following: list[Task] = []
+    with suppress(StageFailedError):
+        following = future.result()
+    return schedule.after(task, following)
+
+
 def _pass_on(messages: "Queue[Message]", progress: Progress) -> None:
     while True:
         try:
@@ -80,29 +85,17 @@ def _pass_on(messages: "Queue[Message]", progress: Progress) -> None:
         getattr(progress, method)(*args, **kwargs)
 
 
-class _SentProgress:
-    """Progress of a worker, sent to the process that shows it."""
-
-    def __init__(self, messages: "Queue[Message]") -> None:
-        self._messages = messages
-
-    def plan(self, work: float) -> None:
-        """Not a worker's to say."""
-
-    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        """Sent on."""
-        self._messages.put(("stage", (name,), {"cached": cached, "note": note}))
-
-    def advance(self, work: float) -> None:
-        """Sent on."""
-        self._messages.put(("advance", (work,), {}))
-
-
 _worker: Stages
 _failure: ConebenchError | None = None
 
 
-def _start(spec: Spec, options: RunOptions, threads: int, messages: "Queue[Message]") -> None:
+def _start(
+    spec: Spec,
+    options: RunOptions,
+    threads: int,
+    started: "Synchronized[int]",
+    messages: "Queue[Message]",
+) -> None:
     """Make this process a worker; what fails is raised by its first task."""
     global _worker, _failure  # noqa: PLW0603  # a pool hands its workers nothing else
     # An interrupt reaches the whole group: the first process stops the others.
@@ -112,11 +105,21 @@ def _start(spec: Spec, options: RunOptions, threads: int, messages: "Queue[Messa
     # What libraries warn of was shown by the checks before the run.
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads)
+    with started.get_lock():
+        index, started.value = started.value, started.value + 1
     try:
+        if options.device.type == "cuda":
+            _take_gpu(index)
         choose_device("cuda" if options.device.type == "cuda" else "cpu")
-        _worker = Stages(open_context(spec, options, _SentProgress(messages)))
+        _worker = Stages(open_context(spec, options, SentProgress(messages.put)))
     except ConebenchError as error:
         _failure = error
+
+
+def _take_gpu(index: int) -> None:
+    """One GPU for this process; it counts before CUDA is first used here."""
+    count, visible = count_gpus(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(index, count, visible)
 
 
 def _ready() -> Stages:
@@ -132,23 +135,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _trajectory(seed: int) -> list[Task] | None:
-    """Train a seed and measure its kernels; what can then be done, each stage once."""
-    stages = _ready()
-    context = stages.context
-    found = stages.trajectory(seed)
-    tasks: dict[str, Task] = {}
-    for arm in found.arms(context):
-        if arm.kind != "control" or len(arm.rates) == 1:
-            for rate in arm.rates:
-                stage = arm_stage(context, seed, arm, rate)
-                tasks.setdefault(stage.file_stem, partial(_arm, seed, arm, rate))
-    return [*tasks.values(), *(partial(_copy, seed, copy) for copy in found.copies(context))]
-
-
-def _arm(seed: int, arm: Arm, rate: Rate) -> None:
-    _ready().arm(seed, arm, rate)
-
-
-def _copy(seed: int, copy: PerturbedCopy) -> None:
-    _ready().comparisons(seed, copy)
+def _perform(task: Task) -> list[Task]:
+    return task.perform(_ready())

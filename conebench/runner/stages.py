@@ -1,6 +1,5 @@
 """Stages of a run: each is computed once, and known afterwards by what is stored of it."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,6 +33,7 @@ from conebench.runner.expected import (
     training_label,
 )
 from conebench.runner.kernels import kernel_stage, run_kernels
+from conebench.runner.midway import stopwatch
 from conebench.runner.trajectory import (
     Trained,
     checkpoints_are_whole,
@@ -178,7 +178,7 @@ class Stages:
 
     def _compute(self, stage: Stage, compute: Callable[[], BaseModel], label: str) -> str | None:
         """Compute a stage and store its result; returns, and stores, why it failed if it did."""
-        store, began = self.context.store, time.monotonic()
+        store, spent = self.context.store, stopwatch(self.context.store, stage)
         try:
             value = compute().model_dump()
         except RunError as error:
@@ -188,7 +188,7 @@ class Stages:
         except Exception as error:  # noqa: BLE001  # memory runs out, a library refuses
             reason = f"{label}: {first_line(error)}"
         else:
-            store.save_result(stage, StageResult(value, time.monotonic() - began))
+            store.save_result(stage, StageResult(value, spent()))
             return None
         # What an interrupt made of a library is not this stage's failure.
         stop_if_interrupted()

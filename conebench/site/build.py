@@ -11,14 +11,16 @@ from conebench.errors import RecordError, StorageError
 from conebench.site.board import rows_script
 from conebench.site.collect import Found, find_records
 from conebench.site.data import arms_csv, data_page, schema_text
+from conebench.site.documents import documents, pictures
 from conebench.site.download import csv_text, json_text
 from conebench.site.earlier import Note, keep_equal, write_notes
 from conebench.site.pages import (
     all_pages,
     compare_page,
+    document_page,
+    documents_page,
     factors_page,
     index_page,
-    method_page,
 )
 from conebench.site.parquet import arms_parquet, table_parquet
 from conebench.site.place import place_records
@@ -56,6 +58,7 @@ def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
             notes, skipped = place_records(found, new, old, new.parent / "aside")
             _write_board([note.shown.row for note in notes], skipped, new)
             _write_arms(notes, new)
+            _write_documents(new / "docs")
             write_notes(notes, new)
             keep_equal(old, new)
     except OSError as error:
@@ -113,7 +116,6 @@ def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], fold
         write_text(folder / name, text)
     write_text(folder / "compare.html", compare_page(groups))
     _write_factors(groups, folder)
-    write_text(folder / "method.html", method_page())
     write_text(folder / "data.html", data_page(groups))
     write_text(folder / "table.csv", csv_text(groups))
     write_text(folder / "table.json", json_text(groups))
@@ -133,3 +135,12 @@ def _write_factors(groups: Sequence[Group], folder: Path) -> None:
     sections = factor_sections([row for group in groups for row in group.rows])
     write_text(folder / "factors.html", factors_page(groups, sections))
     write_plots([plot for section in sections for plot in section.plots], folder / "factors")
+
+
+def _write_documents(folder: Path) -> None:
+    folder.mkdir()
+    write_text(folder / "index.html", documents_page())
+    for document in documents():
+        write_text(folder / f"{document.name}.html", document_page(document))
+    for picture in pictures():
+        shutil.copyfile(picture, folder / picture.name)

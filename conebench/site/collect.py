@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conebench.errors import RecordError
+from conebench.record.replication import SUFFIX, replications_of
 
 RECORD_NAME = re.compile(r"record\.json|[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9a-f]{8}\.json")
 
@@ -44,9 +45,23 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
+def replication_files(paths: Sequence[Path]) -> list[Path]:
+    """The replications beside records at the given paths, and in folders those without a record."""
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(folder for folder in path.rglob(f"*{SUFFIX}") if folder.is_dir())
+            files += sorted(file for folder in inside for file in folder.iterdir())
+        else:
+            files += replications_of(path)
+    return files
+
+
 def _walk(folder: Path) -> Iterator[Found]:
     unreadable: list[OSError] = []
-    for parent, _, names in os.walk(folder, onerror=unreadable.append, followlinks=False):
+    for parent, inside, names in os.walk(folder, onerror=unreadable.append, followlinks=False):
+        # A replication is named after whoever made it, who may be called like a record.
+        inside[:] = [name for name in inside if not name.endswith(SUFFIX)]
         for name in filter(RECORD_NAME.fullmatch, names):
             yield _found(Path(parent, name), folder)
     for error in unreadable:

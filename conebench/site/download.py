@@ -72,7 +72,8 @@ def columns() -> list[str]:
     identity = ["rank", "record", "spec", "title", "model", "family", "optimizer"]
     group = ["dataset", "kernel_outputs", "probe_samples", "batchnorm", "schema"]
     end = ["seeds", "date", "status", "verdict", "outcome", "unranked_reason"]
-    return [*identity, *TOLD, *group, *figures, *end]
+    trust = ["trust", "replicated_by"]
+    return [*identity, *TOLD, *group, *figures, *end, *trust]
 
 
 def _values(row: Row) -> list[Value]:
@@ -83,7 +84,8 @@ def _values(row: Row) -> list[Value]:
     for quantity in (*BOARD, *MORE):
         figure = row.figures[quantity.field]
         values += [figure.value, figure.low, figure.high] if figure else [None, None, None]
-    return [*values, row.seeds, row.date, row.status, row.verdict, row.outcome, row.reason]
+    values += [row.seeds, row.date, row.status, row.verdict, row.outcome, row.reason]
+    return [*values, row.trust, row.replicated_by or None]
 
 
 def guarded(value: Value) -> Value:

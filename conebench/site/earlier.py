@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import conebench
 from conebench.record.files import MAX_BYTES
+from conebench.record.replication import MAX_REPLICATION_BYTES, replications_of
 from conebench.site.collect import Found
 from conebench.site.write import Shown, own_files, size_of
 
@@ -105,13 +106,33 @@ def program() -> str:
 
 
 def content_key(found: Found) -> str:
-    """The hash of a file that may be a record; its path where it cannot be one."""
+    """The hash of a file that may be a record, and of the replications beside it, after a plus.
+
+    Its path where it cannot be a record.
+    """
     try:
         if found.problem or found.path.stat().st_size > MAX_BYTES:
             return str(found.path)
-        return hashlib.sha256(found.path.read_bytes()).hexdigest()
+        key = hashlib.sha256(found.path.read_bytes()).hexdigest()
+        beside = replications_of(found.path)
+        return f"{key}+{_hash_of(beside)}" if beside else key
     except OSError:
         return str(found.path)
+
+
+def same_record(key: str, other: str) -> bool:
+    """Whether two keys are of files with the same bytes, whatever is beside them."""
+    return key.partition("+")[0] == other.partition("+")[0]
+
+
+def _hash_of(replications: Sequence[Path]) -> str:
+    """The hash of their names, and of what those hold that can be read as one."""
+    digest = hashlib.sha256()
+    for path in replications:
+        readable = path.is_file() and path.stat().st_size <= MAX_REPLICATION_BYTES
+        content = path.read_bytes() if readable and not path.is_symlink() else b""
+        digest.update(f"{path.name}\0{hashlib.sha256(content).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def keep_files(record_id: str, old: Path, new: Path) -> None:

@@ -15,8 +15,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 PAGES = (
     ("compare", "Compare"),
     ("factors", "Factors"),
-    ("method", "Method"),
     ("data", "Data"),
+    ("docs/method", "Method"),
+    ("docs/index", "Docs"),
 )
 
 

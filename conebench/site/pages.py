@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 
+from conebench import __version__
 from conebench.record import Record
 from conebench.site.board import all_parts, first_parts, page_name
 from conebench.site.chaos import chaos_plots, chaos_table
+from conebench.site.documents import Document, documents
 from conebench.site.environment import environment
 from conebench.site.layers import layers_of
-from conebench.site.method import method_text
 from conebench.site.pairs import MAX_PAIRS, matched_pairs
 from conebench.site.plots import MAX_SEEDS, Plot, plots_of
 from conebench.site.quantities import BOARD, MORE
 from conebench.site.rate import rate_plots
+from conebench.site.replications import replications_table
 from conebench.site.rows import Group, Row, filters_of
 from conebench.site.scatter import Section
 from conebench.site.tables import (
@@ -77,12 +79,19 @@ def factors_page(groups: Sequence[Group], sections: Sequence[Section]) -> str:
     )
 
 
-def method_page() -> str:
-    """The method, as the documentation has it."""
-    return (
-        environment()
-        .get_template("method.html.j2")
-        .render(root="", page="method", text=method_text())
+def documents_page() -> str:
+    """The list of all pages of the documentation."""
+    template = environment().get_template("documents.html.j2")
+    return template.render(
+        root="../", page="docs/index", documents=documents(), version=__version__
+    )
+
+
+def document_page(document: Document) -> str:
+    """One page of the documentation."""
+    template = environment().get_template("document.html.j2")
+    return template.render(
+        root="../", page=f"docs/{document.name}", document=document, documents=documents()
     )
 
 
@@ -106,6 +115,7 @@ def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]], sp
         stretches=stretches_table(record),
         arms=arms_table(record),
         facts=facts_table(record),
+        replications=replications_table(record, row.replications),
         chaos=chaos_table(record),
         layers=layers_of(record),
         sections=sections,

@@ -15,7 +15,7 @@ TEXT = frozenset(
     (
         *("record", "spec", "title", "model", "family", "optimizer", "normalization", "dataset"),
         *("kernel_outputs", "batchnorm", "schema", "date", "status", "verdict", "outcome"),
-        *("unranked_reason", "arm"),
+        *("unranked_reason", "arm", "trust", "replicated_by"),
     )
 )
 WHOLE = frozenset(("rank", "probe_samples", "seeds", "seed", "step", "T_star", "diverged_at"))

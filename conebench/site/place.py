@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conebench.site.collect import Found
-from conebench.site.earlier import ALL_RECORDS, Kept, Note, content_key, keep_files, kept_records
+from conebench.site.earlier import (
+    ALL_RECORDS,
+    Kept,
+    Note,
+    content_key,
+    keep_files,
+    kept_records,
+    same_record,
+)
 from conebench.site.write import LINE, Shown, write_records
 
 
@@ -57,10 +65,21 @@ def _first_of_each(
             skipped.append((found, item))
             continue
         twin = placed.setdefault(item.note.shown.row.record_id, item)
+        if twin is item:
+            skipped += _refused(found, item.note.shown)
         # A plain copy of a file is not worth a word: a run's record is submitted by copying it.
-        if twin.note.key != key:
+        elif not same_record(twin.note.key, key):
             skipped.append((found, f"the same results as {twin.found.label}"))
     return list(placed.values()), skipped
+
+
+def _refused(found: Found, shown: Shown) -> list[tuple[Found, str]]:
+    """Files beside a record that are no replications of it; the record itself is shown."""
+    folder = found.label.rpartition("/")[0]
+    return [
+        (Found(found.path.parent / name, f"{folder}/{name}"), reason)
+        for name, reason in shown.refused
+    ]
 
 
 def _item(

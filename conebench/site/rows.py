@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from conebench.analysis.bootstrap import Estimate
 from conebench.analysis.strength import shared_ranks
-from conebench.record import Record
+from conebench.record import Record, Replication
 from conebench.site.factors import Value, factors_of, fields_of, model_family
 from conebench.site.quantities import BOARD, MORE, check_finite
 from conebench.site.sparks import Spark, sparks_of
@@ -20,6 +20,7 @@ FILTERS = {
     "family": "Model family",
     "optimizer": "Optimizer",
     "outcome": "Outcome",
+    "trust": "Trust",
 }
 # The outcome of a seed that needs no word.
 USUAL = "two phases"
@@ -47,6 +48,7 @@ class Row:
     sparks: tuple[Spark, Spark]
     factors: Mapping[str, Value | None]
     fields: Mapping[str, str]
+    replications: tuple[Replication, ...] = ()
     rank: int | None = None
 
     @property
@@ -62,7 +64,18 @@ class Row:
             "family": (self.family,),
             "optimizer": (self.optimizer,),
             "outcome": tuple(dict.fromkeys((self.outcome, *self.seed_outcomes))),
+            "trust": (self.trust,),
         }
+
+    @property
+    def trust(self) -> str:
+        """Whether anybody has replayed the record and said so."""
+        return "replicated" if self.replications else "self-reported"
+
+    @property
+    def replicated_by(self) -> str:
+        """Names of those who have, with commas; empty where there is none."""
+        return ", ".join(found.by for found in self.replications)
 
 
 @dataclass(frozen=True)
@@ -96,7 +109,7 @@ def filters_of(groups: Sequence[Group]) -> list[Filter]:
     ]
 
 
-def row_of(record: Record, record_id: str) -> Row:
+def row_of(record: Record, record_id: str, replications: Sequence[Replication] = ()) -> Row:
     """The row of a record whose figures were recomputed, under the id of its file."""
     summary = record.summary
     figures = {quantity.field: getattr(summary, quantity.field) for quantity in (*BOARD, *MORE)}
@@ -122,6 +135,7 @@ def row_of(record: Record, record_id: str) -> Row:
         sparks=sparks_of(record),
         factors=factors_of(record),
         fields=fields_of(record.spec),
+        replications=tuple(replications),
     )
 
 

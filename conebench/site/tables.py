@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conebench.analysis.cone import Cone
-from conebench.record import ArmResult, Record, SeedResult
+from conebench.record import ArmResult, Provenance, Record, SeedResult
 from conebench.site.quantities import (
     BOARD,
     MORE,
@@ -188,14 +188,14 @@ def facts_table(record: Record) -> Table:
         ),
         ("Data hash (SHA-256)", data.hash),
         ("Spec hash (SHA-256)", record.spec.hash),
-        ("Device", f"{made.device}: {made.device_name}, {_threads(made.cpu_threads, made.jobs)}"),
+        ("Device", device_text(made)),
         ("Platform", made.platform),
         ("Kernels", _kernels(record)),
         ("Method", f"figures recomputed by version {record.method}"),
         ("Made at", made.created_at),
         ("Wall time", f"{made.wall_seconds:,.0f} s"),
         ("Versions", _joined(f"{name} {version}" for name, version in made.versions.items())),
-        ("Commit of conebench", _commit(made.git_commit, made.git_dirty)),
+        ("Commit of conebench", commit_text(made)),
     ]
     return Table(("Fact", "Value"), tuple(rows))
 
@@ -213,6 +213,11 @@ def _kernels(record: Record) -> str:
     return "; ".join(parts)
 
 
+def device_text(made: Provenance) -> str:
+    """The device, and how it was used."""
+    return f"{made.device}: {made.device_name}, {_threads(made.cpu_threads, made.jobs)}"
+
+
 def _threads(count: int, jobs: int | None) -> str:
     together = f" in each of {jobs} processes side by side" if jobs and jobs > 1 else ""
     return f"{count} CPU thread{'' if count == 1 else 's'}{together}"
@@ -222,7 +227,8 @@ def _joined(items: Iterable[str]) -> str:
     return ", ".join(sorted(items)) or UNDEFINED
 
 
-def _commit(commit: str | None, dirty: bool | None) -> str:
-    if commit is None:
+def commit_text(made: Provenance) -> str:
+    """The commit of the code, and whether it was changed."""
+    if made.git_commit is None:
         return "not known"
-    return f"{commit}, with local changes" if dirty else commit
+    return f"{made.git_commit}, with local changes" if made.git_dirty else made.git_commit

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from conebench.errors import RecordError
-from conebench.record import Record, read_record, recompute
+from conebench.record import Record, Replication, read_record, recompute
 from conebench.record.derive import UNUSABLE
+from conebench.record.replication import check_replication, replications_of
 from conebench.site.collect import Found
 from conebench.site.data import ArmCells, arm_rows
 from conebench.site.figures import csv_file, svg_file
@@ -34,6 +35,7 @@ class Shown:
     """A record on the site: what the shared pages need of it, and the size of what is its own.
 
     `files` and `size` are its files' count and bytes, `line` the bytes of it among all records.
+    `refused` are replications beside it that are none of it: their files' names, and why.
     """
 
     row: Row
@@ -41,6 +43,7 @@ class Shown:
     files: int
     size: int
     line: int
+    refused: list[tuple[str, str]]
 
 
 def write_records(records: Sequence[Found], folder: Path, *, many: int = MANY) -> list[Shown | str]:
@@ -75,7 +78,8 @@ def _write_record(found: Found, folder: Path) -> Shown | str:
         record_id = stored.id
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             record = recompute(stored)
-            row = row_of(record, record_id)
+            replications, refused = _replications(found.path, stored)
+            row = row_of(record, record_id, replications)
             sections = sections_of(record)
             spec = spec_text(record.spec)
             page = record_page(record, row, sections, spec)
@@ -94,7 +98,7 @@ def _write_record(found: Found, folder: Path) -> Shown | str:
     write_text(folder / record_id / f"{row.spec_name}.yaml", spec)
     (folder / LINE).write_bytes(line := _packed_line(original))
     files = own_files(folder, record_id)
-    return Shown(row, arm_rows(record, record_id), len(files), size_of(files), len(line))
+    return Shown(row, arm_rows(record, record_id), len(files), size_of(files), len(line), refused)
 
 
 def _read(found: Found) -> Record:
@@ -110,6 +114,20 @@ def _packed_line(original: bytes) -> bytes:
     """
     text = b"".join(map(bytes.strip, original.splitlines()))
     return gzip.compress(text + b"\n", COMPRESSION, mtime=0)
+
+
+def _replications(path: Path, record: Record) -> tuple[list[Replication], list[tuple[str, str]]]:
+    """Those beside a record's file, and the files that are none of it with the reason."""
+    kept: list[Replication] = []
+    refused: list[tuple[str, str]] = []
+    for file in replications_of(path):
+        try:
+            kept.append(check_replication(file, record))
+        except RecordError as error:
+            refused.append(
+                (f"{file.parent.name}/{file.name}", str(error).removeprefix(f"{file}: "))
+            )
+    return kept, refused
 
 
 def write_plots(plots: Iterable[Plot], folder: Path) -> None:

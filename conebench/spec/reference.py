@@ -13,13 +13,13 @@ from conebench.spec.schema import Spec
 HEAD = """\
 # Specs
 
-Written by `python -m conebench.spec.reference > docs/specs.md`; edit the schema, not this page.
+Every field of a spec, what is allowed in it, and its default.
 
-A spec is one YAML 1.2 file, named as its `name` field says, at most 1 MB. Unknown fields, duplicate
-keys, tags and directives are refused. Beyond the table, fields must fit together: switch steps and
-a linearization step lie on checkpoints before the end, `every` divides the number of steps at least
-eight times, subsets are no larger than the dataset, and so on; `conebench validate` says what does
-not fit.
+A spec is one YAML 1.2 file, named as its `name` field says, at most 1 MB; the
+[tutorial](tutorial.md) writes one step by step. Unknown fields, duplicate keys, tags and directives
+are refused. Beyond the table, fields must fit together: switch steps and a linearization step lie
+on checkpoints before the end, `every` divides the number of steps at least eight times, subsets are
+no larger than the dataset, and so on; `conebench validate` says what does not fit.
 
 ## Specs that share fields
 
@@ -49,42 +49,48 @@ with all defaults), `--name NAME` picks one, for `plan` and `run` too.
 | field | allowed | default | meaning |
 |---|---|---|---|
 """
+TAIL = """
+This page is written by `python -m conebench.spec.reference > docs/specs.md`, from the schema.
+"""
 
 
 def reference_markdown() -> str:
     """The page: one row a field."""
     schema = Spec.model_json_schema()
     rows = [f"| {' | '.join(row)} |" for row in _rows(schema, schema["$defs"], "")]
-    return HEAD + "\n".join(rows) + "\n"
+    return HEAD + "\n".join(rows) + "\n" + TAIL
 
 
 def _rows(section: dict[str, Any], defs: dict[str, Any], prefix: str) -> Iterator[list[str]]:
     required = section.get("required", [])
     for name, field in section["properties"].items():
         path = f"{prefix}{name}"
-        sections = [defs[ref] for ref in _references(field)]
-        has_other_forms = any("$ref" not in form for form in _forms(field))
+        sections = [defs[ref] for ref in references(field)]
+        has_other_forms = any("$ref" not in form for form in forms(field))
         can_be_left_out = field.get("default", "none given") is None
         if not sections or has_other_forms or can_be_left_out:
             default = "required" if name in required else _shown(field.get("default"))
-            allowed = " or ".join(_allowed(form) for form in _forms(field))
-            yield [f"`{path}`", allowed, default, field.get("description", "")]
+            values = " or ".join(allowed(form) for form in forms(field))
+            yield [f"`{path}`", values, default, field.get("description", "")]
         for kind in sections:
             tag = f" ({_names(kind['properties']['name'])})" if len(sections) > 1 else ""
             for row in _rows(kind, defs, f"{path}."):
                 yield [row[0] + tag, *row[1:]]
 
 
-def _forms(field: dict[str, Any]) -> list[dict[str, Any]]:
+def forms(field: dict[str, Any]) -> list[dict[str, Any]]:
+    """The forms that a field's value may have in JSON Schema, null not among them."""
     forms = field.get("anyOf") or field.get("oneOf") or [field]
     return [form for form in forms if form.get("type") != "null"]
 
 
-def _references(field: dict[str, Any]) -> list[str]:
-    return [form["$ref"].rpartition("/")[2] for form in _forms(field) if "$ref" in form]
+def references(field: dict[str, Any]) -> list[str]:
+    """The sections that a field's value may be, by name."""
+    return [form["$ref"].rpartition("/")[2] for form in forms(field) if "$ref" in form]
 
 
-def _allowed(form: dict[str, Any]) -> str:
+def allowed(form: dict[str, Any]) -> str:
+    """What is allowed in one form, in words."""
     if "$ref" in form:
         return "a section"
     if "const" in form:
@@ -93,14 +99,14 @@ def _allowed(form: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in form["enum"])
     if form.get("type") == "array":
         items = form.get("items") or form.get("prefixItems", [{}])[0]
-        return f"list of {_allowed(items)}"
+        return f"list of {allowed(items)}"
     words = {"integer": "whole number", "number": "number", "boolean": "true, false"}
     words |= {"string": "text", "object": "mapping"}
     return words.get(str(form.get("type")), "anything") + _bounds(form)
 
 
 def _names(field: dict[str, Any]) -> str:
-    return _allowed(field) if {"const", "enum"} & set(field) else "any other"
+    return allowed(field) if {"const", "enum"} & set(field) else "any other"
 
 
 def _bounds(form: dict[str, Any]) -> str:

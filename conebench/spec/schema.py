@@ -21,6 +21,7 @@ from conebench.spec.section import (
 
 BatchNormMode = Literal["recalibrated", "eval"]
 Loss = Literal["cross-entropy", "mse"]
+RATE = "Before the factor of the schedule."
 
 
 class Model(Section):
@@ -60,7 +61,9 @@ class ChannelStatistics(Section):
 class Dataset(Section):
     """Which images are learned, and how they are fed."""
 
-    name: Literal[tuple(DATASETS)]  # type: ignore[valid-type]  # one list of names, not two
+    name: Literal[tuple(DATASETS)] = Field(  # type: ignore[valid-type]  # one list of names
+        description="Where the images come from."
+    )
     folder: FolderName | None = Field(
         default=None, description="imagefolder only: folder under the data root with train/, test/."
     )
@@ -117,21 +120,29 @@ class Dataset(Section):
 class Sgd(Section):
     """Stochastic gradient descent; weight decay is added to the gradient."""
 
-    name: Literal["sgd"]
-    learning_rate: PositiveFloat
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    nesterov: bool = False
-    weight_decay: NonNegativeFloat = 0.0
+    name: Literal["sgd"] = Field(description="Stochastic gradient descent.")
+    learning_rate: PositiveFloat = Field(description=RATE)
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="Share of the last step that is kept."
+    )
+    nesterov: bool = Field(default=False, description="Nesterov's momentum.")
+    weight_decay: NonNegativeFloat = Field(
+        default=0.0, description="Added to the gradient, of all parameters."
+    )
 
 
 class Adam(Section):
     """Adam (weight decay added to the gradient) or AdamW (decoupled weight decay)."""
 
-    name: Literal["adam", "adamw"]
-    learning_rate: PositiveFloat
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
-    weight_decay: NonNegativeFloat = 0.0
+    name: Literal["adam", "adamw"] = Field(description="Adam, or with decoupled weight decay.")
+    learning_rate: PositiveFloat = Field(description=RATE)
+    betas: tuple[Fraction, Fraction] = Field(
+        default=(0.9, 0.999), description="Decay of the two moments."
+    )
+    eps: PositiveFloat = Field(default=1e-8, description="Added to the denominator.")
+    weight_decay: NonNegativeFloat = Field(
+        default=0.0, description="adam: added to the gradient; adamw: decoupled. All parameters."
+    )
 
 
 class OtherOptimizer(Section):
@@ -140,7 +151,7 @@ class OtherOptimizer(Section):
     name: Annotated[str, Field(pattern=r"^[a-z0-9]{1,40}$")] = Field(
         description="Another optimizer of timm's, by its timm name."
     )
-    learning_rate: PositiveFloat
+    learning_rate: PositiveFloat = Field(description=RATE)
     weight_decay: NonNegativeFloat = Field(
         default=0.0, description="As the optimizer applies it, to all parameters."
     )

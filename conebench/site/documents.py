@@ -1,0 +1,167 @@
+"""The documentation as pages: docs/*.md, and CONTRIBUTING.md and SECURITY.md beside them."""
+
+import functools
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+HERE = Path(__file__).parent
+# Where a wheel has all of them, and where the checkout has them.
+IN_WHEEL, IN_CHECKOUT = HERE / "docs", HERE.parents[1]
+FOR_CONTRIBUTORS = ("CONTRIBUTING.md", "SECURITY.md")
+# The order of the list of pages; one that is not named here comes before those for contributors.
+FIRST = (
+    "quick-start",
+    "tutorial",
+    "running",
+    "cluster",
+    "cli",
+    "specs",
+    "records",
+    "api",
+    "method",
+)
+LAST = ("performance", "model-support", "contributing", "security")
+NO_SLUG = re.compile(r"[^\w\- ]")
+SENTENCE_END = re.compile(r"(?<=\.)\s")
+
+
+@dataclass(frozen=True)
+class Document:
+    """One page: the name of its file, what the list of pages says of it, and its HTML.
+
+    `sections` are the ids and titles of its headings of the second level.
+    """
+
+    name: str
+    title: str
+    summary: str
+    sections: tuple[tuple[str, str], ...]
+    text: Markup
+
+
+def document_files() -> list[Path]:
+    """The Markdown files, in the order of the list of pages."""
+    files = list(IN_WHEEL.glob("*.md")) or [
+        *(IN_CHECKOUT / "docs").glob("*.md"),
+        *(IN_CHECKOUT / ".github" / name for name in FOR_CONTRIBUTORS),
+    ]
+    return sorted(files, key=_place)
+
+
+def pictures() -> list[Path]:
+    """The pictures that pages show, beside the Markdown files."""
+    folder = IN_WHEEL if IN_WHEEL.is_dir() else IN_CHECKOUT / "docs"
+    return sorted(folder.glob("*.png"))
+
+
+@functools.cache
+def documents() -> tuple[Document, ...]:
+    """All pages."""
+    files = document_files()
+    names = [file.stem.lower() for file in files]
+    known = {*names, *(picture.name for picture in pictures())}
+    return tuple(
+        render(name, file.read_text("utf-8"), known)
+        for name, file in zip(names, files, strict=True)
+    )
+
+
+def render(name: str, source: str, known: Collection[str]) -> Document:
+    """Markdown as a page: headings with ids and links to themselves, tables that scroll.
+
+    Links lead to the pages and pictures that are `known`, within the page, or to https addresses;
+    of others only the words are left. Markup in the source is shown as text.
+    """
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(source)
+    for token in tokens:
+        token.attrs.pop("style", None)  # alignment, which the content policy forbids here
+        if token.children:
+            token.children = list(_living(token.children, known))
+    sections = _mark_headings(tokens)
+    html = markdown.renderer.render(tokens, markdown.options, {})
+    return Document(
+        name, _first(tokens, "heading_open"), _summary(tokens), sections, _scrollable(html)
+    )
+
+
+def _place(file: Path) -> tuple[int, str]:
+    name = file.stem.lower()
+    if name in LAST:
+        return len(FIRST) + 1 + LAST.index(name), name
+    return FIRST.index(name) if name in FIRST else len(FIRST), name
+
+
+def _living(tokens: Sequence[Token], known: Collection[str]) -> Iterator[Token]:
+    """The tokens with links as the site has them, and without those that lead nowhere."""
+    dead = False
+    for token in tokens:
+        if token.type == "link_open":
+            target = _target(str(token.attrGet("href")), known)
+            dead = target is None
+            token.attrSet("href", target or "")
+        if token.type == "image" and token.attrGet("src") not in known:
+            yield from token.children or ()
+        elif not (dead and token.type in ("link_open", "link_close")):
+            yield token
+
+
+def _target(link: str, known: Collection[str]) -> str | None:
+    if link.startswith(("#", "https://")):
+        return link
+    path, mark, section = link.partition("#")
+    name = PurePosixPath(path).stem.lower()
+    return f"{name}.html{mark}{section}" if path.endswith(".md") and name in known else None
+
+
+def _mark_headings(tokens: Sequence[Token]) -> tuple[tuple[str, str], ...]:
+    """Give every heading its id, as GitHub would, and a link to itself; those of level 2."""
+    taken: dict[str, int] = {}
+    sections = []
+    for i, token in enumerate(tokens):
+        if token.type != "heading_open":
+            continue
+        inline = tokens[i + 1]
+        slug = NO_SLUG.sub("", inline.content.lower()).replace(" ", "-")
+        taken[slug] = taken.get(slug, -1) + 1
+        slug += f"-{taken[slug]}" if taken[slug] else ""
+        token.attrSet("id", slug)
+        if token.tag == "h2":
+            sections.append((slug, _words(inline)))
+        if token.tag != "h1":
+            link = Token("link_open", "a", 1, attrs={"href": f"#{slug}"})
+            inline.children = [link, *(inline.children or ()), Token("link_close", "a", -1)]
+    return tuple(sections)
+
+
+def _first(tokens: Sequence[Token], kind: str) -> str:
+    """The words of the first heading or paragraph."""
+    found = (_words(tokens[i + 1]) for i, token in enumerate(tokens) if token.type == kind)
+    return next(found, "")
+
+
+def _summary(tokens: Sequence[Token]) -> str:
+    """The first sentence."""
+    return SENTENCE_END.split(_first(tokens, "paragraph_open"), maxsplit=1)[0]
+
+
+def _words(inline: Token) -> str:
+    """A heading or paragraph as plain text."""
+    return "".join(
+        " " if token.type in ("softbreak", "hardbreak") else token.content
+        for token in inline.children or ()
+    )
+
+
+def _scrollable(html: str) -> Markup:
+    """The page with tables and code in regions that scroll, by keyboard too."""
+    region = '<div class="scroll" tabindex="0" role="region" aria-label="Table {}">'
+    parts = html.replace("<pre>", '<pre tabindex="0">').split("<table>")
+    opened = "".join(region.format(i) + "<table>" + p for i, p in enumerate(parts[1:], start=1))
+    return Markup(parts[0] + opened.replace("</table>", "</table></div>"))  # noqa: S704  # our own
