@@ -9,7 +9,7 @@ from conebench.record import read_record
 from conebench.record.check import check_record
 from conebench.record.replication import read_both
 from conebench.site import build_site, record_files, replication_files
-from conebench.spec import content_hash, load_spec
+from conebench.spec import content_hash, find_specs, load_all
 
 ROOT = Path(__file__).parents[1]
 RECORDS = record_files([ROOT / "leaderboard" / "records"])
@@ -30,7 +30,8 @@ def test_a_committed_record_is_sound(path: Path) -> None:
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_committed_record_was_made_from_a_committed_spec_and_clean_code(path: Path) -> None:
     record = read_record(path)
-    assert load_spec(ROOT / "specs" / f"{record.spec.name}.yaml") == record.spec
+    (found,) = load_all(find_specs([ROOT / "specs"]), [record.spec.name])
+    assert found.spec == record.spec
     assert record.provenance.git_dirty is False
 
 
