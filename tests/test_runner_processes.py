@@ -200,7 +200,7 @@ def test_a_disk_that_is_full_again_and_again_loses_nothing(
     size, lines = 16, []
     while (code := finish(start(tmp_path))) == 3:
         lines.append(stderr(tmp_path)[-1])
-        size = size * 3 // 2
+        size *= 2
         remount(small_disk, f"size={size}k")
     assert code == 0
     assert len(lines) >= 4

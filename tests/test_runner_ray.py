@@ -122,9 +122,9 @@ def test_records_are_those_of_one_process_though_a_worker_is_killed_and_a_spec_f
     killed = tiny_spec(
         name="killed",
         seeds=[0],
-        training={**TRAINING, "steps": 120},
-        switching={"steps": [80]},
-        kernel={"samples": 10, "calibration_samples": 40, "checkpoints": {"every": 40}},
+        training={**TRAINING, "steps": 60},
+        switching={"steps": [40]},
+        kernel={"samples": 10, "calibration_samples": 40, "checkpoints": {"every": 20}},
     )
     zero = folder_spec(tmp_path, "ab", images=10).model_copy(update={"name": "zero"})
     progress = {name: RecordingProgress() for name in ("chosen", "zero")}

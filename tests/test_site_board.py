@@ -37,9 +37,9 @@ def ids(rows) -> list[int]:
 @pytest.mark.parametrize(
     ("sizes", "shown"),
     [
-        ((1000,), [50]),
-        ((50,), [50]),
-        ((500, 3, 500), [33, 3, 33]),
+        ((1000,), [30]),
+        ((30,), [30]),
+        ((500, 3, 500, 500), [25, 3, 25, 25]),
         ((2,) * 300, [1] * 300),
         ((), []),
     ],
@@ -64,9 +64,9 @@ def test_plain_pages_have_every_row_once_and_in_order(row, sizes):
 
 
 def test_a_board_that_the_index_holds_needs_no_plain_pages(row):
-    assert all_parts(board(row, 50)) == []
+    assert all_parts(board(row, 30)) == []
     assert all_pages(board(row, 3, 3)) == {}
-    assert page_name(1) not in index_page(board(row, 50), [])
+    assert page_name(1) not in index_page(board(row, 30), [])
 
 
 @pytest.mark.parametrize("sizes", [(1000,), (40,) * 25, (10,) * 100])

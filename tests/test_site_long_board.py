@@ -45,8 +45,8 @@ def visit(browser, site):
 
 def test_long_tables_are_cut_until_asked(visit):
     page = visit.open("index.html")
-    assert len(page.locator(".board tbody tr").all()) == 50
-    first = "The first 50 of 130 records, by CES; accuracies"
+    assert len(page.locator(".board tbody tr").all()) == 30
+    first = "The first 30 of 130 records, by CES; accuracies"
     assert page.locator("caption").inner_text().startswith(first)
     assert page.evaluate("window.board") is None  # nothing needs the other rows yet
     page.locator("th[data-key=record] button").click()
@@ -57,7 +57,7 @@ def test_long_tables_are_cut_until_asked(visit):
     assert page.locator(".more").is_hidden()
     assert page.locator("caption").inner_text().startswith("130 of 130 records; accuracies")
     page.locator("th[data-key=record] button").click()
-    assert len(titles(page)) == 50
+    assert len(titles(page)) == 30
 
 
 def test_rows_that_are_not_shown_are_found_and_kept_ticked(visit):
@@ -100,7 +100,7 @@ def test_a_board_without_its_rows_says_so(browser, site, tmp_path):
     page = visit.open("index.html#q=129")
     settle(page)
     assert page.locator("#count").inner_text() == "rows.js cannot be loaded"
-    assert len(titles(page)) == 50
+    assert len(titles(page)) == 30
     (problem,) = visit.problems  # the browser's own word of the missing file
     assert "ERR_FILE_NOT_FOUND" in problem
     visit.problems.clear()

@@ -16,7 +16,7 @@ from conebench.site.visible import visible
 
 # Rows on the index, and on each plain page: about 150 kB of them.
 ROWS = 100
-MOST_OF_ONE_TABLE = 50
+MOST_OF_ONE_TABLE = 30
 
 Value = str | int | float | None
 
