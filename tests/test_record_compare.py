@@ -1,9 +1,11 @@
 """conebench.record.compare and conebench verify: what differs between a record and its replay."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from bad_disks import break_disk, mounted
 from synthetic import make_record
 from tiny_runs import RecordingProgress, run, tiny_spec
 from typer.testing import CliRunner
@@ -141,6 +143,15 @@ def test_a_record_is_verified_on_its_own_stack(
     done = CliRunner().invoke(app, [*arguments, "--attest", "anna"])
     assert done.exit_code == 1
     assert done.stderr == f"{file}: is there already, nothing is ever overwritten\n"
+    with mounted(tmp_path / "disk", "2m") as disk:
+        shutil.copy(path, disk)
+        break_disk(disk, "full")
+        full = ["verify", str(disk / "record.json"), *arguments[2:], "--attest", "anna"]
+        done = CliRunner().invoke(app, full)
+        left = list((disk / "record.replications").glob("*"))
+    assert done.exit_code == 3
+    assert done.stderr.endswith("anna.json: No space left on device\n")
+    assert left == []
     # The replay is kept in its folder, so only what is compared changes.
     path.write_text(record_text(with_arm(record, "lazy", test_accuracy=0.0)))
     done = CliRunner().invoke(app, [*arguments, "--attest", "ben"])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_runner_processes import SPEC, finish, record_of, start
+from tiny_processes import SPEC, finish, record_of, start
 from tiny_runs import RecordingProgress, content, folder_spec, run, tiny_spec
 
 import conebench

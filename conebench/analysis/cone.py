@@ -1,4 +1,4 @@
-"""Geometry of Phase II, all from the Gram matrix G (SCIENCE section 4)."""
+"""Geometry of Phase II, all from the Gram matrix G (docs/method.md, Cone)."""
 
 from dataclasses import dataclass, field
 

@@ -1,6 +1,6 @@
-"""Two estimators of T*, the end of Phase I (SCIENCE section 3).
+"""Two estimators of T*, the end of Phase I (docs/method.md, Two phases).
 
-Both differ from SCIENCE's first versions, which fail on trajectories whose answer is known: see
+Both differ from their first versions, which failed on trajectories whose answer is known: see
 "How well these are found" in docs/method.md.
 """
 

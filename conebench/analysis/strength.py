@@ -1,4 +1,4 @@
-"""Cone-effect strength over seeds (SCIENCE section 6) and shared ranks."""
+"""Cone-effect strength over seeds (docs/method.md, Strength) and shared ranks."""
 
 import math
 from collections.abc import Sequence

@@ -25,6 +25,16 @@ Jobs = Annotated[
         max=256,
     ),
 ]
+Executor = Annotated[
+    str, typer.Option(help="local, or ray: the stages of all specs at once on a Ray cluster.")
+]
+ClusterAddress = Annotated[
+    str | None,
+    typer.Option(
+        help="Cluster of --executor ray, HOST:PORT or auto; default: RAY_ADDRESS, else this "
+        "machine alone."
+    ),
+]
 SaveEvery = Annotated[
     float,
     typer.Option(

@@ -14,8 +14,10 @@ from conebench.analysis.bootstrap import Estimate
 from conebench.cli.display import open_display, open_progress, print_summary
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
+    ClusterAddress,
     DataRoot,
     DeviceName,
+    Executor,
     Jobs,
     KernelMemory,
     SaveEvery,
@@ -53,16 +55,8 @@ def run(
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
     jobs: Jobs = 1,
-    executor: Annotated[
-        str, typer.Option(help="local, or ray: the stages of all specs at once on a Ray cluster.")
-    ] = "local",
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="Cluster of --executor ray, HOST:PORT or auto; default: RAY_ADDRESS, else this "
-            "machine alone."
-        ),
-    ] = None,
+    executor: Executor = "local",
+    address: ClusterAddress = None,
     save_every: SaveEvery = 60.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="On stdout, exactly one JSON object a spec.")
@@ -185,6 +179,7 @@ def _run_on_ray(
             stopping_if_interrupted(),
         ):
             specs = [found.spec for found in loaded]
+            # Taken in one by one: those that are through are told of, whatever stops the others.
             outcomes.update(run_on_ray(specs, options, progress_of, address))
     except KeyboardInterrupt:
         codes = [

@@ -30,6 +30,7 @@ from conebench.record.replication import (
     replication_path,
     replication_text,
 )
+from conebench.sealed import write_new
 
 
 def verify(
@@ -110,11 +111,9 @@ def _check_attester(record: Path, attester: str) -> None:
 def _write(record: Path, replication: Replication) -> None:
     path = replication_path(record, replication.by)
     try:
-        path.parent.mkdir(exist_ok=True)
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(replication_text(replication))
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+        write_new(path, replication_text(replication).encode())
+    except FileExistsError:
+        raise InputError(f"{path}: is there already, nothing is ever overwritten") from None
     typer.echo(f"wrote {path}; now: conebench submit {path}")
 
 

@@ -4,12 +4,13 @@ from conebench.entk.contraction import Outputs
 from conebench.entk.gram import double_centred, unit_gram
 from conebench.entk.grouped import grouped_ntk, plan_grouped_ntk
 from conebench.entk.kernel import Grouping, as_matrix, empirical_ntk, plan_ntk, stage_of
-from conebench.entk.memory import default_memory_limit
+from conebench.entk.memory import GraphMeter, default_memory_limit
 from conebench.entk.plan import KernelError, KernelPlan, MemoryLimitError
 from conebench.entk.self_check import self_check
 from conebench.entk.statistics import KernelStatistics, kernel_statistics
 
 __all__ = [
+    "GraphMeter",
     "Grouping",
     "KernelError",
     "KernelPlan",

@@ -27,7 +27,7 @@ UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError)
 
 
 def derive_geometry(spec: Spec, kernel: KernelTrajectory) -> tuple[Phases, Cone | None]:
-    """Phases and cone of one seed (SCIENCE sections 3 and 4); no cone without a Phase II."""
+    """Phases and cone of one seed (docs/method.md, Cone); no cone without a Phase II."""
     return _geometry(spec, kernel.G(), np.array(kernel.steps))
 
 
@@ -65,7 +65,7 @@ def derive_stretches(
 
 
 def choose_rate(tried: Sequence[TriedRate]) -> int:
-    """Index of the learning rate to keep, by its validation figures alone (SCIENCE section 5).
+    """Index of the learning rate to keep, by its validation figures alone (docs/method.md, Arms).
 
     The highest accuracy, then the lowest loss, then the first; where all diverged, the last to.
     """
@@ -80,7 +80,7 @@ def choose_rate(tried: Sequence[TriedRate]) -> int:
 
 
 def derive_summary(seeds: Sequence[SeedResult]) -> Summary:
-    """The figures over seeds (SCIENCE section 6)."""
+    """The figures over seeds (docs/method.md, Strength)."""
     return summarize([_outcome(seed) for seed in seeds])
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from conebench.entk import GraphMeter
 from conebench.runner.context import Context
 
 # What a process with torch takes before it does anything, on the device that it computes on.
@@ -61,16 +62,9 @@ def gpu_share(peak_bytes: int, device_bytes: int) -> float:
 
 def bytes_kept(network: nn.Module, x: Tensor) -> int:
     """Bytes that a forward pass keeps for the backward pass, parameters left out, each once."""
-    own = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers())}
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    meter = GraphMeter(network)
+    with meter:
         # While the output lives, so does what was kept: no address is used twice.
         output = network.eval()(x)
     del output
-    return sum(size for pointer, size in kept.items() if pointer not in own)
+    return meter.kept_bytes

@@ -160,7 +160,7 @@ def _has_grid(record: Record) -> bool:
 
 
 def arm_name(arm: ArmResult, T_star: int | None) -> str:
-    """The arm with its step, as SCIENCE writes it."""
+    """The arm with its step, as docs/method.md writes it."""
     if arm.arm in ("full", "lazy"):
         return arm.arm
     return f"{arm.arm}({optional(whole, arm.step)}{' = T*' if arm.step == T_star else ''})"

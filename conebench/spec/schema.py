@@ -215,7 +215,7 @@ LearningRateGrid = Annotated[tuple[PositiveFloat, ...], Field(min_length=2, max_
 
 
 class Linearization(Section):
-    """How the linear arms are made and trained (SCIENCE section 5)."""
+    """How the linear arms are made and trained (docs/method.md, Arms)."""
 
     point: Literal["init", "pretrained"] | StepIndex = Field(
         default="init", description="Where the `lazy` arm is linearized."
@@ -265,7 +265,7 @@ class CheckpointGrid(Section):
 
 
 class Kernel(Section):
-    """How the empirical NTK is measured (SCIENCE section 1)."""
+    """How the empirical NTK is measured (docs/method.md, Kernel)."""
 
     samples: int = Field(ge=1, le=20_000, description="Probe images, class-balanced.")
     probe_seed: Seed = Field(default=0, description="Draws the probe set, for every run seed.")
@@ -299,7 +299,7 @@ StepPair = tuple[Annotated[int, Field(ge=0, le=10**9)], StepIndex]
 
 
 class Chaos(Section):
-    """The chaos probe: perturbed copies of the run, compared with it later (SCIENCE section 8)."""
+    """Perturbed copies of the run, compared with it later (docs/method.md, Chaos probe)."""
 
     pairs: tuple[StepPair, ...] = Field(
         min_length=1,

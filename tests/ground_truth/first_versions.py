@@ -1,4 +1,4 @@
-"""The estimators of SCIENCE sections 3 and 4 as first written, to compare with."""
+"""The estimators of T* and of the cone as first written, to compare with."""
 
 import numpy as np
 
