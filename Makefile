@@ -20,7 +20,7 @@ demo: .venv/installed
 
 test: .venv/installed-dev
 	# Each test keeps to one thread, see tests/conftest.py.
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
