@@ -46,12 +46,13 @@ def second_interrupt_ends_at_once(before_the_end: Callable[[], object]) -> Itera
         _interrupted.set()
         raise KeyboardInterrupt
 
-    _interrupted.clear()
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
+        _interrupted.clear()
+        # After an interrupt, one more ends the process while it winds up, too.
         if signal.getsignal(signal.SIGINT) is interrupt:
             signal.signal(signal.SIGINT, before)

@@ -12,7 +12,7 @@ from rich.console import Console
 from tiny_runs import run, tiny_spec
 
 from conebench.cli.display import open_progress
-from conebench.interrupts import second_interrupt_ends_at_once
+from conebench.interrupts import second_interrupt_ends_at_once, stop_if_interrupted
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -30,7 +30,8 @@ def test_an_interrupt_that_was_swallowed_stops_the_run_at_its_next_move(
             os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             progress.stage("next") if move == "stage" else progress.advance(1.0)
-    # A later run is a new one.
+    # It was this run that was interrupted: what follows is not.
+    stop_if_interrupted()
     with (
         second_interrupt_ends_at_once(console.show_cursor),
         open_progress(console, "tiny") as progress,
