@@ -26,7 +26,7 @@ def _factors(n: int, r: int, s: int, p: int, q: int, seed: int) -> tuple[Factors
 
     a, gradients = draw(n, s, p), [draw(n, q, s) for _ in range(r)]
     J = torch.stack([torch.einsum("nqs,nsp->nqp", b, a) for b in gradients]).flatten(2)
-    return Factors(lambda start, stop: a[start:stop], gradients, n), J
+    return Factors(lambda start, stop, part: a[start:stop, :, part], p, gradients, n), J
 
 
 def _expected(J: Tensor, other: Tensor, outputs: str) -> Tensor:

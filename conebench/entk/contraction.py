@@ -27,19 +27,25 @@ Order = Literal["explicit", "inputs", "positions"]
 # fastest of 20 to 160 for 160, 320, 640 and 1000 rows.
 ROWS_AT_ONCE = 80
 # Numbers of an intermediate that stay in a processor's cache.
-CACHED_NUMBERS = 2**21
+CACHED_NUMBERS = 2**20
 
 
 @dataclass(frozen=True)
 class Factors:
     """Both factors of one layer's gradients, for any range of the samples.
 
-    `inputs(start, stop)` gives a [n, s, p]; `gradients[c]` is b [n, q, s] of direction c.
+    `inputs(start, stop, channels)` gives a [n, s, p] or, for a slice of the `channels` input
+    channels, its p / channels columns of each; `gradients[c]` is b [n, q, s] of direction c.
     """
 
-    inputs: Callable[[int, int], Tensor]
+    inputs: Callable[[int, int, slice], Tensor]
+    channels: int
     gradients: list[Tensor]
     samples: int
+
+    def all_inputs(self, start: int, stop: int) -> Float[Tensor, "n s p"]:
+        """The inputs a of a range of the samples."""
+        return self.inputs(start, stop, slice(None))
 
 
 def add_gradients(
@@ -77,33 +83,34 @@ def add_explicit(
     itself (1.9 times the time of a ViT's layers on a CPU).
     """
     r, n = len(left.gradients), left.samples + (right.samples if right else 0)
-    q, p = left.gradients[0].shape[1], left.inputs(0, 1).shape[2]
-    wide = p >= q
-    longer, shorter = (p, q) if wide else (q, p)
-    count = -(-longer // max(1, len(scratch) // (r * n * shorter)))
+    q, p = left.gradients[0].shape[1], left.all_inputs(0, 1).shape[2]
+    room, of_channel = len(scratch) // (r * n), q * p // left.channels
+    # Slabs of channels copy each patch of a convolution once, slabs of outputs all for each slab.
+    wide = p >= q and of_channel <= room
+    longer, each = (left.channels, of_channel) if wide else (q, p)
+    count = -(-longer // max(1, room // each))
     for start, stop in _ranges(longer, -(-longer // count)):
-        columns, rows = (
-            (slice(start, stop), slice(0, q)) if wide else (slice(0, p), slice(start, stop))
-        )
-        size = r * n * (stop - start) * shorter
-        J = scratch[:size].view(r, n, rows.stop - rows.start, -1)
-        _form(J[:, : left.samples], left, rows, columns, len(scratch))
+        part = slice(start, stop)
+        rows, channels = (slice(0, q), part) if wide else (part, slice(None))
+        J = scratch[: r * n * (stop - start) * each].view(r, n, rows.stop - rows.start, -1)
+        _form(J[:, : left.samples], left, rows, channels, len(scratch))
         if right is not None:
-            _form(J[:, left.samples :], right, rows, columns, len(scratch))
+            _form(J[:, left.samples :], right, rows, channels, len(scratch))
         J = J.flatten(2)
         others = None if right is None else J[:, left.samples :]
         add_gradients(K, J[:, : left.samples], others, outputs)
 
 
 def _form(
-    J: Float[Tensor, "r n q p"], side: Factors, rows: slice, columns: slice, room: int
+    J: Float[Tensor, "r n q p"], side: Factors, rows: slice, channels: slice, room: int
 ) -> None:
-    """Write the gradients of some outputs (rows) and inputs (columns), of all samples.
+    """Write the gradients of some outputs (rows) and input channels, of all samples.
 
     Patches of at most `room` numbers, or of one sample, are copied out of the inputs at one time.
     """
-    for start, stop in _ranges(side.samples, max(1, room // side.inputs(0, 1).numel())):
-        a = side.inputs(start, stop)[:, :, columns]
+    of_sample = side.gradients[0].shape[2] * J.shape[3]
+    for start, stop in _ranges(side.samples, max(1, room // of_sample)):
+        a = side.inputs(start, stop, channels)
         for index, b in enumerate(side.gradients):
             torch.bmm(b[start:stop, rows], a, out=J[index, start:stop])
 
@@ -113,52 +120,61 @@ def add_inputs_first(
 ) -> None:
     """Add a layer's kernel, inner products of inputs carried to the gradients of one side.
 
-    Blocks of inner products take at most `room` numbers, or what one sample takes.
+    Inputs of both sides take at most `room` numbers, inner products and what is carried another
+    `room`, or what one sample takes.
     """
-    mine = _by_sample(left)
-    others = mine if right is None else _by_sample(right)
-    s = left.gradients[0].shape[2]
-    width = max(1, min(CACHED_NUMBERS // mine[0].numel(), math.isqrt(room) // s))
+    mine = _by_direction(left)
+    other, others = right or left, mine if right is None else _by_direction(right)
+    s, p = left.all_inputs(0, 1).shape[1:]
+    # A power of two: even shares for the threads.
+    few = 2 ** int(math.log2(max(1, min(CACHED_NUMBERS, room) // mine[0].numel())))
+    carried = mine.new_empty(few, *mine.shape[1:])
+    width = max(1, room // (2 * s * max(p, few * s)))
     for i0, i1 in _ranges(left.samples, width):
-        a = left.inputs(i0, i1).flatten(0, 1)
+        a = left.all_inputs(i0, i1)
         for j0, j1 in _ranges(i1 if right is None else right.samples, width):
-            others_a = (right or left).inputs(j0, j1).flatten(0, 1)
-            inner = (a @ others_a.T).view(i1 - i0, s, j1 - j0, s).transpose(1, 2)
-            for i in range(max(i0, j0) if right is None else i0, i1):
-                stop = min(j1, i + 1) if right is None else j1
-                carried = torch.bmm(inner[i - i0, : stop - j0], others[j0:stop])
-                _add_block(K, mine[i], carried, (i, j0), outputs, symmetric=right is None)
+            others_a = a if right is None and j0 == i0 else other.all_inputs(j0, j1)
+            for start, stop in _ranges(i1 - i0, few):
+                # Of a symmetric kernel, samples j up to i.
+                end = min(j1, i0 + stop) if right is None else j1
+                rows, columns = a[start:stop].flatten(0, 1), others_a[: end - j0].flatten(0, 1)
+                inner = (rows @ columns.T).view(-1, s, end - j0, s)
+                for j in range(j0, end):
+                    first = max(start, j - i0) if right is None else start
+                    part = carried[: stop - first]
+                    b, products = mine[i0 + first : i0 + stop], inner[first - start :, :, j - j0]
+                    torch.bmm(b, products, out=part)
+                    place = (i0 + first, j)
+                    _add_block(K, part, others[j], place, outputs, symmetric=right is None)
 
 
-def _by_sample(side: Factors) -> Float[Tensor, "n s qr"]:
-    """Gradients of each sample in one matrix, position by position, directions last."""
-    stacked = torch.stack(side.gradients, dim=-1)  # [n, q, s, r]
-    return stacked.transpose(1, 2).contiguous().flatten(2)
+def _by_direction(side: Factors) -> Float[Tensor, "n rq s"]:
+    """Gradients of each sample in one matrix, direction by direction, positions last."""
+    return torch.stack(side.gradients, dim=1).flatten(1, 2)
 
 
 def _add_block(
     K: Tensor,
-    b: Float[Tensor, "s qr"],
-    carried: Float[Tensor, "j s qr"],
+    carried: Float[Tensor, "i rq s"],
+    b: Float[Tensor, "rq s"],
     place: tuple[int, int],
     outputs: Outputs,
     *,
     symmetric: bool,
 ) -> None:
-    """Add the products of sample i's gradients with what was carried to samples from `start` on."""
-    i, start = place
+    """Add the products of sample j's gradients with those of samples from `start` on."""
+    start, j = place
     stop = start + len(carried)
     if outputs == "trace":
-        K[i, start:stop] += carried.flatten(1) @ b.flatten()
+        K[start:stop, j] += carried.flatten(1) @ b.flatten()
         return
     r = len(K)
-    columns = b.view(-1, r).expand(len(carried), -1, -1)
-    block = torch.bmm(carried.view(len(carried), -1, r).transpose(1, 2), columns)  # [j, d, c]
-    K[:, i, :, start:stop] += block.permute(2, 1, 0)
+    block = (carried.view(len(carried) * r, -1) @ b.view(r, -1).T).view(-1, r, r)  # [i, c, d]
+    K[:, start:stop, :, j] += block.transpose(0, 1)
     if symmetric:
         # Pairs j < i are met once; the matrix's lower triangle wants some of them transposed.
-        below = min(stop, i)
-        K[:, start:below, :, i] += block[: below - start].permute(1, 0, 2)
+        after = max(start, j + 1)
+        K[:, j, :, after:stop] += block[after - start :].permute(2, 1, 0)
 
 
 def add_positions_first(
@@ -176,7 +192,7 @@ def add_positions_first(
     for i0, i1 in _ranges(left.samples, height):
         last = i1 if right is None else other.samples
         for j0, j1 in _ranges(last, height):
-            a = left.inputs(i0, i1).flatten(0, 1) @ other.inputs(j0, j1).flatten(0, 1).T
+            a = left.all_inputs(i0, i1).flatten(0, 1) @ other.all_inputs(j0, j1).flatten(0, 1).T
             rows = _by_position(left.gradients, i0, i1, outputs)
             columns = _by_position(other.gradients, j0, j1, outputs)
             products = (rows @ columns.T).view(across, i1 - i0, s, across, j1 - j0, s)

@@ -19,7 +19,13 @@ from conebench.entk.contraction import (
 )
 from conebench.entk.coverage import Term, expand
 from conebench.entk.generic import can_be_mapped, jacobian_rows
-from conebench.entk.layer_rules import layer_gradient, layer_inputs, weight_gradient
+from conebench.entk.layer_rules import (
+    channel_axis,
+    channels_of,
+    layer_gradient,
+    layer_inputs,
+    weight_gradient,
+)
 from conebench.entk.plan import KernelError, Pass, Piece
 
 log = logging.getLogger(__name__)
@@ -292,16 +298,17 @@ def _factors(
     ]
     rows_each = len(x) // n
 
-    def inputs(start: int, stop: int) -> Tensor:
-        part = x[start * rows_each : stop * rows_each]
+    def inputs(start: int, stop: int, channels: slice) -> Tensor:
+        part = channels_of(module, x[start * rows_each : stop * rows_each], channels)
         return layer_inputs(module, part, stop - start)[:, 0]
 
-    split = samples.split
-    left = Factors(inputs, [b[:split] for b in gradients], split)
+    split, channels = samples.split, x.shape[channel_axis(module)]
+    left = Factors(inputs, channels, [b[:split] for b in gradients], split)
     if samples.symmetric:
         return left, None
     right = Factors(
-        lambda start, stop: inputs(start + split, stop + split),
+        lambda start, stop, part: inputs(start + split, stop + split, part),
+        channels,
         [b[split:] for b in gradients],
         n - split,
     )

@@ -29,9 +29,19 @@ def layer_inputs(module: nn.Module, x: Tensor, n: int) -> Float[Tensor, "n g s p
     return _rule(module)[0](module, x, n)
 
 
+def channel_axis(module: nn.Module) -> int:
+    """The axis of a layer's input that counts its channels."""
+    return 1 if isinstance(module, nn.Conv2d) else -1
+
+
 def layer_gradient(module: nn.Module, y: Tensor, n: int) -> Float[Tensor, "n g q s"]:
     """The gradient of the layer's output in normal form, a view of y."""
     return _rule(module)[1](module, y, n)
+
+
+def channels_of(module: nn.Module, x: Tensor, channels: slice) -> Tensor:
+    """Some channels of an input of an ungrouped layer, to which its rule applies as to all."""
+    return x[:, channels] if channel_axis(module) == 1 else x[..., channels]
 
 
 def has_rule(module: nn.Module) -> bool:

@@ -19,6 +19,7 @@ from conebench.entk.contraction import (
 )
 from conebench.entk.costs import cheapest, multiply_adds
 from conebench.entk.coverage import Term
+from conebench.entk.plan import SLAB_NUMBERS
 
 N, R = 32, 10
 # Positions, inputs, outputs: convolutions of ResNets and VGG, linear layers of ViTs and MLPs.
@@ -45,13 +46,16 @@ def main() -> None:
     for s, p, q in SHAPES:
         term = Term("w", "m", "weight", p * q, 1, s, p, q)
         a = torch.randn(N, s, p)
-        factors = Factors(lambda i, j, a=a: a[i:j], [torch.randn(N, q, s) for _ in range(R)], N)
+        gradients = [torch.randn(N, q, s) for _ in range(R)]
+        factors = Factors(lambda i, j, part, a=a: a[i:j, :, part], p, gradients, N)
         K = torch.zeros(R, N, R, N)
-        scratch = torch.empty(2**24)
+        scratch = torch.empty(SLAB_NUMBERS)
         orders = {
             "explicit": lambda f=factors, K=K, w=scratch: add_explicit(K, f, None, "full", w),
-            "inputs": lambda f=factors, K=K: add_inputs_first(K, f, None, "full"),
-            "positions": lambda f=factors, K=K: add_positions_first(K, f, None, "full"),
+            "inputs": lambda f=factors, K=K: add_inputs_first(K, f, None, "full", SLAB_NUMBERS),
+            "positions": lambda f=factors, K=K: add_positions_first(
+                K, f, None, "full", SLAB_NUMBERS
+            ),
         }
         for order, work in orders.items():
             pairs = N * N / 2
