@@ -26,6 +26,8 @@ Order = Literal["explicit", "inputs", "positions"]
 # Small blocks waste least above the diagonal, large ones make faster products: within 5 % of the
 # fastest of 20 to 160 for 160, 320, 640 and 1000 rows.
 ROWS_AT_ONCE = 80
+# Entries of all rows that stay in a cache from block to block: up to 8 % faster than all at once.
+ENTRIES_AT_ONCE = 2**12
 # Numbers of an intermediate that stay in a processor's cache.
 CACHED_NUMBERS = 2**20
 
@@ -69,9 +71,9 @@ def _add_product(K: Tensor, rows: Tensor, columns: Tensor, *, symmetric: bool) -
     if not symmetric:
         K.addmm_(rows, columns.T)
         return
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        stop = min(len(rows), start + ROWS_AT_ONCE)
-        K[start:stop, :stop].addmm_(rows[start:stop], columns[:stop].T)
+    for part in rows.split(ENTRIES_AT_ONCE, dim=1):
+        for start, stop in _ranges(len(rows), ROWS_AT_ONCE):
+            K[start:stop, :stop].addmm_(part[start:stop], part[:stop].T)
 
 
 def add_explicit(
