@@ -2,10 +2,11 @@
 
 Torch takes a product or sum of a dual tensor and a constant through Python (0.1 to 0.2 ms a call),
 the tangent of a LayerNorm through a dozen passes over the activations, that of a linear layer
-through three terms added up afterwards, and works GELU's derivative out in each direction anew.
+through three terms added up afterwards, and works GELU's derivative out in each direction anew. Of
+a convolution it keeps more than its gradients need.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -112,6 +113,61 @@ def _gelu(input: Tensor, approximate: str = "none") -> Tensor | None:  # noqa: A
     return make_dual(F.gelu(x, approximate=approximate), x_tangent * derivative)
 
 
+def _convolution(
+    input: Tensor,  # noqa: A002  # the name of torch's argument
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Tensor | None:
+    """A convolution, W * x + b, with tangent W * x' + W' * x + b'."""
+    (x, x_tangent), (W, W_tangent) = unpack_dual(input), unpack_dual(weight)
+    b, b_tangent = (None, None) if bias is None else unpack_dual(bias)
+    if x_tangent is None or isinstance(padding, str) or x.dim() != W.dim():
+        return None
+    sizes = ([n] if isinstance(n, int) else list(n) for n in (stride, padding, dilation))
+    options: Arguments = (*sizes, False, [0] * (W.dim() - 2), groups)
+    value = torch.convolution(x, W, b, *options)
+    tangent: Tensor = _Convolved.apply(x_tangent, W_tangent, b_tangent, x, W, options)
+    return make_dual(value, tangent)
+
+
+class _Convolved(torch.autograd.Function):
+    """The linear map of x', W', b'. Torch's own way keeps x' for the gradients, in vain.
+
+    Its adjoint is the ordinary backward pass of the convolution at x and W.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x_tangent: Tensor,
+        W_tangent: Tensor | None,
+        b_tangent: Tensor | None,
+        x: Tensor,
+        W: Tensor,
+        options: Arguments,
+    ) -> Tensor:
+        ctx.save_for_backward(x, W)
+        ctx.options = options
+        tangent = torch.convolution(x_tangent, W, b_tangent, *options)
+        return (
+            tangent
+            if W_tangent is None
+            else tangent + torch.convolution(x, W_tangent, None, *options)
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, W = ctx.saved_tensors
+        found = torch.ops.aten.convolution_backward(
+            gradients[0], x, W, [len(W)], *ctx.options, ctx.needs_input_grad[:3]
+        )
+        return *found, None, None, None
+
+
 def _layer_norm(
     input: Tensor,  # noqa: A002  # the name of torch's argument
     normalized_shape: Any,
@@ -119,57 +175,58 @@ def _layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor | None:
-    """LayerNorm, gamma x_hat + beta; the tangent of x_hat is a projection of that of x.
+    """LayerNorm, gamma x_hat + beta, with tangent gamma x_hat' + gamma' x_hat + beta'.
 
     x_hat' = (x' - mean(x') - x_hat mean(x_hat x')) / sigma, which is self-adjoint in x'.
     """
     x, x_tangent = unpack_dual(input)
-    others = [part for part in (weight, bias) if part is not None]
+    gamma, gamma_tangent = (None, None) if weight is None else unpack_dual(weight)
+    beta, beta_tangent = (None, None) if bias is None else unpack_dual(bias)
+    others = [part for part in (gamma, beta) if part is not None]
     if x_tangent is None or any(part.dtype != x.dtype for part in others):
         return None
     shape = list(normalized_shape)
-    x_hat, mean, inverse_sigma = torch.native_layer_norm(x, shape, None, None, eps)
-    tangent: Tensor = _Normalized.apply(x_tangent, x, shape, mean, inverse_sigma)
-    value = x_hat
-    if weight is not None:
-        gamma, gamma_tangent = unpack_dual(weight)
-        value, tangent = x_hat * gamma, tangent * gamma
-        if gamma_tangent is not None:
-            tangent = torch.addcmul(tangent, x_hat, gamma_tangent)
-    if bias is not None:
-        beta, beta_tangent = unpack_dual(bias)
-        value = value + beta
-        if beta_tangent is not None:
-            tangent = tangent + beta_tangent
+    value, mean, inverse_sigma = torch.native_layer_norm(x, shape, gamma, beta, eps)
+    constants = (x, mean, inverse_sigma, gamma, beta, shape, eps)
+    tangent: Tensor = _Normalized.apply(x_tangent, gamma_tangent, beta_tangent, *constants)
     return make_dual(value, tangent)
 
 
 class _Normalized(torch.autograd.Function):
-    """The linear map x' -> x_hat'. Torch's backward kernel of LayerNorm is this map."""
+    """The linear map of x', gamma', beta'; of the activations x alone is kept.
+
+    Its adjoint is the ordinary backward pass of the layer at x and gamma, and so is x_hat'.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, tangent: Tensor, x: Tensor, shape: list[int], mean: Tensor, inverse_sigma: Tensor
+        ctx: Any,
+        x_tangent: Tensor,
+        gamma_tangent: Tensor | None,
+        beta_tangent: Tensor | None,
+        *constants: Any,
     ) -> Tensor:
-        ctx.save_for_backward(x, mean, inverse_sigma)
+        x, mean, inverse_sigma, gamma, beta, shape, eps = constants
+        ctx.save_for_backward(x, mean, inverse_sigma, gamma, beta)
         ctx.shape = shape
-        return _normalized(tangent, x, shape, mean, inverse_sigma)
+        tangent: Tensor = torch.ops.aten.native_layer_norm_backward(
+            x_tangent, x, shape, mean, inverse_sigma, None, None, [True, False, False]
+        )[0]
+        if gamma is not None:
+            tangent.mul_(gamma)
+        if gamma_tangent is not None:
+            tangent += torch.native_layer_norm(x, shape, gamma_tangent, beta_tangent, eps)[0]
+        elif beta_tangent is not None:
+            tangent += beta_tangent
+        return tangent
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, mean, inverse_sigma = ctx.saved_tensors
-        (gradient,) = gradients
-        return _normalized(gradient, x, ctx.shape, mean, inverse_sigma), None, None, None, None
-
-
-def _normalized(
-    tangent: Tensor, x: Tensor, shape: list[int], mean: Tensor, inverse_sigma: Tensor
-) -> Tensor:
-    mask = [True, False, False]
-    projected: Tensor = torch.ops.aten.native_layer_norm_backward(
-        tangent, x, shape, mean, inverse_sigma, None, None, mask
-    )[0]
-    return projected
+        x, mean, inverse_sigma, gamma, beta = ctx.saved_tensors
+        found = torch.ops.aten.native_layer_norm_backward(
+            gradients[0], x, ctx.shape, mean, inverse_sigma, gamma, beta, ctx.needs_input_grad[:3]
+        )
+        return *found, *[None] * 7
 
 
 def _attention(
@@ -232,4 +289,7 @@ RULES: dict[Callable[..., Any], Callable[..., Tensor | None]] = {
     F.layer_norm: _layer_norm,
     F.linear: _linear,
     F.scaled_dot_product_attention: _attention,
+    torch.conv1d: _convolution,
+    torch.conv2d: _convolution,
+    torch.conv3d: _convolution,
 }

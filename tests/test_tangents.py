@@ -24,6 +24,11 @@ def attended(x: Tensor, gamma: Tensor, **options: object) -> Tensor:
     return F.scaled_dot_product_attention(q, 2 * q.flip(0) + x, q * q, **options)
 
 
+def convolved(x: Tensor, W: Tensor, bias: Tensor | None = None, **options: object) -> Tensor:
+    """A 1 x 2 convolution of three images of 2 x 2 pixels, two channels out."""
+    return F.conv2d(x.view(3, 1, 2, 2), W.view(2, 1, 1, 2), bias, **options).flatten(1)
+
+
 C = drawn(1, 3, 4)
 ROW = drawn(2, 4)
 # Functions of a dual x [3, 4] and a dual gamma [4].
@@ -65,6 +70,30 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "linear with one output": lambda x, gamma: F.linear(x, gamma)[:, None] * x,
     "plus a complex number": lambda x, _: torch.view_as_real(x + 1j).sum(-1),
     "linear in place after": lambda x, gamma: F.linear(x, gamma[None]).relu_() + x,
+    "convolution": lambda x, gamma: convolved(x, gamma, gamma[:2]),
+    "convolution, no bias": convolved,
+    "convolution, constant bias": lambda x, gamma: convolved(x, gamma, ROW[:2]),
+    "convolution, constant weight": lambda x, gamma: convolved(x, ROW, gamma[:2]),
+    "convolution, constants but the input": lambda x, _: convolved(x, ROW, ROW[:2]),
+    "convolution, constant input": lambda x, gamma: convolved(C, gamma) * x.sum(),
+    "convolution with options": lambda x, gamma: convolved(
+        x, gamma, stride=2, padding=(1, 2), dilation=[1, 2]
+    ),
+    "convolution padded by name": lambda x, gamma: convolved(x, gamma, padding="same", dilation=2),
+    "convolution in groups": lambda x, gamma: F.conv2d(
+        x.view(3, 2, 1, 2), gamma.view(2, 1, 1, 2), groups=2
+    ).flatten(1),
+    "convolution without a batch": lambda x, gamma: F.conv2d(
+        x.view(1, 3, 4), gamma.view(2, 1, 1, 2)
+    ).flatten(1),
+    "convolution of one axis": lambda x, gamma: F.conv1d(
+        x.view(3, 2, 2), gamma.view(1, 2, 2), padding=1
+    ).flatten(1),
+    "convolution of three axes": lambda x, gamma: F.conv3d(
+        x.view(3, 1, 1, 2, 2), gamma.view(2, 1, 1, 1, 2)
+    ).flatten(1),
+    "convolution in place after": lambda x, gamma: convolved(x, gamma).relu_() + x.sum(),
+    "layer norm in place after": lambda x, gamma: F.layer_norm(x, (4,), gamma).relu_() + x,
     "gelu": lambda x, _: F.gelu(x) * nn.GELU("tanh")(x) + F.gelu(C),
     "attention": attended,
     "attention, scaled": lambda x, gamma: attended(x, gamma, scale=0.3),

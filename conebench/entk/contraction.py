@@ -71,7 +71,8 @@ def _add_product(K: Tensor, rows: Tensor, columns: Tensor, *, symmetric: bool) -
     if not symmetric:
         K.addmm_(rows, columns.T)
         return
-    for part in rows.split(ENTRIES_AT_ONCE, dim=1):
+    for left, right in _ranges(rows.shape[1], ENTRIES_AT_ONCE):
+        part = rows[:, left:right]
         for start, stop in _ranges(len(rows), ROWS_AT_ONCE):
             K[start:stop, :stop].addmm_(part[start:stop], part[:stop].T)
 
