@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import NARROW, Visit, chromium, served, settle, titles
+from browser import NARROW, Visit, chromium, served, settle, titles, wait_until
 from synthetic import make_record
 
 from conebench.site.board import rows_script
@@ -23,10 +23,20 @@ def browser():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The pages of a board of 130 rows; its records have no pages."""
+    """The pages of a board of 130 rows; N is high, low or undefined. Its records have no pages."""
     record = make_record()
     (group,) = group_rows([row_of(record, record.id)])
-    rows = tuple(replace(group.rows[0], title=f"Run {i}", record_id=f"{i:08d}") for i in range(130))
+    figures = group.rows[0].figures
+    several = [figures["N"], replace(figures["N"], value=0.1), None]
+    rows = tuple(
+        replace(
+            group.rows[0],
+            title=f"Run {i}",
+            record_id=f"{i:08d}",
+            figures={**figures, "N": several[i % 3]},
+        )
+        for i in range(130)
+    )
     groups = [replace(group, rows=rows)]
     folder = tmp_path_factory.mktemp("long") / "site"
     shutil.copytree(ASSETS, folder / "assets")
@@ -48,7 +58,6 @@ def test_long_tables_are_cut_until_asked(visit):
     assert len(page.locator(".board tbody tr").all()) == 30
     first = "The first 30 of 130 records, by CES; accuracies"
     assert page.locator("caption").inner_text().startswith(first)
-    assert page.evaluate("window.board") is None  # nothing needs the other rows yet
     page.locator("th[data-key=record] button").click()
     page.locator("th[data-key=record] button").click()
     assert page.locator(".board tbody a").first.inner_text() == "Run 129"
@@ -58,6 +67,35 @@ def test_long_tables_are_cut_until_asked(visit):
     assert page.locator("caption").inner_text().startswith("130 of 130 records; accuracies")
     page.locator("th[data-key=record] button").click()
     assert len(titles(page)) == 30
+
+
+@pytest.mark.parametrize("browser_lacks", ["nothing", "requestIdleCallback"])
+def test_all_rows_are_there_before_anything_needs_them(visit, browser_lacks):
+    visit.context.add_init_script(f"window.{browser_lacks} = undefined")
+    page = visit.open("index.html")
+    wait_until(page, "window.board?.rows.length === 130")
+    assert len(titles(page)) == 30
+    assert page.locator("#count").inner_text() == "130 of 130 records"
+
+
+def test_readers_who_save_data_load_rows_when_they_come_near(visit):
+    saving = "Object.defineProperty(navigator, 'connection', { value: { saveData: true } })"
+    visit.context.add_init_script(saving)
+    page = visit.open("index.html")
+    page.evaluate("new Promise((done) => requestIdleCallback(() => done()))")
+    assert page.locator("script[src$='/rows.js']").count() == 0
+    page.locator("th[data-key=record]").hover()
+    wait_until(page, "window.board?.rows.length === 130")
+
+
+def test_equal_figures_keep_the_order_of_the_board_and_undefined_ones_come_last(visit):
+    page = visit.open("index.html")
+    high, low, undefined = ([f"Run {i}" for i in range(kind, 130, 3)] for kind in range(3))
+    for expected in ([*high, *low, *undefined], [*low, *high, *undefined]):
+        page.locator("th[data-key=N] button").click()
+        page.get_by_role("button", name="Show all 130 records").click()
+        settle(page)
+        assert page.locator(".board tbody a").all_inner_texts() == expected
 
 
 def test_rows_that_are_not_shown_are_found_and_kept_ticked(visit):

@@ -157,6 +157,12 @@ def test_no_page_holds_inline_scripts_or_styles(site):
         assert "default-src &#39;none&#39;" in path.read_text("utf-8").replace("'", "&#39;")
 
 
+def test_the_board_alone_loads_the_table_library(site):
+    library = "assets/vendor/tanstack-table.min.js"
+    naming = [path for path, page in pages_of(site).items() if library in page.links]
+    assert naming == [site / "index.html"]
+
+
 def test_hostile_text_is_shown_as_text(site):
     pages = pages_of(site)
     shown = "<script>alert(1)</script> \\u202e\\u2066 {{ 7 * 7 }} \" ' & %"

@@ -1,123 +1,126 @@
-// Sorts, filters and searches the board; its state is the part of the address after "#".
-// The page has the first rows of each table. All rows come from a script file once they are
-// needed: a page from a folder may load scripts, but no data. Without this script the tables stand
-// as the server wrote them, and plain pages have the rest.
+// Sorts, filters and searches the board with TanStack's table; its state is the part of the address
+// after "#". The page has the first rows of each table. All rows come from a script file: a page
+// from a folder may load scripts, but no data. Without this script the tables stand as the server
+// wrote them, and plain pages have the rest.
 "use strict";
 (() => {
   const MOST = 5;
   const byId = (id) => document.getElementById(id);
-  const controls = document.querySelector(".controls");
-  if (!controls) return;
-
   const here = document.currentScript.src;
-  const groups = [...document.querySelectorAll(".group")];
-  const boxes = [byId("q"), ...document.querySelectorAll(".filters select")];
-  const filters = boxes.slice(1);
-  const limits = groups.map((group) => group.querySelectorAll("tbody tr").length);
-  const whole = new Set();
-  const ticked = new Set();
-  const keys = new Set();
+  const controls = document.querySelector(".controls");
+  const filters = [...document.querySelectorAll(".filters select")];
+  const boxes = [byId("q"), ...filters];
+  const headers = [...document.querySelectorAll(".board th[data-key]")];
+  const keys = headers.map((header) => header.dataset.key);
+  const written = new Intl.NumberFormat("en").format;
   const collator = new Intl.Collator("en", { numeric: true });
-  let sort = "";
+  const ticked = new Set();
   let loading = null;
 
-  // All rows, in the board's order.
+  // A sort starts at the end that a reader looks for: high figures, early dates and names from A.
+  const columns = [
+    { id: "words", accessorFn: (row) => row.words.toLowerCase() },
+    ...filters.map(({ id }) => (
+      { id, accessorFn: (row) => row.facts[id], filterFn: "arrIncludes" })),
+    ...[...new Set(keys)].map((id, i) => ({
+      id,
+      accessorFn: (row) => row.values[i],
+      sortingFn: compare,
+      sortDescFirst: !["rank", "record", "date"].includes(id),
+    })),
+  ];
+  const groups = [...document.querySelectorAll(".group")];
+  const tables = groups.map(makeTable);
+  const sorting = () => tables[0].getState().sorting;
+
+  function makeTable(group) {
+    const table = TableCore.createTable({
+      columns,
+      data: [],
+      initialState: { pagination: { pageSize: group.querySelectorAll("tbody tr").length } },
+      onStateChange: (change) => table.setOptions((old) => ({ ...old, state: change(old.state) })),
+      getColumnCanGlobalFilter: (column) => column.id === "words",
+      globalFilterFn: (row, id, words) => words.every((word) => row.getValue(id).includes(word)),
+      getCoreRowModel: TableCore.getCoreRowModel(),
+      getFilteredRowModel: TableCore.getFilteredRowModel(),
+      getSortedRowModel: TableCore.getSortedRowModel(),
+      getPaginationRowModel: TableCore.getPaginationRowModel(),
+    });
+    table.setOptions((old) => ({ ...old, state: table.initialState }));
+    return table;
+  }
+
+  // Undefined figures come last in either direction; the library keeps equals in the board's order.
+  function compare(a, b, key) {
+    const [x, y] = [a.getValue(key), b.getValue(key)];
+    const last = sorting()[0].desc ? -1 : 1;
+    if (x === null || y === null) return last * ((x === null) - (y === null));
+    return typeof x === "number" ? x - y : collator.compare(x, y);
+  }
+
+  // All rows, in the board's order, each for its table, which makes them ready for the first sort.
   function load() {
     loading ??= new Promise((done, failed) => {
       const script = document.createElement("script");
       script.src = new URL("../rows.js", here);
-      script.addEventListener("load", () => done(read(window.board)));
+      script.addEventListener("load", done);
       script.addEventListener("error", () => failed(new Error("rows.js cannot be loaded")));
       document.head.append(script);
-    });
+    }).then(() => tables.forEach((table, i) => {
+      const data = window.board.rows.filter((row) => row.group === i);
+      table.setOptions((old) => ({ ...old, data }));
+      table.getRowModel();
+    }));
     return loading;
-  }
-
-  function read(board) {
-    board.rows.forEach((row) => { row.words = row.words.toLowerCase(); });
-    return board;
-  }
-
-  function isPlain() {
-    return !sort && whole.size === 0 && boxes.every((box) => !box.value);
-  }
-
-  function fitting(rows) {
-    const words = byId("q").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const wanted = filters.filter((box) => box.value);
-    return rows.filter((row) =>
-      words.every((word) => row.words.includes(word)) &&
-      wanted.every((box) => row.facts[box.id].includes(box.value)));
-  }
-
-  // Undefined figures come last in either direction; equals keep the board's order.
-  function sorted(rows, column, down) {
-    if (column < 0) return rows;
-    return [...rows].sort((a, b) => {
-      const [x, y] = [a.values[column], b.values[column]];
-      if (x === null || y === null) return (x === null) - (y === null);
-      return down * (typeof x === "number" ? x - y : collator.compare(x, y));
-    });
-  }
-
-  function show(board) {
-    const key = sort.replace(/^-/, "");
-    const down = sort.startsWith("-") ? -1 : 1;
-    const fit = sorted(fitting(board.rows), board.keys.indexOf(key), down);
-    const tables = groups.map(() => []);
-    for (const row of fit) tables[row.group].push(row);
-    groups.forEach((group, i) => fill(group, tables[i], whole.has(group) ? Infinity : limits[i]));
-    mark(key, down < 0 ? "descending" : "ascending");
-    count(fit.length);
-  }
-
-  // A long table is laid out in full only when asked: that is what sorting it costs.
-  function fill(group, rows, limit) {
-    const body = group.querySelector("tbody");
-    body.innerHTML = rows.slice(0, limit).map((row) => row.html).join("");
-    [...body.rows].forEach(addTick);
-    group.hidden = rows.length === 0;
-    says(group, body.rows.length);
-    offer(group, rows.length, limit);
-  }
-
-  function says(group, shown) {
-    const [n, all] = [shown, Number(group.dataset.records)].map((x) => x.toLocaleString("en"));
-    group.querySelector(".says").textContent = `${n} of ${all} records${sort ? "" : ", by CES"}`;
-  }
-
-  function offer(group, rows, limit) {
-    const more = group.querySelector(".more");
-    more.hidden = rows <= limit;
-    more.textContent = `Show all ${rows.toLocaleString("en")} records of this table`;
-  }
-
-  function mark(key, direction) {
-    for (const header of document.querySelectorAll(".board th[data-key]")) {
-      if (header.dataset.key === key) header.setAttribute("aria-sort", direction);
-      else header.removeAttribute("aria-sort");
-    }
-  }
-
-  function count(shown) {
-    byId("count").textContent = `${shown} of ${controls.dataset.records} records`;
   }
 
   async function update() {
     const main = byId("main");
+    const words = byId("q").value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const table of tables) {
+      table.setGlobalFilter(words);
+      table.setColumnFilters(filters.map(({ id, value }) => ({ id, value })));
+    }
     main.setAttribute("aria-busy", "true");
     try {
-      show(await load());
+      await load();
+      tables.forEach(show);
+      headers.forEach(mark);
+      const fitting = tables.reduce((sum, table) => sum + table.getRowCount(), 0);
+      byId("count").textContent = `${fitting} of ${controls.dataset.records} records`;
     } catch (error) {
       byId("count").textContent = error.message;
     }
     main.removeAttribute("aria-busy");
   }
 
+  // A long table is laid out in full only when asked: that is what sorting it costs.
+  function show(table, i) {
+    const [group, body] = [groups[i], groups[i].querySelector("tbody")];
+    body.innerHTML = table.getRowModel().rows.map((row) => row.original.html).join("");
+    [...body.rows].forEach(addTick);
+    const shown = `${written(body.rows.length)} of ${written(group.dataset.records)} records`;
+    group.querySelector(".says").textContent = sorting().length ? shown : `${shown}, by CES`;
+    group.hidden = table.getRowCount() === 0;
+    offer(group, table.getRowCount());
+  }
+
+  function offer(group, rows) {
+    const more = group.querySelector(".more");
+    more.hidden = rows <= group.querySelectorAll("tbody tr").length;
+    more.textContent = `Show all ${written(rows)} records of this table`;
+  }
+
+  function mark(header) {
+    const direction = tables[0].getColumn(header.dataset.key).getIsSorted();
+    if (direction) header.setAttribute("aria-sort", `${direction}ending`);
+    else header.removeAttribute("aria-sort");
+  }
+
   function writeAddress() {
     const state = new URLSearchParams();
     for (const box of boxes) if (box.value) state.set(box.id, box.value);
-    if (sort) state.set("sort", sort);
+    for (const { id, desc } of sorting()) state.set("sort", desc ? `-${id}` : id);
     const hash = String(state) && `#${state}`;
     history.replaceState(null, "", hash || location.href.split("#")[0]);
   }
@@ -127,24 +130,18 @@
     const state = new URLSearchParams(location.hash.slice(1));
     for (const box of boxes) box.value = state.get(box.id) ?? "";
     for (const box of filters) if (box.selectedIndex < 0) box.value = "";
-    const asked = state.get("sort") ?? "";
-    sort = keys.has(asked.replace(/^-/, "")) ? asked : "";
+    const [, minus, id] = /^(-?)(.*)$/.exec(state.get("sort") ?? "");
+    const sort = keys.includes(id) ? [{ id, desc: minus === "-" }] : [];
+    tables.forEach((table) => table.setSorting(sort));
     if (filters.some((box) => box.value)) controls.querySelector("details").open = true;
-    if (loading || !isPlain()) update();
+    if (loading || sorting().length || boxes.some((box) => box.value)) update();
   }
 
   // What the reader chose anew is shown from its start, and stands in the address.
   function change() {
-    whole.clear();
+    tables.forEach((table) => table.resetPageSize());
     writeAddress();
     update();
-  }
-
-  // First the end that a reader looks for: high figures, early dates and names from A.
-  function nextSort(key) {
-    const falls = !["rank", "record", "date"].includes(key);
-    const [first, second] = falls ? [`-${key}`, key] : [key, `-${key}`];
-    return sort === first ? second : sort === second ? "" : first;
   }
 
   // A tick before each name; two to five ticked records make a link to their comparison.
@@ -172,22 +169,22 @@
     more.type = "button";
     more.className = "button more";
     more.addEventListener("click", () => {
-      whole.add(group);
+      tables[i].setPageSize(Number(group.dataset.records));
       update();
     });
     group.append(more);
-    offer(group, Number(group.dataset.records), limits[i]);
+    offer(group, group.dataset.records);
   }
 
   function addButton(header) {
     const button = document.createElement("button");
-    const meaning = document.querySelector(`th[data-key="${header.dataset.key}"] abbr`)?.title;
-    keys.add(header.dataset.key);
+    const key = header.dataset.key;
+    const meaning = document.querySelector(`th[data-key="${key}"] abbr`)?.title;
     button.type = "button";
     button.append(...header.childNodes);
     if (meaning && !button.querySelector("abbr")) button.title = meaning;
     button.addEventListener("click", () => {
-      sort = nextSort(header.dataset.key);
+      tables.forEach((table) => table.getColumn(key).toggleSorting());
       change();
     });
     header.append(button);
@@ -195,21 +192,24 @@
 
   document.querySelectorAll(".board tbody tr").forEach(addTick);
   groups.forEach(addMore);
-  document.querySelectorAll(".board th[data-key]").forEach(addButton);
+  headers.forEach(addButton);
   for (const box of boxes) box.addEventListener("input", change);
   byId("reset").addEventListener("click", () => {
     for (const box of boxes) box.value = "";
-    sort = "";
+    tables.forEach((table) => table.resetSorting());
     change();
   });
-  // The rows are on their way once a reader comes near what needs them; `update` says what fails.
+  // The rows are on their way once the page is idle, unless the reader saves data, and once the
+  // reader comes near what needs them; `update` says what fails.
+  const ahead = () => load().catch(() => {});
+  if (!navigator.connection?.saveData) {
+    window.addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(ahead));
+  }
   for (const near of [controls, ...document.querySelectorAll(".board thead")]) {
-    for (const event of ["pointerenter", "focusin"]) {
-      near.addEventListener(event, () => load().catch(() => {}), { once: true });
-    }
+    near.addEventListener("pointerenter", ahead, { once: true });
+    near.addEventListener("focusin", ahead, { once: true });
   }
   window.addEventListener("hashchange", readAddress);
-  count(Number(controls.dataset.records));
   controls.hidden = false;
   readAddress();
 })();
