@@ -63,7 +63,9 @@ class Recipe:
 
     `learning_rate` maps a step to the rate of the update that follows it. `decay_origin` gives,
     for each trainable tensor p, the point -origin that weight decay pulls p towards; none is 0.
-    `clip_gradients` is the largest norm of all gradients together.
+    `clip_gradients` is the largest norm of all gradients together. `images_at_once` bounds how many
+    images of a batch are taken through the model in one pass, which is the same to rounding where
+    no image's logits depend on another image.
     """
 
     seed: int
@@ -75,6 +77,7 @@ class Recipe:
     augment: bool
     label_smoothing: float = 0.0
     clip_gradients: float | None = None
+    images_at_once: int | None = None
     decay_origin: Sequence[Tensor] = ()
 
 
@@ -126,13 +129,23 @@ def _update(
     _seed_dropout(counter_seed(recipe.seed, "dropout", step), x.device)
     group = optimizer.param_groups[0]
     group["lr"] = recipe.learning_rate(step)
-    loss = loss_of(model(x), y, recipe.loss, label_smoothing=recipe.label_smoothing)
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss = _add_gradients(model, x, y, recipe)
     if recipe.clip_gradients is not None:
         nn.utils.clip_grad_norm_(group["params"], recipe.clip_gradients)
     step_with_decay_origin(optimizer, recipe.optimizer, recipe.weight_decay, recipe.decay_origin)
-    return loss.detach()
+    return loss
+
+
+def _add_gradients(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+    """The batch's mean loss, whose gradients are added to those of the parameters."""
+    count = -(-len(x) // (recipe.images_at_once or len(x)))
+    total = x.new_zeros(())
+    for images, labels in zip(x.chunk(count), y.chunk(count), strict=True):
+        loss = loss_of(model(images), labels, recipe.loss, label_smoothing=recipe.label_smoothing)
+        torch.autograd.backward(loss * (len(images) / len(x)))
+        total += loss.detach() * (len(images) / len(x))
+    return total
 
 
 def _seed_dropout(seed: int, device: torch.device) -> None:

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from tiny_runs import TINY, RecordingProgress, run, tiny_spec
+
+from conebench.runner import arms
 
 
 def test_controls_run_where_linear_arms_are_trained_otherwise(tmp_path: Path) -> None:
@@ -21,6 +24,18 @@ def test_controls_run_where_linear_arms_are_trained_otherwise(tmp_path: Path) ->
     record = run(spec, tmp_path)
     arms = {(arm.arm, arm.step) for arm in record.seeds[0].arms}
     assert {("lazy", 0), ("switched", 4), ("control", 4), ("probe", 4)} <= arms
+
+
+def test_a_linear_arm_in_small_passes_is_the_same_arm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tiny_spec(seeds=[0])
+    whole = run(spec, tmp_path / "whole").seeds[0].arms
+    monkeypatch.setattr(arms, "PASS_BYTES", 1)
+    parts = run(spec, tmp_path / "parts").seeds[0].arms
+    for a, b in zip(whole, parts, strict=True):
+        assert a.test_loss == pytest.approx(b.test_loss, rel=1e-4)
+    assert {arm.arm for arm in whole} >= {"full", "lazy", "switched"}
 
 
 def test_each_arm_takes_the_learning_rate_of_the_best_validation(tmp_path: Path) -> None:

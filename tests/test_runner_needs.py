@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from conebench.runner.device import visible_gpu, workers_on_one_device
-from conebench.runner.needs import BASE_BYTES, bytes_kept, gpu_share, stage_bytes
+from conebench.runner.needs import BASE_BYTES, bytes_kept, gpu_share, images_within, stage_bytes
 
 
 @given(st.integers(1, 2**42), st.integers(2**30, 2**38))
@@ -27,6 +27,14 @@ def test_what_is_kept_for_the_backward_pass_is_counted_once_without_parameters()
     x = torch.zeros(3, 4)
     # The input of the first layer, the output of tanh for itself and for the second layer.
     assert bytes_kept(network, x) == 4 * (3 * 4 + 3 * 8)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1, 1), (56, 1), (7 * 56, 7), (8 * 56 - 1, 7)])
+def test_images_within_a_limit_are_counted_by_what_each_adds(limit: int, expected: int) -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2), nn.Sigmoid())
+    x = torch.zeros(5, 4)
+    assert bytes_kept(network, x) == 5 * 56
+    assert images_within(limit, network, x) == expected
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,18 @@ def test_a_linear_network_trains_like_its_linearization(optimizer: Sgd | Adam) -
     torch.testing.assert_close(moved, flat(network.parameters()), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("images_at_once", [1, 3, 8, 100])
+@pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
+def test_a_batch_may_be_taken_in_parts(loss: str, images_at_once: int) -> None:
+    def trained(count: int | None) -> tuple[Tensor, float | None]:
+        network = LinearizedModel(linear_network())
+        recipe = make_recipe(loss=loss, label_smoothing=0.1, images_at_once=count)
+        end = run_to(6, network, recipe)
+        return flat(network.parameters()), end.train_loss
+
+    torch.testing.assert_close(trained(images_at_once), trained(None), rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 def test_decay_towards_the_switch_point_is_decay_of_the_displacement(
     optimizer: Sgd | Adam,

@@ -60,6 +60,16 @@ def gpu_share(peak_bytes: int, device_bytes: int) -> float:
     return min(1.0, math.ceil(100 * peak_bytes / device_bytes) / 100)
 
 
+def images_within(limit: int, network: nn.Module, x: Tensor) -> int:
+    """How many images' forward pass keeps at most `limit` bytes, at least one; x are a few images.
+
+    What the pass keeps whatever the number of images is left out.
+    """
+    few = x[: len(x) // 2].clone()  # a view would count as all of x
+    of_one = (bytes_kept(network, x) - bytes_kept(network, few)) / (len(x) - len(few))
+    return max(1, int(limit / of_one))
+
+
 def bytes_kept(network: nn.Module, x: Tensor) -> int:
     """Bytes that a forward pass keeps for the backward pass, parameters left out, each once."""
     meter = GraphMeter(network)
