@@ -1,5 +1,7 @@
 """One linearized training step against one ordinary step of the same network, side by side.
 
+The linearized one in as many passes as an arm takes it.
+
 `make bench` prints both in one table a case; the ratio of their medians is the figure to quote. The
 memory that a process takes on top for a step stands in the JSON that `--benchmark-json` writes.
 """
@@ -15,6 +17,8 @@ from torch import nn
 
 from conebench.linearize import LinearizedModel
 from conebench.model import make_model
+from conebench.runner.arms import FEW_IMAGES, PASS_BYTES
+from conebench.runner.needs import images_within
 
 Case = tuple[str, dict[str, object], int]
 
@@ -34,6 +38,10 @@ def make_step(case: str, kind: str) -> Callable[[], None]:
     network: nn.Module = make_model(name, kwargs, pretrained=False, classes=10, channels=3, seed=0)
     if kind == "linearized":
         network = LinearizedModel(network)
+    images_at_once = batch
+    if isinstance(network, LinearizedModel):
+        images_at_once = images_within(PASS_BYTES, network, torch.randn(FEW_IMAGES, 3, 32, 32))
+    count = -(-batch // images_at_once)
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(batch, 3, 32, 32, generator=generator)
@@ -41,7 +49,9 @@ def make_step(case: str, kind: str) -> Callable[[], None]:
 
     def step() -> None:
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(network(x), y).backward()
+        for images, labels in zip(x.chunk(count), y.chunk(count), strict=True):
+            loss = torch.nn.functional.cross_entropy(network(images), labels, reduction="sum")
+            (loss / batch).backward()
         optimizer.step()
 
     return step
