@@ -1,12 +1,13 @@
 """Tangents of a few operators by a shorter way than torch's own, the same to rounding.
 
 Torch takes a product or sum of a dual tensor and a constant through Python (0.1 to 0.2 ms a call),
-the tangent of a LayerNorm through a dozen passes over the activations, that of a linear layer
+the tangent of a norm through a dozen passes over the activations, that of a linear layer
 through three terms added up afterwards, and works GELU's derivative out in each direction anew. Of
 a convolution it keeps more than its gradients need.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -168,6 +169,20 @@ class _Convolved(torch.autograd.Function):
         return *found, None, None, None
 
 
+@dataclass(frozen=True)
+class _Norm:
+    """A norm gamma x_hat + beta over some axes, by torch's kernels.
+
+    `forward` of x, gamma, beta gives its value, mean and 1 / sigma; `backward` of a gradient, x,
+    mean, 1 / sigma, gamma and a mask gives the gradients of x, gamma, beta. `scale` is gamma in
+    the shape of the activations.
+    """
+
+    forward: Callable[[Tensor, Tensor | None, Tensor | None], tuple[Tensor, Tensor, Tensor]]
+    backward: Callable[..., tuple[Tensor, Tensor, Tensor]]
+    scale: Callable[[Tensor], Tensor]
+
+
 def _layer_norm(
     input: Tensor,  # noqa: A002  # the name of torch's argument
     normalized_shape: Any,
@@ -175,7 +190,54 @@ def _layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor | None:
-    """LayerNorm, gamma x_hat + beta, with tangent gamma x_hat' + gamma' x_hat + beta'.
+    shape = list(normalized_shape)
+
+    def backward(g: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, *others: Any) -> Any:
+        gamma, mask = others
+        # Of beta its shape alone is used.
+        return torch.ops.aten.native_layer_norm_backward(
+            g, x, shape, mean, inverse, gamma, gamma, mask
+        )
+
+    norm = _Norm(
+        lambda x, gamma, beta: torch.native_layer_norm(x, shape, gamma, beta, eps),
+        backward,
+        lambda gamma: gamma,
+    )
+    return _normalized(norm, input, weight, bias)
+
+
+def _group_norm(
+    input: Tensor,  # noqa: A002  # the name of torch's argument
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor | None:
+    n, channels = input.shape[:2]
+    sizes = (n, channels, input[0, 0].numel(), num_groups)
+
+    def backward(g: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, *others: Any) -> Any:
+        gamma, mask = others
+        return torch.ops.aten.native_group_norm_backward(
+            g.contiguous(), x, mean, inverse, gamma, *sizes, mask
+        )
+
+    norm = _Norm(
+        lambda x, gamma, beta: torch.native_group_norm(x, gamma, beta, *sizes, eps),
+        backward,
+        lambda gamma: gamma.view(-1, *[1] * (input.dim() - 2)),
+    )
+    return _normalized(norm, input, weight, bias)
+
+
+def _normalized(
+    norm: _Norm,
+    input: Tensor,  # noqa: A002  # the name of torch's argument
+    weight: Tensor | None,
+    bias: Tensor | None,
+) -> Tensor | None:
+    """A norm, gamma x_hat + beta, with tangent gamma x_hat' + gamma' x_hat + beta'.
 
     x_hat' = (x' - mean(x') - x_hat mean(x_hat x')) / sigma, which is self-adjoint in x'.
     """
@@ -185,17 +247,19 @@ def _layer_norm(
     others = [part for part in (gamma, beta) if part is not None]
     if x_tangent is None or any(part.dtype != x.dtype for part in others):
         return None
-    shape = list(normalized_shape)
-    value, mean, inverse_sigma = torch.native_layer_norm(x, shape, gamma, beta, eps)
-    constants = (x, mean, inverse_sigma, gamma, beta, shape, eps)
-    tangent: Tensor = _Normalized.apply(x_tangent, gamma_tangent, beta_tangent, *constants)
+    if gamma is None and beta is not None:
+        return None  # torch's backward kernel has no gradient of beta without gamma
+    x = x.contiguous()
+    value, mean, inverse_sigma = norm.forward(x, gamma, beta)
+    tangents = (x_tangent, gamma_tangent, beta_tangent)
+    tangent: Tensor = _Normalized.apply(*tangents, x, mean, inverse_sigma, gamma, norm)
     return make_dual(value, tangent)
 
 
 class _Normalized(torch.autograd.Function):
     """The linear map of x', gamma', beta'; of the activations x alone is kept.
 
-    Its adjoint is the ordinary backward pass of the layer at x and gamma, and so is x_hat'.
+    Its adjoint is the ordinary backward pass of the norm at x and gamma, and so is x_hat'.
     """
 
     @staticmethod
@@ -206,27 +270,23 @@ class _Normalized(torch.autograd.Function):
         beta_tangent: Tensor | None,
         *constants: Any,
     ) -> Tensor:
-        x, mean, inverse_sigma, gamma, beta, shape, eps = constants
-        ctx.save_for_backward(x, mean, inverse_sigma, gamma, beta)
-        ctx.shape = shape
-        tangent: Tensor = torch.ops.aten.native_layer_norm_backward(
-            x_tangent, x, shape, mean, inverse_sigma, None, None, [True, False, False]
-        )[0]
+        x, mean, inverse_sigma, gamma, norm = constants
+        ctx.save_for_backward(x, mean, inverse_sigma, gamma)
+        ctx.norm = norm
+        mask = [True, False, False]
+        tangent: Tensor = norm.backward(x_tangent, x, mean, inverse_sigma, None, mask)[0]
         if gamma is not None:
-            tangent.mul_(gamma)
+            tangent.mul_(norm.scale(gamma))
         if gamma_tangent is not None:
-            tangent += torch.native_layer_norm(x, shape, gamma_tangent, beta_tangent, eps)[0]
+            tangent += norm.forward(x, gamma_tangent, beta_tangent)[0]
         elif beta_tangent is not None:
-            tangent += beta_tangent
+            tangent += norm.scale(beta_tangent)
         return tangent
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, mean, inverse_sigma, gamma, beta = ctx.saved_tensors
-        found = torch.ops.aten.native_layer_norm_backward(
-            gradients[0], x, ctx.shape, mean, inverse_sigma, gamma, beta, ctx.needs_input_grad[:3]
-        )
-        return *found, *[None] * 7
+        mask = list(ctx.needs_input_grad[:3])
+        return *ctx.norm.backward(gradients[0], *ctx.saved_tensors, mask), *[None] * 5
 
 
 def _attention(
@@ -286,6 +346,7 @@ class _Weighed(torch.autograd.Function):
 
 RULES: dict[Callable[..., Any], Callable[..., Tensor | None]] = {
     F.gelu: _gelu,
+    F.group_norm: _group_norm,
     F.layer_norm: _layer_norm,
     F.linear: _linear,
     F.scaled_dot_product_attention: _attention,

@@ -93,6 +93,18 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         x.view(3, 1, 1, 2, 2), gamma.view(2, 1, 1, 1, 2)
     ).flatten(1),
     "convolution in place after": lambda x, gamma: convolved(x, gamma).relu_() + x.sum(),
+    "group norm": lambda x, gamma: F.group_norm(x.view(3, 4, 1), 2, gamma, 2 * gamma)[..., 0],
+    "group norm of images": lambda x, gamma: F.group_norm(
+        x.view(1, 3, 2, 2), 1, gamma[:3], eps=0.1
+    ).flatten(1),
+    "group norm, channels last": lambda x, gamma: F.group_norm(
+        x.view(1, 2, 3, 2).permute(0, 3, 1, 2), 2, ROW[:2], gamma[:2]
+    ).flatten(1),
+    "group norm, no parameters": lambda x, _: F.group_norm(x.view(1, 4, 3), 2).flatten(1),
+    "group norm, dual bias alone": lambda x, gamma: F.group_norm(
+        x.view(3, 2, 2), 1, None, gamma[:2]
+    ).flatten(1),
+    "layer norm, bias alone": lambda x, gamma: F.layer_norm(x, (4,), None, gamma),
     "layer norm in place after": lambda x, gamma: F.layer_norm(x, (4,), gamma).relu_() + x,
     "gelu": lambda x, _: F.gelu(x) * nn.GELU("tanh")(x) + F.gelu(C),
     "attention": attended,

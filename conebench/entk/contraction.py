@@ -71,7 +71,7 @@ def _add_product(K: Tensor, rows: Tensor, columns: Tensor, *, symmetric: bool) -
     if not symmetric:
         K.addmm_(rows, columns.T)
         return
-    for left, right in _ranges(rows.shape[1], ENTRIES_AT_ONCE):
+    for left, right in _ranges(rows.shape[1], rows.shape[1] if K.is_cuda else ENTRIES_AT_ONCE):
         part = rows[:, left:right]
         for start, stop in _ranges(len(rows), ROWS_AT_ONCE):
             K[start:stop, :stop].addmm_(part[start:stop], part[:stop].T)
@@ -129,8 +129,9 @@ def add_inputs_first(
     mine = _by_direction(left)
     other, others = right or left, mine if right is None else _by_direction(right)
     s, p = left.all_inputs(0, 1).shape[1:]
-    # A power of two: even shares for the threads.
-    few = 2 ** int(math.log2(max(1, min(CACHED_NUMBERS, room) // mine[0].numel())))
+    # On a GPU few large blocks, since each takes launches. A power of two: even shares for threads.
+    block = room if K.is_cuda else min(CACHED_NUMBERS, room)
+    few = 2 ** int(math.log2(max(1, block // mine[0].numel())))
     carried = mine.new_empty(few, *mine.shape[1:])
     width = max(1, room // (2 * s * max(p, few * s)))
     for i0, i1 in _ranges(left.samples, width):
