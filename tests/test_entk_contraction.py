@@ -74,3 +74,12 @@ def test_kernels_add_up(outputs: str) -> None:
     K = torch.ones_like(_expected(J, J, outputs))
     add_gradients(K, J, J, outputs)
     torch.testing.assert_close(K, 1.0 + _expected(J, J, outputs))
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_a_small_layer_is_not_rounded_away_in_a_large_sum(symmetric: bool) -> None:
+    """Each 4,096 entries give 2^-14, the spacing of float32 beside 256 is 2^-15."""
+    J = torch.full((1, 16, 2**15), 2.0**-13)
+    K = torch.full((1, 16, 1, 16), 256.0)
+    add_gradients(K, J, None if symmetric else J, "full")
+    assert torch.equal(_lower(K, "full"), torch.full((16, 16), 256.0 + 2.0**-11).tril())

@@ -68,13 +68,16 @@ def add_gradients(
 
 
 def _add_product(K: Tensor, rows: Tensor, columns: Tensor, *, symmetric: bool) -> None:
-    if not symmetric:
-        K.addmm_(rows, columns.T)
-        return
-    for left, right in _ranges(rows.shape[1], rows.shape[1] if K.is_cuda else ENTRIES_AT_ONCE):
-        part = rows[:, left:right]
+    """Add rows columns^T, each block of it summed before it is added.
+
+    A matrix product with K as its summand adds every few hundred entries to K, and so rounds what
+    a small layer gives to the digits of the sum: K of a ViT was off by 1.7e-5 in float32.
+    """
+    entries = rows.shape[1]
+    for left, right in _ranges(entries, entries if K.is_cuda else ENTRIES_AT_ONCE):
         for start, stop in _ranges(len(rows), ROWS_AT_ONCE):
-            K[start:stop, :stop].addmm_(part[start:stop], part[:stop].T)
+            end = stop if symmetric else len(columns)
+            K[start:stop, :end] += rows[start:stop, left:right] @ columns[:end, left:right].T
 
 
 def add_explicit(
