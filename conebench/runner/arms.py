@@ -22,7 +22,7 @@ ARM_VERSION = 3
 # times the memory of ordinary training, since what is freed meanwhile stays with the process in
 # pieces; in two passes it is as fast. Where a pass is smaller, two cost up to a tenth more time.
 PASS_BYTES = 3 * 2**27
-FEW_IMAGES = 8
+IMAGES_JUDGED_BY = 32
 
 
 def arm_stage(context: Context, seed: int, arm: Arm, rate: Rate) -> Stage:
@@ -150,7 +150,8 @@ def _images_at_once(context: Context, network: nn.Module) -> int | None:
     """
     if not isinstance(network, LinearizedModel) or context.device.type == "cuda":
         return None
-    x = context.data.normalize(context.data.train.pixels[:FEW_IMAGES])
+    count = min(IMAGES_JUDGED_BY, context.spec.training.batch_size)
+    x = context.data.normalize(context.data.train.pixels[:count])
     return images_within(PASS_BYTES, network, x)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from conebench.entk import GraphMeter
+from conebench.linearize import LinearizedModel
 from conebench.runner.context import Context
 
 # What a process with torch takes before it does anything, on the device that it computes on.
@@ -60,19 +61,21 @@ def gpu_share(peak_bytes: int, device_bytes: int) -> float:
     return min(1.0, math.ceil(100 * peak_bytes / device_bytes) / 100)
 
 
-def images_within(limit: int, network: nn.Module, x: Tensor) -> int:
-    """How many images' forward pass keeps at most `limit` bytes, at least one; x are a few images.
+def images_within(limit: int, linear: LinearizedModel, x: Tensor) -> int:
+    """Of how many images a linearized pass keeps about `limit` bytes, at least one.
 
-    What the pass keeps whatever the number of images is left out.
+    Judged by the images x. More of them keep less each, where more BatchNorms are then folded.
     """
-    few = x[: len(x) // 2].clone()  # a view would count as all of x
-    of_one = (bytes_kept(network, x) - bytes_kept(network, few)) / (len(x) - len(few))
-    return max(1, int(limit / of_one))
+    kept = bytes_kept(linear, x, nn.ModuleList([linear, linear.network]))
+    return max(1, int(limit * len(x) / kept))
 
 
-def bytes_kept(network: nn.Module, x: Tensor) -> int:
-    """Bytes that a forward pass keeps for the backward pass, parameters left out, each once."""
-    meter = GraphMeter(network)
+def bytes_kept(network: nn.Module, x: Tensor, owner: nn.Module | None = None) -> int:
+    """Bytes that a forward pass keeps for the backward pass, each once.
+
+    Parameters and buffers of `owner` are left out, of the network itself where none is given.
+    """
+    meter = GraphMeter(owner or network)
     with meter:
         # While the output lives, so does what was kept: no address is used twice.
         output = network.eval()(x)

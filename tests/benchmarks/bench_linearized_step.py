@@ -18,7 +18,7 @@ from torch import nn
 
 from conebench.linearize import LinearizedModel
 from conebench.model import make_model
-from conebench.runner.arms import FEW_IMAGES, PASS_BYTES
+from conebench.runner.arms import IMAGES_JUDGED_BY, PASS_BYTES
 from conebench.runner.needs import images_within
 
 Case = tuple[str, dict[str, object], int]
@@ -41,7 +41,8 @@ def make_step(case: str, kind: str) -> Callable[[], None]:
         network = LinearizedModel(network)
     images_at_once = batch
     if isinstance(network, LinearizedModel):
-        images_at_once = images_within(PASS_BYTES, network, torch.randn(FEW_IMAGES, 3, 32, 32))
+        few = torch.randn(IMAGES_JUDGED_BY, 3, 32, 32)
+        images_at_once = images_within(PASS_BYTES, network, few)
     count = -(-batch // images_at_once)
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
     generator = torch.Generator().manual_seed(0)
