@@ -6,6 +6,7 @@ through three terms added up afterwards, and works GELU's derivative out in each
 a convolution it keeps more than its gradients need.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -163,10 +164,15 @@ class _Convolved(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, W = ctx.saved_tensors
+        mask = ctx.needs_input_grad[:3]
         found = torch.ops.aten.convolution_backward(
-            gradients[0], x, W, [len(W)], *ctx.options, ctx.needs_input_grad[:3]
+            gradients[0], x, W, [len(W)], *ctx.options, mask
         )
-        return *found, None, None, None
+        # In float32 the gradient of W comes with that of b, asked for or not.
+        wanted = (
+            gradient if is_asked else None for gradient, is_asked in zip(found, mask, strict=True)
+        )
+        return *wanted, None, None, None
 
 
 @dataclass(frozen=True)
@@ -214,11 +220,12 @@ def _group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor | None:
-    n, channels = input.shape[:2]
-    sizes = (n, channels, input[0, 0].numel(), num_groups)
+    # The shape alone: what the norm's passes hold would live as long as the graph.
+    n, channels, *others = input.shape
+    sizes = (n, channels, math.prod(others), num_groups)
 
-    def backward(g: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, *others: Any) -> Any:
-        gamma, mask = others
+    def backward(g: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, *rest: Any) -> Any:
+        gamma, mask = rest
         return torch.ops.aten.native_group_norm_backward(
             g.contiguous(), x, mean, inverse, gamma, *sizes, mask
         )
@@ -226,7 +233,7 @@ def _group_norm(
     norm = _Norm(
         lambda x, gamma, beta: torch.native_group_norm(x, gamma, beta, *sizes, eps),
         backward,
-        lambda gamma: gamma.view(-1, *[1] * (input.dim() - 2)),
+        lambda gamma: gamma.view(-1, *[1] * len(others)),
     )
     return _normalized(norm, input, weight, bias)
 

@@ -43,7 +43,7 @@ import sys
 from ray.cluster_utils import Cluster
 
 node = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": 80_000_000}
-head = {**node, "include_dashboard": False, "temp_dir": sys.argv[1]}
+head = {**node, "include_dashboard": False}
 cluster = Cluster(initialize_head=True, head_node_args=head)
 cluster.add_node(**node)
 print("address", cluster.address, flush=True)
@@ -55,11 +55,12 @@ cluster.shutdown()
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A cluster of two nodes with one CPU each."""
-    # Short: Ray keeps sockets in it.
+    # Short: Ray keeps sockets in it. Not by `temp_dir`: a cluster's address is written into Ray's
+    # own folder in any case, which fails where nobody has made that before.
     folder = tempfile.mkdtemp(prefix="ray")
-    command = [sys.executable, "-c", CLUSTER, folder]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=ENV) as process:
+    command, pipe = [sys.executable, "-c", CLUSTER], subprocess.PIPE
+    env = {**ENV, "RAY_TMPDIR": folder}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=env) as process:
         assert process.stdout is not None
         words = (line.split() for line in process.stdout)
         yield next(found[1] for found in words if found[:1] == ["address"])

@@ -163,8 +163,9 @@ def test_search_needs_every_word(visit):
     assert page.locator("#count").inner_text() == "0 of 5 records"
 
 
-def test_values_that_do_not_exist_are_ignored(visit):
-    page = visit.open("index.html#dataset=gone&sort=-nothing&q=")
+@pytest.mark.parametrize("sort", ["-nothing", "a%0Ab", "%0A"])
+def test_values_that_do_not_exist_are_ignored(visit, sort: str):
+    page = visit.open(f"index.html#dataset=gone&sort={sort}&q=")
     assert len(titles(page)) == 5
 
 

@@ -100,6 +100,9 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "group norm, channels last": lambda x, gamma: F.group_norm(
         x.view(1, 2, 3, 2).permute(0, 3, 1, 2), 2, ROW[:2], gamma[:2]
     ).flatten(1),
+    "group norm of no images": lambda x, gamma: (
+        F.group_norm(x.view(3, 4, 1)[:0], 2, gamma).sum() + x * gamma
+    ),
     "group norm, no parameters": lambda x, _: F.group_norm(x.view(1, 4, 3), 2).flatten(1),
     "group norm, dual bias alone": lambda x, gamma: F.group_norm(
         x.view(3, 2, 2), 1, None, gamma[:2]
@@ -140,6 +143,20 @@ def derivatives(
     weights = drawn(7, *tangent.shape)
     gradients = torch.autograd.grad((weights * tangent).sum(), tangents, materialize_grads=True)
     return value, tangent.detach(), *gradients
+
+
+def test_a_frozen_weight_with_a_trained_bias_in_float32() -> None:
+    """Torch gives the weight's gradient there unasked."""
+    x, W, b = (
+        drawn(i, *shape).float() for i, shape in enumerate([(2, 3, 4, 4), (5, 3, 3, 3), (5,)])
+    )
+    x_tangent, b_tangent = torch.ones_like(x).requires_grad_(), torch.ones_like(b).requires_grad_()
+    with forward_ad.dual_level(), ShortTangents():
+        dual = F.conv2d(make_dual(x, x_tangent), W, make_dual(b, b_tangent))
+        _, tangent = unpack_dual(dual)
+    assert tangent is not None
+    tangent.sum().backward()
+    assert torch.equal(b_tangent.grad, torch.full((5,), 8.0))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)

@@ -126,15 +126,16 @@ def add_inputs_first(
 ) -> None:
     """Add a layer's kernel, inner products of inputs carried to the gradients of one side.
 
-    Inputs of both sides take at most `room` numbers, inner products and what is carried another
-    `room`, or what one sample takes.
+    Inputs of both sides take at most `room` numbers, inner products and what is carried half of it
+    each, or what one sample takes.
     """
     mine = _by_direction(left)
     other, others = right or left, mine if right is None else _by_direction(right)
     s, p = left.all_inputs(0, 1).shape[1:]
     # On a GPU few large blocks, since each takes launches. A power of two: even shares for threads.
-    block = room if K.is_cuda else min(CACHED_NUMBERS, room)
-    few = 2 ** int(math.log2(max(1, block // mine[0].numel())))
+    block = room // 2 if K.is_cuda else min(CACHED_NUMBERS, room // 2)
+    most = min(block // mine[0].numel(), math.isqrt(room // 2) // s)
+    few = 2 ** int(math.log2(max(1, most)))
     carried = mine.new_empty(few, *mine.shape[1:])
     width = max(1, room // (2 * s * max(p, few * s)))
     for i0, i1 in _ranges(left.samples, width):

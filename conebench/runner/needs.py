@@ -67,7 +67,7 @@ def images_within(limit: int, linear: LinearizedModel, x: Tensor) -> int:
     Judged by the images x. More of them keep less each, where more BatchNorms are then folded.
     """
     kept = bytes_kept(linear, x, nn.ModuleList([linear, linear.network]))
-    return max(1, int(limit * len(x) / kept))
+    return max(1, int(limit * len(x) / max(1, kept)))
 
 
 def bytes_kept(network: nn.Module, x: Tensor, owner: nn.Module | None = None) -> int:

@@ -70,7 +70,10 @@
       const data = window.board.rows.filter((row) => row.group === i);
       table.setOptions((old) => ({ ...old, data }));
       table.getRowModel();
-    }));
+    })).catch((error) => {
+      loading = null; // the next that needs them tries again
+      throw error;
+    });
     return loading;
   }
 
@@ -130,7 +133,7 @@
     const state = new URLSearchParams(location.hash.slice(1));
     for (const box of boxes) box.value = state.get(box.id) ?? "";
     for (const box of filters) if (box.selectedIndex < 0) box.value = "";
-    const [, minus, id] = /^(-?)(.*)$/.exec(state.get("sort") ?? "");
+    const [, minus, id] = /^(-?)(.*)$/s.exec(state.get("sort") ?? "");
     const sort = keys.includes(id) ? [{ id, desc: minus === "-" }] : [];
     tables.forEach((table) => table.setSorting(sort));
     if (filters.some((box) => box.value)) controls.querySelector("details").open = true;
