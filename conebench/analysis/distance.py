@@ -3,14 +3,21 @@
 G[i, j] = 1 - S(theta_i, theta_j) = <H_i, H_j>_F / (||H_i||_F ||H_j||_F), shape [t, t].
 """
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+    IntArray = NDArray[np.int64]
+else:
+    # numpy 2.5 makes NDArray a `type` alias, which jaxtyping refuses as an array type. jaxtyping
+    # itself checks the kind of number: Float, Int.
+    FloatArray = IntArray = np.ndarray
+
 # Float32 kernels are off by up to 1e-5, relative, so S between equal ones by up to 1e-10.
 ROUNDING = 1e-10
 
