@@ -39,7 +39,7 @@ fuzz: .venv/installed-dev
 	# By chance, about five minutes; then guided by coverage, FUZZ_SECONDS a property.
 	$(BIN)/python -m pytest tests/test_fuzz.py --hypothesis-profile=fuzz
 	$(BIN)/python -m pip install --quiet 'atheris>=3.0'
-	for property in $(FUZZED); do PYTHONPATH=.:tests $(BIN)/python tests/fuzz/guided.py \
+	for property in $(FUZZED); do PYTHONPATH=.:tests:tests/helpers $(BIN)/python tests/fuzz/guided.py \
 	  $$property -max_total_time=$(FUZZ_SECONDS) -max_len=4000 -len_control=0 || exit 1; done
 
 families: .venv/installed-dev

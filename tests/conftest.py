@@ -26,10 +26,10 @@ settings.load_profile("any machine")
 install_import_hook(
     [
         "conebench.analysis",
-        "conebench.chaos",
+        "conebench.networks.perturbation",
         "conebench.entk",
         "conebench.linearize",
-        "conebench.output_scale",
+        "conebench.networks.scaled_output",
     ],
     "beartype.beartype",
 )

@@ -13,7 +13,7 @@ from PIL import Image
 from tiny_runs import run
 
 from conebench.entk import plan_ntk
-from conebench.model import make_model
+from conebench.networks.timm_models import make_model
 from conebench.spec import LoadedSpec, Spec, load_all, smoke_spec
 
 SPECS = load_all([Path(__file__).parents[1] / "specs"])

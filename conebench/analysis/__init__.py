@@ -5,9 +5,9 @@ norms and traces, and the arms' accuracies. Symbols are those of the documentati
 alpha, R, Gamma, CES.
 """
 
-from conebench.analysis.bootstrap import Estimate, mean_estimate
 from conebench.analysis.cone import Cone, cone_picture, measure_cone
 from conebench.analysis.distance import angles_deg, distances, velocity
+from conebench.analysis.intervals import Estimate, mean_estimate
 from conebench.analysis.phases import Phases, find_phases
 from conebench.analysis.strength import SeedOutcome, Summary, shared_ranks, summarize
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
-from conebench.analysis.described import says
 from conebench.analysis.distance import (
     ROUNDING,
     FloatArray,
@@ -13,6 +12,7 @@ from conebench.analysis.distance import (
     angles_deg,
     between,
     lagged_distances,
+    says,
 )
 
 MIN_CHECKPOINTS = 4

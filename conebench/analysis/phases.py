@@ -10,12 +10,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from conebench.analysis.described import says
 from conebench.analysis.distance import (
     ROUNDING,
     FloatArray,
     IntArray,
     lagged_distances,
+    says,
     uniform_part,
 )
 

@@ -7,10 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from conebench.analysis.bootstrap import Estimate, bootstrap, mean_estimate
 from conebench.analysis.cone import Cone
-from conebench.analysis.described import says
-from conebench.analysis.distance import FloatArray
+from conebench.analysis.distance import FloatArray, says
+from conebench.analysis.intervals import Estimate, bootstrap, mean_estimate
 from conebench.analysis.phases import Phases
 
 Verdict = Literal[

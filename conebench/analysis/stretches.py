@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from conebench.analysis.cone import to_axis_deg
-from conebench.analysis.described import says
 from conebench.analysis.distance import (
     FloatArray,
     IntArray,
     angles_deg,
     between,
     lagged_distances,
+    says,
 )
 from conebench.analysis.phases import find_phases, floor_of
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from conebench.cli.exits import errors_as_exit_codes
-from conebench.run_folders import OldFile, find_runs, old_files, remove_old_files
+from conebench.storage.status import OldFile, find_runs, old_files, remove_old_files
 
 
 def clean(

@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from conebench.analysis.bootstrap import Estimate
+from conebench.analysis.intervals import Estimate
 from conebench.interrupts import stop_if_interrupted
 from conebench.record import Record
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import typer
 
 from conebench.errors import ConebenchError
-from conebench.sealed import storage_error
+from conebench.storage.atomic_files import storage_error
 
 # What a disk says that is full, read-only, someone else's or broken.
 OF_THE_DISK = (

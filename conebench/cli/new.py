@@ -10,10 +10,10 @@ import typer
 
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.errors import InputError
-from conebench.sealed import whole_file, write_new
 from conebench.spec import load_spec
 from conebench.spec.draft import DRAFT_DATASETS, SCHEMA_FILE, draft_spec
 from conebench.spec.json_schema import spec_json_schema
+from conebench.storage.atomic_files import whole_file, write_new
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -31,13 +31,13 @@ def new(
     """Write a new spec with comments. On a terminal it asks for title, model and dataset."""
     with errors_as_exit_codes():
         if not NAME.fullmatch(name):
-            raise InputError(f"NAME: came {name!r}, allowed are a-z, 0-9, '.', '_' and '-'")
+            raise InputError(f"NAME: got {name!r}, expected a-z, 0-9, '.', '_' and '-'")
         chosen_model = model or _asked("model", "cifar_resnet20")
         chosen_dataset = dataset or _asked("dataset", "cifar10")
         chosen_title = title or _asked("title", f"{chosen_model} on {chosen_dataset}")
         if chosen_dataset not in DRAFT_DATASETS:
             allowed = ", ".join(DRAFT_DATASETS)
-            raise InputError(f"--dataset: came {chosen_dataset!r}, allowed are {allowed}")
+            raise InputError(f"--dataset: got {chosen_dataset!r}, expected {allowed}")
         try:
             text = draft_spec(
                 name, chosen_title, chosen_model, chosen_dataset, steps, batch_size, learning_rate
@@ -61,7 +61,7 @@ def _write(path: Path, text: str) -> Path:
     try:
         write_new(path, text.encode())
     except FileExistsError:
-        raise InputError(f"{path}: is there already, allowed is a new name") from None
+        raise InputError(f"{path}: is there already, expected a new name") from None
     try:
         load_spec(path)
     except InputError:

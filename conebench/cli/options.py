@@ -57,14 +57,14 @@ def kernel_bytes(gib: float | None) -> int | None:
     if gib is None:
         return None
     if not 0 < gib < 2**20:
-        raise InputError(f"--kernel-memory: came {gib:g}, allowed are GiB above 0")
+        raise InputError(f"--kernel-memory: got {gib:g}, expected GiB above 0")
     return int(gib * 2**30)
 
 
 def check_device(name: str) -> None:
     """Raise an InputError for a --device that is none."""
     if name not in ("auto", "cpu", "cuda"):
-        raise InputError(f"--device: came {name!r}, allowed are auto, cpu, cuda")
+        raise InputError(f"--device: got {name!r}, expected auto, cpu, cuda")
 
 
 def quiet_torch_jit() -> None:

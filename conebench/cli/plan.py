@@ -63,11 +63,11 @@ def plan(
 
 def _estimate(spec: Spec, data_root: Path | None, device: str, memory: int | None) -> "Estimate":
     # These import torch, so only the command itself pays for it.
-    from conebench.data import load_data
+    from conebench.data.datasets import load_data
+    from conebench.data.sources import default_data_root
     from conebench.entk import default_memory_limit
-    from conebench.image_sources import default_data_root
-    from conebench.runner.device import choose_device
     from conebench.runner.estimate import estimate
+    from conebench.runner.stages.device import choose_device
 
     quiet_torch_jit()
     chosen = choose_device(device)  # type: ignore[arg-type]  # checked above

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from conebench.analysis.bootstrap import Estimate
+from conebench.analysis.intervals import Estimate
 from conebench.cli.display import open_display, open_progress, print_summary
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
@@ -92,7 +92,7 @@ def run(
 
 
 def _check_models(loaded: list[LoadedSpec]) -> None:
-    from conebench.model import check_name
+    from conebench.networks.timm_models import check_name
 
     for found in loaded:
         try:
@@ -107,7 +107,7 @@ def _check_seeds(loaded: list[LoadedSpec], seeds: list[int] | None) -> None:
             if seed not in found.spec.seeds:
                 allowed = ", ".join(map(str, found.spec.seeds))
                 raise SpecError(
-                    f"{found.file}: --seed: came {seed}, allowed are the spec's seeds: {allowed}"
+                    f"{found.file}: --seed: got {seed}, expected the spec's seeds: {allowed}"
                 )
 
 
@@ -124,9 +124,9 @@ def _options(
     check_device(device)
     quiet_torch_jit()
     # These import torch, so only a run pays for it.
-    from conebench.image_sources import default_data_root
+    from conebench.data.sources import default_data_root
     from conebench.runner import RunOptions
-    from conebench.runner.device import choose_device
+    from conebench.runner.stages.device import choose_device
 
     chosen = choose_device(device)  # type: ignore[arg-type]  # checked above
     root = data_root or default_data_root()
@@ -136,12 +136,12 @@ def _options(
 
 def _check_executor(executor: str, address: str | None) -> None:
     if executor not in ("local", "ray"):
-        raise InputError(f"--executor: came {executor!r}, allowed are local, ray")
+        raise InputError(f"--executor: got {executor!r}, expected local, ray")
     if executor == "local" and address is not None:
-        raise InputError(f"--address: came {address!r}, allowed only with --executor ray")
+        raise InputError(f"--address: got {address!r}, allowed only with --executor ray")
     host, _, port = (address or "auto").rpartition(":")
     if address not in (None, "auto") and (not host or "/" in host or not port.isdigit()):
-        raise InputError(f"--address: came {address!r}, allowed are HOST:PORT and auto")
+        raise InputError(f"--address: got {address!r}, expected HOST:PORT and auto")
 
 
 def _run_one(found: LoadedSpec, options: Any, as_json: bool) -> int:
@@ -169,7 +169,7 @@ def _run_on_ray(
     loaded: list[LoadedSpec], options: Any, as_json: bool, address: str | None
 ) -> list[int]:
     """All specs at once; what became of them is told in their order, when all are through."""
-    from conebench.runner.ray_cluster import run_on_ray
+    from conebench.runner.executors.ray_driver import run_on_ray
 
     outcomes: dict[int, Any] = {}
     try:

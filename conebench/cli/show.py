@@ -98,7 +98,7 @@ def _curve(name: str, values: Sequence[float], bars: str, *, log: bool = False) 
 
 
 def _arms(record: Record) -> Table:
-    from conebench.site.switching import switch_table
+    from conebench.site.record_page.switch_curve import switch_table
 
     found = switch_table(record)
     table = Table(box=None)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from conebench.cli.display import duration
 from conebench.cli.exits import errors_as_exit_codes
-from conebench.run_folders import StageStatus, find_runs, seconds_left, stage_statuses
+from conebench.storage.status import StageStatus, find_runs, seconds_left, stage_statuses
 
 
 def status(

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.errors import InputError
-from conebench.sealed import write_new
+from conebench.storage.atomic_files import write_new
 
 if TYPE_CHECKING:
     from conebench.contribution import BoardChange

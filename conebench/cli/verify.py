@@ -30,7 +30,7 @@ from conebench.record.replication import (
     replication_path,
     replication_text,
 )
-from conebench.sealed import write_new
+from conebench.storage.atomic_files import write_new
 
 
 def verify(
@@ -84,18 +84,18 @@ def _check(recorded: Record, seeds: list[int] | None, tolerance: str) -> None:
     for seed in seeds or []:
         if seed not in known:
             raise InputError(
-                f"--seed: came {seed}, allowed are the record's: {', '.join(map(str, known))}"
+                f"--seed: got {seed}, expected the record's: {', '.join(map(str, known))}"
             )
     if tolerance not in (*TOLERANCES, "auto"):
         raise InputError(
-            f"--tolerance: came {tolerance!r}, allowed are {', '.join(TOLERANCES)}, auto"
+            f"--tolerance: got {tolerance!r}, expected {', '.join(TOLERANCES)}, auto"
         )
 
 
 def _check_folder(record: Path, recorded: Record, run_dir: Path | None) -> None:
     if run_dir and (run_dir / recorded.spec.name).resolve() == record.resolve().parent:
         raise InputError(
-            f"--run-dir: came {run_dir}, which the record itself is from; allowed is another folder"
+            f"--run-dir: got {run_dir}, which the record itself is from; expected another folder"
         )
 
 
@@ -127,10 +127,10 @@ def _replay(
 ) -> Record:
     quiet_torch_jit()
     # These import torch, so only a replay pays for it.
-    from conebench.image_sources import default_data_root
+    from conebench.data.sources import default_data_root
     from conebench.runner import RunOptions
-    from conebench.runner.device import choose_device
     from conebench.runner.replay import replay
+    from conebench.runner.stages.device import choose_device
 
     chosen = choose_device(device)  # type: ignore[arg-type]  # checked above
     with ExitStack() as stack:

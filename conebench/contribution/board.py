@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from conebench.analysis.bootstrap import Estimate
+from conebench.analysis.intervals import Estimate
 from conebench.contribution.proposal import Proposal, is_record, unpacked
 from conebench.record import read_record, recompute
-from conebench.site.rows import Group, Row, group_rows, row_of
+from conebench.site.board.rows import Group, Row, group_rows, row_of
 
 COLUMNS = ("rank", "before", "CES", "spec", "record", "")
 

@@ -22,7 +22,7 @@ def replication_problems(
     record = record_path(Path(path)).as_posix()
     if record not in proposal.before:
         together = "comes together with its record" if record in proposal.contents else "no record"
-        yield f"{path}: {together}, allowed are replications of a record that is there: {record}"
+        yield f"{path}: {together}, expected replications of a record that is there: {record}"
         return
     try:
         found = check_replication(folder / path, read_record(folder / record))
@@ -30,9 +30,9 @@ def replication_problems(
         yield str(error)
         return
     if author is not None and found.by != author.lower():
-        yield f"{path}: by: came {found.by!r}, allowed is who proposes it: {author.lower()!r}"
+        yield f"{path}: by: got {found.by!r}, expected who proposes it: {author.lower()!r}"
     if found.provenance.git_dirty is not False:
-        yield f"{path}: provenance.git_dirty: allowed are replications by committed code"
+        yield f"{path}: provenance.git_dirty: expected replications by committed code"
     yield from (f"{path}: a copy of {other}" for other in _copies(folder, path, found))
 
 

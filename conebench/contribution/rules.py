@@ -63,10 +63,10 @@ def problems_of(proposal: Proposal, author: str | None = None) -> list[str]:
 def _shape(proposal: Proposal) -> Iterator[str]:
     for change in proposal.others[:MAX_LISTED]:
         yield one_line(
-            f"{change.path}: changed together with records, allowed are specs and records only"
+            f"{change.path}: changed together with records, expected specs and records only"
         )
     if len(proposal.data) > MAX_FILES:
-        yield f"came {len(proposal.data)} changed files, allowed are at most {MAX_FILES}"
+        yield f"got {len(proposal.data)} changed files, expected at most {MAX_FILES}"
         return
     for change in proposal.data:
         problem = _shape_of(change, proposal)
@@ -77,13 +77,13 @@ def _shape(proposal: Proposal) -> Iterator[str]:
 def _shape_of(change: Change, proposal: Proposal) -> str:
     path = change.path
     if is_replication(path) and not REPLICATION_PATH.fullmatch(path):
-        return f"allowed are {RECORDS}<spec>/<date>-<id>{SUFFIX}/<name>.json"
+        return f"expected {RECORDS}<spec>/<date>-<id>{SUFFIX}/<name>.json"
     if not any(known.fullmatch(path) for known in (SPEC_PATH, RECORD_PATH, REPLICATION_PATH)):
-        return f"allowed are {SPECS}<name>.yaml and {RECORDS}<spec>/<date>-<id>.json"
+        return f"expected {SPECS}<name>.yaml and {RECORDS}<spec>/<date>-<id>.json"
     if path.startswith(RECORDS) and (change.status != "A" or path in proposal.before):
         words = {"D": "removed", "A": "there already"}
         kind = "records" if is_record(path) else "replications"
-        return f"{words.get(change.status, 'changed')}, allowed are new {kind} only"
+        return f"{words.get(change.status, 'changed')}, expected new {kind} only"
     if path in proposal.moved:
         return "changed on the base too since this left it: rebase"
     return "" if change.status == "D" else _file_problem(change, proposal)
@@ -91,9 +91,9 @@ def _shape_of(change: Change, proposal: Proposal) -> str:
 
 def _file_problem(change: Change, proposal: Proposal) -> str:
     if change.mode != REGULAR:
-        return f"came {KINDS.get(change.mode, change.mode)}, allowed are regular files"
+        return f"got {KINDS.get(change.mode, change.mode)}, expected regular files"
     size, most = proposal.sizes[change.path], most_bytes(change.path)
-    return f"came {size:,} bytes, allowed are at most {most:,}" if size > most else ""
+    return f"got {size:,} bytes, expected at most {most:,}" if size > most else ""
 
 
 def _specs(folder: Path) -> tuple[dict[str, Spec], list[str]]:
@@ -113,7 +113,7 @@ def _kept_specs(proposal: Proposal, folder: Path, specs: dict[str, Spec]) -> Ite
     for path in sorted(filter(RECORD_PATH.fullmatch, proposal.before)):
         spec = read_record(folder / path).spec
         if specs.get(spec.name) != spec:
-            yield f"{path}: its spec {spec.name!r} changed, allowed is a new spec of another name"
+            yield f"{path}: its spec {spec.name!r} changed, expected a new spec of another name"
 
 
 def _record(proposal: Proposal, folder: Path, path: str, specs: dict[str, Spec]) -> Iterator[str]:
@@ -125,9 +125,9 @@ def _record(proposal: Proposal, folder: Path, path: str, specs: dict[str, Spec])
     for finding in findings:
         yield f"{path}: {finding.invariant}: {finding.detail}"
     if not compared:
-        yield f"{path}: method: came {record.method}, made by another version of conebench"
+        yield f"{path}: method: got {record.method}, made by another version of conebench"
     if path != canonical_path(record):
-        yield f"{path}: allowed is its canonical name {canonical_path(record)}"
+        yield f"{path}: expected its canonical name {canonical_path(record)}"
     yield from (f"{path}: {problem}" for problem in _provenance(record, specs))
     written = json.loads(proposal.contents[path])
     written.pop("provenance")
@@ -145,6 +145,6 @@ def _provenance(record: Record, specs: dict[str, Spec]) -> Iterator[str]:
     elif spec != record.spec:
         yield f"spec: not the spec {spec.name!r} of {SPECS}, hash {spec.hash[:8]}"
     if record.status != "complete":
-        yield f"status: came {record.status}, allowed are complete records"
+        yield f"status: got {record.status}, expected complete records"
     if record.provenance.git_dirty is not False:
-        yield "provenance.git_dirty: allowed are records of committed code"
+        yield "provenance.git_dirty: expected records of committed code"

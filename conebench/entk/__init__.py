@@ -6,8 +6,8 @@ from conebench.entk.grouped import grouped_ntk, plan_grouped_ntk
 from conebench.entk.kernel import Grouping, as_matrix, empirical_ntk, plan_ntk, stage_of
 from conebench.entk.memory import GraphMeter, default_memory_limit
 from conebench.entk.plan import KernelError, KernelPlan, MemoryLimitError
-from conebench.entk.self_check import self_check
 from conebench.entk.statistics import KernelStatistics, kernel_statistics
+from conebench.entk.verification import self_check
 
 __all__ = [
     "GraphMeter",

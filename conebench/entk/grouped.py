@@ -8,8 +8,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from conebench.entk.contraction import Outputs
-from conebench.entk.coverage import Term
-from conebench.entk.execution import Samples
 from conebench.entk.kernel import (
     Grouping,
     Prepared,
@@ -19,7 +17,9 @@ from conebench.entk.kernel import (
     plan_ntk,
     prepare,
 )
+from conebench.entk.passes import Samples
 from conebench.entk.plan import KernelPlan
+from conebench.entk.routes import Term
 
 
 def grouped_ntk(

@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from conebench.entk.contraction import Outputs
-from conebench.entk.coverage import Term, cover
-from conebench.entk.execution import Samples, add_pass
 from conebench.entk.memory import default_memory_limit
+from conebench.entk.passes import Samples, add_pass
 from conebench.entk.plan import KernelError, KernelPlan, Size, make_plan
-from conebench.frozen import frozen_copy
+from conebench.entk.routes import Term, cover
+from conebench.networks.functional import frozen_copy
 
 Grouping = Callable[[str], str]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from conebench.entk.contraction import Order, Outputs
-from conebench.entk.costs import cheapest, multiply_adds
-from conebench.entk.coverage import Term
+from conebench.entk.cost_model import cheapest, multiply_adds
+from conebench.entk.routes import Term
 
 # Chunks larger than this were no faster; smaller ones leave memory to others.
 CHUNK_NUMBERS = 10**8
@@ -113,7 +113,7 @@ def make_plan(terms: Sequence[Term], size: Size, memory_limit: int) -> KernelPla
     needed = _bytes(max(fixed + smallest, proof), size)
     if memory_limit < needed:
         raise MemoryLimitError(
-            f"memory limit: came {memory_limit:,} bytes, this kernel needs at least {needed:,}"
+            f"memory limit: got {memory_limit:,} bytes, this kernel needs at least {needed:,}"
         )
     largest = size.rows * size.directions * max((t.entries for t in terms), default=0)
     slab = max(widest, min(SLAB_NUMBERS, largest, room // 16, (room - live) // 4))

@@ -13,7 +13,6 @@ from conebench.record.replication import Replication
 from conebench.record.schema import (
     METHOD,
     SCHEMA_VERSION,
-    ArmName,
     ArmResult,
     ChaosResult,
     DataFacts,
@@ -30,6 +29,7 @@ from conebench.record.schema import (
     TrainingCurve,
     TriedRate,
 )
+from conebench.spec.arms import ArmName
 
 __all__ = [
     "METHOD",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from conebench.analysis.chaos import barrier
+from conebench.analysis.barrier import barrier
 from conebench.errors import RecordError
 from conebench.record.schema import ChaosResult, Failure, SeedResult
 from conebench.spec import Spec
@@ -40,7 +40,7 @@ def check_chaos(where: str, seed: SeedResult, spec: Spec, failures: Sequence[Fai
         pairs = [pair for pair in pairs if pair in found]
     if found != pairs:
         raise RecordError(
-            f"{where}: chaos: came the pairs {_written(found)}, needed are {_written(pairs)}"
+            f"{where}: chaos: got the pairs {_written(found)}, needed are {_written(pairs)}"
         )
     for result in seed.chaos:
         _check_result(f"{where}: chaos [{result.t0}, {result.t1}]", result, spec.chaos.points)
@@ -62,13 +62,13 @@ def _check_result(where: str, result: ChaosResult, points: int) -> None:
     if missing != {result.status == "diverged"}:
         raise RecordError(f"{where}: needed are all figures, or the step of divergence")
     if result.diverged_at is not None and not result.t0 <= result.diverged_at <= result.t1:
-        raise RecordError(f"{where}: diverged_at: allowed is from t0 to t1")
+        raise RecordError(f"{where}: diverged_at: expected from t0 to t1")
     if result.losses is None or result.barrier is None:
         return
     if len(result.losses) != points:
-        raise RecordError(f"{where}: losses: came {len(result.losses)}, needed are {points}")
+        raise RecordError(f"{where}: losses: got {len(result.losses)}, needed are {points}")
     expected = barrier(np.array(result.losses))
     if not math.isclose(result.barrier, expected, rel_tol=1e-9, abs_tol=1e-12):
         raise RecordError(
-            f"{where}: barrier: came {result.barrier}, from the losses follows {expected}"
+            f"{where}: barrier: got {result.barrier}, from the losses follows {expected}"
         )

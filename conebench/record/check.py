@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from conebench.errors import RecordError
-from conebench.record.arms import plan_arms
 from conebench.record.derive import recompute
 from conebench.record.files import read_record
 from conebench.record.schema import METHOD, ArmResult, KernelTrajectory, Record, SeedResult
 from conebench.spec import Spec
+from conebench.spec.arms import plan_arms
 from conebench.spec.checks import cross_field_problems
 
 # G is stored with all digits of float64; kernels of float32 leave it positive to this.
@@ -60,7 +60,7 @@ def check_record(path: Path) -> Checked:
 def _hashes(path: Path, record: Record) -> Iterator[Finding]:
     if record.spec_hash != record.spec.hash:
         yield Finding(
-            "spec hash", f"came {record.spec_hash[:8]}, the spec's is {record.spec.hash[:8]}"
+            "spec hash", f"got {record.spec_hash[:8]}, the spec's is {record.spec.hash[:8]}"
         )
     name = CANONICAL_NAME.fullmatch(path.name)
     if name and name[2] != record.id:
@@ -77,7 +77,7 @@ def _spec(record: Record) -> Iterator[Finding]:
 def _method(record: Record) -> Iterator[Finding]:
     minor = int(record.schema_version.partition(".")[2])
     if (minor >= FIRST_WITH_METHOD) != (record.method > 1):
-        yield Finding("method", f"came {record.method} in schema {record.schema_version}")
+        yield Finding("method", f"got {record.method} in schema {record.schema_version}")
 
 
 def _seeds(record: Record) -> Iterator[Finding]:
@@ -120,9 +120,9 @@ def _kernel(kernel: KernelTrajectory, samples: int, size: int) -> Iterator[Findi
         yield from _scale(group.norm, group.trace, samples, f" of {group.name}")
     share = np.array(kernel.top_eigenvalue_share)
     if np.any(share > 1 + 1e-3) or np.any(share < (1 - 1e-3) / size):
-        yield Finding("top-eigenvalue share", f"came {share.min():.3g} to {share.max():.3g}")
+        yield Finding("top-eigenvalue share", f"got {share.min():.3g} to {share.max():.3g}")
     if np.abs(kernel.label_alignment).max() > 1 + 1e-6:
-        yield Finding("label alignment", "allowed is -1 to 1")
+        yield Finding("label alignment", "expected -1 to 1")
 
 
 def _scale(
@@ -164,7 +164,7 @@ def _figures(record: Record) -> Iterator[Finding]:
         yield Finding("figures", str(error))
         return
     for name, value, expected in _differing(record.dump(), again):
-        yield Finding(f"figure {name}", f"came {value}, its data give {expected}")
+        yield Finding(f"figure {name}", f"got {value}, its data give {expected}")
 
 
 def _differing(stored: Any, again: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:

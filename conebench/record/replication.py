@@ -86,7 +86,7 @@ def check_name(by: str) -> None:
     """Raises a RecordError where a name cannot be the `by` of a replication."""
     if len(by) > LONGEST_WHO or not re.fullmatch(WHO, by):
         raise RecordError(
-            f"--attest: came {one_line(by)!r}, allowed is a GitHub name in lower case: at most "
+            f"--attest: got {one_line(by)!r}, expected a GitHub name in lower case: at most "
             f"{LONGEST_WHO} letters, digits and single hyphens"
         )
 
@@ -106,7 +106,7 @@ def read_replication(path: Path) -> Replication:
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > MAX_REPLICATION_BYTES:
-        raise RecordError(f"{path}: allowed are at most {MAX_REPLICATION_BYTES:,} bytes")
+        raise RecordError(f"{path}: expected at most {MAX_REPLICATION_BYTES:,} bytes")
     try:
         found = Replication.model_validate_json(content)
     except ValidationError as error:
@@ -129,16 +129,16 @@ def check_replication(path: Path, record: Record) -> Replication:
 
 def _problems(path: Path, found: Replication, record: Record) -> Iterator[str]:
     if path.stem != found.by:
-        yield f"by: came {found.by!r}, the file is named {path.stem!r}"
+        yield f"by: got {found.by!r}, the file is named {path.stem!r}"
     if found.record_hash != record.hash:
-        yield f"record_hash: came {found.record_hash[:8]}, the record's is {record.id}"
+        yield f"record_hash: got {found.record_hash[:8]}, the record's is {record.id}"
     measured = [seed.seed for seed in record.seeds]
     if found.seeds != [seed for seed in measured if seed in found.seeds]:
-        yield f"seeds: came {found.seeds}, allowed are the record's, each once, of {measured}"
+        yield f"seeds: got {found.seeds}, expected the record's, each once, of {measured}"
     tolerance = narrowest(found.largest)
     if found.tolerance != tolerance:
         needed = tolerance or "more than any tolerance"
-        yield f"tolerance: came {found.tolerance}, its largest differences need {needed}"
+        yield f"tolerance: got {found.tolerance}, its largest differences need {needed}"
     if found.provenance == record.provenance:
         yield "provenance: that of the record itself, a replay has its own"
 

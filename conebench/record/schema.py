@@ -11,6 +11,7 @@ from conebench.analysis.phases import Phases
 from conebench.analysis.strength import Summary
 from conebench.analysis.stretches import Stretch
 from conebench.spec import Section, Spec, content_hash
+from conebench.spec.arms import ArmName
 from conebench.spec.section import Seed
 
 SCHEMA_MAJOR = 1
@@ -137,9 +138,6 @@ def _symmetric(rows: list[list[float]]) -> FloatArray:
     for i, row in enumerate(rows):
         lower[i, : len(row)] = row
     return lower + np.tril(lower, -1).T
-
-
-ArmName = Literal["full", "lazy", "switched", "control", "probe"]
 
 
 class TriedRate(Part):

@@ -1,7 +1,7 @@
 """Runs: from a spec to its record, stage by stage, resuming where the last run stopped."""
 
-from conebench.runner.context import RunOptions
-from conebench.runner.progress import Progress, SilentProgress
-from conebench.runner.run import run_spec
+from conebench.runner.executors.local import run_spec
+from conebench.runner.stages.context import RunOptions
+from conebench.runner.stages.progress import Progress, SilentProgress
 
 __all__ = ["Progress", "RunOptions", "SilentProgress", "run_spec"]

@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from conebench.entk import KernelPlan, MemoryLimitError
-from conebench.entk.costs import FITTED, multiply_adds, nanoseconds
+from conebench.entk.cost_model import FITTED, multiply_adds, nanoseconds
 from conebench.entk.plan import pieces_of
 from conebench.errors import SpecError, UnmetNeedError
 from conebench.linearize import LinearizedModel
-from conebench.model import first_line, make_model
-from conebench.optimizers import make_optimizer
-from conebench.output_scale import ScaledOutput
-from conebench.record.arms import Kind, plan_arms
-from conebench.runner.chaos import PerturbedCopy, networks_compared, plan_copies
-from conebench.runner.kernels import group_sizes, plan_kernel
-from conebench.runner.trajectory import curve_size
+from conebench.networks.scaled_output import ScaledOutput
+from conebench.networks.timm_models import first_line, make_model
+from conebench.runner.stages.copies import networks_compared
+from conebench.runner.stages.kernels import group_sizes, plan_kernel
+from conebench.runner.stages.training import curve_size
 from conebench.spec import Spec
+from conebench.spec.arms import Kind, PerturbedCopy, plan_arms, plan_copies
+from conebench.training.optimizers import make_optimizer
 
 MATRIX_SIDE = 1024
 CALIBRATION_SAMPLES = 8

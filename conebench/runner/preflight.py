@@ -9,11 +9,11 @@ from torch import nn
 from conebench.entk import KernelError, KernelPlan, MemoryLimitError, empirical_ntk
 from conebench.errors import SpecError, UnmetNeedError
 from conebench.linearize import LinearizedModel
-from conebench.model import classifier_parameters, first_line
-from conebench.optimizers import depends_on_size, make_optimizer, state_tensors
-from conebench.runner.context import Context
-from conebench.runner.kernels import plan_kernel
+from conebench.networks.timm_models import classifier_parameters, first_line
+from conebench.runner.stages.context import Context
+from conebench.runner.stages.kernels import plan_kernel
 from conebench.spec.schema import OtherOptimizer
+from conebench.training.optimizers import depends_on_size, make_optimizer, state_tensors
 
 # Of the linearization at w = 0 from the network, relative: rounding was seen up to 1e-5.
 LARGEST_DIFFERENCE = 1e-2
@@ -54,18 +54,18 @@ def _check_counts(context: Context) -> None:
         ("kernel.calibration_samples", spec.kernel.calibration_samples),
     ):
         if count > images:
-            raise SpecError(f"{field}: came {count}, allowed is at most the {images} images")
+            raise SpecError(f"{field}: got {count}, expected at most the {images} images")
     if classes < 2:
-        raise SpecError(f"dataset: came {classes} class, allowed are two or more")
+        raise SpecError(f"dataset: got {classes} class, expected two or more")
     if spec.kernel.samples < classes:
         raise SpecError(
-            f"kernel.samples: came {spec.kernel.samples}, allowed is at least one a class: "
+            f"kernel.samples: got {spec.kernel.samples}, expected at least one a class: "
             f"{classes}"
         )
     held_out = context.data.validation
     if held_out is not None and len(held_out) < classes:
         raise SpecError(
-            f"dataset.validation_size: came {len(held_out)}, allowed is at least one a class: "
+            f"dataset.validation_size: got {len(held_out)}, expected at least one a class: "
             f"{classes}"
         )
 
@@ -94,7 +94,7 @@ def _check_forward(context: Context, network: nn.Module) -> None:
     if shape != [len(x), classes]:
         raise SpecError(
             f"model.name: {name!r} gives an output of shape {shape} for {len(x)} images, "
-            f"allowed is one logit a class: [{len(x)}, {classes}]"
+            f"expected one logit a class: [{len(x)}, {classes}]"
         )
 
 

@@ -11,7 +11,7 @@ import torch
 import conebench
 from conebench.entk import KernelPlan
 from conebench.record import KernelBuild, Provenance
-from conebench.runner.device import device_name
+from conebench.runner.stages.device import device_name
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pydantic")
 

@@ -6,9 +6,9 @@ import torch
 
 from conebench.errors import RecordError, RunError
 from conebench.record import Record
-from conebench.runner.context import RunOptions
-from conebench.runner.progress import Progress
-from conebench.runner.run import run_spec
+from conebench.runner.executors.local import run_spec
+from conebench.runner.stages.context import RunOptions
+from conebench.runner.stages.progress import Progress
 
 
 def replay(record: Record, options: RunOptions, progress: Progress) -> Record:
@@ -31,7 +31,7 @@ def replay(record: Record, options: RunOptions, progress: Progress) -> Record:
         raise RunError("\n".join(failure.reason for failure in replayed.failures))
     if replayed.data.hash != record.data.hash:
         raise RecordError(
-            f"data.hash: came {record.data.hash[:12]}..., the images here have "
+            f"data.hash: got {record.data.hash[:12]}..., the images here have "
             f"{replayed.data.hash[:12]}...: they are not those of the record"
         )
     kept = [seed for seed in replayed.seeds if seed.seed in seeds]

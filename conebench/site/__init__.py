@@ -1,6 +1,6 @@
 """The leaderboard as a static site, made from records alone. Imports no torch."""
 
 from conebench.site.build import BuildReport, build_site
-from conebench.site.collect import record_files, replication_files
+from conebench.site.files.find import record_files, replication_files
 
 __all__ = ["BuildReport", "build_site", "record_files", "replication_files"]

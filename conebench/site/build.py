@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conebench.errors import RecordError, StorageError
-from conebench.site.board import rows_script
-from conebench.site.collect import Found, find_records
-from conebench.site.data import arms_csv, data_page, schema_text
+from conebench.site.board.data_page import arms_csv, data_page, schema_text
+from conebench.site.board.download import csv_text, json_text
+from conebench.site.board.parquet import arms_parquet, table_parquet
+from conebench.site.board.parts import rows_script
+from conebench.site.board.rows import Group, Row, group_rows
+from conebench.site.board.scatter import factor_sections
 from conebench.site.documents import documents, pictures
-from conebench.site.download import csv_text, json_text
-from conebench.site.earlier import Note, keep_equal, write_notes
+from conebench.site.files.cache import Note, keep_equal, write_notes
+from conebench.site.files.find import Found, find_records
+from conebench.site.files.place import place_records
+from conebench.site.files.write import write_plots, write_text
 from conebench.site.pages import (
     all_pages,
     compare_page,
@@ -22,11 +27,6 @@ from conebench.site.pages import (
     factors_page,
     index_page,
 )
-from conebench.site.parquet import arms_parquet, table_parquet
-from conebench.site.place import place_records
-from conebench.site.rows import Group, Row, group_rows
-from conebench.site.scatter import factor_sections
-from conebench.site.write import write_plots, write_text
 
 MARKER = ".conebench-site"
 MARKED = "Built by conebench; the whole folder is replaced by the next build.\n"
@@ -75,14 +75,14 @@ def _check_folders(record_dirs: Sequence[Path], out: Path) -> None:
         if not folder.is_dir():
             raise RecordError(f"{folder}: no such folder, a folder of records is needed")
         if folder.resolve().is_relative_to(target):
-            raise StorageError(f"{out}: holds the records in {folder}, allowed is another folder")
+            raise StorageError(f"{out}: holds the records in {folder}, expected another folder")
     if not target.exists():
         return
     if not target.is_dir():
-        raise StorageError(f"{out}: is not a folder, allowed is a new folder or a built site")
+        raise StorageError(f"{out}: is not a folder, expected a new folder or a built site")
     if any(target.iterdir()) and not (target / MARKER).is_file():
         raise StorageError(
-            f"{out}: holds files that are no site of conebench, allowed is a new or empty folder"
+            f"{out}: holds files that are no site of conebench, expected a new or empty folder"
         )
 
 

@@ -4,19 +4,20 @@ from collections.abc import Sequence
 
 from conebench import __version__
 from conebench.record import Record
-from conebench.site.board import all_parts, first_parts, page_name
-from conebench.site.chaos import chaos_plots, chaos_table
+from conebench.record.quantities import BOARD, MORE
+from conebench.site.board.pairs import MAX_PAIRS, matched_pairs
+from conebench.site.board.parts import all_parts, first_parts, page_name
+from conebench.site.board.rows import Group, Row, filters_of
+from conebench.site.board.scatter import Section
+from conebench.site.charts.plot import Plot
 from conebench.site.documents import Document, documents
-from conebench.site.environment import environment
-from conebench.site.layers import layers_of
-from conebench.site.pairs import MAX_PAIRS, matched_pairs
-from conebench.site.plots import MAX_SEEDS, Plot, plots_of
-from conebench.site.quantities import BOARD, MORE
-from conebench.site.rate import rate_plots
-from conebench.site.replications import replications_table
-from conebench.site.rows import Group, Row, filters_of
-from conebench.site.scatter import Section
-from conebench.site.tables import (
+from conebench.site.html.environment import environment
+from conebench.site.record_page.chaos import chaos_plots, chaos_table
+from conebench.site.record_page.groups import layers_of
+from conebench.site.record_page.learning_rate import rate_plots
+from conebench.site.record_page.plots import MAX_SEEDS, plots_of
+from conebench.site.record_page.replications import replications_table
+from conebench.site.record_page.tables import (
     arms_table,
     facts_table,
     figures_table,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from conebench.errors import StorageError
-from conebench.site.collect import find_records
+from conebench.site.files.find import find_records
 
 HOST = "127.0.0.1"
 

@@ -48,11 +48,11 @@ def cross_field_problems(spec: Spec) -> list[Problem]:
 def _length(spec: Spec) -> Iterator[Problem]:
     training, epochs_given = spec.training, spec.training.epochs is not None
     if not epochs_given and training.steps is None:
-        yield Problem(("training",), "came neither steps nor epochs, allowed is one of the two")
+        yield Problem(("training",), "got neither steps nor epochs, expected one of the two")
     if epochs_given and spec.dataset.train_images is None:
         yield Problem(
             ("training", "epochs"),
-            "came epochs for an imagefolder of unknown size, allowed with dataset.train_size",
+            "got epochs for an imagefolder of unknown size, allowed with dataset.train_size",
         )
 
 
@@ -61,10 +61,10 @@ def _folder(spec: Spec) -> Iterator[Problem]:
     is_folder = dataset.name == "imagefolder"
     if is_folder != (dataset.folder is not None):
         rule = "missing, needed by imagefolder" if is_folder else "allowed with imagefolder only"
-        yield Problem(("dataset", "folder"), f"came {dataset.folder!r}, {rule}")
+        yield Problem(("dataset", "folder"), f"got {dataset.folder!r}, {rule}")
     if dataset.folder in DATASETS:
         yield Problem(
-            ("dataset", "folder"), f"came {dataset.folder!r}, allowed is no name of another dataset"
+            ("dataset", "folder"), f"got {dataset.folder!r}, expected no name of another dataset"
         )
     if dataset.image_size is None:
         yield Problem(("dataset", "image_size"), "missing, needed by imagefolder")
@@ -75,10 +75,10 @@ def _dataset(spec: Spec) -> Iterator[Problem]:
     for field, known in (("train_size", facts.train_images), ("test_size", facts.test_images)):
         size = getattr(dataset, field)
         if size is not None and known is not None and size > known:
-            yield Problem(("dataset", field), f"came {size}, allowed is at most {known}")
+            yield Problem(("dataset", field), f"got {size}, expected at most {known}")
         if size is not None and facts.classes is not None and size < facts.classes:
             yield Problem(
-                ("dataset", field), f"came {size}, allowed is at least one a class: {facts.classes}"
+                ("dataset", field), f"got {size}, expected at least one a class: {facts.classes}"
             )
     yield from _split(spec)
     if dataset.normalization not in ("train", "none"):
@@ -87,7 +87,7 @@ def _dataset(spec: Spec) -> Iterator[Problem]:
             if count != facts.channels:
                 yield Problem(
                     ("dataset", "normalization", field),
-                    f"came {count} values, allowed is one a channel: {facts.channels}",
+                    f"got {count} values, expected one a channel: {facts.channels}",
                 )
 
 
@@ -99,18 +99,18 @@ def _split(spec: Spec) -> Iterator[Problem]:
     if held_out is not None and images < 1:
         yield Problem(
             ("dataset", "validation_size"),
-            f"came {held_out}, allowed is less than the {images + held_out} training images",
+            f"got {held_out}, expected less than the {images + held_out} training images",
         )
     elif spec.training.batch_size > images:
         yield Problem(
             ("training", "batch_size"),
-            f"came {spec.training.batch_size}, allowed is at most the {images} images",
+            f"got {spec.training.batch_size}, expected at most the {images} images",
         )
     classes = spec.dataset.facts.classes
     if held_out is not None and classes is not None and held_out < classes:
         yield Problem(
             ("dataset", "validation_size"),
-            f"came {held_out}, allowed is at least one a class: {classes}",
+            f"got {held_out}, expected at least one a class: {classes}",
         )
 
 
@@ -119,16 +119,16 @@ def _schedule(spec: Spec) -> Iterator[Problem]:
     if schedule.warmup_steps >= spec.total_steps:
         yield Problem(
             (*where, "warmup_steps"),
-            f"came {schedule.warmup_steps}, allowed is less than the {spec.total_steps} steps",
+            f"got {schedule.warmup_steps}, expected less than the {spec.total_steps} steps",
         )
     if (schedule.name == "multistep") != bool(schedule.milestones):
         yield Problem(
             (*where, "milestones"),
-            f"came {list(schedule.milestones)}, allowed with multistep, and needed by it",
+            f"got {list(schedule.milestones)}, allowed with multistep, and needed by it",
         )
     if list(schedule.milestones) != sorted(set(schedule.milestones)):
         yield Problem(
-            (*where, "milestones"), f"came {list(schedule.milestones)}, allowed is ascending order"
+            (*where, "milestones"), f"got {list(schedule.milestones)}, expected ascending order"
         )
 
 
@@ -136,18 +136,18 @@ def _grid(spec: Spec) -> Iterator[Problem]:
     grid, total, where = spec.kernel.checkpoints, spec.total_steps, ("kernel", "checkpoints")
     if total % grid.every:
         yield Problem(
-            (*where, "every"), f"came {grid.every}, allowed is a divisor of the {total} steps"
+            (*where, "every"), f"got {grid.every}, expected a divisor of the {total} steps"
         )
     elif total // grid.every < MIN_UNIFORM_INTERVALS:
         yield Problem(
             (*where, "every"),
-            f"came {grid.every}, allowed is at most {total // MIN_UNIFORM_INTERVALS}: T* needs "
+            f"got {grid.every}, expected at most {total // MIN_UNIFORM_INTERVALS}: T* needs "
             f"{MIN_UNIFORM_INTERVALS} intervals",
         )
     elif total // grid.every > MAX_UNIFORM_INTERVALS:
         yield Problem(
             (*where, "every"),
-            f"came {grid.every}, allowed is at least {-(-total // MAX_UNIFORM_INTERVALS)}: a "
+            f"got {grid.every}, expected at least {-(-total // MAX_UNIFORM_INTERVALS)}: a "
             f"record holds at most {MAX_UNIFORM_INTERVALS} intervals",
         )
     else:
@@ -155,7 +155,7 @@ def _grid(spec: Spec) -> Iterator[Problem]:
     for step in grid.extra:
         if step >= total:
             yield Problem(
-                (*where, "extra"), f"came step {step}, allowed is before the end, step {total}"
+                (*where, "extra"), f"got step {step}, expected before the end, step {total}"
             )
 
 
@@ -168,7 +168,7 @@ def _stretch(spec: Spec) -> Iterator[Problem]:
     if intervals < MIN_UNIFORM_INTERVALS:
         yield Problem(
             ("kernel", "checkpoints", "every"),
-            f"came {every}, which leaves {intervals} intervals from step {start} to {end}, the "
+            f"got {every}, which leaves {intervals} intervals from step {start} to {end}, the "
             f"first stretch of constant learning rate; T* needs {MIN_UNIFORM_INTERVALS}",
         )
 
@@ -176,14 +176,14 @@ def _stretch(spec: Spec) -> Iterator[Problem]:
 def _switching(spec: Spec) -> Iterator[Problem]:
     steps, where = spec.switching.steps, ("switching", "steps")
     if len(set(steps)) != len(steps):
-        yield Problem(where, f"came {list(steps)}, allowed is each step once")
+        yield Problem(where, f"got {list(steps)}, expected each step once")
     points = [(where, step) for step in steps]
     if isinstance(spec.linearization.point, int):
         points.append((("linearization", "point"), spec.linearization.point))
     for field, step in points:
         if step >= spec.total_steps:
             yield Problem(
-                field, f"came step {step}, allowed is before the end, step {spec.total_steps}"
+                field, f"got step {step}, expected before the end, step {spec.total_steps}"
             )
         else:
             yield from _on_checkpoint(spec, field, step)
@@ -194,7 +194,7 @@ def _on_checkpoint(spec: Spec, field: tuple[str, ...], step: int) -> Iterator[Pr
     if step % grid.every and step not in grid.extra:
         yield Problem(
             field,
-            f"came step {step}, allowed are checkpoints: multiples of {grid.every} and "
+            f"got step {step}, expected checkpoints: multiples of {grid.every} and "
             "kernel.checkpoints.extra",
         )
 
@@ -210,7 +210,7 @@ def _optimizer(spec: Spec) -> Iterator[Problem]:
     optimizer = spec.training.optimizer
     if isinstance(optimizer, Sgd) and optimizer.nesterov and optimizer.momentum == 0:
         yield Problem(
-            ("training", "optimizer", "nesterov"), "came true, allowed with a momentum above 0"
+            ("training", "optimizer", "nesterov"), "got true, allowed with a momentum above 0"
         )
     if isinstance(optimizer, OtherOptimizer):
         for key in sorted(FACTORY_OPTIONS & set(optimizer.options)):
@@ -224,7 +224,7 @@ def _loss(spec: Spec) -> Iterator[Problem]:
     smoothing = spec.training.label_smoothing
     if smoothing > 0 and "mse" in (spec.training.loss, spec.linearization.loss):
         yield Problem(
-            ("training", "label_smoothing"), f"came {smoothing}, allowed with cross-entropy only"
+            ("training", "label_smoothing"), f"got {smoothing}, allowed with cross-entropy only"
         )
 
 
@@ -234,7 +234,7 @@ def _linearization(spec: Spec) -> Iterator[Problem]:
         if len(set(rates)) != len(rates):
             yield Problem(
                 ("linearization", "learning_rate"),
-                f"came {list(rates)}, allowed is each learning rate once",
+                f"got {list(rates)}, expected each learning rate once",
             )
         if spec.dataset.validation_size is None:
             yield Problem(
@@ -245,13 +245,13 @@ def _linearization(spec: Spec) -> Iterator[Problem]:
     if isinstance(optimizer, OtherOptimizer) and optimizer.weight_decay > 0 and decay != "none":
         yield Problem(
             ("linearization", "weight_decay"),
-            f"came {decay!r}, allowed is 'none': where {optimizer.name} applies its weight decay "
+            f"got {decay!r}, expected 'none': where {optimizer.name} applies its weight decay "
             "is not known",
         )
     if isinstance(optimizer, OtherOptimizer) and spec.linearization.optimizer_state == "carry":
         yield Problem(
             ("linearization", "optimizer_state"),
-            f"came 'carry', allowed is 'reset': what {optimizer.name} keeps is not known",
+            f"got 'carry', expected 'reset': what {optimizer.name} keeps is not known",
         )
 
 
@@ -264,12 +264,12 @@ def _kernel(spec: Spec) -> Iterator[Problem]:
         if images is not None and 0 < images < count:
             yield Problem(
                 ("kernel", field),
-                f"came {count}, allowed is at most the {images} training images",
+                f"got {count}, expected at most the {images} training images",
             )
     if classes is not None and spec.kernel.samples < classes:
         yield Problem(
             ("kernel", "samples"),
-            f"came {spec.kernel.samples}, allowed is at least one a class: {classes}",
+            f"got {spec.kernel.samples}, expected at least one a class: {classes}",
         )
 
 
@@ -278,14 +278,14 @@ def _chaos(spec: Spec) -> Iterator[Problem]:
         return
     pairs, where = spec.chaos.pairs, ("chaos", "pairs")
     if len(set(pairs)) != len(pairs):
-        yield Problem(where, f"came {[list(p) for p in pairs]}, allowed is each pair once")
+        yield Problem(where, f"got {[list(p) for p in pairs]}, expected each pair once")
     for t0, t1 in dict.fromkeys(pairs):
         if t0 >= t1:
-            yield Problem(where, f"came [{t0}, {t1}], allowed is t0 before t1")
+            yield Problem(where, f"got [{t0}, {t1}], expected t0 before t1")
     for step in sorted({step for pair in pairs for step in pair}):
         if step > spec.total_steps:
             yield Problem(
-                where, f"came step {step}, allowed is at most the end, step {spec.total_steps}"
+                where, f"got step {step}, expected at most the end, step {spec.total_steps}"
             )
         else:
             yield from _on_checkpoint(spec, where, step)
@@ -293,4 +293,4 @@ def _chaos(spec: Spec) -> Iterator[Problem]:
 
 def _seeds(spec: Spec) -> Iterator[Problem]:
     if len(set(spec.seeds)) != len(spec.seeds):
-        yield Problem(("seeds",), f"came {list(spec.seeds)}, allowed is each seed once")
+        yield Problem(("seeds",), f"got {list(spec.seeds)}, expected each seed once")

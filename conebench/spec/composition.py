@@ -75,7 +75,7 @@ def compose(path: Path) -> list[Composed]:
     name = base.data.get("name")
     if name != path.stem:
         raise SpecError(
-            f"{base.place(('name',))}: name: came {shown(name)}, allowed is the file's name "
+            f"{base.place(('name',))}: name: got {shown(name)}, expected the file's name "
             f"{path.stem!r}"
         )
     return [_variant(base, patch) for patch in patches]
@@ -84,7 +84,7 @@ def compose(path: Path) -> list[Composed]:
 def _read(path: Path) -> Composed:
     data, lines = read_yaml(path)
     if not isinstance(data, dict):
-        raise SpecError(f"{path}:1: came {shown(data)}, allowed is a mapping of sections")
+        raise SpecError(f"{path}:1: got {shown(data)}, expected a mapping of sections")
     return Composed(data, {field: Place(path, line) for field, line in lines.items()})
 
 
@@ -95,13 +95,13 @@ def _extended(written: Composed, path: Path, chain: tuple[Path, ...]) -> Compose
     place = written.place(("extends",))
     base_path = _base_path(written.data.pop("extends"), path, place)
     if base_path in chain:
-        raise SpecError(f"{place}: extends: came {base_path.name!r}, which extends this file")
+        raise SpecError(f"{place}: extends: got {base_path.name!r}, which extends this file")
     if len(chain) == MAX_FILES:
-        raise SpecError(f"{place}: extends: allowed are at most {MAX_FILES} files in a row")
+        raise SpecError(f"{place}: extends: expected at most {MAX_FILES} files in a row")
     base = _read(base_path)
     if "matrix" in base.data:
         raise SpecError(
-            f"{place}: extends: came {base_path.name!r}, allowed are files without a matrix"
+            f"{place}: extends: got {base_path.name!r}, expected files without a matrix"
         )
     base = _extended(base, base_path, (*chain, base_path))
     own = {name: written.data[name] for name in OWN if name in written.data}
@@ -113,20 +113,20 @@ def _extended(written: Composed, path: Path, chain: tuple[Path, ...]) -> Compose
 def _base_path(name: object, path: Path, place: Place) -> Path:
     if not isinstance(name, str) or not FILE_NAME.fullmatch(name):
         raise SpecError(
-            f"{place}: extends: came {shown(name)}, allowed is the name of a file beside this one"
+            f"{place}: extends: got {shown(name)}, expected the name of a file beside this one"
         )
     base = path.parent / name
     if base.is_symlink() or not base.is_file():
         near = difflib.get_close_matches(name, [f.name for f in path.parent.glob("*.yaml")], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise SpecError(f"{place}: extends: came {name!r}, no file beside this one{hint}")
+        raise SpecError(f"{place}: extends: got {name!r}, no file beside this one{hint}")
     return base
 
 
 def _patches(matrix: object, written: Composed) -> Iterator[Composed]:
     if not isinstance(matrix, dict) or not 0 < len(matrix) <= MAX_VARIANTS:
         raise SpecError(
-            f"{written.place(('matrix',))}: matrix: came {shown(matrix)}, allowed is a mapping of "
+            f"{written.place(('matrix',))}: matrix: got {shown(matrix)}, expected a mapping of "
             f"1 to {MAX_VARIANTS} variants, each the fields that it changes"
         )
     for variant, fields in matrix.items():
@@ -137,7 +137,7 @@ def _patches(matrix: object, written: Composed) -> Iterator[Composed]:
                 f"{where}: allowed names are of lower-case letters, digits, '.', '_' and '-'"
             )
         if not isinstance(fields, dict):
-            raise SpecError(f"{where}: came {shown(fields)}, allowed is a mapping of sections")
+            raise SpecError(f"{where}: got {shown(fields)}, expected a mapping of sections")
         for field in ("name", "extends", "matrix"):
             if field in fields:
                 raise SpecError(f"{where}.{field}: not allowed in a variant")

@@ -87,7 +87,7 @@ def checkpoint_interval(steps: int) -> int:
     counts = [n for n in range(MIN_UNIFORM_INTERVALS, 2 * INTERVALS + 1) if steps % n == 0]
     if not counts:
         raise ValueError(
-            f"came {steps}, allowed is a number that some number from {MIN_UNIFORM_INTERVALS} to "
+            f"got {steps}, expected a number that some number from {MIN_UNIFORM_INTERVALS} to "
             f"{2 * INTERVALS} divides"
         )
     return steps // min(counts, key=lambda n: abs(n - INTERVALS))

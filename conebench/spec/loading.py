@@ -67,7 +67,7 @@ def load_spec(path: Path) -> Spec:
     """Read, validate and resolve the one spec of a file, as `load_specs` does."""
     loaded = load_specs(path)
     if len(loaded) > 1:
-        raise SpecError(f"{path}: came a matrix of {len(loaded)} specs, allowed is one spec")
+        raise SpecError(f"{path}: got a matrix of {len(loaded)} specs, expected one spec")
     return loaded[0].spec
 
 
@@ -86,7 +86,7 @@ def load_all(paths: Iterable[Path], names: Collection[str] = ()) -> list[LoadedS
             near = difflib.get_close_matches(name, there, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             listed = ", ".join(there[:MAX_LISTED]) + (", ..." if len(there) > MAX_LISTED else "")
-            raise SpecError(f"--name: came {name!r}, {hint}allowed are {listed}")
+            raise SpecError(f"--name: got {name!r}, {hint}expected {listed}")
     return [found for found in loaded if not names or found.spec.name in names]
 
 
@@ -98,8 +98,8 @@ def repeated_names(loaded: Iterable[LoadedSpec]) -> list[str]:
         earlier = first.setdefault(found.spec.name, found)
         if earlier is not found:
             lines.append(
-                f"{found.written.place(('name',))}: name: came {found.spec.name!r} twice, "
-                f"also in {earlier.file}; allowed is each name once"
+                f"{found.written.place(('name',))}: name: got {found.spec.name!r} twice, "
+                f"also in {earlier.file}; expected each name once"
             )
     return lines
 
@@ -131,14 +131,14 @@ def _given_twice(spec: Spec) -> list[Problem]:
     # A resolved spec has steps in either case, so this rule looks at what was written.
     if spec.training.steps is None or spec.training.epochs is None:
         return []
-    return [Problem(("training", "epochs"), "came with steps too, allowed is one of the two")]
+    return [Problem(("training", "epochs"), "got with steps too, expected one of the two")]
 
 
 def _wrong_name(spec: Spec, name: str) -> list[Problem]:
     if spec.name != name:
-        return [Problem(("name",), f"came {spec.name!r}, allowed is the file's name {name!r}")]
+        return [Problem(("name",), f"got {spec.name!r}, expected the file's name {name!r}")]
     if name.endswith(SMOKE_SUFFIX):
-        return [Problem(("name",), f"came {name!r}, {SMOKE_SUFFIX!r} is kept for smoke runs")]
+        return [Problem(("name",), f"got {name!r}, {SMOKE_SUFFIX!r} is kept for smoke runs")]
     return []
 
 
@@ -171,7 +171,7 @@ def _schema_problems(error: ValidationError, data: Any) -> list[Problem]:
             message = ("", "missing")
         else:
             rule = detail["msg"][0].lower() + detail["msg"][1:]
-            message = (f"came {shown(detail['input'])}, ", rule)
+            message = (f"got {shown(detail['input'])}, ", rule)
         problems.setdefault(field, []).append(message)
     return [Problem(field, _joined(messages)) for field, messages in problems.items()]
 
@@ -196,7 +196,7 @@ def _unknown_field(loc: FieldPath) -> str:
     allowed = _fields_at(loc[:-1])
     nearest = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return f"unknown field, {hint}allowed are {', '.join(allowed)}"
+    return f"unknown field, {hint}expected {', '.join(allowed)}"
 
 
 def _fields_at(loc: FieldPath) -> list[str]:

@@ -34,7 +34,7 @@ def read_yaml(path: Path) -> tuple[Any, dict[FieldPath, int]]:
         _check_events(text, path)
         node = YAML(typ="safe", pure=True).compose(text)
         if node is None:
-            raise SpecError(f"{path}:1: the file is empty, allowed is one YAML mapping")
+            raise SpecError(f"{path}:1: the file is empty, expected one YAML mapping")
         _walk(node, (), lines, path, [0])
         return YAML(typ="safe", pure=True).load(text), lines
     except MarkedYAMLError as error:
@@ -70,7 +70,7 @@ def _read_text(path: Path) -> str:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise SpecError(f"{path}: came {size:,} bytes, allowed are at most {MAX_BYTES:,}")
+            raise SpecError(f"{path}: got {size:,} bytes, expected at most {MAX_BYTES:,}")
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not UTF-8 at byte {error.start}") from None
@@ -82,7 +82,7 @@ def _refuse_directives(text: str, path: Path) -> None:
     # %YAML 1.1 would bring back `no` as false and silent duplicate keys.
     for number, line in enumerate(text.splitlines(), start=1):
         if line.lstrip("\ufeff").startswith("%"):
-            raise SpecError(f"{path}:{number}: came a directive, no directives are allowed")
+            raise SpecError(f"{path}:{number}: got a directive, no directives are allowed")
 
 
 def _check_events(text: str, path: Path) -> None:
@@ -97,19 +97,19 @@ def _check_events(text: str, path: Path) -> None:
         if isinstance(event, NodeEvent) and not isinstance(event, AliasEvent) and event.anchor:
             # ruamel takes the last one and issues a Python warning.
             if event.anchor in anchors:
-                raise SpecError(f"{path}:{line}: came the anchor {event.anchor} a second time")
+                raise SpecError(f"{path}:{line}: got the anchor {event.anchor} a second time")
             anchors.add(event.anchor)
         if getattr(event, "tag", None) is not None:
             tag = one_line(event.tag)
-            raise SpecError(f"{path}:{line}: came the tag {tag}, no tags are allowed")
+            raise SpecError(f"{path}:{line}: got the tag {tag}, no tags are allowed")
 
 
 def _check_size(depth: int, count: int, path: Path, line: int) -> None:
     if depth > MAX_DEPTH:
-        raise SpecError(f"{path}:{line}: allowed are at most {MAX_DEPTH} levels")
+        raise SpecError(f"{path}:{line}: expected at most {MAX_DEPTH} levels")
     if count > MAX_NODES:
         raise SpecError(
-            f"{path}:{line}: allowed are at most {MAX_NODES:,} values, aliases expanded"
+            f"{path}:{line}: expected at most {MAX_NODES:,} values, aliases expanded"
         )
 
 
@@ -130,9 +130,9 @@ def _walk(
         for index, value in enumerate(node.value):
             _walk(value, (*field, index), lines, path, count)
     elif str(node.tag).endswith((":timestamp", ":binary")):
-        raise SpecError(f"{path}:{line}: came {node.value!r}, which YAML reads as a date: quote it")
+        raise SpecError(f"{path}:{line}: got {node.value!r}, which YAML reads as a date: quote it")
     elif str(node.tag).endswith((":int", ":float")) and len(node.value) > MAX_NUMBER_LENGTH:
         # Python refuses to write integers of more than 4300 digits.
         raise SpecError(
-            f"{path}:{line}: allowed are numbers of at most {MAX_NUMBER_LENGTH} characters"
+            f"{path}:{line}: expected numbers of at most {MAX_NUMBER_LENGTH} characters"
         )

@@ -17,9 +17,9 @@ import torch
 from torch import nn
 
 from conebench.linearize import LinearizedModel
-from conebench.model import make_model
-from conebench.runner.arms import IMAGES_JUDGED_BY, PASS_BYTES
-from conebench.runner.needs import images_within
+from conebench.networks.timm_models import make_model
+from conebench.runner.stages.activation_memory import images_within
+from conebench.runner.stages.arms import IMAGES_JUDGED_BY, PASS_BYTES
 
 Case = tuple[str, dict[str, object], int]
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from conebench.data import Data, load_data
+from conebench.data.datasets import Data, load_data
 from conebench.entk import empirical_ntk
 from conebench.linearize import LinearizedModel
-from conebench.model import classifier_parameters, make_model
+from conebench.networks.timm_models import classifier_parameters, make_model
 from conebench.record import Record, read_record
 from conebench.runner import RunOptions, SilentProgress, run_spec
 from conebench.spec import Spec

@@ -18,10 +18,10 @@ import torch
 from ruamel.yaml import YAML
 
 import conebench
-from conebench.manifest import read_manifest
 from conebench.runner import RunOptions, SilentProgress, run_spec
 from conebench.spec import Spec
-from conebench.store import Store
+from conebench.storage.manifest import read_manifest
+from conebench.storage.store import Store
 
 MANY_ARMS = Spec.model_validate_json("""{
   "name": "arms", "title": "ResNet-8 on digits, many arms",

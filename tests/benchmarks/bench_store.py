@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from conebench.sealed import found_whole
-from conebench.store import Store
+from conebench.storage.atomic_files import found_whole
+from conebench.storage.store import Store
 
 # ResNet-18's number of parameters.
 PARAMETERS = 11_200_000

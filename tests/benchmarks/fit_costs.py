@@ -1,7 +1,7 @@
 """Fit the cost model's weights on this machine: `python tests/benchmarks/fit_costs.py`.
 
 Times the three orders of contraction for layers of many shapes and fits the four weights of
-`conebench.entk.costs.Costs` by non-negative least squares of relative errors.
+`conebench.entk.cost_model.Costs` by non-negative least squares of relative errors.
 """
 
 import sys
@@ -17,9 +17,9 @@ from conebench.entk.contraction import (
     add_inputs_first,
     add_positions_first,
 )
-from conebench.entk.costs import cheapest, multiply_adds
-from conebench.entk.coverage import Term
+from conebench.entk.cost_model import cheapest, multiply_adds
 from conebench.entk.plan import SLAB_NUMBERS
+from conebench.entk.routes import Term
 
 N, R = 32, 10
 # Positions, inputs, outputs: convolutions of ResNets and VGG, linear layers of ViTs and MLPs.

@@ -11,7 +11,7 @@ from torch.func import functional_call, jacrev, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from conebench.entk import as_matrix, empirical_ntk
-from conebench.model import make_model
+from conebench.networks.timm_models import make_model
 
 # Name -> (timm name, its arguments, samples).
 CASES = {

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from conebench.entk import as_matrix, empirical_ntk, execution, unit_gram
-from conebench.model import make_model
+from conebench.networks.timm_models import make_model
 
 CASES = {
     "cifar_resnet20": ({}, 0.15),

@@ -1,7 +1,7 @@
 """One property of tests/test_fuzz.py, driven by what the code under test does with each input.
 
-`PYTHONPATH=.:tests python tests/fuzz/guided.py PROPERTY [option of libFuzzer ...]`; an input that
-breaks the property ends it with the failing example.
+`PYTHONPATH=.:tests:tests/helpers python tests/fuzz/guided.py PROPERTY [option of libFuzzer ...]`;
+an input that breaks the property ends it with the failing example.
 """
 
 import sys

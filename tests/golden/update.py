@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
+sys.path[:0] = [str(HERE.parent / "helpers"), str(HERE.parents[1])]
 
 from golden_pages import pages  # noqa: E402  # the paths to it stand above
 

@@ -1,0 +1,1 @@
+"""Datasets as tensors, and where their images come from."""

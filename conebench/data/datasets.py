@@ -1,0 +1,182 @@
+"""Datasets as tensors on a device: uint8 images in, normalized and augmented batches out.
+
+A minibatch and its augmentation depend on the seed and the step alone.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from conebench.data.sources import read_images
+from conebench.errors import SpecError
+from conebench.seeding import Purpose, balanced_indices, counter_generator
+from conebench.spec.schema import ChannelStatistics, Dataset
+
+
+@lru_cache(maxsize=2)
+def _epoch_order(images: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(images, generator=counter_generator(seed, "order", epoch))
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images as they are stored, uint8 [n, channels, h, w], with their labels [n]."""
+
+    pixels: UInt8[Tensor, "n ch h w"]
+    labels: Int[Tensor, " n"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Tensor) -> "Images":
+        return Images(self.pixels[index], self.labels[index])
+
+    def to(self, device: torch.device) -> "Images":
+        """The same images on a device."""
+        return Images(self.pixels.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Data:
+    """One dataset on one device, ready to be drawn from.
+
+    The validation images are held out of the training images, for choices between arms.
+    """
+
+    train: Images
+    validation: Images | None
+    test: Images
+    classes: tuple[str, ...]
+    mean: Float[Tensor, "ch 1 1"]
+    std: Float[Tensor, "ch 1 1"]
+    flip: bool
+    crop_padding: int
+    hash: str
+
+    def normalize(self, pixels: UInt8[Tensor, "n ch h w"]) -> Float[Tensor, "n ch h w"]:
+        """(pixels / 255 - mean) / std, in float32."""
+        return (pixels.to(torch.float32) / 255 - self.mean) / self.std
+
+    def batch(
+        self, seed: int, step: int, size: int, *, augment: bool = True
+    ) -> tuple[Float[Tensor, "b ch h w"], Int[Tensor, " b"]]:
+        """Minibatch of the update from `step` to `step + 1`: normalized inputs and labels.
+
+        Each epoch is one permutation of the training images; a last, shorter batch is left out.
+        """
+        per_epoch = max(1, len(self.train) // size)
+        epoch, position = divmod(step, per_epoch)
+        order = _epoch_order(len(self.train), seed, epoch)
+        index = order[position * size : (position + 1) * size].to(self.train.labels.device)
+        images = self.train[index]
+        pixels = self._augment(images.pixels, seed, step) if augment else images.pixels
+        return self.normalize(pixels), images.labels
+
+    def _augment(self, pixels: Tensor, seed: int, step: int) -> Tensor:
+        if not (self.flip or self.crop_padding):
+            return pixels
+        draw = counter_generator(seed, "augment", step)
+        if self.crop_padding:
+            pixels = _random_crop(pixels, self.crop_padding, draw)
+        if self.flip:
+            mirrored = torch.rand(len(pixels), generator=draw) < 0.5
+            mirrored = mirrored.to(pixels.device)[:, None, None, None]
+            pixels = torch.where(mirrored, pixels.flip(3), pixels)
+        return pixels
+
+    def test_subset(self, count: int, seed: int) -> Images:
+        """`count` test images, class-balanced; all of them where there are no more."""
+        if count >= len(self.test):
+            return self.test
+        index = balanced_indices(self.test.labels, len(self.classes), count, seed, "curve")
+        return self.test[index.to(self.test.labels.device)]
+
+    def balanced_subset(self, count: int, seed: int, purpose: Purpose) -> Images:
+        """`count` training images, class-balanced to within one, without augmentation."""
+        index = balanced_indices(self.train.labels, len(self.classes), count, seed, purpose)
+        return self.train[index.to(self.train.labels.device)]
+
+
+def _random_crop(pixels: Tensor, padding: int, draw: torch.Generator) -> Tensor:
+    n, _, height, width = pixels.shape
+    offsets = torch.randint(0, 2 * padding + 1, (2, n), generator=draw).to(pixels.device)
+    padded = torch.nn.functional.pad(pixels, (padding,) * 4)
+    rows = offsets[0][:, None] + torch.arange(height, device=pixels.device)
+    columns = offsets[1][:, None] + torch.arange(width, device=pixels.device)
+    samples = torch.arange(n, device=pixels.device)[:, None, None]
+    # Indexing [n, h, w, ch] by (sample, row, column) puts the channels last.
+    cropped = padded.permute(0, 2, 3, 1)[samples, rows[:, :, None], columns[:, None, :]]
+    return cropped.permute(0, 3, 1, 2).contiguous()
+
+
+def load_data(dataset: Dataset, root: Path, device: torch.device) -> Data:
+    """Read the subsets of a dataset, resized, and put them on the device.
+
+    Raises a DataMissingError where its files are neither there nor to be downloaded, a SpecError
+    where the spec asks for more images than there are.
+    """
+    source = read_images(dataset, root)
+    parts = {part: Images(*source.parts[part]) for part in ("train", "test")}
+    if dataset.validation_size is not None:
+        parts |= _held_out(parts["train"], dataset, len(source.classes))
+    mean, std = _statistics(dataset, parts["train"].pixels)
+    on_device = {part: images.to(device) for part, images in parts.items()}
+    return Data(
+        train=on_device["train"],
+        validation=on_device.get("validation"),
+        test=on_device["test"],
+        classes=source.classes,
+        mean=mean.to(device),
+        std=std.to(device),
+        flip=dataset.augmentation.flip,
+        crop_padding=dataset.augmentation.crop_padding,
+        hash=_content_hash(parts),
+    )
+
+
+def _held_out(train: Images, dataset: Dataset, classes: int) -> dict[str, Images]:
+    """The training images in two: those held out, class-balanced, and the others."""
+    count = int(dataset.validation_size or 0)
+    if count >= len(train):
+        raise SpecError(
+            f"dataset.validation_size: got {count}, expected less than the {len(train)} "
+            "training images"
+        )
+    chosen = balanced_indices(train.labels, classes, count, dataset.subset_seed, "validation")
+    others = torch.ones(len(train), dtype=torch.bool)
+    others[chosen] = False
+    return {"train": train[others], "validation": train[chosen]}
+
+
+def _statistics(dataset: Dataset, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    channels = pixels.shape[1]
+    if isinstance(dataset.normalization, ChannelStatistics):
+        mean = torch.tensor(dataset.normalization.mean, dtype=torch.float32)
+        std = torch.tensor(dataset.normalization.std, dtype=torch.float32)
+    elif dataset.normalization == "none":
+        mean, std = torch.zeros(channels), torch.ones(channels)
+    else:
+        flat = pixels.transpose(0, 1).reshape(channels, -1)
+        # From counts of the 256 values: exact, and no float copy of all images.
+        counts = torch.stack([torch.bincount(row, minlength=256) for row in flat]).double()
+        levels = torch.arange(256, dtype=torch.float64) / 255
+        shares = counts / counts.sum(1, keepdim=True)
+        exact_mean = shares @ levels
+        variance = (shares * (levels - exact_mean[:, None]) ** 2).sum(1)
+        mean, std = exact_mean.float(), variance.sqrt().clamp_min(1e-3).float()
+    return mean[:, None, None], std[:, None, None]
+
+
+def _content_hash(parts: dict[str, Images]) -> str:
+    digest = hashlib.sha256()
+    for part in sorted(parts, key=["train", "test", "validation"].index):
+        images = parts[part]
+        digest.update(f"{part} {tuple(images.pixels.shape)}".encode())
+        digest.update(images.pixels.contiguous().numpy().tobytes())
+        digest.update(images.labels.to(torch.int64).numpy().tobytes())
+    return digest.hexdigest()

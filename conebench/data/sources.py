@@ -1,0 +1,167 @@
+"""Where images come from: scikit-learn, torchvision or a folder; each as uint8 tensors."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import datasets as tv
+from torchvision.transforms.v2 import functional as transforms
+
+from conebench.errors import DataMissingError, SpecError
+from conebench.seeding import balanced_indices
+from conebench.spec.schema import Dataset
+
+Part = tuple[Tensor, Tensor]
+
+DIGITS_TEST_EVERY = 5
+
+
+@dataclass(frozen=True)
+class Source:
+    """The two parts `train` and `test`, each (uint8 [n, ch, h, w], int64 [n]), and class names."""
+
+    parts: dict[str, Part]
+    classes: tuple[str, ...]
+
+
+def default_data_root() -> Path:
+    """CONEBENCH_DATA, else the platform's cache folder."""
+    chosen = os.environ.get("CONEBENCH_DATA")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("conebench") / "data"
+
+
+def read_images(dataset: Dataset, root: Path) -> Source:
+    """The images of a dataset that the spec asks for, at its image size.
+
+    Raises a DataMissingError that says what to put where, a SpecError for a folder that is no
+    dataset.
+    """
+    if dataset.name == "imagefolder":
+        return _image_folder(dataset, root)
+    source = _digits() if dataset.name == "digits" else _torchvision(str(dataset.name), root)
+    parts = {}
+    for part, (pixels, labels) in source.parts.items():
+        chosen = _subset(dataset, part, labels, len(source.classes))
+        parts[part] = (_resized(pixels[chosen], dataset.image_size), labels[chosen])
+    return Source(parts, source.classes)
+
+
+def _subset(dataset: Dataset, part: str, labels: Tensor, classes: int) -> Tensor:
+    """Indices of the images of a part that the spec asks for."""
+    size = {"train": dataset.train_size, "test": dataset.test_size}[part]
+    if size is None:
+        return torch.arange(len(labels))
+    if size > len(labels):
+        raise SpecError(f"dataset.{part}_size: got {size}, expected at most {len(labels)}")
+    return balanced_indices(labels, classes, size, dataset.subset_seed, "subset")
+
+
+def _resized(pixels: Tensor, size: int | None) -> Tensor:
+    if size is None or pixels.shape[-2:] == (size, size):
+        return pixels
+    chunks = [transforms.resize(c, [size, size], antialias=True) for c in torch.split(pixels, 1024)]
+    return torch.cat(chunks)
+
+
+def _digits() -> Source:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    # Sixteen grey levels become the full range of a byte; every fifth image is a test image.
+    pixels = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8))[:, None]
+    labels = torch.from_numpy(bunch.target.astype(np.int64))
+    is_test = torch.arange(len(labels)) % DIGITS_TEST_EVERY == 0
+    parts = {
+        "train": (pixels[~is_test], labels[~is_test]),
+        "test": (pixels[is_test], labels[is_test]),
+    }
+    return Source(parts, tuple(map(str, bunch.target_names)))
+
+
+TORCHVISION: dict[str, tuple[Callable[..., object], str]] = {
+    "mnist": (tv.MNIST, "MNIST/raw/*-ubyte"),
+    "fashion_mnist": (tv.FashionMNIST, "FashionMNIST/raw/*-ubyte"),
+    "cifar10": (tv.CIFAR10, "cifar-10-batches-py/"),
+    "cifar100": (tv.CIFAR100, "cifar-100-python/"),
+    "svhn": (tv.SVHN, "train_32x32.mat and test_32x32.mat"),
+}
+
+
+def _torchvision(name: str, root: Path) -> Source:
+    parts = {part: _torchvision_part(name, root, part) for part in ("train", "test")}
+    count = 1 + max(int(labels.max()) for _, labels in parts.values())
+    return Source(parts, tuple(map(str, range(count))))
+
+
+def _torchvision_part(name: str, root: Path, part: str) -> Part:
+    factory, files = TORCHVISION[name]
+    choice: dict[str, object] = {"split": part} if name == "svhn" else {"train": part == "train"}
+    try:
+        found = factory(root=str(root), download=False, **choice)
+    except Exception:  # noqa: BLE001  # a broken file may raise anything
+        found = _downloaded(name, root, factory, choice, files)
+    return _as_tensors(found)
+
+
+def _downloaded(
+    name: str, root: Path, factory: Callable[..., object], choice: dict[str, object], files: str
+) -> object:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        return factory(root=str(root), download=True, **choice)
+    except Exception as error:  # noqa: BLE001  # URL, HTTP, checksum and file errors alike
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataMissingError(
+            f"dataset {name!r} is missing or broken in {root} and cannot be downloaded ({reason}); "
+            f"put {files} of torchvision's {name} there, or choose --data-root or CONEBENCH_DATA"
+        ) from None
+
+
+def _as_tensors(found: object) -> Part:
+    pixels = torch.as_tensor(found.data)  # type: ignore[attr-defined]
+    labels = found.labels if isinstance(found, tv.SVHN) else found.targets  # type: ignore[attr-defined]
+    if pixels.ndim == 3:
+        pixels = pixels[:, None]
+    elif pixels.shape[-1] == 3:
+        pixels = pixels.permute(0, 3, 1, 2)
+    return pixels.contiguous(), torch.as_tensor(labels, dtype=torch.int64)
+
+
+def _image_folder(dataset: Dataset, root: Path) -> Source:
+    folder = root / str(dataset.folder)
+    parts, names = {}, {}
+    for part in ("train", "test"):
+        try:
+            found = tv.ImageFolder(str(folder / part))
+        except FileNotFoundError:
+            raise DataMissingError(
+                f"dataset folder {folder / part} is missing or holds no images; put images there "
+                f"as <class>/<image>.png, or choose --data-root or CONEBENCH_DATA"
+            ) from None
+        labels = torch.tensor([label for _, label in found.samples])
+        # Only the images of the subset are read: a folder may be far larger than memory.
+        chosen = _subset(dataset, part, labels, len(found.classes))
+        size = int(dataset.image_size or 0)
+        paths = [Path(found.samples[i][0]) for i in chosen.tolist()]
+        parts[part] = (torch.stack([_read_image(path, size) for path in paths]), labels[chosen])
+        names[part] = tuple(found.classes)
+    if names["train"] != names["test"]:
+        raise SpecError(f"{folder}: train/ and test/ must have the same class folders")
+    return Source(parts, names["train"])
+
+
+def _read_image(path: Path, size: int) -> Tensor:
+    try:
+        with Image.open(path) as image:
+            rgb = image.convert("RGB")
+    except (OSError, Image.DecompressionBombError) as error:
+        raise SpecError(f"{path}: not an image that can be read: {error}") from None
+    if rgb.size != (size, size):
+        rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)

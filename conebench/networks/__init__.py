@@ -1,0 +1,1 @@
+"""Networks: timm's, the CIFAR ones, and networks as functions of their parameters."""

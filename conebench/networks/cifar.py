@@ -1,0 +1,153 @@
+"""The networks that the literature trains on small images, which differ from ImageNet's."""
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+VGG16_CHANNELS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+
+
+LARGEST_GROUP_COUNT = 8
+
+
+def norm_layer(kind: str, channels: int) -> nn.Module:
+    """`batch`, `group` (8 groups, fewer where they do not divide the channels) or `none`.
+
+    Raises a ValueError for any other kind.
+    """
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    if kind == "group":
+        return nn.GroupNorm(math.gcd(LARGEST_GROUP_COUNT, channels), channels)
+    if kind == "none":
+        return nn.Identity()
+    raise ValueError(f"norm: got {kind!r}, expected batch, group, none")
+
+
+class CifarBlock(nn.Module):
+    """Two normalized 3x3 convolutions and a parameter-free shortcut (He et al., option A)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, norm: str = "batch") -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = norm_layer(norm, outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = norm_layer(norm, outputs)
+        self.stride = stride
+        self.added = outputs - inputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, inputs, h, w] -> [n, outputs, h / stride, w / stride]."""
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        before = self.added // 2
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, before, self.added - before))
+        return F.relu(y + shortcut)
+
+
+class CifarResNet(nn.Module):
+    """ResNet of depth 6 `blocks` + 2 for 32x32 images (He et al. 2015, arXiv 1512.03385, 4.2)."""
+
+    def __init__(
+        self,
+        blocks: int,
+        num_classes: int = 10,
+        in_chans: int = 3,
+        width: int = 16,
+        norm: str = "batch",
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_chans, width, 3, 1, 1, bias=False)
+        self.bn1 = norm_layer(norm, width)
+        channels = (width, width, 2 * width, 4 * width)
+        self.layers = nn.Sequential(
+            *(
+                CifarBlock(
+                    channels[stage] if block == 0 else channels[stage + 1],
+                    channels[stage + 1],
+                    2 if block == 0 and stage > 0 else 1,
+                    norm,
+                )
+                for stage in range(3)
+                for block in range(blocks)
+            )
+        )
+        self.fc = nn.Linear(4 * width, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer."""
+        return self.fc
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [n, in_chans, h, w] -> logits [n, num_classes]."""
+        x = self.layers(F.relu(self.bn1(self.conv1(x))))
+        return self.fc(x.mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class CifarVgg16(nn.Module):
+    """VGG-16 for 32x32 images: 13 normalized convolutions, one linear layer."""
+
+    def __init__(self, num_classes: int = 10, in_chans: int = 3, norm: str = "batch") -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = in_chans
+        for stage in VGG16_CHANNELS:
+            for outputs in stage:
+                layers += [
+                    nn.Conv2d(inputs, outputs, 3, 1, 1),
+                    norm_layer(norm, outputs),
+                    nn.ReLU(inplace=True),
+                ]
+                inputs = outputs
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.fc = nn.Linear(inputs, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer."""
+        return self.fc
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [n, in_chans, h, w], h and w at least 32 -> logits [n, num_classes]."""
+        return self.fc(self.features(x).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class PixelMlp(nn.Module):
+    """Fully connected ReLU layers on the pixels of square images, with biases."""
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_chans: int = 3,
+        img_size: int = 32,
+        width: int = 256,
+        depth: int = 2,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = in_chans * img_size**2
+        for _ in range(depth):
+            layers += [nn.Linear(inputs, width), nn.ReLU()]
+            inputs = width
+        self.hidden = nn.Sequential(*layers)
+        self.fc = nn.Linear(inputs, num_classes)
+        for module in self.hidden:
+            if isinstance(module, nn.Linear):
+                nn.init.kaiming_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer."""
+        return self.fc
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [n, in_chans, img_size, img_size] -> logits [n, num_classes]."""
+        return self.fc(self.hidden(x.flatten(1)))  # type: ignore[no-any-return]

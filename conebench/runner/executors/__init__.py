@@ -1,0 +1,1 @@
+"""Executors: what computes the stages of a run, and where."""

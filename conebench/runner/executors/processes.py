@@ -1,0 +1,139 @@
+"""Stages side by side: several processes on one machine, each with its share of the threads.
+
+Small networks leave a device waiting for the next call; the arms of a seed are independent of each
+other. Results go through the store as they do in one process, so they are the same. Where there are
+several GPUs, the processes take them in turn.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import warnings
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.queues import Queue
+from queue import Empty
+from typing import TYPE_CHECKING
+
+import torch
+
+from conebench.errors import ConebenchError, RunError, StageFailedError
+from conebench.runner.executors.schedule import Schedule, Task
+from conebench.runner.stages.context import Context, RunOptions, open_context
+from conebench.runner.stages.device import choose_device, count_gpus, visible_gpu
+from conebench.runner.stages.progress import Message, Progress, SentProgress
+from conebench.runner.stages.results import Stages
+from conebench.spec import Spec
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
+SECONDS_BETWEEN_LOOKS = 0.5
+
+
+def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) -> None:
+    """Fill the store with the stages of these seeds, `options.jobs` at a time.
+
+    A stage that fails leaves its reason in the store; raises what else a stage raised, and the
+    others are then stopped.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    messages: Queue[Message] = spawn.Queue()
+    # Free memory may have changed since the checks: every kernel is built as they planned it.
+    options = replace(options, kernel_memory=context.kernel_memory)
+    share = (context.spec, options, torch.get_num_threads(), spawn.Value("i", 0), messages)
+    pool = ProcessPoolExecutor(options.jobs, spawn, initializer=_start, initargs=share)
+    schedule = Schedule(seeds)
+    waiting = {pool.submit(_perform, task): task for task in schedule.first()}
+    try:
+        while waiting:
+            done, _ = wait(waiting, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
+            _pass_on(messages, context.progress)
+            for future in done:
+                for task in _following(schedule, waiting.pop(future), future):
+                    waiting[pool.submit(_perform, task)] = task
+    except BrokenProcessPool:
+        raise RunError(
+            "--jobs: a process ended abruptly, for want of memory perhaps; the same command goes on"
+        ) from None
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    _pass_on(messages, context.progress)
+
+
+def _following(schedule: Schedule, task: Task, future: Future[list[Task]]) -> list[Task]:
+    following: list[Task] = []
+    with suppress(StageFailedError):
+        following = future.result()
+    return schedule.after(task, following)
+
+
+def _pass_on(messages: "Queue[Message]", progress: Progress) -> None:
+    while True:
+        try:
+            method, args, kwargs = messages.get_nowait()
+        except Empty:
+            return
+        getattr(progress, method)(*args, **kwargs)
+
+
+_worker: Stages
+_failure: ConebenchError | None = None
+
+
+def _start(
+    spec: Spec,
+    options: RunOptions,
+    threads: int,
+    started: "Synchronized[int]",
+    messages: "Queue[Message]",
+) -> None:
+    """Make this process a worker; what fails is raised by its first task."""
+    global _worker, _failure  # noqa: PLW0603  # a pool hands its workers nothing else
+    # An interrupt reaches the whole group: the first process stops the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.stdout = sys.stderr
+    # What libraries warn of was shown by the checks before the run.
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(threads)
+    with started.get_lock():
+        index, started.value = started.value, started.value + 1
+    try:
+        if options.device.type == "cuda":
+            _take_gpu(index)
+        choose_device("cuda" if options.device.type == "cuda" else "cpu")
+        _worker = Stages(open_context(spec, options, SentProgress(messages.put)))
+    except ConebenchError as error:
+        _failure = error
+
+
+def _take_gpu(index: int) -> None:
+    """One GPU for this process; it counts before CUDA is first used here."""
+    count, visible = count_gpus(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(index, count, visible)
+
+
+def _ready() -> Stages:
+    if _failure is not None:
+        raise _failure
+    return _worker
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _perform(task: Task) -> list[Task]:
+    return task.perform(_ready())

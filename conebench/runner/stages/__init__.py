@@ -1,0 +1,1 @@
+"""Stages of a run: cached computations, each named by the hash of its inputs."""

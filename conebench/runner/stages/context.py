@@ -1,0 +1,146 @@
+"""What every stage of one run shares, and the networks it is made of."""
+
+import copy
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from conebench.data.datasets import Data, Images, load_data
+from conebench.entk import default_memory_limit
+from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
+from conebench.networks.scaled_output import ScaledOutput
+from conebench.networks.timm_models import make_model
+from conebench.runner.stages.device import count_gpus, workers_on_one_device
+from conebench.runner.stages.progress import Progress
+from conebench.runner.stages.resume import Midway
+from conebench.seeding import counter_seed
+from conebench.spec import Spec
+from conebench.storage.store import Stage, Store, read_tensors
+
+CALIBRATION_BATCH = 256
+
+# It reads a file, and every stage's inputs hold it.
+_version = cache(version)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a spec is run; `seeds` None means all of the spec's.
+
+    `kernel_memory` is the bytes that one kernel may take, None a quarter of what is free, shared by
+    the stages on one device. `jobs` stages run side by side on one machine. Training stores where
+    it is every `save_every` seconds.
+    """
+
+    data_root: Path
+    run_dir: Path
+    device: torch.device
+    seeds: tuple[int, ...] | None = None
+    kernel_memory: int | None = None
+    jobs: int = 1
+    save_every: float = 60.0
+
+
+@dataclass(frozen=True)
+class Context:
+    """One spec on one machine; `kernel_memory` bytes are for one kernel."""
+
+    spec: Spec
+    data: Data
+    device: torch.device
+    store: Store
+    progress: Progress
+    kernel_memory: int
+    save_every: float
+
+    @cached_property
+    def probe(self) -> Images:
+        """The probe set: the same for every seed of the run."""
+        kernel = self.spec.kernel
+        return self.data.balanced_subset(kernel.samples, kernel.probe_seed, "probe")
+
+    @cached_property
+    def calibration_batches(self) -> list[Tensor]:
+        """Inputs that re-estimate BatchNorm statistics."""
+        kernel = self.spec.kernel
+        images = self.data.balanced_subset(
+            kernel.calibration_samples, kernel.probe_seed, "calibration"
+        )
+        # Batches of almost one size: a last, tiny one would weigh as much as the others.
+        count = -(-len(images) // CALIBRATION_BATCH)
+        return [self.data.normalize(part) for part in images.pixels.tensor_split(count)]
+
+    def inputs(self, *sections: str) -> dict[str, Any]:
+        """What decides a stage's result beside its seed: data, stack and sections of the spec."""
+        whole = self.spec.dump()
+        return {
+            "data": self.data.hash,
+            "device": self.device.type,
+            "torch": torch.__version__,
+            "timm": _version("timm"),
+            **{section: whole[section] for section in sections},
+        }
+
+    def midway(self, stage: Stage) -> Midway:
+        """Where a stage that trains stores how far it is."""
+        return Midway(self.store, stage, self.save_every)
+
+    def initial_network(self, seed: int, *, pretrained: bool | None = None) -> nn.Module:
+        """The network at theta_0 of this seed, on the device, in training mode.
+
+        With the spec's output scale, if it has one.
+        """
+        model = self.spec.model
+        network = make_model(
+            model.name,
+            model.kwargs,
+            pretrained=model.pretrained if pretrained is None else pretrained,
+            classes=len(self.data.classes),
+            channels=self.data.train.pixels.shape[1],
+            seed=counter_seed(seed, "init"),
+        ).to(self.device)
+        if model.output_scale is None:
+            return network
+        return ScaledOutput(network, model.output_scale)
+
+    def network_at(self, train: Stage, seed: int, step: int) -> nn.Module:
+        """The network at theta_step of this seed, in training mode."""
+        network = self.initial_network(seed, pretrained=False)
+        network.load_state_dict(read_tensors(self.store.checkpoint_path(train, step)))
+        return network
+
+    def frozen(self, network: nn.Module, batchnorm: str) -> nn.Module:
+        """A copy in evaluation mode, its BatchNorm statistics recalibrated if so asked."""
+        if batchnorm == "recalibrated":
+            return with_recalibrated_batchnorm(network, self.calibration_batches)
+        return copy.deepcopy(network).eval()
+
+    def linearized(self, network: nn.Module) -> LinearizedModel:
+        """The network's linearization, as the spec's linearization section says."""
+        choice = self.spec.linearization
+        frozen = self.frozen(network, choice.batchnorm)
+        return LinearizedModel(frozen, intercept=choice.intercept == "kept")
+
+
+def open_context(
+    spec: Spec, options: RunOptions, progress: Progress, data: Data | None = None
+) -> Context:
+    """Read the data of a spec, unless they are given, and open its store.
+
+    Raises a SpecError where data and spec do not fit, a DataMissingError.
+    """
+    data = data or load_data(spec.dataset, options.data_root, options.device)
+    store = Store(options.run_dir / spec.name)
+    memory = options.kernel_memory or _kernel_memory(options)
+    return Context(spec, data, options.device, store, progress, memory, options.save_every)
+
+
+def _kernel_memory(options: RunOptions) -> int:
+    gpus = count_gpus() if options.device.type == "cuda" else 0
+    sharing = workers_on_one_device(options.jobs, gpus)
+    return default_memory_limit(options.device) // sharing

@@ -1,0 +1,68 @@
+"""The device of a run, set to give the same bits each time."""
+
+import os
+import platform
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from conebench.errors import DeviceMissingError
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+def choose_device(name: DeviceName) -> torch.device:
+    """The device asked for; `auto` takes a GPU where there is one."""
+    has_gpu = torch.cuda.is_available()
+    if name == "cuda" and not has_gpu:
+        raise DeviceMissingError("--device: got cuda, but torch finds no GPU; allowed: auto, cpu")
+    if name == "cpu" or not has_gpu:
+        return torch.device("cpu")
+    # cuBLAS gives the same bits each time only with a fixed workspace.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return torch.device("cuda")
+
+
+def count_gpus() -> int:
+    """How many GPUs this process may use; 0 where torch finds none."""
+    return torch.cuda.device_count()
+
+
+def visible_gpu(index: int, count: int, visible: str | None) -> str:
+    """CUDA_VISIBLE_DEVICES of the worker of this index: one of the `count` GPUs, in turn.
+
+    `visible` is the variable as the run found it, None where it was not set.
+
+    >>> [visible_gpu(index, 2, None) for index in range(3)]
+    ['0', '1', '0']
+    >>> [visible_gpu(index, 2, "3,5") for index in range(3)]
+    ['3', '5', '3']
+    """
+    names = visible.split(",") if visible else [str(gpu) for gpu in range(count)]
+    return names[index % count].strip()
+
+
+def workers_on_one_device(jobs: int, gpus: int) -> int:
+    """How many of the workers at most share one GPU, or the CPU where there is no GPU.
+
+    >>> [workers_on_one_device(jobs, 4) for jobs in (1, 4, 6)]
+    [1, 1, 2]
+    """
+    return -(-jobs // max(1, gpus))
+
+
+def device_name(device: torch.device) -> str:
+    """What a reader would call the device: the GPU's or the processor's model."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

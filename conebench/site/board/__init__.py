@@ -1,0 +1,1 @@
+"""The index, factors and data pages: all records in one place."""

@@ -1,0 +1,190 @@
+"""Records as rows of the board: groups, order, shared ranks, reasons."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from conebench.analysis.intervals import Estimate
+from conebench.analysis.strength import shared_ranks
+from conebench.record import Record, Replication
+from conebench.record.quantities import BOARD, MORE, check_finite
+from conebench.site.board.factors import Value, factors_of, fields_of, model_family
+from conebench.site.board.sparks import Spark, sparks_of
+
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+# The facts that rows are filtered by, with their labels.
+FILTERS = {
+    "dataset": "Dataset",
+    "family": "Model family",
+    "optimizer": "Optimizer",
+    "outcome": "Outcome",
+    "trust": "Trust",
+}
+# The outcome of a seed that needs no word.
+USUAL = "two phases"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record on the board; `reason` says why it is not ranked, empty where it may be."""
+
+    record_id: str
+    group: tuple[str, str, int, str, str]
+    spec_name: str
+    title: str
+    model: str
+    family: str
+    optimizer: str
+    outcome: str
+    seed_outcomes: tuple[str, ...]
+    figures: Mapping[str, Estimate | None]
+    seeds: int
+    date: str
+    status: str
+    verdict: str
+    reason: str
+    sparks: tuple[Spark, Spark]
+    factors: Mapping[str, Value | None]
+    fields: Mapping[str, str]
+    replications: tuple[Replication, ...] = ()
+    rank: int | None = None
+
+    @property
+    def dataset(self) -> str:
+        """What the board calls the data."""
+        return self.group[0]
+
+    @property
+    def facts(self) -> Mapping[str, tuple[str, ...]]:
+        """What the row is filtered by; its outcome, and those of seeds that are out of the way."""
+        return {
+            "dataset": (self.dataset,),
+            "family": (self.family,),
+            "optimizer": (self.optimizer,),
+            "outcome": tuple(dict.fromkeys((self.outcome, *self.seed_outcomes))),
+            "trust": (self.trust,),
+        }
+
+    @property
+    def trust(self) -> str:
+        """Whether anybody has replayed the record and said so."""
+        return "replicated" if self.replications else "self-reported"
+
+    @property
+    def replicated_by(self) -> str:
+        """Names of those who have, with commas; empty where there is none."""
+        return ", ".join(found.by for found in self.replications)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of one comparability key, in the board's order."""
+
+    label: str
+    rows: tuple[Row, ...]
+
+    @property
+    def count(self) -> int:
+        """How many records it has."""
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A fact that rows are filtered by: its name in addresses, its label, its values."""
+
+    key: str
+    label: str
+    values: tuple[str, ...]
+
+
+def filters_of(groups: Sequence[Group]) -> list[Filter]:
+    """The facts to filter by, each with the values that some row has."""
+    facts = [row.facts for group in groups for row in group.rows]
+    return [
+        Filter(key, label, tuple(sorted({value for found in facts for value in found[key]})))
+        for key, label in FILTERS.items()
+    ]
+
+
+def row_of(record: Record, record_id: str, replications: Sequence[Replication] = ()) -> Row:
+    """The row of a record whose figures were recomputed, under the id of its file."""
+    summary = record.summary
+    figures = {quantity.field: getattr(summary, quantity.field) for quantity in (*BOARD, *MORE)}
+    for estimate in figures.values():
+        check_finite(estimate)
+    date = DATE.match(record.provenance.created_at)
+    return Row(
+        record_id=record_id,
+        group=record.comparability,
+        spec_name=record.spec.name,
+        title=record.spec.title,
+        model=record.spec.model.name,
+        family=model_family(record.spec.model.name),
+        optimizer=record.spec.training.optimizer.name,
+        outcome="partial" if is_partial(record) else summary.verdict,
+        seed_outcomes=_seed_outcomes(record),
+        figures=figures,
+        seeds=len(record.seeds),
+        date=date.group() if date else "",
+        status=record.status,
+        verdict=summary.verdict,
+        reason=unranked_reason(record),
+        sparks=sparks_of(record),
+        factors=factors_of(record),
+        fields=fields_of(record.spec),
+        replications=tuple(replications),
+    )
+
+
+def _seed_outcomes(record: Record) -> tuple[str, ...]:
+    """The phases that some seed shows instead of the usual two, such as none that moves."""
+    return tuple(sorted({seed.phases.outcome for seed in record.seeds} - {USUAL}))
+
+
+def is_partial(record: Record) -> bool:
+    """Whether seeds are missing, or twice there: a repeated seed narrows intervals."""
+    measured = sorted(seed.seed for seed in record.seeds)
+    return record.status != "complete" or measured != sorted(record.spec.seeds)
+
+
+def unranked_reason(record: Record) -> str:
+    """Why the record has no rank, in words; empty where it may have one."""
+    summary, reasons = record.summary, []
+    measured, planned = [seed.seed for seed in record.seeds], record.spec.seeds
+    if is_partial(record):
+        reasons.append(f"partial: {len(set(measured) & set(planned))} of {len(planned)} seeds")
+    reasons += [f"seed {f.seed}: {f.stage} failed: {f.reason}" for f in record.failures or ()]
+    if summary.verdict != "measured":
+        reasons.append(f"{summary.verdict}: {summary.detail}")
+    elif summary.CES is None or summary.CES.low is None:
+        reasons.append("one seed: no interval" if len(measured) == 1 else "no interval")
+    return "; ".join(reasons)
+
+
+def group_rows(rows: Sequence[Row]) -> list[Group]:
+    """One group a comparability key, each ranked within itself: best first, unranked last."""
+    keys = sorted({row.group for row in rows})
+    return [
+        Group(group_label(key), tuple(_ranked([row for row in rows if row.group == key])))
+        for key in keys
+    ]
+
+
+def _ranked(rows: Sequence[Row]) -> list[Row]:
+    ordered = sorted(rows, key=_order)
+    ranks = shared_ranks([None if row.reason else row.figures["CES"] for row in ordered])
+    return [replace(row, rank=rank) for row, rank in zip(ordered, ranks, strict=True)]
+
+
+def _order(row: Row) -> tuple[bool, float, str, str]:
+    strength = row.figures["CES"]
+    return bool(row.reason), -strength.value if strength else 1.0, row.title, row.record_id
+
+
+def group_label(key: tuple[str, str, int, str, str]) -> str:
+    """A comparability key in words."""
+    dataset, outputs, samples, batchnorm, schema = key
+    return f"{dataset}, kernel {outputs}, {samples:,} probe images, BatchNorm {batchnorm}, {schema}"

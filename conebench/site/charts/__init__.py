@@ -1,0 +1,1 @@
+"""Charts as SVG with their tables; no records, no HTML pages."""

@@ -1,0 +1,66 @@
+"""A plot: a drawing with its title, caption and table."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from conebench.analysis.distance import (
+    IntArray,
+)
+from conebench.site.charts.drawing import Drawing
+from conebench.site.charts.table import Table
+
+MAX_TABLE_ROWS = 40
+
+MAX_TABLE_CHECKPOINTS = 12
+
+MAX_COLORS = 6
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing with its words and all its points as a table; `key` is its name in the page.
+
+    `seed` is the seed it shows, None where it shows all. `steps` are those of the cells of a heat
+    map.
+    """
+
+    key: str
+    title: str
+    caption: str
+    drawing: Drawing
+    table: Table
+    seed: int | None = None
+    steps: tuple[int, ...] = ()
+
+    @property
+    def page_table(self) -> Table:
+        """The points as the page has them: as many as it can hold."""
+        return for_page(self.table, square=bool(self.steps))
+
+
+def evenly(count: int, limit: int) -> IntArray:
+    """At most `limit` of `count` indices, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(np.int64))
+
+
+def thinned(shown: int, total: int, what: str) -> str:
+    """How many of all are shown, in words."""
+    return f"all {total:,} {what}" if shown == total else f"{shown:,} of {total:,} {what}, evenly"
+
+
+def for_page(table: Table, *, square: bool = False) -> Table:
+    """The table thinned to what a page can hold, with a note of it; of a square one, columns too.
+
+    A table whose rows are few by nature stays as it is.
+    """
+    if not table.each:
+        return table
+    if not square and len(table.rows) <= MAX_TABLE_ROWS:
+        note = thinned(len(table.rows), len(table.rows), table.each)
+        return replace(table, note=note)
+    rows = evenly(len(table.rows), MAX_TABLE_CHECKPOINTS if square else MAX_TABLE_ROWS).tolist()
+    columns = [0, *(1 + i for i in rows)] if square else range(len(table.head))
+    note = thinned(len(rows), len(table.rows), table.each)
+    cells = tuple(tuple(table.rows[i][j] for j in columns) for i in rows)
+    return Table(tuple(table.head[j] for j in columns), cells, note)

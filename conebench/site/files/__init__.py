@@ -1,0 +1,1 @@
+"""Files of the site: finding records, writing pages, reusing earlier ones."""

@@ -1,0 +1,1 @@
+"""HTML: templates, markup and text that is safe to show."""

@@ -1,0 +1,221 @@
+"""The tables of a record's page, as text."""
+
+from collections.abc import Iterable
+
+from conebench.analysis.cone import Cone
+from conebench.record import ArmResult, Provenance, Record, SeedResult
+from conebench.record.quantities import (
+    BOARD,
+    MORE,
+    UNDEFINED,
+    distance,
+    one_decimal,
+    optional,
+    percent,
+    two_decimals,
+    whole,
+)
+from conebench.site.charts.table import Table
+
+GRID_NOTE = (
+    "Each linear arm and probe has the learning rate of its best accuracy on validation images; "
+    "a control has that of the switched arm."
+)
+
+
+def figures_table(record: Record) -> Table:
+    """Every summary figure with its interval and what it says."""
+    rows = []
+    for quantity in (*BOARD, *MORE):
+        estimate = getattr(record.summary, quantity.field)
+        interval = quantity.interval(estimate) or UNDEFINED
+        seeds = f"{estimate.seeds if estimate else 0} of {len(record.spec.seeds)}"
+        rows.append((quantity.symbol, quantity.value(estimate), interval, seeds, quantity.meaning))
+    return Table(("Figure", "Value", "95 % interval", "Seeds", "What it says"), tuple(rows))
+
+
+def seeds_table(record: Record) -> Table:
+    """Phases and cone of each seed."""
+    head = (
+        "Seed",
+        "Outcome",
+        "T*, velocity floor",
+        "T*, change-point",
+        "Estimators",
+        "Floor",
+        "Drift",
+        "Half-angle",
+        "95th percentile",
+        "Turn",
+        "N",
+        "α",
+        "Path",
+        "End to end",
+    )
+    return Table(head, tuple(_seed_cells(seed) for seed in record.seeds))
+
+
+def _seed_cells(seed: SeedResult) -> tuple[str, ...]:
+    phases = seed.phases
+    agreement = "differ by more than a factor of 2" if phases.estimators_disagree else "agree"
+    return (
+        str(seed.seed),
+        phases.outcome,
+        optional(whole, phases.T_star),
+        optional(whole, phases.change_point),
+        UNDEFINED if phases.T_star is None else agreement,
+        optional(distance, phases.floor),
+        optional(two_decimals, phases.drift),
+        *_cone_cells(seed.cone),
+    )
+
+
+def _cone_cells(cone: Cone | None) -> tuple[str, ...]:
+    if cone is None:
+        return (UNDEFINED,) * 7
+    return (
+        _degrees(cone.half_angle_deg),
+        _degrees(cone.half_angle_95_deg),
+        _degrees(cone.turn_deg),
+        two_decimals(cone.N),
+        optional(two_decimals, cone.alpha),
+        _degrees(cone.path_deg),
+        _degrees(cone.end_to_end_deg),
+    )
+
+
+def stretches_table(record: Record) -> Table | None:
+    """The cone after each drop of the learning rate; None where there is none."""
+    rows = [
+        (
+            str(seed.seed),
+            f"{whole(found.start)} to {whole(found.end)}",
+            UNDEFINED if found.settled is None else whole(found.settled),
+            distance(found.floor),
+            _degrees(seed.cone.half_angle_deg) if seed.cone else UNDEFINED,
+            _degrees(found.half_angle_deg),
+            optional(_degrees, found.axis_turn_deg),
+        )
+        for seed in record.seeds
+        for found in seed.stretches or ()
+    ]
+    head = (
+        "Seed",
+        "Steps",
+        "Settled at",
+        "Floor",
+        "Half-angle before",
+        "Half-angle after",
+        "Axis turned by",
+    )
+    return Table(head, tuple(rows)) if rows else None
+
+
+def _degrees(angle: float) -> str:
+    return f"{one_decimal(angle)}°"
+
+
+def arms_table(record: Record) -> Table:
+    """How each arm of each seed ended, and the constant learning rate that it had or chose."""
+    rows = [
+        (
+            str(seed.seed),
+            arm_name(arm, seed.phases.T_star),
+            _accuracy(arm),
+            optional(distance, arm.test_loss),
+            _rate(arm, record),
+            _end(arm),
+        )
+        for seed in record.seeds
+        for arm in seed.arms
+    ]
+    head = ("Seed", "Arm", "Test accuracy at T", "Test loss at T", "Learning rate", "Outcome")
+    return Table(head, tuple(rows), GRID_NOTE if _has_grid(record) else "")
+
+
+def _rate(arm: ArmResult, record: Record) -> str:
+    """The constant rate of an arm; records before schema 1.2 have it in the spec alone."""
+    chosen = record.spec.linearization.learning_rate
+    rate = arm.learning_rate
+    if rate is None and arm.arm != "full" and isinstance(chosen, float):
+        rate = chosen
+    return "schedule" if rate is None else f"{rate:g}"
+
+
+def _has_grid(record: Record) -> bool:
+    return isinstance(record.spec.linearization.learning_rate, tuple)
+
+
+def arm_name(arm: ArmResult, T_star: int | None) -> str:
+    """The arm with its step, as docs/method.md writes it."""
+    if arm.arm in ("full", "lazy"):
+        return arm.arm
+    return f"{arm.arm}({optional(whole, arm.step)}{' = T*' if arm.step == T_star else ''})"
+
+
+def _accuracy(arm: ArmResult) -> str:
+    return UNDEFINED if arm.test_accuracy is None else f"{percent(arm.test_accuracy)} %"
+
+
+def _end(arm: ArmResult) -> str:
+    if arm.status == "finished":
+        return "finished"
+    return f"diverged at step {optional(whole, arm.diverged_at)}"
+
+
+def facts_table(record: Record) -> Table:
+    """What was trained on what, and where."""
+    data, made = record.data, record.provenance
+    rows = [
+        ("Network", f"{record.spec.model.name}, {record.model.parameters:,} parameters"),
+        (
+            "Data",
+            f"{data.name}: {data.train_images:,} training and {data.test_images:,} test images, "
+            f"{data.classes} classes, {data.channels} × {data.image_size} × {data.image_size}",
+        ),
+        ("Data hash (SHA-256)", data.hash),
+        ("Spec hash (SHA-256)", record.spec.hash),
+        ("Device", device_text(made)),
+        ("Platform", made.platform),
+        ("Kernels", _kernels(record)),
+        ("Method", f"figures recomputed by version {record.method}"),
+        ("Made at", made.created_at),
+        ("Wall time", f"{made.wall_seconds:,.0f} s"),
+        ("Versions", _joined(f"{name} {version}" for name, version in made.versions.items())),
+        ("Commit of conebench", commit_text(made)),
+    ]
+    return Table(("Fact", "Value"), tuple(rows))
+
+
+def _kernels(record: Record) -> str:
+    """Probe, how the kernels were built, and how far they are from the network's derivatives."""
+    kernel, build = record.spec.kernel, record.provenance.kernel_build
+    parts = [f"{kernel.samples:,} images, {kernel.outputs}, {kernel.dtype}"]
+    if build is not None:
+        passes = f"{build.passes} pass{'' if build.passes == 1 else 'es'}"
+        parts.append(f"{passes}, {build.samples_at_once:,} images at a time")
+    checks = [seed.kernel.self_check for seed in record.seeds]
+    errors = [error for check in checks if check for error in check.relative_error]
+    parts.append(f"self-check {max(errors):.0e}" if errors else "no self-check")
+    return "; ".join(parts)
+
+
+def device_text(made: Provenance) -> str:
+    """The device, and how it was used."""
+    return f"{made.device}: {made.device_name}, {_threads(made.cpu_threads, made.jobs)}"
+
+
+def _threads(count: int, jobs: int | None) -> str:
+    together = f" in each of {jobs} processes side by side" if jobs and jobs > 1 else ""
+    return f"{count} CPU thread{'' if count == 1 else 's'}{together}"
+
+
+def _joined(items: Iterable[str]) -> str:
+    return ", ".join(sorted(items)) or UNDEFINED
+
+
+def commit_text(made: Provenance) -> str:
+    """The commit of the code, and whether it was changed."""
+    if made.git_commit is None:
+        return "not known"
+    return f"{made.git_commit}, with local changes" if made.git_dirty else made.git_commit

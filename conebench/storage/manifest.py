@@ -1,0 +1,102 @@
+"""The stages that a run expects, kept in its folder: what each is for, and what it follows on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from conebench.storage.store import Stage, Store
+
+LONGEST_VALUE = 40
+MOST_CHANGES = 3
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One stage under the name that a user knows it by.
+
+    `work` is counted in passes of one image through the network, over steps `first` to `last`.
+    `stale` says in which inputs it differs from the stage that is stored under this label.
+    """
+
+    label: str
+    seed: int
+    stage: Stage
+    work: float
+    first: int
+    last: int
+    stale: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Stages that are expected, and the last others that were, one a label."""
+
+    stages: tuple[Planned, ...] = ()
+    before: tuple[Planned, ...] = ()
+
+    def find(self, label: str) -> Planned | None:
+        """The stage of this label that is expected, or was."""
+        return next((p for p in (*self.stages, *self.before) if p.label == label), None)
+
+
+def read_manifest(store: Store) -> Manifest:
+    """The manifest of a folder; an empty one where there is none."""
+    data = store.manifest() or {"stages": [], "before": []}
+    return Manifest(*(tuple(map(_planned, data[part])) for part in ("stages", "before")))
+
+
+def _planned(data: dict[str, Any]) -> Planned:
+    return Planned(**{**data, "stage": Stage(**data["stage"])})
+
+
+def update_manifest(store: Store, stages: Sequence[Planned]) -> Manifest:
+    """Write the manifest of these stages, each compared with what is stored under its label."""
+    old = read_manifest(store)
+    expected = [(planned.label, planned.stage) for planned in stages]
+    before = {
+        planned.label: planned
+        for planned in (*old.before, *old.stages)
+        if (planned.label, planned.stage) not in expected and store.has_result(planned.stage)
+    }
+    manifest = Manifest(
+        tuple(replace(planned, stale=_why_stale(store, planned, old)) for planned in stages),
+        tuple(before.values()),
+    )
+    store.save_manifest(asdict(manifest))
+    return manifest
+
+
+def _why_stale(store: Store, planned: Planned, old: Manifest) -> str:
+    known = old.find(planned.label)
+    if known is None or store.has_result(planned.stage):
+        return ""
+    if known.stage == planned.stage:
+        return known.stale
+    if not store.has_result(known.stage):
+        return ""
+    return describe_changes(known.stage.inputs, planned.stage.inputs)
+
+
+def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Fields in which two sets of inputs differ, as `training.batch_size: 20 -> 40`."""
+    old, new = dict(_fields(before)), dict(_fields(after))
+    changes = [
+        f"{field}: {_shown(old, field)} -> {_shown(new, field)}"
+        for field in {**old, **new}
+        if _shown(old, field) != _shown(new, field) or old[field] != new[field]
+    ]
+    more = len(changes) - MOST_CHANGES
+    return "; ".join(changes[:MOST_CHANGES] + ([f"{more} more"] if more > 0 else []))
+
+
+def _fields(inputs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in inputs.items():
+        if isinstance(value, Mapping) and value:
+            yield from _fields(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _shown(fields: Mapping[str, Any], field: str) -> str:
+    text = str(fields.get(field, "absent"))
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."

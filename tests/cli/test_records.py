@@ -1,0 +1,99 @@
+"""`conebench check` and `conebench show`, as a user meets them."""
+
+from pathlib import Path
+
+import pytest
+from command_line import Call
+from synthetic import make_record, make_replication, make_spec, save_replication
+
+from conebench.record import record_text
+
+RECORD = make_record()
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def test_check_of_a_sound_record(call: Call) -> None:
+    Path("record.json").write_text(record_text(RECORD))
+    line = f"record.json: sound, id {RECORD.id}, every figure as recomputed\n"
+    assert call("check", "record.json") == (0, line, "")
+
+
+def test_check_of_a_folder_names_each_record_and_what_is_broken(call: Call) -> None:
+    Path("runs/a").mkdir(parents=True)
+    Path("runs/b").mkdir()
+    Path("runs/a/record.json").write_text(record_text(RECORD))
+    edited = RECORD.model_copy(update={"spec_hash": "0" * 64})
+    Path("runs/b/record.json").write_text(record_text(edited))
+    code, out, err = call("check", "runs")
+    assert code == 1
+    assert out == f"runs/a/record.json: sound, id {RECORD.id}, every figure as recomputed\n"
+    assert err == (
+        f"runs/b/record.json: spec hash: got 00000000, the spec's is {RECORD.spec_hash[:8]}\n"
+    )
+
+
+def test_check_of_replications_names_each_and_what_is_broken(call: Call) -> None:
+    Path("runs/a").mkdir(parents=True)
+    record = Path("runs/a/record.json")
+    record.write_text(record_text(RECORD))
+    sound = f"{record}: sound, id {RECORD.id}, every figure as recomputed\n"
+    # A name that a record's file could have.
+    named = f"2026-01-02-{RECORD.id}"
+    file = save_replication(record, make_replication(RECORD, named))
+    replicated = f"{file}: sound, replicated by {named}, seeds 0, 1, 2, bits\n"
+    assert call("check", "runs") == (0, sound + replicated, "")
+    assert call("check", str(record)) == (0, sound + replicated, "")
+    other = save_replication(record, make_replication(make_record(noise=0.2), "ben"))
+    lost = save_replication(Path("runs/gone.json"), make_replication(RECORD))
+    code, out, err = call("check", "runs")
+    assert (code, out) == (1, sound + replicated)
+    assert err.splitlines() == [
+        f"{other}: record_hash: got {make_record(noise=0.2).id}, the record's is {RECORD.id}",
+        f"{lost}: no record gone.json beside it",
+    ]
+
+
+def test_check_of_an_older_method(call: Call) -> None:
+    older = RECORD.model_copy(update={"method": 1, "schema_version": "1.2"})
+    Path("record.json").write_text(record_text(older))
+    code, out, err = call("check", "record.json")
+    assert (code, err) == (0, "")
+    assert out.endswith("figures not compared, they are of method 1\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "argument", "message"),
+    [
+        ("check", "missing.json", "missing.json: cannot be read: No such file or directory\n"),
+        ("show", "missing.json", "missing.json: cannot be read: No such file or directory\n"),
+        ("check", ".", ".: the folder holds no record\n"),
+    ],
+)
+def test_bad_arguments(call: Call, command: str, argument: str, message: str) -> None:
+    assert call(command, argument) == (1, "", message)
+
+
+def test_show(call: Call) -> None:
+    Path("record.json").write_text(record_text(RECORD))
+    code, out, err = call("show", "record.json")
+    assert (code, err) == (0, "")
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert lines[0] == f"A synthetic run (synthetic), record {RECORD.id}"
+    assert "seed 0: two phases, T* 200 (change-point 200)" in lines
+    curve = next(line for line in lines if line.startswith("  S(t, t+50)"))
+    assert curve.startswith("  S(t, t+50)  ")
+    assert curve.endswith(", log")
+    assert any(line.split()[:3] == ["switched", "100", "70.1"] for line in lines)
+
+
+def test_show_without_a_Phase_II(call: Call) -> None:
+    training = {**RECORD.spec.dump()["training"], "schedule": {"name": "cosine"}}
+    record = make_record(make_spec(training=training, seeds=[3]))
+    Path("record.json").write_text(record_text(record))
+    code, out, _ = call("show", "record.json")
+    assert code == 0
+    assert "seed 3: no constant learning rate\n" in out

@@ -1,0 +1,106 @@
+"""conebench new, schema, validate, show, list, plan and run on files of several specs."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from command_line import TINY, Call
+
+FAMILY = """\
+extends: tiny.yaml
+name: family
+title: A family
+matrix:
+  narrow: {model: {kwargs: {width: 1}}}
+  slow: {training: {optimizer: {learning_rate: 0.01}}}
+"""
+
+
+def test_specs_of_a_matrix_by_name(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "family.yaml").write_text(FAMILY)
+    code, out, _ = call("validate", ".")
+    assert code == 0
+    assert re.findall(r"(\S+): valid", out) == ["family-narrow", "family-slow", "tiny.yaml"]
+    code, out, _ = call("show", "family.yaml", "--name", "family-slow")
+    assert (code, out.splitlines()[2]) == (0, "title: A family, slow")
+    code, out, _ = call("show", "family.yaml", "--resolved")
+    assert (code, out.count("weight_decay: 0.0"), out.count("---")) == (0, 2, 1)
+    code, out, _ = call("plan", "family.yaml", "--name", "family-narrow", "--json")
+    assert (code, json.loads(out)["spec"]) == (0, "family-narrow")
+    code, _, err = call("run", "family.yaml", "--name", "narrow")
+    assert code == 1
+    assert err.startswith("--name: got 'narrow', did you mean 'family-narrow'? expected family")
+
+
+def test_a_new_spec_is_valid_and_nothing_is_overwritten(call: Call, tmp_path: Path) -> None:
+    chosen = ("--model", "resnet18", "--dataset", "digits", "--steps", "1000")
+    code, out, _ = call("new", "mine", *chosen, "--title", 'Mine: "a"')
+    assert (code, out.partition(";")[0]) == (0, "wrote specs/mine.yaml")
+    text = (tmp_path / "specs/mine.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=spec.schema.json\n")
+    assert json.loads((tmp_path / "specs/spec.schema.json").read_text()) == json.loads(
+        call("schema")[1]
+    )
+    assert call("validate", "specs")[0] == 0
+    code, _, err = call("new", "mine", *chosen)
+    assert (code, err) == (1, "specs/mine.yaml: is there already, expected a new name\n")
+    assert (tmp_path / "specs/mine.yaml").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["Mine"], "NAME: got 'Mine', expected a-z, 0-9, '.', '_' and '-'\n"),
+        (["mine", "--dataset", "imagefolder"], "--dataset: got 'imagefolder', expected digits"),
+        (["mine", "--steps", "997"], "--steps: got 997, expected a number that some number"),
+        (["mine", "--model", "a b"], 'specs/mine.yaml:8: model.name: got "a b", string should'),
+    ],
+)
+def test_a_new_spec_that_cannot_be(
+    call: Call, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    code, out, err = call("new", *arguments)
+    assert (code, out) == (1, "")
+    assert err.startswith(message)
+    assert not list(tmp_path.glob("specs/*"))
+
+
+def test_validate_warns_as_a_reviewer_would(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("[0, 1]", "[0]"))
+    code, out, err = call("validate", "tiny.yaml")
+    assert (code, out.partition(",")[0]) == (0, "tiny.yaml: valid")
+    assert err.splitlines()[-1] == (
+        "tiny.yaml:11: warning: seeds: one seed, so there will be no intervals and no rank"
+    )
+
+
+def test_the_schema_of_records(call: Call) -> None:
+    code, out, _ = call("schema", "--record")
+    assert (code, json.loads(out)["title"].partition(",")[0]) == (0, "A record of conebench")
+
+
+def test_a_resolved_spec_is_the_same_spec(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "family.yaml").write_text(FAMILY)
+    name = "family-slow"
+    _, shown, _ = call("show", "family.yaml", "--name", name, "--resolved")
+    (tmp_path / f"{name}.yaml").write_text(shown)
+    _, again, _ = call("show", f"{name}.yaml", "--resolved")
+    assert again == shown
+
+
+def test_a_record_has_no_names_to_choose_from(call: Call) -> None:
+    code, _, err = call("show", "record.json", "--resolved")
+    assert (code, err) == (1, "record.json: --name and --resolved: allowed with .yaml files only\n")
+
+
+def test_a_smoke_run_is_kept_apart_and_says_what_it_is(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    code, out, _ = call("run", "tiny.yaml", "--smoke")
+    assert code == 0
+    assert out.startswith("Smoke run of tiny, its figures mean nothing (tiny.smoke)\n")
+    assert (tmp_path / "runs-smoke/tiny.smoke/record.json").is_file()
+    assert not (tmp_path / "runs").exists()
+    assert call("leaderboard", "build")[1].startswith("0 records on the board")

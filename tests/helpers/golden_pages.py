@@ -1,0 +1,39 @@
+"""Pages of fixed records, as they are committed in tests/golden."""
+
+import json
+import tempfile
+from pathlib import Path
+
+from synthetic import BASE_SPEC, make_record, make_spec
+
+from conebench.record import Record, record_text
+from conebench.site import build_site
+
+FOLDER = Path(__file__).parents[1] / "golden"
+DIGITS = 6
+SHORT = {
+    "training": {**BASE_SPEC["training"], "steps": 400},
+    "kernel": {"samples": 50, "checkpoints": {"every": 40}},
+    "switching": {"steps": [40]},
+}
+
+
+def fixed_record(title: str, seeds: list[int]) -> Record:
+    """A short record whose numbers do not hang on a machine's last digits."""
+    record = make_record(make_spec(title=title, seeds=seeds, **SHORT), settle=80)
+    data = json.loads(record_text(record), parse_float=lambda text: round(float(text), DIGITS))
+    return Record.model_validate(data, strict=False)
+
+
+def pages() -> dict[str, str]:
+    """The index of two records and a broken one, and the page of the first record."""
+    first = fixed_record("Fixed <b>first</b>", [0, 1])
+    with tempfile.TemporaryDirectory() as name:
+        records = Path(name) / "records"
+        texts = (record_text(first), record_text(fixed_record("Fixed second", [2])), "{}")
+        for folder, text in zip("abc", texts, strict=True):
+            (records / folder).mkdir(parents=True)
+            (records / folder / "record.json").write_text(text)
+        site = build_site([records], Path(name) / "site").index.parent
+        found = {"index.html": "index.html", "record.html": f"records/{first.id}.html"}
+        return {name: (site / path).read_text("utf-8") for name, path in found.items()}

@@ -1,0 +1,48 @@
+"""The records in the repository: readable, consistent, and all on the board."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conebench.record import read_record
+from conebench.record.check import check_record
+from conebench.record.replication import read_both
+from conebench.site import build_site, record_files, replication_files
+from conebench.spec import content_hash, find_specs, load_all
+
+ROOT = Path(__file__).parents[2]
+RECORDS = record_files([ROOT / "leaderboard" / "records"])
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_committed_record_is_sound(path: Path) -> None:
+    record, findings, _ = check_record(path)
+    assert findings == []
+    # Hashes are of the text as it was written, whatever fields a later schema adds.
+    written = json.loads(path.read_text())
+    content = {key: value for key, value in written.items() if key != "provenance"}
+    assert path.name == f"{record.provenance.created_at[:10]}-{content_hash(content)[:8]}.json"
+    assert path.parent.name == record.spec.name
+    assert record.spec_hash == content_hash(written["spec"])
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_committed_record_was_made_from_a_committed_spec_and_clean_code(path: Path) -> None:
+    record = read_record(path)
+    (found,) = load_all(find_specs([ROOT / "specs"]), [record.spec.name])
+    assert found.spec == record.spec
+    assert record.provenance.git_dirty is False
+
+
+def test_every_committed_replication_is_of_its_record() -> None:
+    files = replication_files([ROOT / "leaderboard" / "records"])
+    assert all(read_both(file).provenance.git_dirty is False for file in files)
+    every = set((ROOT / "leaderboard" / "records").rglob("*.json"))
+    assert every == {*RECORDS, *files}
+
+
+def test_every_committed_record_is_on_the_board(tmp_path: Path) -> None:
+    report = build_site([ROOT / "leaderboard" / "records"], tmp_path / "site")
+    assert report.shown == len(RECORDS) > 0
+    assert not report.skipped

@@ -1,0 +1,474 @@
+"""Records on disk: exact round trips, and one line about anything else."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from changes import Change, drop, put
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from synthetic import make_record, make_spec, with_groups
+
+from conebench.errors import ExitCode, RecordError
+from conebench.record import SCHEMA_VERSION, read_record, record_text
+from conebench.record.files import MAX_BYTES
+
+NAN = float("nan")
+SMALL = make_record(
+    make_spec(
+        kernel={"samples": 50, "checkpoints": {"every": 125}}, switching={"steps": []}, seeds=[4, 2]
+    )
+)
+DATA = SMALL.dump()
+
+
+def write(folder: Path, content: str | bytes) -> Path:
+    path = folder / "record.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def changed(folder: Path, change: Change) -> Path:
+    data = copy.deepcopy(DATA)
+    change(data)
+    return write(folder, json.dumps(data))
+
+
+@pytest.mark.parametrize("record", [SMALL, make_record(), make_record(noise=0.3)])
+def test_round_trip_is_exact(tmp_path: Path, record: Any) -> None:
+    path = write(tmp_path, record_text(record))
+    again = read_record(path)
+    assert again == record
+    assert again.id == record.id
+    assert record_text(again).encode() == path.read_bytes()
+
+
+def test_layout() -> None:
+    text = record_text(SMALL)
+    lines = text.splitlines()
+    assert json.loads(text) == DATA
+    assert lines[:2] == ["{", f'  "schema_version": "{SCHEMA_VERSION}",']
+    assert '    "seeds": [4, 2]' in lines
+    assert '        "steps": [0, 125, 250, 375, 500, 625, 750, 875, 1000],' in lines
+    gram = lines.index('        "gram": [')
+    assert lines[gram + 1] == "          [1.0],"
+    assert [line.count(",") for line in lines[gram + 1 : gram + 4]] == [1, 2, 3]
+    assert text.endswith("\n}\n")
+
+
+def test_text_that_is_not_ascii_is_escaped(tmp_path: Path) -> None:
+    provenance = SMALL.provenance.model_copy(update={"device_name": 'é "x"\u2028'})
+    record = SMALL.model_copy(update={"provenance": provenance})
+    text = record_text(record)
+    assert text.isascii()
+    assert read_record(write(tmp_path, text)) == record
+
+
+def test_an_integer_is_a_number_too(tmp_path: Path) -> None:
+    record = read_record(changed(tmp_path, put("seeds.0.kernel.norm.0", 100)))
+    assert record == SMALL
+
+
+def test_a_diverged_arm_is_read(tmp_path: Path) -> None:
+    def diverge(data: Any) -> None:
+        arm = data["seeds"][0]["arms"][1]
+        arm.update(status="diverged", diverged_at=7, test_accuracy=None, test_loss=None)
+
+    assert read_record(changed(tmp_path, diverge)).seeds[0].arms[1].diverged_at == 7
+
+
+def test_a_later_minor_version_is_read(tmp_path: Path) -> None:
+    assert read_record(changed(tmp_path, put("schema_version", "1.999"))).schema_version == "1.999"
+
+
+NO_RECORD = "schema_version: missing, so this is no conebench record"
+GRAM = "seeds.4: kernel.gram: "
+TRIANGLE = "G must be a lower triangle, row i of i + 1"
+COSINES = "expected cosines in [0, 1], 1 on the diagonal"
+ONE_EACH = "one entry a checkpoint is needed"
+STEPS = "seeds.4: kernel.steps: expected 0 first, then ascending to at most 1000"
+ARM = "seeds.4: arms.full: needed are accuracy and loss, or the step of divergence"
+NOT_A_NUMBER = "Input should be a finite number"
+
+REFUSED = {
+    "no version": (drop("schema_version"), NO_RECORD),
+    "version is no text": (put("schema_version", 1.0), NO_RECORD),
+    "version is a word": (put("schema_version", "one"), NO_RECORD),
+    "version without a minor": (put("schema_version", "1"), NO_RECORD),
+    "version in other digits": (put("schema_version", "١.٠"), NO_RECORD),
+    "version of many digits": (put("schema_version", "9" * 5000 + ".0"), NO_RECORD),
+    "newer major": (
+        put("schema_version", "2.0"),
+        "schema_version: got 2.0, this conebench reads up to 1.x; upgrade conebench",
+    ),
+    "NaN": (put("seeds.0.kernel.trace.3", NAN), f"seeds.0.kernel.trace.3: {NOT_A_NUMBER}"),
+    "infinity": (
+        put("provenance.wall_seconds", float("inf")),
+        f"provenance.wall_seconds: {NOT_A_NUMBER}",
+    ),
+    "NaN among the figures": (put("summary.N.value", NAN), f"summary.N.value: {NOT_A_NUMBER}"),
+    "NaN in an argument of the network": (
+        put("spec.model.kwargs", {"a": [NAN]}),
+        "spec.model.kwargs.a: Input should hold finite numbers",
+    ),
+    "unknown field": (put("colour", 1), "colour: Extra inputs are not permitted"),
+    "unknown field of an arm": (
+        put("seeds.0.arms.0.colour", 1),
+        "seeds.0.arms.0.colour: Extra inputs are not permitted",
+    ),
+    "unknown field of the cone": (
+        put("seeds.0.cone.colour", 1),
+        "seeds.0.cone.colour: Unexpected keyword argument",
+    ),
+    "unknown field over two lines": (
+        put("a\nb\x1b[2J", 1),
+        "a b [2J: Extra inputs are not permitted",
+    ),
+    "missing field": (drop("data.hash"), "data.hash: Field required"),
+    "missing figure": (drop("summary.CES"), "summary.CES: Field required"),
+    "bool for a number": (
+        put("seeds.0.cone.N", True),
+        "seeds.0.cone.N: Input should be a valid number",
+    ),
+    "bool for an integer": (
+        put("seeds.0.phases.T_star", True),
+        "seeds.0.phases.T_star: Input should be a valid integer",
+    ),
+    "text for a number": (
+        put("seeds.0.kernel.norm.0", "1"),
+        "seeds.0.kernel.norm.0: Input should be a valid number",
+    ),
+    "accuracy in percent": (
+        put("seeds.0.arms.0.test_accuracy", 95.0),
+        "seeds.0.arms.0.test_accuracy: Input should be less than or equal to 1",
+    ),
+    "norm of nothing": (
+        put("seeds.0.kernel.norm.0", 0.0),
+        "seeds.0.kernel.norm.0: Input should be greater than 0",
+    ),
+    "no seeds": (
+        put("seeds", []),
+        "seeds: List should have at least 1 item after validation, not 0",
+    ),
+    "spec without its reduction": (put("spec.kernel.outputs", None), "spec: not resolved"),
+    "spec without its steps": (
+        lambda data: data["spec"]["training"].update(steps=None, epochs=2),
+        "spec: not resolved",
+    ),
+    "spec without any length": (put("spec.training.steps", None), "spec: not resolved"),
+    "a seed twice": (
+        put("seeds.1.seed", 4),
+        "seeds: got [4, 4], expected the spec's, each once",
+    ),
+    "a seed of another spec": (
+        put("seeds.1.seed", 3),
+        "seeds: got [4, 3], expected the spec's, each once",
+    ),
+    "a seed too few": (drop("seeds.1"), "status: came complete, with 1 seeds"),
+    "not as partial as it says": (put("status", "partial"), "status: got partial, with 2 seeds"),
+    "no checkpoints": (put("seeds.0.kernel.steps", []), STEPS),
+    "late first checkpoint": (put("seeds.0.kernel.steps.0", 1), STEPS),
+    "a checkpoint twice": (put("seeds.0.kernel.steps.1", 250), STEPS),
+    "a checkpoint after the end": (put("seeds.0.kernel.steps.8", 1001), STEPS),
+    "a checkpoint too few": (drop("seeds.0.kernel.norm.8"), f"seeds.4: kernel.norm: {ONE_EACH}"),
+    "an alignment too few": (
+        drop("seeds.0.kernel.label_alignment.8"),
+        f"seeds.4: kernel.label_alignment: {ONE_EACH}",
+    ),
+    "a self-check of no checkpoint": (
+        put("seeds.0.kernel.self_check", {"steps": [3], "directions": 3, "relative_error": [0.0]}),
+        "seeds.4: kernel.self_check: one error for each of some checkpoints",
+    ),
+    "a row too few": (drop("seeds.0.kernel.gram.8"), GRAM + TRIANGLE),
+    "a row too short": (drop("seeds.0.kernel.gram.3.0"), GRAM + TRIANGLE),
+    "the upper triangle": (
+        lambda data: data["seeds"][0]["kernel"]["gram"].reverse(),
+        GRAM + TRIANGLE,
+    ),
+    "a centred row too few": (
+        drop("seeds.0.kernel.gram_centred.8"),
+        f"seeds.4: kernel.gram_centred: {TRIANGLE}",
+    ),
+    "a cosine above 1": (put("seeds.0.kernel.gram.3.1", 1.1), GRAM + COSINES),
+    "a negative cosine": (put("seeds.0.kernel.gram.3.1", -0.1), GRAM + COSINES),
+    "a diagonal below 1": (put("seeds.0.kernel.gram.3.3", 0.9), GRAM + COSINES),
+    "a loss too few": (drop("seeds.0.training.test_loss.3"), f"seeds.4: training: {ONE_EACH}"),
+    "an accuracy too few": (
+        drop("seeds.0.training.test_accuracy.3"),
+        f"seeds.4: training: {ONE_EACH}",
+    ),
+    "finished without an accuracy": (put("seeds.0.arms.0.test_accuracy", None), ARM),
+    "finished and diverged": (put("seeds.0.arms.0.diverged_at", 5), ARM),
+    "diverged with an accuracy": (put("seeds.0.arms.0.status", "diverged"), ARM),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED.values(), ids=REFUSED)
+def test_refused(tmp_path: Path, change: Change, message: str) -> None:
+    path = changed(tmp_path, change)
+    with pytest.raises(RecordError) as error:
+        read_record(path)
+    assert str(error.value) == f"{path}: {message}"
+
+
+GROUPED = with_groups(
+    make_record(
+        make_spec(
+            kernel={"samples": 50, "by": "stage", "checkpoints": {"every": 125}},
+            switching={"steps": []},
+            seeds=[4],
+        )
+    ),
+    {"conv1": 250, "late": 500, "unused": None},
+    late={"late": 125},
+)
+GROUPS = "seeds.4: kernel.groups"
+OF_THE_SPEC = f"{GROUPS}: needed where, and only where, the spec has by"
+ONCE = f"{GROUPS}: needed is each group once, 269,722 parameters together, got "
+REFUSED_GROUPS = {
+    "none": (put("seeds.0.kernel.groups", None), OF_THE_SPEC),
+    "not asked for": (put("spec.kernel.by", None), OF_THE_SPEC),
+    "one too few": (drop("seeds.0.kernel.groups.1"), ONCE + "179,815"),
+    "one twice": (put("seeds.0.kernel.groups.1.name", "conv1"), ONCE + "269,722"),
+    "another number of parameters": (
+        put("seeds.0.kernel.groups.1.parameters", 1),
+        ONCE + "179,816",
+    ),
+    "steps of no checkpoint": (
+        put("seeds.0.kernel.groups.1.steps.0", 3),
+        f"{GROUPS}.1: steps: expected the last ones of the kernel's",
+    ),
+    "a norm too few": (
+        drop("seeds.0.kernel.groups.0.norm.3"),
+        f"{GROUPS}.0: one entry of norm and trace a step is needed",
+    ),
+    "a norm of zero": (
+        put("seeds.0.kernel.groups.0.norm.3", 0.0),
+        "seeds.0.kernel.groups.0.norm.3: Input should be greater than 0",
+    ),
+    "a row too few": (drop("seeds.0.kernel.groups.0.gram.8"), f"{GROUPS}.0: gram: {TRIANGLE}"),
+    "a cosine above 1": (
+        put("seeds.0.kernel.groups.0.gram.3.1", 1.1),
+        f"{GROUPS}.0: gram: {COSINES}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED_GROUPS.values(), ids=REFUSED_GROUPS)
+def test_groups_refused(tmp_path: Path, change: Change, message: str) -> None:
+    data = GROUPED.dump()
+    assert read_record(write(tmp_path, json.dumps(data))) == GROUPED
+    change(data)
+    path = write(tmp_path, json.dumps(data))
+    with pytest.raises(RecordError) as error:
+        read_record(path)
+    assert str(error.value) == f"{path}: {message}"
+
+
+NOT_RECORDS = {
+    "empty": (b"", "not JSON: Expecting value: line 1 column 1 (char 0)"),
+    "cut off": (b'{"a": 1', "not JSON: Expecting ',' delimiter: line 1 column 8 (char 7)"),
+    "list": (b"[]", NO_RECORD),
+    "number": (b"12", NO_RECORD),
+    "Latin-1": (
+        b'{"a": "\xe9"}',
+        "not JSON: 'utf-8' codec can't decode byte 0xe9 in position 7: invalid continuation byte",
+    ),
+    "a key twice": (
+        b'{"a": 1, "b": {"c\\n": 1, "d": 2, "c\\n": 3}}',
+        "not JSON: got the key 'c\\n' twice",
+    ),
+    "two records": (b"{} {}", "not JSON: Extra data: line 1 column 4 (char 3)"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), NOT_RECORDS.values(), ids=NOT_RECORDS)
+def test_not_a_record(tmp_path: Path, content: bytes, message: str) -> None:
+    path = write(tmp_path, content)
+    with pytest.raises(RecordError) as error:
+        read_record(path)
+    assert str(error.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '{"schema_version": "1.0", "spec": {"a": ['])
+def test_deep_nesting(tmp_path: Path, opening: str) -> None:
+    path = write(tmp_path, opening + "[" * 200_000)
+    with pytest.raises(RecordError, match="not JSON: "):
+        read_record(path)
+
+
+def test_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(RecordError) as error:
+        read_record(path)
+    assert str(error.value) == f"{path}: expected at most 50,000,000 bytes"
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    for path, reason in [
+        (tmp_path / "none.json", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+    ]:
+        with pytest.raises(RecordError) as error:
+            read_record(path)
+        assert str(error.value) == f"{path}: cannot be read: {reason}"
+        assert error.value.exit_code is ExitCode.BAD_INPUT
+
+
+def outcome(path: Path) -> str:
+    """The message about a file; for a record that is taken, the beginning of one."""
+    try:
+        record = read_record(path)
+    except RecordError as error:
+        return str(error)
+    assert json.loads(record_text(record)) == record.dump()
+    assert len(record.id) == 8
+    return f"{path}: "
+
+
+@given(st.one_of(st.binary(max_size=100), st.text(max_size=50).map(str.encode)))
+@settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_any_bytes_are_a_record_or_a_record_error(tmp_path: Path, content: bytes) -> None:
+    path = write(tmp_path, content)
+    assert outcome(path).startswith(f"{path}: ")
+
+
+def paths(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every place in the data; of a list the first and the last item."""
+    items = list(value.items() if isinstance(value, dict) else enumerate(value))
+    if isinstance(value, list):
+        items = items[:1] + items[-1:]
+    return [
+        found
+        for key, inner in items
+        for found in [
+            (*path, key),
+            *(paths(inner, (*path, key)) if isinstance(inner, dict | list) else []),
+        ]
+    ]
+
+
+PLACES = paths(DATA)
+JSON_VALUES = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=10),
+        st.sampled_from([10**400, -(10**20), 1e308, "1.0", "sgd", "diverged"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+DELETE = object()
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(PLACES), st.one_of(st.just(DELETE), JSON_VALUES)),
+        min_size=1,
+        max_size=2,
+    )
+)
+@settings(
+    max_examples=500,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_any_change_gives_a_record_or_a_record_error(tmp_path: Path, changes: Any) -> None:
+    data: Any = copy.deepcopy(DATA)
+    for place, value in changes:
+        inner = data
+        try:
+            for part in place[:-1]:
+                inner = inner[part]
+            if value is DELETE:
+                del inner[place[-1]]
+            else:
+                inner[place[-1]] = value
+        except (KeyError, IndexError, TypeError):
+            pass  # the change before this one removed its place
+    path = write(tmp_path, json.dumps(data))
+    assert outcome(path).startswith(f"{path}: ")
+
+
+JUDGED = {"diverged_at": None, "validation_accuracy": 0.5, "validation_loss": 1.0}
+LOST = {"diverged_at": 7, "validation_accuracy": None, "validation_loss": None}
+
+
+def with_grid(change: Any = len) -> Any:
+    """Every arm but `full` chose the first of two learning rates, and a change to the data."""
+
+    def apply(data: Any) -> None:
+        data["spec"]["linearization"]["learning_rate"] = [0.5, 0.25]
+        data["spec"]["dataset"]["validation_size"] = 100
+        for seed in data["seeds"]:
+            for arm in seed["arms"][1:]:
+                arm["tried"] = [{"learning_rate": 0.5, **JUDGED}, {"learning_rate": 0.25, **LOST}]
+                arm["learning_rate"] = 0.5
+        change(data)
+
+    return apply
+
+
+def test_a_chosen_learning_rate_is_read(tmp_path: Path) -> None:
+    record = read_record(changed(tmp_path, with_grid()))
+    assert record.seeds[0].arms[1].learning_rate == 0.5
+
+
+TRIED = "seeds.4: arms.lazy: tried: needed "
+BROKEN_CHOICES = {
+    "not the best": (
+        put("seeds.0.arms.1.learning_rate", 0.25),
+        "seeds.4: arms.lazy: learning_rate: got 0.25, needed is the best of tried",
+    ),
+    "none chosen": (
+        put("seeds.0.arms.1.learning_rate", None),
+        "seeds.4: arms.lazy: learning_rate: got None, needed is the best of tried",
+    ),
+    "nothing tried": (drop("seeds.0.arms.1.tried"), f"{TRIED}is each rate of the spec's list"),
+    "another rate tried": (
+        put("seeds.0.arms.1.tried.1.learning_rate", 0.3),
+        f"{TRIED}is each rate of the spec's list",
+    ),
+    "figures of a diverged one": (
+        put("seeds.0.arms.1.tried.1.validation_loss", 0.1),
+        f"{TRIED}are figures, or the step of divergence",
+    ),
+    "a list for full": (
+        put("seeds.0.arms.0.tried", [{"learning_rate": 0.5, **JUDGED}]),
+        "seeds.4: arms.full: tried: allowed with a list of rates only",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BROKEN_CHOICES.values(), ids=BROKEN_CHOICES)
+def test_a_choice_that_does_not_follow_is_refused(
+    tmp_path: Path, change: Any, message: str
+) -> None:
+    path = changed(tmp_path, with_grid(change))
+    with pytest.raises(RecordError) as caught:
+        read_record(path)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize("counts", [[50] * 8, [50] * 8 + [10**6]])
+def test_counts_of_test_images_fit_the_checkpoints(tmp_path: Path, counts: list[int]) -> None:
+    path = changed(tmp_path, put("seeds.0.training.test_images", counts))
+    with pytest.raises(
+        RecordError, match=r"training\.test_images: one count a checkpoint, of at mo"
+    ):
+        read_record(path)

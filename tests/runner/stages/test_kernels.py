@@ -1,0 +1,177 @@
+"""conebench.runner.stages.kernels end to end: each group has its own trajectory."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from networks import jacobian_by_rows
+from tiny_runs import TINY, RecordingProgress, content, run, tiny_spec
+
+from conebench.data.datasets import load_data
+from conebench.networks.scaled_output import ScaledOutput
+from conebench.networks.timm_models import make_model
+from conebench.record import Record, recompute
+from conebench.runner import RunOptions
+from conebench.runner.estimate import estimate
+from conebench.runner.stages.context import open_context
+from conebench.runner.stages.kernels import group_sizes, kernel_stage
+from conebench.spec import Spec
+from conebench.storage.store import read_tensors
+
+Finished = tuple[Record, Path]
+VIT = {
+    "name": "vit_tiny_patch16_224",
+    "kwargs": {
+        "img_size": 8,
+        "patch_size": 4,
+        "embed_dim": 8,
+        "depth": 0,
+        "num_heads": 2,
+        "global_pool": "avg",  # without blocks, the class token then reaches no output
+        "weight_init": "jax",  # a last layer of zeros: at step 0 no other has a gradient
+    },
+}
+
+
+def staged_spec(**changes: object) -> Spec:
+    kernel = {**TINY["kernel"], "by": "stage", "batchnorm": "eval", "dtype": "float64"}
+    arms = {"add_t_star": False}
+    return tiny_spec(**{"kernel": kernel, "switching": arms, "seeds": [0], **changes})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = tmp_path_factory.mktemp("staged")
+    return run(staged_spec(), folder), folder
+
+
+def network_of(record: Record) -> torch.nn.Module:
+    model = record.spec.model
+    return make_model(model.name, model.kwargs, pretrained=False, classes=10, channels=1, seed=0)
+
+
+def test_each_G_is_that_of_the_gradients_of_its_group(finished: Finished) -> None:
+    record, folder = finished
+    data = load_data(record.spec.dataset, folder / "data", torch.device("cpu"))
+    kernel = record.spec.kernel
+    probe = data.balanced_subset(kernel.samples, kernel.probe_seed, "probe")
+    x = data.normalize(probe.pixels).double()
+    checkpoints = sorted(
+        path
+        for path in (folder / "runs/tiny/checkpoints").rglob("*.safetensors")
+        if "optimizer" not in path.name
+    )
+    groups = record.seeds[0].kernel.groups
+    assert groups is not None
+    assert [group.name for group in groups] == [
+        "conv1",
+        "bn1",
+        "layers.0",
+        "layers.1",
+        "layers.2",
+        "fc",
+    ]
+    network = network_of(record)
+    sizes = [group.parameters for group in groups]
+    assert sum(sizes) == record.model.parameters
+    kernels: dict[str, list[torch.Tensor]] = {group.name: [] for group in groups}
+    for path in checkpoints:
+        network.load_state_dict(read_tensors(path))
+        J = jacobian_by_rows(network.double(), x).view(len(x), 10, -1)
+        for group, own in zip(groups, J.split(sizes, dim=2), strict=True):
+            kernels[group.name].append(torch.einsum("icp,jcp->ij", own, own) / 10)
+    for group in groups:
+        H = torch.stack(kernels[group.name]).flatten(1)
+        norm = H.norm(dim=1)
+        unit = H / norm[:, None]
+        assert group.steps == record.seeds[0].kernel.steps
+        np.testing.assert_allclose(group.G(), unit @ unit.T, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(group.norm, norm, rtol=1e-9)
+        trace = [K.trace() for K in kernels[group.name]]
+        np.testing.assert_allclose(group.trace, trace, rtol=1e-9)
+
+
+def test_what_follows_of_each_group_is_recomputed(finished: Finished) -> None:
+    record, _ = finished
+    seed = record.seeds[0]
+    assert recompute(record) == record
+    bare = record.model_copy(update={"seeds": [seed.model_copy(update={"groups": None})]})
+    assert recompute(bare) == record
+    assert [group.name for group in seed.groups or []] == [
+        group.name for group in seed.kernel.groups or []
+    ]
+
+
+def test_groups_are_trace_kernels_whatever_the_whole_is(finished: Finished) -> None:
+    record, folder = finished
+    kernel = record.spec.kernel.model_copy(update={"outputs": "sum"})
+    progress = RecordingProgress()
+    seed = run(record.spec.model_copy(update={"kernel": kernel}), folder, progress).seeds[0]
+    assert [name for name, cached in progress.stages if not cached] == ["seed 0: kernels"]
+    expected = record.seeds[0].kernel
+    assert seed.kernel.gram != expected.gram
+    for group, other in zip(seed.kernel.groups or [], expected.groups or [], strict=True):
+        np.testing.assert_allclose(group.G(), other.G(), rtol=0, atol=1e-12)
+
+
+def test_without_groups_the_stage_is_what_it_was(finished: Finished) -> None:
+    record, folder = finished
+    options = RunOptions(folder / "data", folder / "runs", torch.device("cpu"))
+
+    def inputs_of(spec: Spec) -> dict[str, object]:
+        return kernel_stage(open_context(spec, options, RecordingProgress()), 0).inputs
+
+    kernel = record.spec.kernel.model_copy(update={"by": None})
+    plain = inputs_of(record.spec.model_copy(update={"kernel": kernel}))
+    assert "by" not in plain["kernel"]
+    assert inputs_of(record.spec) == {**plain, "kernel": {**plain["kernel"], "by": "stage"}}
+
+
+def test_interrupted_kernels_are_taken_up_to_the_same_bits(
+    finished: Finished, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(staged_spec(), tmp_path, RecordingProgress(stop_at="seed 0: kernels"))
+    assert len(list((tmp_path / "runs/tiny/kernels").rglob("*.safetensors"))) == 3
+    assert content(run(staged_spec(), tmp_path)) == content(finished[0])
+
+
+def test_a_trajectory_begins_where_the_kernel_is_not_zero(tmp_path: Path) -> None:
+    seed = run(staged_spec(model=VIT), tmp_path).seeds[0]
+    steps = seed.kernel.steps
+    found = {group.name: group.steps for group in seed.kernel.groups or []}
+    later = dict.fromkeys(("pos_embed", "patch_embed", "fc_norm"), steps[1:])
+    assert found == {"cls_token": [], **later, "head": steps}
+    assert [geometry.name for geometry in seed.groups or [] if geometry.phases is None] == [
+        "cls_token"
+    ]
+
+
+def test_an_output_scale_does_not_rename_the_groups(finished: Finished) -> None:
+    network = network_of(finished[0])
+    sizes = group_sizes(network)
+    assert next(iter(sizes.items())) == ("conv1", 18)
+    assert group_sizes(ScaledOutput(network, 10.0)) == sizes
+
+
+def test_the_estimate_is_of_the_kernels_that_are_built(finished: Finished) -> None:
+    record, _ = finished
+    build = record.provenance.kernel_build
+    assert build is not None
+
+    def estimated(**changes: object):
+        kernel = record.spec.kernel.model_copy(update=changes)
+        spec = record.spec.model_copy(update={"kernel": kernel})
+        return estimate(spec, 10, (1, 8, 8), torch.device("cpu"), build.memory_limit_bytes)
+
+    found, plain = estimated(), estimated(by=None)
+    assert found.kernel.peak_bytes == build.peak_bytes > plain.kernel.peak_bytes
+    assert len(found.kernel.passes) == build.passes == 1
+    per_checkpoint = 8 * 6 * 10**2
+    assert found.kernel_disk_bytes - plain.kernel_disk_bytes == 10 * per_checkpoint
+    entries = 10 * 11 // 2 * len(record.spec.seeds)
+    assert found.record_bytes - plain.record_bytes == 20 * 6 * entries
+    summed = estimated(outputs="sum")
+    assert len(summed.kernel.passes) == 2
+    assert sum(layer.entries for layer in summed.layers) == summed.parameters

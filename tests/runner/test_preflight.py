@@ -1,0 +1,95 @@
+"""conebench.runner.preflight: what cannot work is refused before any training."""
+
+from pathlib import Path
+
+import pytest
+from tiny_runs import TINY, RecordingProgress, folder_spec, run, tiny_spec
+
+from conebench.errors import SpecError
+from conebench.networks.cifar import CifarResNet
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"model": {"name": "resnet99"}},
+            "model.name: got 'resnet99', expected timm's models; did you mean ",
+        ),
+        (
+            {"model": {"name": "cifar_vgg16_bn"}},
+            "dataset.image_size: 'cifar_vgg16_bn' cannot take 2 images of 8 x 8: ",
+        ),
+        (
+            {"model": {"name": "cifar_resnet8", "kwargs": {"num_clases": 3}}},
+            "model: timm cannot make 'cifar_resnet8': ",
+        ),
+        (
+            {"model": {"name": "resnet10t", "kwargs": {"global_pool": ""}}},
+            "dataset.image_size: 'resnet10t' cannot take 2 images of 8 x 8: mat1 and mat2",
+        ),
+        (
+            {"model": {"name": "mobilenetv3_small_050"}},
+            "model.name: 'mobilenetv3_small_050' cannot be linearized: ",
+        ),
+        (
+            {"training": {**TINY["training"], "optimizer": {"name": "kron", "learning_rate": 0.1}}},
+            "training.optimizer.name: the Kron optimizer keeps a list, so its state cannot be ",
+        ),
+        (
+            {
+                "training": {
+                    **TINY["training"],
+                    "optimizer": {"name": "adahessian", "learning_rate": 0.1},
+                }
+            },
+            "training.optimizer.name: 'adahessian' cannot take a step: ",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:It is highly recommended")  # timm's kron, of a package
+def test_what_cannot_work_is_refused_before_any_training(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    progress = RecordingProgress()
+    with pytest.raises(SpecError) as caught:
+        run(tiny_spec(**changes), tmp_path, progress)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert not progress.stages
+
+
+@pytest.mark.parametrize(
+    ("classes", "images", "kernel", "message"),
+    [
+        ("a", 30, {}, "dataset: got 1 class, expected two or more"),
+        ("ab", 5, {}, "training.batch_size: got 20, expected at most the 10 images"),
+        ("ab", 10, {"samples": 21}, "kernel.samples: got 21, expected at most the 20 images"),
+        (
+            "abcdef",
+            4,
+            {"samples": 5},
+            "kernel.samples: got 5, expected at least one a class: 6",
+        ),
+    ],
+)
+def test_what_only_the_files_tell_is_checked_before_any_training(
+    tmp_path: Path, classes: str, images: int, kernel: dict[str, object], message: str
+) -> None:
+    progress = RecordingProgress()
+    with pytest.raises(SpecError) as caught:
+        run(folder_spec(tmp_path, classes, images, **kernel), tmp_path, progress)
+    assert str(caught.value) == message
+    assert not progress.stages
+
+
+def test_a_network_that_names_no_last_layer_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(CifarResNet, "get_classifier")
+    with pytest.raises(SpecError) as caught:
+        run(tiny_spec(), tmp_path)
+    assert str(caught.value) == (
+        "model.name: 'cifar_resnet8' does not say which layer is its last, so no linear probe can "
+        "be trained"
+    )

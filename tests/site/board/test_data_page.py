@@ -1,0 +1,62 @@
+"""The data page's files: everything in them, the same bytes each time."""
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+from synthetic import make_record, make_spec
+
+import conebench
+from conebench.record import Record, record_text
+from conebench.site import build_site
+from conebench.site.board.data_page import FILES, bibtex
+
+RECORDS = (make_record(), make_record(make_spec(title="Another\u2028", seeds=[3, 4])))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for record in RECORDS:
+        (folder / "records" / record.id).mkdir(parents=True)
+        (folder / "records" / record.id / "record.json").write_text(record_text(record))
+    build_site([folder / "records"], folder / "again")
+    return build_site([folder / "records"], folder / "site").index.parent
+
+
+def test_every_file_named_is_there_and_the_same_each_time(site):
+    page = (site / "data.html").read_text()
+    for name, _ in FILES:
+        assert f'href="{name}"' in page
+        assert (site / name).read_bytes() == (site.parent / "again" / name).read_bytes()
+
+
+def test_all_records_are_in_one_file_and_read_back(site):
+    with gzip.open(site / "records.jsonl.gz", "rt", encoding="utf-8", newline="\n") as lines:
+        found = [Record.model_validate(json.loads(line), strict=False) for line in lines]
+    assert sorted(record.id for record in found) == sorted(record.id for record in RECORDS)
+
+
+def test_every_arm_of_every_seed_is_a_row(site):
+    rows = list(csv.DictReader((site / "arms.csv").read_text().splitlines()))
+    assert len(rows) == sum(len(seed.arms) for record in RECORDS for seed in record.seeds)
+    arm = RECORDS[0].seeds[1].arms[0]
+    (row,) = [r for r in rows if (r["record"], r["seed"], r["arm"]) == (RECORDS[0].id, "1", "full")]
+    assert float(row["test_accuracy"]) == arm.test_accuracy
+    assert row["step"] == ""
+
+
+def test_the_schema_names_every_field_of_a_record(site):
+    schema = json.loads((site / "schema.json").read_text())
+    # Failures are left out of a record without any.
+    assert set(schema["properties"]) == {*RECORDS[0].dump(), "failures"}
+
+
+def test_both_citations_say_the_same():
+    cff = YAML(typ="safe").load(Path(__file__).parents[3] / "CITATION.cff")
+    assert f"title   = {{{cff['title']}}}" in bibtex()
+    assert f"license = {{{cff['license']}}}" in bibtex()
+    assert conebench.__version__ in bibtex()

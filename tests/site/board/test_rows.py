@@ -1,0 +1,198 @@
+"""The board: groups, order, shared ranks, reasons, downloads."""
+
+import csv
+import io
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from synthetic import BASE_SPEC, make_record, make_seed_result, make_spec
+
+from conebench.analysis.intervals import Estimate
+from conebench.record import Failure, Record, derive_summary
+from conebench.site.board.download import csv_text, json_text
+from conebench.site.board.rows import Row, filters_of, group_rows, row_of
+
+
+def row(record: Record) -> Row:
+    return row_of(record, record.id)
+
+
+def with_full_accuracy(record: Record, accuracy: float, spread: float = 0.001) -> Record:
+    """The record with A(full) = accuracy, and another by `spread` with each seed."""
+    seeds = [
+        seed.model_copy(
+            update={
+                "arms": [
+                    arm.model_copy(update={"test_accuracy": accuracy + spread * i})
+                    if arm.arm == "full"
+                    else arm
+                    for arm in seed.arms
+                ]
+            }
+        )
+        for i, seed in enumerate(record.seeds)
+    ]
+    return record.model_copy(update={"seeds": seeds, "summary": derive_summary(seeds)})
+
+
+def test_rows_are_ordered_by_strength_and_share_ranks_where_intervals_overlap():
+    base = make_record()
+    strong, similar, weak = (
+        with_full_accuracy(base, accuracy, spread)
+        for accuracy, spread in ((0.95, 0.01), (0.953, 0.008), (0.82, 0.001))
+    )
+    (group,) = group_rows([row(r) for r in (weak, strong, similar)])
+    values = [r.figures["CES"].value for r in group.rows]
+    assert values == sorted(values, reverse=True)
+    assert [r.rank for r in group.rows] == [1, 1, 3]
+    assert group.rows[-1].record_id == weak.id
+
+
+def test_only_rows_of_one_comparability_key_are_ranked_together():
+    digits = make_record()
+    mnist = make_record(make_spec(dataset={"name": "mnist"}))
+    trace = make_record(
+        make_spec(kernel={"samples": 50, "outputs": "trace", "checkpoints": {"every": 50}})
+    )
+    groups = group_rows([row(r) for r in (mnist, trace, digits)])
+    assert [g.label for g in groups] == [
+        "digits, kernel full, 50 probe images, BatchNorm recalibrated, schema 1",
+        "digits, kernel trace, 50 probe images, BatchNorm recalibrated, schema 1",
+        "mnist, kernel full, 50 probe images, BatchNorm recalibrated, schema 1",
+    ]
+    assert [r.rank for g in groups for r in g.rows] == [1, 1, 1]
+
+
+def diverged() -> Record:
+    spec = make_spec()
+    seeds = [make_seed_result(spec, seed) for seed in spec.seeds]
+    lazy = (
+        seeds[1]
+        .arms[1]
+        .model_copy(
+            update={
+                "status": "diverged",
+                "diverged_at": 37,
+                "test_accuracy": None,
+                "test_loss": None,
+            }
+        )
+    )
+    arms = [seeds[1].arms[0], lazy, *seeds[1].arms[2:]]
+    seeds[1] = seeds[1].model_copy(update={"arms": arms})
+    return make_record(spec).model_copy(update={"seeds": seeds, "summary": derive_summary(seeds)})
+
+
+def first_seeds(count: int, status: str) -> Record:
+    record = make_record()
+    seeds = record.seeds[:count]
+    return record.model_copy(
+        update={"seeds": seeds, "summary": derive_summary(seeds), "status": status}
+    )
+
+
+def one_seed_thrice() -> Record:
+    record = make_record()
+    return record.model_copy(update={"seeds": [record.seeds[0]] * 3})
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: make_record(make_spec(seeds=[5])), "one seed: no interval"),
+        (lambda: first_seeds(2, "partial"), "partial: 2 of 3 seeds"),
+        (lambda: first_seeds(2, "complete"), "partial: 2 of 3 seeds"),
+        (lambda: first_seeds(1, "partial"), "partial: 1 of 3 seeds; one seed: no interval"),
+        (one_seed_thrice, "partial: 1 of 3 seeds"),
+        (diverged, "arm diverged: an arm that CES needs diverged in 1 of 3 seeds"),
+        (
+            lambda: with_full_accuracy(make_record(), 0.5),
+            "lazy gap not significant: A(full) - A(lazy) is not significantly above zero",
+        ),
+    ],
+)
+def test_an_unranked_row_says_why_and_comes_last(make, reason):
+    ranked = row(with_full_accuracy(make_record(), 0.7))
+    (group,) = group_rows([row(make()), ranked])
+    assert [r.rank for r in group.rows] == [1, None]
+    assert group.rows[1].reason == reason
+
+
+def test_a_partial_record_does_not_count_in_the_ranks_of_others():
+    strong_but_partial = first_seeds(2, "partial")
+    weak = with_full_accuracy(make_record(), 0.82)
+    (group,) = group_rows([row(strong_but_partial), row(weak)])
+    assert [(r.record_id, r.rank) for r in group.rows] == [
+        (weak.id, 1),
+        (strong_but_partial.id, None),
+    ]
+
+
+def test_a_stage_that_failed_is_named():
+    failure = Failure(seed=1, stage="probe(100)", reason="out of memory")
+    record = make_record().model_copy(update={"status": "partial", "failures": [failure]})
+    assert row(record).reason.endswith("; seed 1: probe(100) failed: out of memory")
+    assert row(record).rank is None
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_figure_that_is_no_number_is_refused(value):
+    record = make_record()
+    summary = replace(record.summary, alpha=Estimate(value, None, None, 3))
+    with pytest.raises(ValueError, match="not a finite number"):
+        row_of(record.model_copy(update={"summary": summary}), "0" * 8)
+
+
+def test_downloads_hold_raw_numbers_and_nulls():
+    record = make_record()
+    groups = group_rows([row(record), row(diverged())])
+    measured, undefined = json.loads(json_text(groups))
+    assert measured["CES"] == record.summary.CES.value
+    assert measured["A_full_low"] == record.summary.A_full.low
+    assert (measured["rank"], measured["record"]) == (1, record.id)
+    assert undefined["rank"] is None
+    assert undefined["CES"] is None
+    table = list(csv.DictReader(io.StringIO(csv_text(groups))))
+    assert float(table[0]["CES"]) == record.summary.CES.value
+    assert table[1]["CES"] == ""
+    assert set(table[0]) == set(measured)
+
+
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_text_that_would_run_as_a_formula_is_guarded_in_the_csv_only(title):
+    groups = group_rows([row(make_record(make_spec(title=title)))])
+    (cells,) = csv.DictReader(io.StringIO(csv_text(groups)))
+    assert cells["title"] == f"'{title}"
+    assert json.loads(json_text(groups))[0]["title"] == title
+
+
+def test_a_negative_number_is_not_guarded():
+    below_zero = replace(row(make_record()), figures={"alpha": Estimate(-0.5, -1.0, 0.0, 3)})
+    figures = {**row(make_record()).figures, **below_zero.figures}
+    text = csv_text(group_rows([replace(below_zero, figures=figures)]))
+    (cells,) = csv.DictReader(io.StringIO(text))
+    assert float(cells["alpha_low"]) == -1
+
+
+@pytest.mark.parametrize(
+    ("shape", "outcomes"),
+    [
+        ({}, ("measured",)),
+        ({"turn_deg": 0}, ("measured", "no Phase I")),
+        ({"noise": 0}, ("measured", "frozen")),
+    ],
+)
+def test_a_row_is_filtered_by_its_outcome_and_those_of_its_seeds(shape, outcomes):
+    found = row(make_record(**shape))
+    assert found.facts["outcome"] == outcomes
+    (group,) = group_rows([found])
+    filters = {chosen.key: chosen.values for chosen in filters_of([group])}
+    assert filters["outcome"] == tuple(sorted(outcomes))
+
+
+def test_a_seed_without_phase_ii_is_named_once():
+    cosine = make_spec(training={**BASE_SPEC["training"], "schedule": {"name": "cosine"}})
+    assert row(make_record(cosine)).facts["outcome"] == ("no constant learning rate",)
+    assert row(first_seeds(2, "partial")).facts["outcome"] == ("partial",)

@@ -1,0 +1,39 @@
+"""The small curves of the board: whole numbers, and where they begin and end."""
+
+import itertools
+import re
+
+from synthetic import make_record
+
+from conebench.site.board.sparks import EDGE, HEIGHT, WIDTH, sparks_of
+
+
+def places(path: str) -> list[tuple[int, int]]:
+    """The points of a path that begins at a place and goes on by steps."""
+    numbers = list(map(int, re.findall(r"-?[0-9]+", path)))
+    across = list(itertools.accumulate(numbers[::2]))
+    return list(zip(across, itertools.accumulate(numbers[1::2]), strict=True))
+
+
+def test_curves_run_from_edge_to_edge_and_mark_the_boundary():
+    record = make_record()
+    moves, accuracies = sparks_of(record)
+    assert re.fullmatch(r"M[0-9]+ [0-9]+l[0-9 -]+", moves.path)
+    found = places(accuracies.path)
+    assert (found[0][0], found[-1][0]) == (EDGE, WIDTH - EDGE)
+    assert {y for _, y in found} >= {EDGE, HEIGHT - EDGE}
+    T_star = record.seeds[0].phases.T_star
+    assert moves.boundary == accuracies.boundary == EDGE + round((WIDTH - 2 * EDGE) * T_star / 1000)
+    assert moves.says.startswith("S over 50 steps, from ")
+    assert accuracies.says == "Test accuracy from 10.0 to 95.0 %, seed 0"
+
+
+def test_a_kernel_that_stands_still_has_no_curve():
+    seed = make_record().seeds[0]
+    t = len(seed.kernel.steps)
+    still = seed.kernel.model_copy(update={"gram": [[1.0] * (i + 1) for i in range(t)]})
+    record = make_record()
+    frozen = record.model_copy(update={"seeds": [seed.model_copy(update={"kernel": still})]})
+    moves, accuracies = sparks_of(frozen)
+    assert (moves.path, moves.says) == ("", "S over 50 steps, seed 0")
+    assert accuracies.path

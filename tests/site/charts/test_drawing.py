@@ -1,0 +1,180 @@
+"""Scales, ticks and the plots' data."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import make_record, make_spec
+
+from conebench.record import Record
+from conebench.site.charts.drawing import Scale, Series, compact, draw, horizontal, vertical
+from conebench.site.charts.heatmap import draw_heatmap
+from conebench.site.charts.plot import Plot, evenly
+from conebench.site.record_page.plots import plots_of
+
+
+def all_plots(record: Record) -> list[Plot]:
+    return [plot for section in plots_of(record) for plot in section]
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize(
+    ("low", "high"), [(1, 1000), (3, 7), (0.02, 0.021), (1e-7, 1e-2), (5, 160_000), (0.5, 1e6)]
+)
+def test_ticks_lie_on_the_axis_in_order_and_do_not_collide(low, high, log):
+    scale = horizontal([low, high], log=log)
+    ticks = scale.ticks(compact)
+    places = [tick.at for tick in ticks]
+    assert 2 <= len(ticks) <= 11
+    assert all(min(scale.start, scale.end) <= at <= max(scale.start, scale.end) for at in places)
+    assert all(b - a >= 20 for a, b in itertools.pairwise(places))
+    assert len({tick.label for tick in ticks}) == len(ticks)
+
+
+@pytest.mark.parametrize("values", [[], [3.0], [3.0, 3.0], [0.0]])
+@pytest.mark.parametrize("log", [False, True])
+def test_an_axis_of_no_length_still_has_one(values, log):
+    scale = vertical(values, log=log)
+    assert scale.low < scale.high
+    assert scale.ticks(compact)
+
+
+def test_what_a_log_axis_cannot_show_is_put_at_its_edge():
+    scale = horizontal([5, 1000], log=True)
+    assert scale.at(0) == scale.start
+    assert scale.at(10**9) == scale.end
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        (0, "0"),
+        (0.05, "0.05"),
+        (-0.2, "-0.2"),
+        (1000, "1,000"),
+        (20_000, "20k"),
+        (3e6, "3M"),
+        (1e-5, "10⁻⁵"),
+        (5e-7, "5×10⁻⁷"),
+    ],
+)
+def test_labels_are_short(value, label):
+    assert compact(value) == label
+
+
+def test_a_missing_point_breaks_the_line():
+    points = [(0.0, 1.0), (1.0, 2.0), None, (3.0, 1.0), (4.0, 2.0)]
+    drawing = draw(horizontal([0, 4]), vertical([1, 2]), ("x", "y"), [Series("a", "c0", points)])
+    assert drawing.paths[0].data.count("M") == 2
+
+
+@pytest.mark.parametrize(("count", "limit"), [(1, 64), (64, 64), (163, 64), (5000, 40)])
+def test_thinning_keeps_both_ends_and_even_gaps(count, limit):
+    chosen = evenly(count, limit)
+    assert len(chosen) == min(count, limit)
+    assert (chosen[0], chosen[-1]) == (0, count - 1)
+    gaps = np.diff(chosen)
+    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+
+
+def test_every_cell_of_the_heat_map_is_drawn_once():
+    S = np.random.default_rng(0).uniform(size=(7, 7))
+    drawing = draw_heatmap(S, np.arange(7) * 10, 30)
+    area = 0.0
+    for path in drawing.paths:
+        for cell in path.data.split("z")[:-1]:
+            left, top, right, bottom, _ = map(float, re.findall(r"[0-9.]+", cell))
+            area += (right - left) * (bottom - top)
+    assert area == pytest.approx(384 * 384, rel=1e-3)
+
+
+def test_a_kernel_that_never_moves_is_drawn():
+    drawing = draw_heatmap(np.zeros((3, 3)), np.array([0, 10, 20]), None)
+    assert [path.style for path in drawing.paths] == ["cell h0"]
+
+
+def test_long_trajectories_are_thinned_and_the_page_says_so():
+    training = {
+        "steps": 4000,
+        "batch_size": 64,
+        "optimizer": {"name": "sgd", "learning_rate": 0.1},
+        "schedule": {"name": "multistep", "milestones": [0.5, 0.75]},
+    }
+    kernel = {"samples": 50, "checkpoints": {"every": 40}}
+    record = make_record(
+        make_spec(training=training, kernel=kernel, switching={"steps": [40, 4000 // 2]})
+    )
+    plots = {plot.key: plot for plot in all_plots(record)}
+    assert "64 of 101 checkpoints, evenly" in plots["distance"].caption
+    assert plots["velocity"].page_table.note == "40 of 100 checkpoints, evenly"
+    assert len(plots["velocity"].page_table.rows) == 40
+    few = plots["distance"].page_table
+    assert few.note == "12 of 101 checkpoints, evenly"
+    assert [row[0] for row in few.rows] == list(few.head[1:])
+    assert [row[i] for i, row in enumerate(few.rows, start=1)] == ["0"] * 12
+    names = [key.name for key in plots["velocity"].drawing.legend]
+    assert names == ["seed 0", "seed 1", "seed 2", "T*", "learning-rate drop"]
+
+
+def test_the_file_of_a_plot_has_every_point():
+    record = make_record(make_spec(kernel={"samples": 50, "checkpoints": {"every": 10}}))
+    steps = [f"{step:,}" for step in record.seeds[0].kernel.steps]
+    plots = {plot.key: plot for plot in all_plots(record)}
+    for key in ("distance", "picture", "references", "training", "scale"):
+        assert [row[0] for row in plots[key].table.rows] == steps, key
+    assert [row[0] for row in plots["velocity"].table.rows] == steps[1:]
+    assert list(plots["distance"].table.head[1:]) == steps
+
+
+@given(
+    values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20),
+    low=st.floats(1e-3, 10),
+    log=st.booleans(),
+)
+def test_many_values_stand_where_each_stands(values, low, log):
+    scale = Scale(low, 100.0, 80, 614, log)
+    assert scale.every(values) == pytest.approx([scale.at(value) for value in values], abs=0.11)
+
+
+def test_the_velocity_stands_at_the_end_of_its_interval():
+    record = make_record()
+    plot = next(plot for plot in all_plots(record) if plot.key == "velocity")
+    kernel = record.seeds[0].kernel
+    assert plot.table.rows[0][0] == "5"
+    assert float(plot.table.rows[0][1]) == pytest.approx((1 - kernel.gram[1][0]) / 5, rel=1e-2)
+
+
+def test_many_seeds_share_one_entry_of_the_legend():
+    record = make_record(make_spec(seeds=list(range(8))))
+    plot = next(plot for plot in all_plots(record) if plot.key == "training")
+    assert [key.name for key in plot.drawing.legend] == ["one line a seed", "T*"]
+    assert len(plot.drawing.paths) == 8
+
+
+def test_a_step_that_some_seeds_lack_is_a_dot_off_the_line():
+    record = make_record()
+    seed = record.seeds[0]
+    extra = seed.arms[2].model_copy(update={"step": 350})
+    seeds = [seed.model_copy(update={"arms": [*seed.arms, extra]}), *record.seeds[1:]]
+    plot = next(
+        p for p in all_plots(record.model_copy(update={"seeds": seeds})) if p.key == "switch"
+    )
+    styles = [dot.style for dot in plot.drawing.dots]
+    shared_steps = {arm.step for arm in record.seeds[0].arms if arm.arm == "switched"}
+    assert (styles.count("c0"), styles.count("c0 hollow")) == (len(shared_steps), 1)
+    assert ("switched", "350", "70.0", "–", "1 of 1") in plot.table.rows
+
+
+def test_plots_of_one_seed_come_for_every_seed_under_keys_of_their_own():
+    record = make_record()
+    plots = all_plots(record)
+    assert len({plot.key for plot in plots}) == len(plots)
+    for key in ("distance", "picture", "references", "lags", "scale"):
+        of_seeds = [p for p in plots if p.key.split("-")[0] == key]
+        assert [p.seed for p in of_seeds] == [0, 1, 2]
+        assert [p.key for p in of_seeds] == [key, f"{key}-seed-1", f"{key}-seed-2"]
+        assert all(f"seed {p.seed}" in p.caption for p in of_seeds)
+    assert len(plots_of(make_record(make_spec(seeds=list(range(12)))))[0]) == 10

@@ -1,0 +1,79 @@
+"""conebench.site.record_page.groups: the part of a record's page about groups of parameters."""
+
+import pytest
+from synthetic import make_record, make_spec, with_groups
+from test_site_pages import HOSTILE, page_of
+
+from conebench.record import Record, recompute
+from conebench.site.record_page.groups import layers_of
+
+SPEC = make_spec(kernel={"samples": 50, "by": "stage", "checkpoints": {"every": 50}})
+# Each group with the step at which it settles in each seed, None for a kernel that is zero.
+SETTLES = {"conv1": 150, "layers.0": 300, "late": 200, "unused": None}
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    return with_groups(make_record(SPEC), SETTLES, late={"late": 50})
+
+
+def test_without_groups_the_page_says_nothing_of_them() -> None:
+    record = make_record()
+    assert layers_of(record) is None
+    assert "Which layers settle first" not in page_of(record).text
+
+
+def test_groups_are_shown_in_order_with_means_over_seeds(record: Record) -> None:
+    layers = layers_of(record)
+    assert layers is not None
+    rows = {row[0]: row[1:] for row in layers.table.rows}
+    assert list(rows) == list(SETTLES)
+    for index, (name, settle) in enumerate(SETTLES.items()):
+        found = [seed.groups[index] for seed in record.seeds if seed.groups]
+        parameters, mean, each, half_angle, _, _, _, seeds = rows[name]
+        assert parameters == f"{(record.seeds[0].kernel.groups or [])[index].parameters:,}"
+        if settle is None:
+            assert (mean, each, half_angle, seeds) == ("–", "–, –, –", "–", "0 of 3")
+            continue
+        starts = [g.phases.T_star for g in found if g.phases and g.phases.T_star is not None]
+        angles = [g.cone.half_angle_deg for g in found if g.cone]
+        assert len(starts) == len(angles) == 3
+        assert (mean, each) == (f"{sum(starts) / 3:,.0f}", ", ".join(map(str, starts)))
+        assert half_angle == f"{sum(angles) / 3:.1f}°"
+    assert int(rows["conv1"][1]) < int(rows["layers.0"][1])
+    assert "Kernels of seed 1: that of late is zero before step 50, " in layers.table.note
+    assert "that of unused is zero at the end." in layers.table.note
+
+
+def test_the_plot_has_a_line_a_group_and_a_dot_at_its_T_star(record: Record) -> None:
+    layers = layers_of(record)
+    assert layers is not None
+    names = [key.name for key in layers.plot.drawing.legend]
+    assert names == ["conv1", "layers.0", "late", "T*"]
+    assert len(layers.plot.drawing.paths) == len(layers.plot.drawing.dots) == 3
+    table = layers.plot.table
+    assert table.head == ("Step", "conv1", "layers.0", "late")
+    assert [row[0] for row in table.rows][:2] == ["0", "50"]
+    assert table.rows[0][3] == "–"
+    # The last checkpoint is at no distance from itself.
+    assert table.rows[-1][1:] == ("0", "0", "0")
+
+
+def test_of_many_groups_some_are_drawn_and_all_are_in_the_table() -> None:
+    many = with_groups(make_record(SPEC), {f"layers.{i}": 100 + 10 * i for i in range(20)})
+    layers = layers_of(many)
+    assert layers is not None
+    assert len(layers.table.rows) == 20
+    assert len(layers.plot.drawing.paths) == 6
+    assert "6 of 20 groups, evenly" in layers.plot.caption
+
+
+def test_the_page_is_well_formed_and_hides_nothing(record: Record) -> None:
+    renamed = with_groups(make_record(SPEC), {HOSTILE: 100})
+    for shown in (record, renamed):
+        page = page_of(recompute(shown))
+        assert "Which layers settle first" in page.text
+        assert len(page.ids) == len(set(page.ids))
+        assert set(page.references) <= set(page.ids)
+        assert "None" not in page.text
+        assert "\u202e" not in page.text

@@ -1,0 +1,44 @@
+"""conebench.spec.draft: a new spec is valid as it is written."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conebench.spec import load_specs
+from conebench.spec.draft import DRAFT_DATASETS, checkpoint_interval, draft_spec
+
+
+@given(
+    dataset=st.sampled_from(DRAFT_DATASETS),
+    steps=st.integers(1, 40).map(lambda n: 50 * n),
+    title=st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=50),
+)
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_a_draft_is_a_valid_spec_without_warnings(
+    tmp_path: Path, dataset: str, steps: int, title: str
+) -> None:
+    path = tmp_path / "new.yaml"
+    path.write_text(draft_spec("new", title, "resnet18", dataset, steps, 64, 0.1), "utf-8")
+    (found,) = load_specs(path)
+    assert found.warnings() == []
+    assert (found.spec.title, found.spec.total_steps) == (title, steps)
+
+
+@pytest.mark.parametrize(
+    ("steps", "every"), [(10_000, 200), (1000, 20), (8, 1), (62_400, 1248), (11 * 101, 101)]
+)
+def test_about_fifty_intervals(steps: int, every: int) -> None:
+    assert checkpoint_interval(steps) == every
+
+
+@pytest.mark.parametrize("steps", [7, 997])
+def test_steps_that_no_grid_divides_are_refused(steps: int) -> None:
+    with pytest.raises(ValueError, match=f"got {steps}, expected a number that some number"):
+        checkpoint_interval(steps)

@@ -1,0 +1,389 @@
+"""From a file to a Spec: defaults, and one exact line for each problem."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conebench.errors import ExitCode, SpecError
+from conebench.spec import find_specs, load_spec
+
+# A problem is expected at the line where its field stands in this text.
+VALID = """\
+name: test
+title: A title
+model:
+  name: resnet
+  kwargs: {width: 4}
+dataset:
+  name: digits
+training:
+  steps: 1000
+  batch_size: 64
+  optimizer:
+    name: sgd
+    learning_rate: 1e-3
+kernel:
+  samples: 50
+  checkpoints: {every: 50}
+seeds: [0, 1]
+"""
+
+ROOT_FIELDS = (
+    "chaos, dataset, extends, kernel, linearization, matrix, model, name, seeds, switching, title, "
+    "training"
+)
+TRAINING_FIELDS = (
+    "batch_size, clip_gradients, epochs, label_smoothing, loss, optimizer, schedule, steps"
+)
+SGD_FIELDS = "learning_rate, momentum, name, nesterov, weight_decay"
+NORMALIZATION = "  name: digits\n  normalization: "
+
+
+def write(folder: Path, text: str, name: str = "test.yaml") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    return path
+
+
+def changed(old: str, new: str) -> str:
+    assert VALID.count(old) == 1
+    return VALID.replace(old, new)
+
+
+def problems_of(path: Path) -> list[str]:
+    """Lines of the message, each without the file's path; none for a valid spec."""
+    try:
+        spec = load_spec(path)
+    except SpecError as error:
+        return [line.removeprefix(str(path)) for line in str(error).split("\n")]
+    return [] if len(spec.hash) == 64 else ["no hash"]
+
+
+def test_a_valid_spec_is_resolved(tmp_path: Path) -> None:
+    spec = load_spec(write(tmp_path, VALID))
+    assert spec.training.optimizer.learning_rate == 1e-3
+    assert spec.dataset.image_size == 8
+    assert spec.kernel.outputs == "full"
+    assert spec.seeds == (0, 1)
+    assert spec == spec.resolved()
+
+
+PROBLEMS = {
+    "unknown section": (
+        changed("seeds:", "sedes: 1\nseeds:"),
+        f":17: sedes: unknown field, did you mean 'seeds'? expected {ROOT_FIELDS}",
+    ),
+    "unknown field": (
+        changed("  batch_size: 64", "  batch_size: 64\n  batchsize: 64"),
+        ":11: training.batchsize: unknown field, did you mean 'batch_size'? "
+        f"expected {TRAINING_FIELDS}",
+    ),
+    "unknown field like no other": (
+        changed("  batch_size: 64", "  batch_size: 64\n  qqq: 64"),
+        f":11: training.qqq: unknown field, expected {TRAINING_FIELDS}",
+    ),
+    "unknown field of an optimizer": (
+        changed("    name: sgd", "    name: sgd\n    momentun: 0.9"),
+        ":13: training.optimizer.momentun: unknown field, did you mean 'momentum'? "
+        f"expected {SGD_FIELDS}",
+    ),
+    "field of another optimizer": (
+        changed("    name: sgd", "    name: sgd\n    betas: [0.9, 0.99]"),
+        f":13: training.optimizer.betas: unknown field, expected {SGD_FIELDS}",
+    ),
+    "field named like an optimizer": (
+        changed("    name: sgd", "    name: sgd\n    adam: 1"),
+        f":13: training.optimizer.adam: unknown field, expected {SGD_FIELDS}",
+    ),
+    "unknown field of a flow mapping": (
+        changed("{every: 50}", "{evry: 50, every: 50}"),
+        ":16: kernel.checkpoints.evry: unknown field, did you mean 'every'? "
+        "expected every, extra",
+    ),
+    "key with control characters": (
+        changed("seeds:", '"a\\nb\\e[2J": 1\nseeds:'),
+        f":17: a b [2J: unknown field, expected {ROOT_FIELDS}",
+    ),
+    "missing": (changed("title: A title\n", ""), ":1: title: missing"),
+    "missing in a section": (changed("  batch_size: 64\n", ""), ":8: training.batch_size: missing"),
+    "missing in an optimizer": (
+        changed("    learning_rate: 1e-3\n", ""),
+        ":11: training.optimizer.learning_rate: missing",
+    ),
+    "null section": (
+        changed("  name: digits\n", ""),
+        ":6: dataset: got null, input should be an object",
+    ),
+    "text for a number": (
+        changed("batch_size: 64", "batch_size: big"),
+        ':10: training.batch_size: got "big", input should be a valid integer',
+    ),
+    "quoted number": (
+        changed("batch_size: 64", "batch_size: '64'"),
+        ':10: training.batch_size: got "64", input should be a valid integer',
+    ),
+    "bool for a number": (
+        changed("batch_size: 64", "batch_size: true"),
+        ":10: training.batch_size: got true, input should be a valid integer",
+    ),
+    "bool for a float": (
+        changed("1e-3", "true"),
+        ":13: training.optimizer.learning_rate: got true, input should be a valid number",
+    ),
+    "number for a bool": (
+        changed("  name: resnet", "  name: resnet\n  pretrained: 1"),
+        ":5: model.pretrained: got 1, input should be a valid boolean",
+    ),
+    "no for a bool": (
+        changed("  name: resnet", "  name: resnet\n  pretrained: no"),
+        ':5: model.pretrained: got "no", input should be a valid boolean',
+    ),
+    "float for an int": (
+        changed("batch_size: 64", "batch_size: 64.0"),
+        ":10: training.batch_size: got 64.0, input should be a valid integer",
+    ),
+    "number for text": (
+        changed("title: A title", "title: 5"),
+        ":2: title: got 5, input should be a valid string",
+    ),
+    "NaN": (
+        changed("1e-3", ".nan"),
+        ":13: training.optimizer.learning_rate: got NaN, input should be a finite number",
+    ),
+    "infinity": (
+        changed("1e-3", ".inf"),
+        ":13: training.optimizer.learning_rate: got Infinity, input should be a finite number",
+    ),
+    "overflow": (
+        changed("1e-3", "1e999"),
+        ":13: training.optimizer.learning_rate: got Infinity, input should be a finite number",
+    ),
+    "zero": (
+        changed("batch_size: 64", "batch_size: 0"),
+        ":10: training.batch_size: got 0, input should be greater than or equal to 1",
+    ),
+    "field of another optimizer than sgd": (
+        changed("    name: sgd", "    name: lion\n    momentum: 0.9"),
+        ":13: training.optimizer.momentum: unknown field, expected learning_rate, name, "
+        "options, weight_decay",
+    ),
+    "optimizer without a name": (
+        changed("    name: sgd\n", ""),
+        ":11: training.optimizer.name: missing",
+    ),
+    "text for an optimizer": (
+        changed("  optimizer:\n    name: sgd\n    learning_rate: 1e-3\n", "  optimizer: sgd\n"),
+        ':11: training.optimizer: got "sgd", input should be an object',
+    ),
+    "a word in a list of learning rates": (
+        changed("kernel:", 'linearization: {learning_rate: [0.1, "x"]}\nkernel:'),
+        ":14: linearization.learning_rate: got [0.1, \"x\"], input should be 'inherit', or input "
+        "should be a valid number",
+    ),
+    "one learning rate in a list": (
+        changed("kernel:", "linearization: {learning_rate: [0.1]}\nkernel:"),
+        ":14: linearization.learning_rate: got [0.1], input should be 'inherit', or input should "
+        "be a valid number, or tuple should have at least 2 items after validation, not 1",
+    ),
+    "text for a section": (
+        changed("{every: 50}", "often"),
+        ':16: kernel.checkpoints: got "often", input should be an object',
+    ),
+    "one of several kinds": (
+        VALID + "linearization:\n  point: 0\n",
+        ":19: linearization.point: got 0, input should be 'init' or 'pretrained', "
+        "or input should be greater than or equal to 1",
+    ),
+    "mapping for one of several kinds": (
+        VALID + "linearization:\n  point: {a: 1}\n",
+        ":19: linearization.point: got {\"a\": 1}, input should be 'init' or 'pretrained', "
+        "or input should be a valid integer",
+    ),
+    "item of a list": (
+        changed("[0, 1]", "\n  - 0\n  - one"),
+        ':19: seeds.1: got "one", input should be a valid integer',
+    ),
+    "long value": (
+        changed("batch_size: 64", f"batch_size: {'x' * 100}"),
+        f':10: training.batch_size: got "{"x" * 56}..., input should be a valid integer',
+    ),
+    "bad name of an argument": (
+        changed("{width: 4}", "{Width: 4}"),
+        ":5: model.kwargs.Width: got \"Width\", string should match pattern '^[a-z_][a-z0-9_]*$'",
+    ),
+    "bad name of an argument that is a mapping": (
+        changed("{width: 4}", "{Width: {a: 1}}"),
+        ":5: model.kwargs.Width: got \"Width\", string should match pattern '^[a-z_][a-z0-9_]*$'",
+    ),
+    "NaN in an argument": (
+        changed("{width: 4}", "{a: {b: [.nan]}}"),
+        ':5: model.kwargs.a: got {"b": [NaN]}, input should hold finite numbers',
+    ),
+    "argument set by the dataset": (
+        changed("{width: 4}", "{num_classes: 4}"),
+        ":5: model.kwargs.num_classes: not allowed here, it comes from the dataset",
+    ),
+    "steps and epochs": (
+        changed("  steps: 1000", "  epochs: 2\n  steps: 1000"),
+        ":9: training.epochs: got with steps too, expected one of the two",
+    ),
+    "neither steps nor epochs": (
+        changed("  steps: 1000\n", ""),
+        ":8: training: got neither steps nor epochs, expected one of the two",
+    ),
+    "other name": (
+        changed("name: test", "name: other"),
+        ":1: name: got 'other', expected the file's name 'test'",
+    ),
+    "cross-field rule": (
+        changed("{every: 50}", "{every: 49}"),
+        ":16: kernel.checkpoints.every: got 49, expected a divisor of the 1000 steps",
+    ),
+    "cross-field rule on a field that is not written": (
+        changed("  samples: 50", "  samples: 512").replace("digits", "digits\n  train_size: 511"),
+        ":15: kernel.calibration_samples: got 512, expected at most the 511 training images",
+    ),
+    "list": ("[1, 2]", ":1: got [1, 2], expected a mapping of sections"),
+    "text": ("text", ':1: got "text", expected a mapping of sections'),
+    "null": ("---\n", ":1: got null, expected a mapping of sections"),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), PROBLEMS.values(), ids=PROBLEMS)
+def test_problem(tmp_path: Path, text: str, problem: str) -> None:
+    assert problem in problems_of(write(tmp_path, text))
+
+
+ALONE = set(PROBLEMS) - {
+    "cross-field rule on a field that is not written",
+    "a word in a list of learning rates",  # the word is named too
+}
+
+
+@pytest.mark.parametrize("case", sorted(ALONE))
+def test_problem_comes_alone(tmp_path: Path, case: str) -> None:
+    assert len(problems_of(write(tmp_path, PROBLEMS[case][0]))) == 1
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = changed("batch_size: 64", "batch_size: 0").replace("title", "titel")
+    assert problems_of(write(tmp_path, text)) == [
+        ":1: title: missing",
+        ":10: training.batch_size: got 0, input should be greater than or equal to 1",
+        f":2: titel: unknown field, did you mean 'title'? expected {ROOT_FIELDS}",
+    ]
+
+
+def test_normalization_by_numbers(tmp_path: Path) -> None:
+    text = changed("  name: digits\n", NORMALIZATION + "{mean: [0.5], sdt: [1]}\n")
+    assert problems_of(write(tmp_path, text)) == [
+        ':8: dataset.normalization: got {"mean": [0.5], "sdt": [1]}, '
+        "input should be 'train' or 'none'",
+        ":8: dataset.normalization.std: missing",
+        ":8: dataset.normalization.sdt: unknown field, did you mean 'std'? expected mean, std",
+    ]
+
+
+def test_exit_code(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as error:
+        load_spec(tmp_path / "none.yaml")
+    assert error.value.exit_code is ExitCode.BAD_INPUT
+
+
+def test_a_huge_grid_takes_no_memory(tmp_path: Path) -> None:
+    text = changed("steps: 1000", "steps: 1000000000").replace("every: 50", "every: 1")
+    with pytest.raises(SpecError, match="got 1, expected at least 2000000: a record holds at"):
+        load_spec(write(tmp_path, text + "switching: {steps: [3]}\n"))
+
+
+def test_find_specs(tmp_path: Path) -> None:
+    files = [write(tmp_path, VALID, name) for name in ("b.yaml", "a.yaml", "c.txt")]
+    b, a, text = files
+    assert find_specs([tmp_path]) == [a, b]
+    assert find_specs([text, b]) == [text, b]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(SpecError) as error:
+        find_specs([b, empty])
+    assert str(error.value) == f"{empty}: the folder holds no *.yaml file"
+
+
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.just(10**90)
+)
+ANY_VALUE = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(st.text(max_size=5), st.just("name")), inner, max_size=3),
+    ),
+    max_leaves=6,
+)
+FIELDS = [
+    ["name"],
+    ["model"],
+    ["model", "kwargs"],
+    ["model", "kwargs", "a"],
+    ["dataset"],
+    ["dataset", "normalization"],
+    ["dataset", "train_size"],
+    ["training"],
+    ["training", "epochs"],
+    ["training", "steps"],
+    ["training", "optimizer"],
+    ["training", "optimizer", "sgd"],
+    ["training", "schedule"],
+    ["linearization"],
+    ["switching"],
+    ["kernel", "checkpoints"],
+    ["seeds"],
+    ["other"],
+]
+
+
+def base() -> dict[str, object]:
+    return {
+        "name": "test",
+        "title": "A title",
+        "model": {"name": "resnet", "kwargs": {}},
+        "dataset": {"name": "digits"},
+        "training": {
+            "steps": 1000,
+            "batch_size": 64,
+            "optimizer": {"name": "sgd", "learning_rate": 0.1},
+        },
+        "kernel": {"samples": 50, "checkpoints": {"every": 50}},
+        "seeds": [0],
+    }
+
+
+def as_yaml(value: object) -> str:
+    """JSON, one field a line, with YAML's words for NaN and infinity."""
+    text = json.dumps(value, indent=1)
+    for json_word, yaml_word in (("-Infinity", "-.inf"), ("Infinity", ".inf"), ("NaN", ".nan")):
+        text = text.replace(f" {json_word}", f" {yaml_word}")
+    return text
+
+
+@given(st.sampled_from(FIELDS), ANY_VALUE)
+@settings(
+    max_examples=500,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_any_value_is_taken_or_a_spec_error(
+    tmp_path: Path, field: list[str], value: object
+) -> None:
+    data = base()
+    section: Any = data
+    for part in field[:-1]:
+        section = section[part]
+    section[field[-1]] = value
+    problems = problems_of(write(tmp_path, as_yaml(data)))
+    assert all(re.match(r":\d+: ", problem) for problem in problems)
