@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from markdown_it import MarkdownIt
+from parsed_pages import Page
 from synthetic import make_record
-from test_site_pages import Page
 
 from conebench.record import record_text
 from conebench.site import build_site

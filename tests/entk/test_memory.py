@@ -12,7 +12,7 @@ PROGRAM = """
 import sys, torch
 from pathlib import Path
 from conebench.entk import empirical_ntk, grouped_ntk, plan_grouped_ntk, plan_ntk, stage_of
-from conebench.model import make_model
+from conebench.networks.timm_models import make_model
 
 name, samples, limit, grouped = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 if name == "mlp":

@@ -166,7 +166,7 @@ REFUSED = {
         put("seeds.1.seed", 3),
         "seeds: got [4, 3], expected the spec's, each once",
     ),
-    "a seed too few": (drop("seeds.1"), "status: came complete, with 1 seeds"),
+    "a seed too few": (drop("seeds.1"), "status: got complete, with 1 seeds"),
     "not as partial as it says": (put("status", "partial"), "status: got partial, with 2 seeds"),
     "no checkpoints": (put("seeds.0.kernel.steps", []), STEPS),
     "late first checkpoint": (put("seeds.0.kernel.steps.0", 1), STEPS),

@@ -151,7 +151,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         ({"seeds": [1, 1]}, "seeds: got [1, 1], expected the record's"),
         ({"seeds": [1, 0]}, "seeds: got [1, 0], expected the record's"),
         ({"largest": {"cosine": 0.01}}, "tolerance: got bits, its largest differences need round"),
-        ({"tolerance": "rounding"}, "tolerance: came rounding, its largest differences need bits"),
+        ({"tolerance": "rounding"}, "tolerance: got rounding, its largest differences need bits"),
         ({"largest": {"cosine": 0.5}}, "tolerance: got bits, its largest differences need more"),
         ({"provenance": RECORD.provenance}, "provenance: that of the record itself"),
     ],

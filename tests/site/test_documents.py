@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from test_site_pages import Page
+from parsed_pages import Page
 
 from conebench.site.documents import document_files, documents, pictures, render
 from conebench.site.pages import document_page, documents_page

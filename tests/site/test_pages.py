@@ -1,75 +1,21 @@
 """Pages: well-formed, linked, escaped, and with the record's own numbers."""
 
 import itertools
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import synthetic
+from parsed_pages import HOSTILE, Page, page_of
 from synthetic import BASE_SPEC, make_record, make_replication, make_spec
 
-from conebench.record import Record, Replication, record_text
+from conebench.record import Record, record_text
 from conebench.site import build_site
-from conebench.site.board.rows import row_of
 from conebench.site.documents import documents
 from conebench.site.html.visible import visible
-from conebench.site.pages import record_page, sections_of
 from conebench.site.record_page.tables import arms_table, stretches_table
 from conebench.spec import load_spec, spec_text
-
-VOID = {"meta", "link", "br", "hr", "img", "input"}
-HOSTILE = "<script>alert(1)</script> \u202e\u2066 {{ 7 * 7 }} \" ' & %"
-
-
-class Page(HTMLParser):
-    """Tags must nest; ids, links, text and element names are kept."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.references: list[str] = []
-        self.attributes: list[str] = []
-        self.headings: list[int] = []
-        self.text = ""
-        self.text_inside: set[str] = set()
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        """Note what the tag says."""
-        self.tags.append(tag)
-        found = dict(attrs)
-        assert len(found) == len(attrs)
-        self.attributes += found
-        self.ids += [found["id"]] if "id" in found else []
-        self.links += [found[name] for name in ("href", "src") if name in found]
-        for name in ("aria-labelledby", "aria-describedby"):
-            self.references += found.get(name, "").split()
-        if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit():
-            self.headings.append(int(tag[1]))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        """Open and close at once."""
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag):
-        """Close the innermost tag, and no other."""
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        """Keep the text, and in what kind of element it stands."""
-        self.text += data
-        self.text_inside.update(self.open[-1:] if data.strip() else [])
 
 
 def never_settling(monkeypatch: pytest.MonkeyPatch) -> Record:
@@ -102,11 +48,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def pages_of(site: Path) -> dict[Path, Page]:
     return {path: Page(path.read_text("utf-8")) for path in sorted(site.rglob("*.html"))}
-
-
-def page_of(record: Record, *replications: Replication) -> Page:
-    row = row_of(record, record.id, replications)
-    return Page(record_page(record, row, sections_of(record), ""))
 
 
 def test_the_page_of_a_record_says_who_replicated_it_and_on_what():

@@ -102,8 +102,7 @@ PROBLEMS = {
     ),
     "unknown field of a flow mapping": (
         changed("{every: 50}", "{evry: 50, every: 50}"),
-        ":16: kernel.checkpoints.evry: unknown field, did you mean 'every'? "
-        "expected every, extra",
+        ":16: kernel.checkpoints.evry: unknown field, did you mean 'every'? expected every, extra",
     ),
     "key with control characters": (
         changed("seeds:", '"a\\nb\\e[2J": 1\nseeds:'),

@@ -1,8 +1,8 @@
 """conebench.site.record_page.groups: the part of a record's page about groups of parameters."""
 
 import pytest
+from parsed_pages import HOSTILE, page_of
 from synthetic import make_record, make_spec, with_groups
-from test_site_pages import HOSTILE, page_of
 
 from conebench.record import Record, recompute
 from conebench.site.record_page.groups import layers_of
