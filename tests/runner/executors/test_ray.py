@@ -266,7 +266,7 @@ def test_a_node_with_other_code_has_another_version(
     shutil.copytree(Path(conebench.__file__).parent, tmp_path / "conebench")
     monkeypatch.setattr(conebench, "__file__", str(tmp_path / "conebench/__init__.py"))
     assert facts()["versions"]["conebench"] == version
-    with (tmp_path / "conebench/training.py").open("a") as file:
+    with (tmp_path / "conebench/training/loop.py").open("a") as file:
         file.write("# changed")
     assert facts()["versions"]["conebench"] != version
 
