@@ -1,7 +1,4 @@
-"""Datasets as tensors on a device: uint8 images in, normalized and augmented batches out.
-
-A minibatch and its augmentation depend on the seed and the step alone.
-"""
+"""Datasets on a device, and the minibatches drawn from them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -25,7 +22,7 @@ def _epoch_order(images: int, seed: int, epoch: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Images:
-    """Images as they are stored, uint8 [n, channels, h, w], with their labels [n]."""
+    """Images as bytes, with their labels."""
 
     pixels: UInt8[Tensor, "n ch h w"]
     labels: Int[Tensor, " n"]
@@ -37,15 +34,23 @@ class Images:
         return Images(self.pixels[index], self.labels[index])
 
     def to(self, device: torch.device) -> "Images":
-        """The same images on a device."""
+        """Copy the images to a device."""
         return Images(self.pixels.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class Data:
-    """One dataset on one device, ready to be drawn from.
+    """One dataset on one device.
 
-    The validation images are held out of the training images, for choices between arms.
+    Attributes:
+        validation: Images held out of the training images, for choices between arms.
+        mean: What `normalize` subtracts from each channel, of pixels from 0 to 1.
+        std: What `normalize` divides each channel by.
+        flip: Mirror half of the training images.
+        crop_padding: Zeros around a training image before a part of its own size is cut out.
+        hash: SHA-256 of all pixels and labels.
+        notes: Lines for the user on what an image folder holds.
+
     """
 
     train: Images
@@ -57,17 +62,26 @@ class Data:
     flip: bool
     crop_padding: int
     hash: str
+    notes: tuple[str, ...] = ()
 
     def normalize(self, pixels: UInt8[Tensor, "n ch h w"]) -> Float[Tensor, "n ch h w"]:
-        """(pixels / 255 - mean) / std, in float32."""
+        """Return (pixels / 255 - mean) / std in float32."""
         return (pixels.to(torch.float32) / 255 - self.mean) / self.std
 
     def batch(
         self, seed: int, step: int, size: int, *, augment: bool = True
     ) -> tuple[Float[Tensor, "b ch h w"], Int[Tensor, " b"]]:
-        """Minibatch of the update from `step` to `step + 1`: normalized inputs and labels.
+        """Return the minibatch of one training step: normalized images and labels.
 
-        Each epoch is one permutation of the training images; a last, shorter batch is left out.
+        It depends on the seed and the step alone. Each epoch is one permutation of the training
+        images; a last, shorter batch is left out.
+
+        Args:
+            seed: The run's seed.
+            step: The update is the one from `step` to `step + 1`.
+            size: Number of images.
+            augment: Crop and mirror images as the dataset says.
+
         """
         per_epoch = max(1, len(self.train) // size)
         epoch, position = divmod(step, per_epoch)
@@ -90,14 +104,17 @@ class Data:
         return pixels
 
     def test_subset(self, count: int, seed: int) -> Images:
-        """`count` test images, class-balanced; all of them where there are no more."""
+        """Return `count` class-balanced test images, or all if there are no more."""
         if count >= len(self.test):
             return self.test
         index = balanced_indices(self.test.labels, len(self.classes), count, seed, "curve")
         return self.test[index.to(self.test.labels.device)]
 
     def balanced_subset(self, count: int, seed: int, purpose: Purpose) -> Images:
-        """`count` training images, class-balanced to within one, without augmentation."""
+        """Return `count` training images, as many of each class to within one.
+
+        They are not augmented. A class that runs out is filled up from the others.
+        """
         index = balanced_indices(self.train.labels, len(self.classes), count, seed, purpose)
         return self.train[index.to(self.train.labels.device)]
 
@@ -106,19 +123,28 @@ def _random_crop(pixels: Tensor, padding: int, draw: torch.Generator) -> Tensor:
     n, _, height, width = pixels.shape
     offsets = torch.randint(0, 2 * padding + 1, (2, n), generator=draw).to(pixels.device)
     padded = torch.nn.functional.pad(pixels, (padding,) * 4)
+    # [n, h], [n, w], [n, 1, 1]
     rows = offsets[0][:, None] + torch.arange(height, device=pixels.device)
     columns = offsets[1][:, None] + torch.arange(width, device=pixels.device)
     samples = torch.arange(n, device=pixels.device)[:, None, None]
-    # Indexing [n, h, w, ch] by (sample, row, column) puts the channels last.
+    # [n, h, w, ch]
     cropped = padded.permute(0, 2, 3, 1)[samples, rows[:, :, None], columns[:, None, :]]
     return cropped.permute(0, 3, 1, 2).contiguous()
 
 
 def load_data(dataset: Dataset, root: Path, device: torch.device) -> Data:
-    """Read the subsets of a dataset, resized, and put them on the device.
+    """Read the images that a spec asks for, and copy them to a device.
 
-    Raises a DataMissingError where its files are neither there nor to be downloaded, a SpecError
-    where the spec asks for more images than there are.
+    Args:
+        dataset: The spec's dataset section.
+        root: Folder that holds all datasets.
+        device: Where training runs.
+
+    Raises:
+        DataMissingError: The files are not there and cannot be downloaded.
+        SpecError: The spec asks for more images than there are, or a folder is no dataset.
+        StorageError: A folder cannot be read.
+
     """
     source = read_images(dataset, root)
     parts = {part: Images(*source.parts[part]) for part in ("train", "test")}
@@ -136,11 +162,12 @@ def load_data(dataset: Dataset, root: Path, device: torch.device) -> Data:
         flip=dataset.augmentation.flip,
         crop_padding=dataset.augmentation.crop_padding,
         hash=_content_hash(parts),
+        notes=source.notes,
     )
 
 
 def _held_out(train: Images, dataset: Dataset, classes: int) -> dict[str, Images]:
-    """The training images in two: those held out, class-balanced, and the others."""
+    """Split the training images in two, with the held-out ones class-balanced."""
     count = int(dataset.validation_size or 0)
     if count >= len(train):
         raise SpecError(
@@ -162,10 +189,12 @@ def _statistics(dataset: Dataset, pixels: Tensor) -> tuple[Tensor, Tensor]:
         mean, std = torch.zeros(channels), torch.ones(channels)
     else:
         flat = pixels.transpose(0, 1).reshape(channels, -1)
-        # From counts of the 256 values: exact, and no float copy of all images.
+        # Counts of the 256 values are exact, and need no float copy of all images.
+        # [ch, 256]
         counts = torch.stack([torch.bincount(row, minlength=256) for row in flat]).double()
         levels = torch.arange(256, dtype=torch.float64) / 255
         shares = counts / counts.sum(1, keepdim=True)
+        # [ch]
         exact_mean = shares @ levels
         variance = (shares * (levels - exact_mean[:, None]) ** 2).sum(1)
         mean, std = exact_mean.float(), variance.sqrt().clamp_min(1e-3).float()

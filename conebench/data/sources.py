@@ -1,4 +1,4 @@
-"""Where images come from: scikit-learn, torchvision or a folder; each as uint8 tensors."""
+"""Images from scikit-learn, torchvision or a folder, as bytes."""
 
 import os
 from collections.abc import Callable
@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 import torch
-from PIL import Image
 from torch import Tensor
 from torchvision import datasets as tv
 from torchvision.transforms.v2 import functional as transforms
 
+from conebench.data.image_files import read_rgb
+from conebench.data.image_folder import PARTS, list_image_folder
 from conebench.errors import DataMissingError, SpecError
 from conebench.seeding import balanced_indices
 from conebench.spec.schema import Dataset
@@ -24,23 +25,34 @@ DIGITS_TEST_EVERY = 5
 
 @dataclass(frozen=True)
 class Source:
-    """The two parts `train` and `test`, each (uint8 [n, ch, h, w], int64 [n]), and class names."""
+    """A dataset as it was read.
+
+    Attributes:
+        parts: Of `train` and `test`, pixels (uint8 [n, ch, h, w]) and labels (int64 [n]).
+        classes: Names of the classes.
+        notes: Lines for the user on what an image folder holds.
+
+    """
 
     parts: dict[str, Part]
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def default_data_root() -> Path:
-    """CONEBENCH_DATA, else the platform's cache folder."""
+    """Return CONEBENCH_DATA, or a folder in the platform's cache."""
     chosen = os.environ.get("CONEBENCH_DATA")
     return Path(chosen) if chosen else platformdirs.user_cache_path("conebench") / "data"
 
 
 def read_images(dataset: Dataset, root: Path) -> Source:
-    """The images of a dataset that the spec asks for, at its image size.
+    """Read the images that a spec asks for, at its image size.
 
-    Raises a DataMissingError that says what to put where, a SpecError for a folder that is no
-    dataset.
+    Raises:
+        DataMissingError: The files are not there and cannot be downloaded.
+        SpecError: The spec asks for more images than there are, or a folder is no dataset.
+        StorageError: A folder cannot be read.
+
     """
     if dataset.name == "imagefolder":
         return _image_folder(dataset, root)
@@ -53,7 +65,7 @@ def read_images(dataset: Dataset, root: Path) -> Source:
 
 
 def _subset(dataset: Dataset, part: str, labels: Tensor, classes: int) -> Tensor:
-    """Indices of the images of a part that the spec asks for."""
+    """Return the indices of the images that the spec asks for."""
     size = {"train": dataset.train_size, "test": dataset.test_size}[part]
     if size is None:
         return torch.arange(len(labels))
@@ -65,6 +77,7 @@ def _subset(dataset: Dataset, part: str, labels: Tensor, classes: int) -> Tensor
 def _resized(pixels: Tensor, size: int | None) -> Tensor:
     if size is None or pixels.shape[-2:] == (size, size):
         return pixels
+    # In chunks, as resizing needs floating-point copies.
     chunks = [transforms.resize(c, [size, size], antialias=True) for c in torch.split(pixels, 1024)]
     return torch.cat(chunks)
 
@@ -73,7 +86,7 @@ def _digits() -> Source:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    # Sixteen grey levels become the full range of a byte; every fifth image is a test image.
+    # Gray levels 0 to 16 become 0 to 255.
     pixels = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8))[:, None]
     labels = torch.from_numpy(bunch.target.astype(np.int64))
     is_test = torch.arange(len(labels)) % DIGITS_TEST_EVERY == 0
@@ -134,34 +147,17 @@ def _as_tensors(found: object) -> Part:
 
 
 def _image_folder(dataset: Dataset, root: Path) -> Source:
-    folder = root / str(dataset.folder)
-    parts, names = {}, {}
-    for part in ("train", "test"):
-        try:
-            found = tv.ImageFolder(str(folder / part))
-        except FileNotFoundError:
-            raise DataMissingError(
-                f"dataset folder {folder / part} is missing or holds no images; put images there "
-                f"as <class>/<image>.png, or choose --data-root or CONEBENCH_DATA"
-            ) from None
-        labels = torch.tensor([label for _, label in found.samples])
+    found = list_image_folder(root / str(dataset.folder))
+    size = int(dataset.image_size or 0)
+    parts = {}
+    for part in PARTS:
+        labeled = found.labeled(part)
+        labels = torch.tensor([label for _, label in labeled])
         # Only the images of the subset are read: a folder may be far larger than memory.
         chosen = _subset(dataset, part, labels, len(found.classes))
-        size = int(dataset.image_size or 0)
-        paths = [Path(found.samples[i][0]) for i in chosen.tolist()]
-        parts[part] = (torch.stack([_read_image(path, size) for path in paths]), labels[chosen])
-        names[part] = tuple(found.classes)
-    if names["train"] != names["test"]:
-        raise SpecError(f"{folder}: train/ and test/ must have the same class folders")
-    return Source(parts, names["train"])
-
-
-def _read_image(path: Path, size: int) -> Tensor:
-    try:
-        with Image.open(path) as image:
-            rgb = image.convert("RGB")
-    except (OSError, Image.DecompressionBombError) as error:
-        raise SpecError(f"{path}: not an image that can be read: {error}") from None
-    if rgb.size != (size, size):
-        rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)
+        pixels = [read_rgb(Path(labeled[i][0]), size) for i in chosen.tolist()]
+        parts[part] = (
+            torch.stack([torch.from_numpy(image).permute(2, 0, 1) for image in pixels]),
+            labels[chosen],
+        )
+    return Source(parts, found.classes, found.notes)

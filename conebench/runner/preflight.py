@@ -55,12 +55,9 @@ def _check_counts(context: Context) -> None:
     ):
         if count > images:
             raise SpecError(f"{field}: got {count}, expected at most the {images} images")
-    if classes < 2:
-        raise SpecError(f"dataset: got {classes} class, expected two or more")
     if spec.kernel.samples < classes:
         raise SpecError(
-            f"kernel.samples: got {spec.kernel.samples}, expected at least one a class: "
-            f"{classes}"
+            f"kernel.samples: got {spec.kernel.samples}, expected at least one a class: {classes}"
         )
     held_out = context.data.validation
     if held_out is not None and len(held_out) < classes:

@@ -82,6 +82,8 @@ def prepared(
 ) -> Iterator[Run]:
     """Check a spec, read its data unless they are given, and lock its seeds."""
     context = open_context(spec, options, progress, data)
+    for note in context.data.notes:
+        progress.stage("data", note=note)
     store = context.store
     store.check_layout()
     facts = check_context(context)

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from conebench.data.datasets import Data, Images, load_data
 from conebench.errors import SpecError
@@ -11,6 +13,8 @@ from conebench.spec.schema import Augmentation, ChannelStatistics, Dataset
 
 CPU = torch.device("cpu")
 DIGITS_HASH = "c9f7bbab"
+# Of the version that listed and read folders with torchvision.
+FOLDER_HASH = "3962221ea55d35f56d29be21751e5b8582d7665453eff48be37c063178ea043d"
 
 
 def _digits(**changes: object) -> Data:
@@ -159,3 +163,18 @@ def test_a_subset_larger_than_the_dataset_is_refused() -> None:
 @pytest.mark.parametrize("size", [16, 4])
 def test_images_are_resized(size: int) -> None:
     assert _digits(image_size=size).train.pixels.shape == (1437, 1, size, size)
+
+
+def test_the_hash_of_a_folder_of_8_bit_images_never_changes(tmp_path: Path) -> None:
+    draw = np.random.default_rng(7)
+    for part in ("train", "test"):
+        for name in ("cat", "dog", "b"):
+            folder = tmp_path / "pets" / part / name
+            (folder / "deep").mkdir(parents=True)
+            for file in ("0.png", "1.bmp", "2.ppm", "3.tif", "deep/4.PNG"):
+                for mode in ("L", "RGB"):
+                    pixels = draw.integers(0, 256, (9, 11, 3), dtype=np.uint8)
+                    path = (folder / file).with_stem(f"{mode}{Path(file).stem}")
+                    Image.fromarray(pixels).convert(mode).save(path)
+    dataset = Dataset(name="imagefolder", folder="pets", image_size=8, train_size=20)
+    assert load_data(dataset, tmp_path, CPU).hash == FOLDER_HASH

@@ -53,31 +53,26 @@ def test_only_the_images_of_a_subset_are_read(tmp_path: Path) -> None:
     assert found.tolist() == [0, 1]
 
 
-def test_a_missing_folder_says_what_to_put_where(tmp_path: Path) -> None:
-    dataset = Dataset(name="imagefolder", folder="pets", image_size=4)
-    with pytest.raises(DataMissingError) as caught:
-        read_images(dataset, tmp_path)
-    assert str(caught.value) == (
-        f"dataset folder {tmp_path / 'pets' / 'train'} is missing or holds no images; put images "
-        "there as <class>/<image>.png, or choose --data-root or CONEBENCH_DATA"
-    )
-
-
 def test_a_broken_image_is_named(tmp_path: Path) -> None:
     dataset = _folder_of_images(tmp_path)
     broken = tmp_path / "pets" / "train" / "dog" / "1.png"
     broken.write_bytes(b"<html>not found</html>")
-    with pytest.raises(SpecError, match=f"^{broken}: not an image that can be read: "):
+    with pytest.raises(SpecError, match=f"^{broken}: cannot be read as an image: "):
         read_images(dataset, tmp_path)
 
 
-def test_both_parts_need_the_same_classes(tmp_path: Path) -> None:
+def test_notes_on_a_folder_are_handed_on(tmp_path: Path) -> None:
     dataset = _folder_of_images(tmp_path)
-    (tmp_path / "pets" / "test" / "dog").rename(tmp_path / "pets" / "test" / "fox")
+    assert read_images(dataset, tmp_path).notes == ()
+    (tmp_path / "pets" / "train" / "dog" / "1.png").unlink()
+    assert read_images(dataset, tmp_path).notes == ("train images by class: cat 3, dog 2",)
+
+
+def test_more_images_than_a_folder_has_are_refused(tmp_path: Path) -> None:
+    dataset = _folder_of_images(tmp_path).model_copy(update={"test_size": 7})
     with pytest.raises(SpecError) as caught:
         read_images(dataset, tmp_path)
-    expected = f"{tmp_path / 'pets'}: train/ and test/ must have the same class folders"
-    assert str(caught.value) == expected
+    assert str(caught.value) == "dataset.test_size: got 7, expected at most 6"
 
 
 def _idx(array: np.ndarray) -> bytes:

@@ -62,7 +62,6 @@ def test_what_cannot_work_is_refused_before_any_training(
 @pytest.mark.parametrize(
     ("classes", "images", "kernel", "message"),
     [
-        ("a", 30, {}, "dataset: got 1 class, expected two or more"),
         ("ab", 5, {}, "training.batch_size: got 20, expected at most the 10 images"),
         ("ab", 10, {"samples": 21}, "kernel.samples: got 21, expected at most the 20 images"),
         (
@@ -81,6 +80,23 @@ def test_what_only_the_files_tell_is_checked_before_any_training(
         run(folder_spec(tmp_path, classes, images, **kernel), tmp_path, progress)
     assert str(caught.value) == message
     assert not progress.stages
+
+
+def test_a_folder_of_one_class_is_refused_before_any_training(tmp_path: Path) -> None:
+    progress = RecordingProgress()
+    with pytest.raises(SpecError, match=r"got one class folder, a, expected two or more$"):
+        run(folder_spec(tmp_path, "a", 30), tmp_path, progress)
+    assert not progress.stages
+
+
+def test_notes_on_a_folder_are_told_once_before_its_checks(tmp_path: Path) -> None:
+    spec = folder_spec(tmp_path, "ab", 5)
+    (tmp_path / "data/white/train/a/0.png").unlink()
+    progress = RecordingProgress()
+    with pytest.raises(SpecError, match=r"training\.batch_size"):
+        run(spec, tmp_path, progress)
+    assert progress.stages == [("data", False)]
+    assert progress.notes == {"data": "train images by class: a 4, b 5"}
 
 
 def test_a_network_that_names_no_last_layer_is_refused(
