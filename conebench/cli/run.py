@@ -2,7 +2,7 @@
 
 import json
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,7 +71,7 @@ def run(
         try:
             loaded = load_all(files, names or ())
             if smoke:
-                loaded = [replace(found, spec=smoke_spec(found.spec)) for found in loaded]
+                loaded = [_in_small(found, data_root) for found in loaded]
             _check_seeds(loaded, seed)
             _check_executor(executor, address)
             folder = run_dir or Path("runs-smoke" if smoke else "runs")
@@ -89,6 +89,19 @@ def run(
             codes = [_run_one(found, options, as_json) for found in loaded]
     if any(codes):
         raise typer.Exit(max(codes))
+
+
+def _in_small(found: LoadedSpec, data_root: Path | None) -> LoadedSpec:
+    """The smoke form of a spec, on no more images than a folder of its own has."""
+    facts = None
+    if found.spec.dataset.name == "imagefolder":
+        from conebench.data.image_folder import folder_facts
+        from conebench.data.sources import default_data_root
+
+        # A run says what is wrong with a folder.
+        with suppress(ConebenchError):
+            facts = folder_facts(found.spec.dataset, data_root or default_data_root())
+    return replace(found, spec=smoke_spec(found.spec, facts))
 
 
 def _check_models(loaded: list[LoadedSpec]) -> None:

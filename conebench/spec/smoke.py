@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from conebench.spec.datasets import DatasetFacts
 from conebench.spec.loading import SMOKE_SUFFIX
 from conebench.spec.schema import Spec
 
@@ -13,9 +14,10 @@ MOST_IN_A_BATCH = 16
 LONGEST_NAME = 64
 
 
-def smoke_spec(spec: Spec) -> Spec:
+def smoke_spec(spec: Spec, facts: DatasetFacts | None = None) -> Spec:
     """The same network, optimizer and arms on few images for 16 steps, one seed.
 
+    `facts` are the sizes of an image folder, which may have fewer images than asked for otherwise.
     Its name ends in `.smoke`, which no spec of a file may, so no record of it is ever taken for
     that of a spec.
     """
@@ -23,9 +25,14 @@ def smoke_spec(spec: Spec) -> Spec:
     data["name"] = spec.name[: LONGEST_NAME - len(SMOKE_SUFFIX)] + SMOKE_SUFFIX
     data["title"] = f"Smoke run of {spec.name}, its figures mean nothing"
     data["seeds"] = data["seeds"][:1]
-    data["training"] |= _training(spec)
-    data["dataset"] |= _dataset(spec)
-    data["kernel"] |= _kernel(spec)
+    # A folder that was not looked at has at most as many classes as the spec has probe images.
+    facts = facts or spec.dataset.facts
+    classes = facts.classes or spec.kernel.samples
+    sizes = _dataset(spec, facts, classes)
+    images = sizes["train_size"] - sizes.get("validation_size", 0)
+    data["dataset"] |= sizes
+    data["training"] |= _training(spec, images)
+    data["kernel"] |= _kernel(classes, images)
     data["switching"]["steps"] = [SWITCH] if spec.switching.steps else []
     if isinstance(spec.linearization.point, int):
         data["linearization"]["point"] = SWITCH
@@ -34,31 +41,28 @@ def smoke_spec(spec: Spec) -> Spec:
     return Spec.model_validate(data, strict=False).resolved()
 
 
-def _training(spec: Spec) -> dict[str, Any]:
+def _training(spec: Spec, images: int) -> dict[str, Any]:
     return {
         "steps": STEPS,
         "epochs": None,
-        "batch_size": min(spec.training.batch_size, MOST_IN_A_BATCH),
+        "batch_size": min(spec.training.batch_size, MOST_IN_A_BATCH, images),
         # T* is read where the learning rate is constant, which takes eight intervals.
         "schedule": {"name": "constant"},
     }
 
 
-def _dataset(spec: Spec) -> dict[str, Any]:
-    images = IMAGES_A_CLASS * _classes(spec)
+def _dataset(spec: Spec, facts: DatasetFacts, classes: int) -> dict[str, int]:
+    images = IMAGES_A_CLASS * classes
+    test = min(images, facts.test_images or images)
     if spec.dataset.validation_size is None:
-        return {"train_size": images, "test_size": images}
-    return {"train_size": 2 * images, "test_size": images, "validation_size": images}
+        return {"train_size": min(images, facts.train_images or images), "test_size": test}
+    train = min(2 * images, facts.train_images or 2 * images)
+    return {"train_size": train, "test_size": test, "validation_size": train // 2}
 
 
-def _kernel(spec: Spec) -> dict[str, Any]:
+def _kernel(classes: int, images: int) -> dict[str, Any]:
     return {
-        "samples": _classes(spec),
-        "calibration_samples": MOST_IN_A_BATCH,
+        "samples": classes,
+        "calibration_samples": min(MOST_IN_A_BATCH, images),
         "checkpoints": {"every": EVERY},
     }
-
-
-def _classes(spec: Spec) -> int:
-    # A folder has at most as many classes as the spec has probe images.
-    return spec.dataset.facts.classes or spec.kernel.samples

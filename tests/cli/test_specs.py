@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import TINY, Call
+from PIL import Image
 
 FAMILY = """\
 extends: tiny.yaml
@@ -15,6 +16,8 @@ matrix:
   narrow: {model: {kwargs: {width: 1}}}
   slow: {training: {optimizer: {learning_rate: 0.01}}}
 """
+
+FOLDER = "{name: imagefolder, folder: pets, image_size: 8}"
 
 
 def test_specs_of_a_matrix_by_name(call: Call, tmp_path: Path) -> None:
@@ -104,3 +107,18 @@ def test_a_smoke_run_is_kept_apart_and_says_what_it_is(call: Call, tmp_path: Pat
     assert (tmp_path / "runs-smoke/tiny.smoke/record.json").is_file()
     assert not (tmp_path / "runs").exists()
     assert call("leaderboard", "build")[1].startswith("0 records on the board")
+
+
+def test_a_smoke_run_of_a_small_folder(call: Call, tmp_path: Path) -> None:
+    for part, images in (("train", 20), ("test", 3)):
+        for name in ("cat", "dog", "fox"):
+            folder = tmp_path / "data/pets" / part / name
+            folder.mkdir(parents=True)
+            for i in range(images):
+                Image.new("RGB", (8, 8), (9 * i, 0, 0)).save(folder / f"{i}.png")
+    (tmp_path / "data/pets/train/fox/0.png").unlink()
+    text = TINY.replace("{name: digits, train_size: 200, test_size: 50}", FOLDER)
+    (tmp_path / "tiny.yaml").write_text(text.replace("samples: 10,", "samples: 10, outputs: sum,"))
+    code, _, err = call("run", "tiny.yaml", "--smoke", "--data-root", "data")
+    assert code == 0
+    assert "data (train images by class: cat 20, dog 20, fox 19)\n" in err
