@@ -38,7 +38,7 @@ def make_model(
     """
     check_name(name)
     if pretrained and not timm.is_model_pretrained(name):
-        raise SpecError(f"model.pretrained: got true, but timm has no weights for {name!r}")
+        raise SpecError(f"model.name: timm has no pretrained weights for {name!r}")
 
     def create(weights: bool) -> nn.Module:
         model: nn.Module = timm.create_model(

@@ -68,7 +68,7 @@ def test_pretrained_needs_weights_that_timm_has() -> None:
     with pytest.raises(SpecError) as caught:
         _make("cifar_resnet20", pretrained=True)
     assert str(caught.value) == (
-        "model.pretrained: got true, but timm has no weights for 'cifar_resnet20'"
+        "model.name: timm has no pretrained weights for 'cifar_resnet20'"
     )
 
 

@@ -17,6 +17,10 @@ from conebench.networks.cifar import CifarResNet
             "model.name: got 'resnet99', expected timm's models; did you mean ",
         ),
         (
+            {"linearization": {"point": "pretrained"}},
+            "model.name: timm has no pretrained weights for 'cifar_resnet8'",
+        ),
+        (
             {"model": {"name": "cifar_vgg16_bn"}},
             "dataset.image_size: 'cifar_vgg16_bn' cannot take 2 images of 8 x 8: ",
         ),
