@@ -1,5 +1,6 @@
 """What a run shows on the terminal: progress, and the closing table."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,7 +90,8 @@ class LineProgress:
     def __init__(self, console: Console, name: str) -> None:
         self._console, self._name = console, name
         self._began = self._last_line = time.monotonic()
-        self._done = self._total = 0.0
+        # What comes before the plan is at 0 %.
+        self._done, self._total = 0.0, math.inf
         self._stage = ""
 
     def plan(self, work: float) -> None:

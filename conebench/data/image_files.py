@@ -1,6 +1,5 @@
 """One image file as 8-bit RGB, whatever its format and kind of pixels."""
 
-import io
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 BITS_PER_SAMPLE = 258
 PHOTOMETRIC = 262
 SAMPLE_FORMAT = 339
@@ -45,7 +45,7 @@ def read_rgb(path: Path, size: int) -> npt.NDArray[np.uint8]:
             # Of odd metadata and of large images, neither of which changes a pixel.
             warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = _upright_rgb(path.read_bytes())
+            image = _upright_rgb(path)
             if image.size != (size, size):
                 image = image.resize((size, size), Image.Resampling.BILINEAR)
     except Exception as error:  # noqa: BLE001  # Pillow raises anything on a damaged file
@@ -59,21 +59,16 @@ def shown(name: str | Path) -> str:
     return text if text.isprintable() and text == text.strip() else repr(text)
 
 
-def _upright_rgb(content: bytes) -> Image.Image:
-    with _open(content) as image:
-        # Decoding turns a TIFF upright, and removes its orientation.
+def _upright_rgb(path: Path) -> Image.Image:
+    with path.open("rb") as file:
+        if file.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE:
+            # Decoding skips the checksums of pixels. An image that was verified cannot be decoded.
+            Image.open(file).verify()
+        image = Image.open(file)
+        # Decoding turns a TIFF upright by itself.
         turn = None if image.format == "TIFF" else UPRIGHT.get(_orientation(image))
         rgb = _to_8_bits(image).convert("RGB")
     return rgb if turn is None else rgb.transpose(turn)
-
-
-def _open(content: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(content))
-    if image.format == "PNG":
-        # Decoding skips the checksums of pixels. An image that was verified cannot be decoded.
-        image.verify()
-        image = Image.open(io.BytesIO(content))
-    return image
 
 
 def _orientation(image: Image.Image) -> int:

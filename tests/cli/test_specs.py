@@ -121,4 +121,5 @@ def test_a_smoke_run_of_a_small_folder(call: Call, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(text.replace("samples: 10,", "samples: 10, outputs: sum,"))
     code, _, err = call("run", "tiny.yaml", "--smoke", "--data-root", "data")
     assert code == 0
-    assert "data (train images by class: cat 20, dog 20, fox 19)\n" in err
+    note = r"data \(train images by class: cat 20, dog 20, fox 19\)"
+    assert re.match(rf"tiny\.smoke:   0% \d:\d\d: {note}\n", err)

@@ -179,6 +179,19 @@ def test_classes_that_look_alike_are_told_apart(tmp_path: Path, name: str) -> No
     )
 
 
+def test_names_that_are_no_text_are_escaped(tmp_path: Path) -> None:
+    folder = _pets(tmp_path)
+    for part in PARTS:
+        _touch(folder / part, os.fsdecode(b"caf\xe9/1.png"))
+    _touch(folder, os.fsdecode(b"train/cat/\xe9\n.txt"), "test/dog/9.png")
+    found = list_image_folder(folder)
+    assert found.notes == (
+        "skipped 1 file of other types: 'train/cat/\\udce9\\n.txt'",
+        "train images by class: 'caf\\udce9' 1, cat 2, dog 2",
+        "test images by class: 'caf\\udce9' 1, cat 2, dog 3",
+    )
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_classes_of_one_name_in_two_unicode_forms_are_refused(tmp_path: Path, part: str) -> None:
     folder = _pets(tmp_path)
