@@ -71,7 +71,7 @@ class Data:
     def batch(
         self, seed: int, step: int, size: int, *, augment: bool = True
     ) -> tuple[Float[Tensor, "b ch h w"], Int[Tensor, " b"]]:
-        """Return the minibatch of one training step: normalized images and labels.
+        """Return the normalized images and labels of one training step.
 
         It depends on the seed and the step alone. Each epoch is one permutation of the training
         images; a last, shorter batch is left out.
@@ -111,9 +111,9 @@ class Data:
         return self.test[index.to(self.test.labels.device)]
 
     def balanced_subset(self, count: int, seed: int, purpose: Purpose) -> Images:
-        """Return `count` training images, as many of each class to within one.
+        """Return `count` class-balanced training images, not augmented.
 
-        They are not augmented. A class that runs out is filled up from the others.
+        Classes differ by at most one image, unless one runs out.
         """
         index = balanced_indices(self.train.labels, len(self.classes), count, seed, purpose)
         return self.train[index.to(self.train.labels.device)]
@@ -167,7 +167,7 @@ def load_data(dataset: Dataset, root: Path, device: torch.device) -> Data:
 
 
 def _held_out(train: Images, dataset: Dataset, classes: int) -> dict[str, Images]:
-    """Split the training images in two, with the held-out ones class-balanced."""
+    """Hold out a class-balanced part of the training images."""
     count = int(dataset.validation_size or 0)
     if count >= len(train):
         raise SpecError(

@@ -42,7 +42,7 @@ def read_rgb(path: Path, size: int) -> npt.NDArray[np.uint8]:
     """
     try:
         with warnings.catch_warnings():
-            # Of odd metadata and of large images, neither of which changes a pixel.
+            # They concern odd metadata and large images; no pixel depends on these.
             warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = _upright_rgb(path)
@@ -79,7 +79,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale gray values of more than 8 bits, 0 to 2^bits - 1, to 0 to 255.
+    """Scale gray values of more than 8 bits to 0 to 255.
 
     Raises a ValueError for pixels without a fixed range.
     """
@@ -89,11 +89,13 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     kind = SAMPLE_FORMATS.get(tags.get(SAMPLE_FORMAT, (1,))[0], "pixels of another kind")
     if kind != SAMPLE_FORMATS[1] or bits > 16:
         raise ValueError(f"got {bits}-bit {kind}, {EXPECTED}")
+    # Pillow's modes of more than 8 bits: I, I;16, I;16B, F.
     if not image.mode.startswith(("I", "F")):
         return image
     if image.format not in ("PNG", "PPM", "TIFF") or image.mode == "F":
         raise ValueError(f"got pixels of mode {image.mode}, {EXPECTED}")
     levels = np.rint(np.asarray(image) * (255 / (2**bits - 1))).astype(np.uint8)
+    # Pillow inverts such files of 8 bits, but not of 16.
     is_white_zero = tags.get(PHOTOMETRIC) == 0
     return Image.fromarray(255 - levels if is_white_zero else levels)
 

@@ -24,7 +24,7 @@ Images = dict[str, dict[str, list[str]]]
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The files of an image folder by part and class, and notes on what may surprise."""
+    """The files of an image folder, and notes on them for the user."""
 
     images: Images
     notes: tuple[str, ...]
@@ -41,9 +41,9 @@ class ImageFolder:
 
 
 def list_image_folder(folder: Path) -> ImageFolder:
-    """List the images of a folder by part and class, and read none of them.
+    """List the images of a folder by part and class.
 
-    The order of classes and images is that of torchvision's ImageFolder.
+    No image is read. The order of classes and images is that of torchvision's ImageFolder.
 
     Raises:
         DataMissingError: `train` or `test` is missing or empty.
@@ -69,16 +69,17 @@ def folder_facts(dataset: Dataset, root: Path) -> DatasetFacts:
 
 
 class _Walk:
-    """One walk through a folder, with what it skipped and which links it followed."""
+    """One walk through an image folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.root = Path(os.path.realpath(folder))
+        # Paths that were skipped.
         self.hidden: list[str] = []
         self.unclassed: list[str] = []
         self.others: list[str] = []
         self.links_out: list[str] = []
-        # Outside of the folder, by their real paths.
+        # Paths that lead out of the folder, by where they lead.
         self.reached: dict[Path, str] = {}
 
     def list_part(self, part: str) -> dict[str, list[str]]:
@@ -105,7 +106,7 @@ class _Walk:
         return classes
 
     def _images_below(self, top: str) -> list[str]:
-        """Return the images of a class, also of folders in its folder."""
+        """Return the images of a class, at any depth."""
         images: list[tuple[str, str, str]] = []
         waiting = [top]
         while waiting:
@@ -118,10 +119,10 @@ class _Walk:
                 else:
                     self.others.append(entry.path)
         # Labels, and so the hash, depend on this order.
-        return [path for _, _, path in sorted(images)]
+        return [path for *_, path in sorted(images)]
 
     def _visible(self, folder: str) -> list[os.DirEntry[str]]:
-        """Return what is in a folder and not hidden, by name, with its links checked."""
+        """List what is not hidden in a folder, and check its links."""
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
         self.hidden += [entry.path for entry in entries if entry.name.startswith(".")]
@@ -136,11 +137,12 @@ class _Walk:
         return visible
 
     def _follow(self, link: str) -> None:
-        """Refuse a link to nothing, into the dataset, or to where another link leads."""
+        """Note a link out of the folder, and refuse any other."""
         # Path.resolve raises where links lead to each other.
         target = Path(os.path.realpath(link))
         if not target.exists():
             raise SpecError(f"{shown(link)}: links to {shown(target)}, which does not exist")
+        # Twice the same license text does no harm.
         if not target.is_dir() and not link.lower().endswith(SUFFIXES):
             return
         if target.is_relative_to(self.root) or self.root.is_relative_to(target):
@@ -160,7 +162,7 @@ class _Walk:
             )
 
     def notes(self) -> Iterator[str]:
-        """Yield one line for each kind of thing that was skipped or followed."""
+        """Yield a line for each kind of path skipped or followed."""
         for paths, verb, noun, where in (
             (self.hidden, "skipped", "hidden item", ""),
             (self.unclassed, "skipped", "image", " outside class folders"),
@@ -179,6 +181,7 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
 
 def _check_names(folder: Path, images: Images) -> None:
     train, test = (set(images[part]) for part in PARTS)
+    # The same letters may be stored in several ways, which no terminal tells apart.
     by_form: dict[str, str] = {}
     for name in sorted(train | test):
         other = by_form.setdefault(unicodedata.normalize("NFC", name), name)
@@ -222,7 +225,7 @@ def _kinds(folder: Path, others: Sequence[str]) -> str:
 
 
 def _imbalance(images: Images) -> Iterator[str]:
-    """Yield the images of each class of a part, unless all have the same number."""
+    """Yield a line for each part with unequal classes."""
     for part in PARTS:
         counts = {name: len(paths) for name, paths in images[part].items()}
         fewest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)

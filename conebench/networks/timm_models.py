@@ -75,9 +75,7 @@ def make_timm_optimizer(
     known = timm.optim.list_optimizers()
     if name not in known:
         hint = _did_you_mean(name, known)
-        raise SpecError(
-            f"training.optimizer.name: got {name!r}, expected timm's optimizers{hint}"
-        )
+        raise SpecError(f"training.optimizer.name: got {name!r}, expected timm's optimizers{hint}")
     try:
         optimizer: torch.optim.Optimizer = timm.optim.create_optimizer_v2(
             parameters, opt=name, **options

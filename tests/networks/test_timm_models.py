@@ -67,9 +67,7 @@ def test_a_model_that_cannot_be_made_is_a_spec_error(
 def test_pretrained_needs_weights_that_timm_has() -> None:
     with pytest.raises(SpecError) as caught:
         _make("cifar_resnet20", pretrained=True)
-    assert str(caught.value) == (
-        "model.name: timm has no pretrained weights for 'cifar_resnet20'"
-    )
+    assert str(caught.value) == ("model.name: timm has no pretrained weights for 'cifar_resnet20'")
 
 
 def test_pretrained_weights_out_of_reach_are_said_to_be_missing(
