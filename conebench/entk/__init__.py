@@ -1,11 +1,12 @@
-"""The empirical neural tangent kernel: exact kernels, their Gram matrix, their spectrum."""
+"""Exact empirical neural tangent kernels, their Gram matrix and statistics."""
 
 from conebench.entk.contraction import Outputs
+from conebench.entk.errors import KernelError, MemoryLimitError
 from conebench.entk.gram import double_centred, unit_gram
-from conebench.entk.grouped import grouped_ntk, plan_grouped_ntk
-from conebench.entk.kernel import Grouping, as_matrix, empirical_ntk, plan_ntk, stage_of
+from conebench.entk.grouped import Grouping, group_of, grouped_ntk, plan_grouped_ntk
+from conebench.entk.kernel import as_matrix, empirical_ntk, plan_ntk
 from conebench.entk.memory import GraphMeter, default_memory_limit
-from conebench.entk.plan import KernelError, KernelPlan, MemoryLimitError
+from conebench.entk.plan import KernelPlan
 from conebench.entk.statistics import KernelStatistics, kernel_statistics
 from conebench.entk.verification import self_check
 
@@ -21,11 +22,11 @@ __all__ = [
     "default_memory_limit",
     "double_centred",
     "empirical_ntk",
+    "group_of",
     "grouped_ntk",
     "kernel_statistics",
     "plan_grouped_ntk",
     "plan_ntk",
     "self_check",
-    "stage_of",
     "unit_gram",
 ]

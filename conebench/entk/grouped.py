@@ -1,6 +1,7 @@
-"""A network's kernel, and with it the trace kernel of each group of its parameters."""
+"""Kernel of a network and of its groups of parameters."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
@@ -8,18 +9,32 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from conebench.entk.contraction import Outputs
-from conebench.entk.kernel import (
-    Grouping,
-    Prepared,
-    add_passes,
-    empirical_ntk,
-    finish,
-    plan_ntk,
-    prepare,
-)
-from conebench.entk.passes import Samples
-from conebench.entk.plan import KernelPlan
+from conebench.entk.kernel import add_passes, empirical_ntk, finish, plan_ntk, prepare
+from conebench.entk.plan import KernelPlan, Request
 from conebench.entk.routes import Term
+
+Grouping = Callable[[str], str]
+
+
+def group_of(parameter: str) -> str:
+    """Return the stage of the network a parameter belongs to.
+
+    Args:
+        parameter: name of the parameter, as `named_parameters` gives it.
+
+    Returns:
+        The name up to the first part that ends in a number; without one, its first part.
+
+    Example:
+        >>> group_of("layer1.0.conv1.weight"), group_of("blocks.3.attn.qkv.bias")
+        ('layer1', 'blocks.3')
+        >>> group_of("fc.weight")
+        'fc'
+
+    """
+    parts = parameter.split(".")
+    numbered = (i for i, part in enumerate(parts[:-1]) if re.search(r"\d$", part))
+    return ".".join(parts[: next(numbered, 0) + 1])
 
 
 def grouped_ntk(
@@ -30,28 +45,42 @@ def grouped_ntk(
     outputs: Outputs = "full",
     memory_limit: int | None = None,
 ) -> tuple[Tensor, dict[str, Float[Tensor, "n n"]]]:
-    """The empirical NTK of x, and the trace kernel of each group of parameters alone.
+    """Compute the empirical NTK and each group's trace kernel.
 
-    The trace kernels are sum_c H[(i,c),(j,c)] / C over the group's parameters, whatever `outputs`
-    of the whole kernel; groups are in the network's order and add up to its trace kernel. All
-    comes from the same backward passes, for `sum` from those of a second kernel.
+    Both come from the same backward passes; with `sum`, from those of two kernels.
 
     Args:
-        model: in evaluation mode; logits [n, c] for inputs [n, ...].
+        model: network in evaluation mode, inputs [n, ...] to logits [n, c].
         x: inputs, n of them.
-        by: the group of a parameter, from its name.
-        outputs: reduction of the whole kernel, and its shape, as `empirical_ntk` has it.
-        memory_limit: bytes, as `empirical_ntk` has it.
+        by: gives the group of a parameter, from its name.
+        outputs: reduction of the whole kernel, as for `empirical_ntk`.
+        memory_limit: bytes, as for `empirical_ntk`.
+
+    Returns:
+        The kernel, as `empirical_ntk` gives it, and sum_c H[(i, c), (j, c)] / C [n, n] over the
+        parameters of each group, whatever `outputs`. Groups are in the network's order and add up
+        to its trace kernel.
 
     Raises:
-        KernelError: as `empirical_ntk` does.
+        KernelError: as `empirical_ntk`.
+        MemoryLimitError: as `empirical_ntk`.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> H, groups = grouped_ntk(nn.Linear(2, 3).eval(), x, by=lambda name: name)
+        >>> groups["weight"]
+        tensor([[ 5., 11.],
+                [11., 25.]])
+        >>> groups["bias"]
+        tensor([[1., 1.],
+                [1., 1.]])
 
     """
     if outputs == "sum":
         # One direction in logit space cannot tell the classes apart.
         whole = empirical_ntk(model, x, outputs=outputs, memory_limit=memory_limit)
-        return whole, _built(_prepared(model, x, "trace", memory_limit, by))[1]
-    return _built(_prepared(model, x, outputs, memory_limit, by))
+        return whole, _build(*_prepare(model, x, "trace", memory_limit, by), by)[1]
+    return _build(*_prepare(model, x, outputs, memory_limit, by), by)
 
 
 def plan_grouped_ntk(
@@ -62,11 +91,33 @@ def plan_grouped_ntk(
     outputs: Outputs = "full",
     memory_limit: int | None = None,
 ) -> KernelPlan:
-    """How `grouped_ntk` would build its kernels: the same arguments and errors, little work."""
+    """Plan the kernels that `grouped_ntk` would build.
+
+    Args:
+        model: as for `grouped_ntk`, like all the others.
+        x: inputs.
+        by: gives the group of a parameter.
+        outputs: reduction of the whole kernel.
+        memory_limit: bytes.
+
+    Returns:
+        All passes; with `sum`, those of both kernels.
+
+    Raises:
+        KernelError: as `empirical_ntk`.
+        MemoryLimitError: as `empirical_ntk`.
+
+    Example:
+        >>> linear, x = nn.Linear(2, 3).eval(), torch.ones(4, 2)
+        >>> plan = plan_grouped_ntk(linear, x, by=lambda name: name, outputs="sum")
+        >>> [planned.directions for planned in plan.passes]
+        [1, 3]
+
+    """
     if outputs != "sum":
-        return _prepared(model, x, outputs, memory_limit, by).plan
+        return _prepare(model, x, outputs, memory_limit, by)[1]
     first = plan_ntk(model, x, outputs=outputs, memory_limit=memory_limit)
-    second = _prepared(model, x, "trace", memory_limit, by).plan
+    second = _prepare(model, x, "trace", memory_limit, by)[1]
     return replace(
         second,
         passes=first.passes + second.passes,
@@ -75,51 +126,46 @@ def plan_grouped_ntk(
     )
 
 
-def _prepared(
+def _prepare(
     model: nn.Module, x: Tensor, outputs: Outputs, memory_limit: int | None, by: Grouping
-) -> Prepared:
+) -> tuple[Request, KernelPlan]:
+    def held_numbers(request: Request) -> int:
+        # The whole kernel, that of the open group, and the trace kernels. A finished `sum` kernel
+        # may wait next to them.
+        groups = len({by(name) for name in request.parameters})
+        return 2 * request.kernel_numbers + (groups + 1) * len(request.x) ** 2
+
     return prepare(
-        model,
-        x,
-        None,
-        outputs=outputs,
-        memory_limit=memory_limit,
-        by=by,
-        held_numbers=_held_numbers,
+        model, x, None, outputs=outputs, memory_limit=memory_limit, held_numbers=held_numbers
     )
 
 
-def _held_numbers(samples: Samples, groups: int) -> int:
-    """The whole kernel, that of the open group, all trace kernels; a `sum` kernel may wait."""
-    return 2 * samples.kernel_numbers + (groups + 1) * len(samples.rows) ** 2
-
-
-def _built(prepared: Prepared) -> tuple[Tensor, dict[str, Tensor]]:
-    sums = _Sums(prepared.samples, prepared.groups)
-    add_passes(prepared, sums.kernel_of)
+def _build(request: Request, plan: KernelPlan, by: Grouping) -> tuple[Tensor, dict[str, Tensor]]:
+    sums = _Sums(request, {name: by(name) for name in request.parameters})
+    add_passes(request, plan, sums.kernel_of)
     sums.close()
-    of_group = replace(prepared.samples, outputs="trace")
+    of_group = replace(request, outputs="trace")
     traces = {group: finish(K, of_group) for group, K in sums.traces.items()}
-    return finish(sums.whole, prepared.samples), traces
+    return finish(sums.whole, request), traces
 
 
 class _Sums:
-    """The whole kernel and the groups' trace kernels, added up from one group after another.
+    """Sums of the whole kernel and the groups' trace kernels.
 
-    A `full` kernel a group would take as much memory as the whole, and a second kernel as many
-    backward passes again (docs/performance.md). Parameters come in the network's order, so one
-    kernel is enough for the group that is being added up, the open one.
+    Parameters come in the network's order, so one kernel is enough for the group that is being
+    summed, the open one. A `full` kernel per group would take as much memory as the whole, and a
+    second kernel as many backward passes again (docs/performance.md).
     """
 
-    def __init__(self, samples: Samples, groups: Mapping[str, str]) -> None:
-        n = len(samples.rows)
-        self.whole, self._open = samples.empty_kernel(), samples.empty_kernel()
-        self.traces = {group: samples.rows.new_zeros(n, n) for group in groups.values()}
+    def __init__(self, request: Request, groups: Mapping[str, str]) -> None:
+        n = len(request.x)
+        self.whole, self._open = request.empty_kernel(), request.empty_kernel()
+        self.traces = {group: request.x.new_zeros(n, n) for group in groups.values()}
         self._groups = groups
         self._group: str | None = None
 
     def kernel_of(self, term: Term) -> Tensor:
-        """The open kernel, of this parameter's group."""
+        """Return the open kernel, of this parameter's group."""
         if self._groups[term.parameter] != self._group:
             self._add_open()
             self._group = self._groups[term.parameter]
@@ -133,6 +179,7 @@ class _Sums:
     def _add_open(self) -> None:
         if self._group is None:
             return
+        # [c, n, c, n] -> [n, n]
         of_group = torch.einsum("cicj->ij", self._open) if self._open.ndim == 4 else self._open
         self.traces[self._group] += of_group
         self.whole += self._open

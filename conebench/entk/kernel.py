@@ -1,55 +1,20 @@
-"""Exact empirical NTKs of any network, within a memory limit."""
+"""Exact empirical NTKs within a memory limit."""
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal, overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from conebench.entk.contraction import Outputs
+from conebench.entk.errors import KernelError
 from conebench.entk.memory import default_memory_limit
-from conebench.entk.passes import Samples, add_pass
-from conebench.entk.plan import KernelError, KernelPlan, Size, make_plan
-from conebench.entk.routes import Term, cover
+from conebench.entk.passes import add_pass
+from conebench.entk.plan import KernelPlan, Request, make_plan
+from conebench.entk.routes import Term, find_routes
 from conebench.networks.functional import frozen_copy
 
-Grouping = Callable[[str], str]
 
-
-@dataclass(frozen=True)
-class Prepared:
-    """A kernel that is ready to be built: the network frozen, every parameter with its way."""
-
-    frozen: nn.Module
-    parameters: dict[str, Tensor]
-    samples: Samples
-    groups: dict[str, str]
-    plan: KernelPlan
-
-
-@overload
-def empirical_ntk(
-    model: nn.Module,
-    x1: Tensor,
-    x2: Tensor | None = None,
-    *,
-    outputs: Outputs = "full",
-    memory_limit: int | None = None,
-    by: None = None,
-) -> Tensor: ...
-@overload
-def empirical_ntk(
-    model: nn.Module,
-    x1: Tensor,
-    x2: Tensor | None = None,
-    *,
-    outputs: Outputs = "full",
-    memory_limit: int | None = None,
-    by: Literal["stage"] | Grouping,
-) -> dict[str, Tensor]: ...
 def empirical_ntk(
     model: nn.Module,
     x1: Float[Tensor, "n ..."],
@@ -57,34 +22,47 @@ def empirical_ntk(
     *,
     outputs: Outputs = "full",
     memory_limit: int | None = None,
-    by: Literal["stage"] | Grouping | None = None,
-) -> Tensor | dict[str, Tensor]:
-    """Empirical NTK between x1 and x2 (x1 again if None) over all trainable parameters.
+) -> Tensor:
+    """Compute the empirical NTK over all trainable parameters.
+
+    H = J(x1) J(x2)^T, with J the Jacobian of the logits in the parameters.
 
     Args:
-        model: in evaluation mode; logits [n, c] for inputs [n, ...].
+        model: network in evaluation mode, inputs [n, ...] to logits [n, c].
         x1: first inputs, n of them.
-        x2: second inputs, m of them, of the shape of x1's.
-        outputs: `full` -> [n, c, m, c]; `trace` -> [n, m], sum_c H[(i,c),(j,c)] / C; `sum` ->
-            [n, m], the kernel of sum_c f_c / sqrt(C) (pseudo-NTK; Mohamadi et al. 2023).
-        memory_limit: bytes for all that a kernel takes beside the network's own parameters;
+        x2: second inputs, m of them, shaped like those of x1; None means x1.
+        outputs: reduction over the c classes, see Returns.
+        memory_limit: bytes for all that the kernel takes, the network's own parameters apart;
             None means a quarter of what is free.
-        by: None for one kernel; `stage` or a function of a parameter's name for a dict with one
-            kernel a group, which add up to the whole.
+
+    Returns:
+        `full`: H [n, c, m, c].
+        `trace`: sum_c H[(i, c), (j, c)] / C, [n, m].
+        `sum`: the kernel of sum_c f_c / sqrt(C), [n, m] (pseudo-NTK; Mohamadi et al. 2023).
 
     Raises:
         KernelError: training mode, no trainable parameter, no inputs, inputs of two shapes, NaN
-            or infinity, a memory limit too small, or a parameter that was not counted.
+            or infinity, or a parameter that was not counted.
+        MemoryLimitError: the memory limit is too small.
+
+    Example:
+        For f(x) = W x + b the kernel is (x . x' + 1) for equal classes, 0 for others.
+
+        >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> linear = nn.Linear(2, 3).eval()
+        >>> empirical_ntk(linear, x, outputs="trace")
+        tensor([[ 6., 12.],
+                [12., 26.]])
+        >>> empirical_ntk(linear, x).shape
+        torch.Size([2, 3, 2, 3])
 
     Source: Novak et al. 2022, arXiv 2206.08720, structured derivatives and Jacobian contraction.
 
     """
-    prepared = prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit, by=by)
-    samples = prepared.samples
-    kernels = {group: samples.empty_kernel() for group in sorted(set(prepared.groups.values()))}
-    add_passes(prepared, lambda term: kernels[prepared.groups[term.parameter]])
-    finished = {group: finish(kernels.pop(group), samples) for group in list(kernels)}
-    return finished if by is not None else next(iter(finished.values()))
+    request, plan = prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit)
+    K = request.empty_kernel()
+    add_passes(request, plan, lambda _: K)
+    return finish(K, request)
 
 
 def plan_ntk(
@@ -95,13 +73,35 @@ def plan_ntk(
     outputs: Outputs = "full",
     memory_limit: int | None = None,
 ) -> KernelPlan:
-    """How `empirical_ntk` would build this kernel: the same arguments and errors, little work."""
-    return prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit).plan
+    """Plan the kernel that `empirical_ntk` would build.
+
+    Args:
+        model: as for `empirical_ntk`, like all the others.
+        x1: first inputs.
+        x2: second inputs.
+        outputs: reduction over the classes.
+        memory_limit: bytes.
+
+    Returns:
+        Passes through the network, samples at a time, peak memory, multiply-adds.
+
+    Raises:
+        KernelError: as `empirical_ntk`.
+        MemoryLimitError: as `empirical_ntk`.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> plan = plan_ntk(nn.Linear(2, 3).eval(), x, memory_limit=1_000_000)
+        >>> len(plan.passes), plan.passes[0].chunk, plan.peak_bytes < 1_000_000
+        (1, 2, True)
+
+    """
+    return prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit)[1]
 
 
-def _held_numbers(samples: Samples, groups: int) -> int:
-    """One kernel a group, and the copy with which one of them is finished."""
-    return (groups + 1) * samples.kernel_numbers
+def _held_numbers(request: Request) -> int:
+    # The kernel, and the copy with which it is finished.
+    return 2 * request.kernel_numbers
 
 
 def prepare(
@@ -111,69 +111,60 @@ def prepare(
     *,
     outputs: Outputs,
     memory_limit: int | None,
-    by: Literal["stage"] | Grouping | None = None,
-    held_numbers: Callable[[Samples, int], int] = _held_numbers,
-) -> Prepared:
-    """Check a call, find each parameter's way, and plan.
+    held_numbers: Callable[[Request], int] = _held_numbers,
+) -> tuple[Request, KernelPlan]:
+    """Check a call, find its routes, and plan.
 
-    `held_numbers` says how many numbers all kernels take at one time, for so many groups.
+    `held_numbers` gives how many numbers all kernels take at one time.
     """
     _check(model, x1, x2)
-    frozen = frozen_copy(model, share=True)
+    network = frozen_copy(model, share=True)
     parameters = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
-    coverage = cover(frozen, parameters, x1)
-    samples = Samples.of(x1, x2, coverage.classes, outputs)
-    groups = {name: _group(name, by) for name in parameters}
-    size = Size(
-        rows=len(samples.rows),
-        directions=len(samples.basis),
+    routes = find_routes(network, parameters, x1)
+    request = Request(
+        network=network,
+        parameters=parameters,
+        x=x1 if x2 is None else torch.cat([x1, x2]),
+        n=len(x1),
+        symmetric=x2 is None,
+        basis=_basis(routes.classes, outputs, x1),
         outputs=outputs,
-        held_numbers=held_numbers(samples, len(set(groups.values()))),
-        itemsize=x1.element_size(),
-        graph_numbers=coverage.graph_numbers,
     )
     limit = default_memory_limit(x1.device) if memory_limit is None else memory_limit
-    plan = make_plan(coverage.terms, size, limit)
-    return Prepared(frozen, parameters, samples, groups, plan)
+    return request, make_plan(request, routes, held_numbers(request), limit)
 
 
-def add_passes(prepared: Prepared, kernel_of: Callable[[Term], Tensor]) -> None:
-    """Add every parameter's kernel to the one that `kernel_of` gives for it, in order."""
-    counted = 0
-    for planned in prepared.plan.passes:
-        counted += add_pass(
-            prepared.frozen,
-            prepared.parameters,
-            planned,
-            prepared.samples,
-            kernel_of,
-            prepared.plan.slab_numbers,
-        )
-    expected = sum(p.numel() for p in prepared.parameters.values())
+def _basis(classes: int, outputs: Outputs, like: Tensor) -> Float[Tensor, "r c"]:
+    if outputs == "sum":
+        return like.new_full((1, classes), classes**-0.5)
+    return torch.eye(classes, dtype=like.dtype, device=like.device)
+
+
+def add_passes(request: Request, plan: KernelPlan, kernel_of: Callable[[Term], Tensor]) -> None:
+    """Add every parameter's kernel to the tensor `kernel_of` gives."""
+    counted = sum(
+        add_pass(request, planned, kernel_of, plan.slab_numbers) for planned in plan.passes
+    )
+    expected = sum(p.numel() for p in request.parameters.values())
     if counted != expected:
         raise KernelError(f"the kernel counted {counted} of {expected} trainable parameters")
 
 
 def as_matrix(kernel: Tensor) -> Float[Tensor, "rows columns"]:
-    """[n, c, m, c] as [n c, m c], rows ordered by (sample, class); [n, m] as it is."""
-    return kernel.flatten(0, 1).flatten(1) if kernel.ndim == 4 else kernel
+    """Return a kernel as a matrix.
 
+    Args:
+        kernel: [n, c, m, c] or [n, m].
 
-def stage_of(parameter: str) -> str:
-    """The stage of a parameter: its name up to the first part that ends in a number.
+    Returns:
+        [n c, m c], or the kernel itself if it has two axes.
 
-    `layer1.0.conv1.weight` -> `layer1`, `blocks.3.attn.qkv.bias` -> `blocks.3`, `fc.weight` ->
-    `fc`.
+    Example:
+        >>> as_matrix(torch.zeros(2, 3, 4, 3)).shape
+        torch.Size([6, 12])
+
     """
-    parts = parameter.split(".")
-    numbered = (i for i, part in enumerate(parts[:-1]) if re.search(r"\d$", part))
-    return ".".join(parts[: next(numbered, 0) + 1])
-
-
-def _group(parameter: str, by: Literal["stage"] | Grouping | None) -> str:
-    if by is None:
-        return ""
-    return stage_of(parameter) if by == "stage" else by(parameter)
+    return kernel.flatten(0, 1).flatten(1) if kernel.ndim == 4 else kernel
 
 
 def _check(model: nn.Module, x1: Tensor, x2: Tensor | None) -> None:
@@ -191,15 +182,18 @@ def _check(model: nn.Module, x1: Tensor, x2: Tensor | None) -> None:
             raise KernelError(f"{name} has NaN or infinite entries")
 
 
-def finish(K: Tensor, samples: Samples) -> Tensor:
-    """The kernel with both triangles filled, rows ordered by (sample, class)."""
-    if samples.symmetric:
-        matrix = K.view(samples.kernel_side, samples.kernel_side)
+def finish(K: Tensor, request: Request) -> Tensor:
+    """Fill both triangles and order rows by (sample, class)."""
+    if request.symmetric:
+        # The contractions filled the lower triangle of [r n, r n], or of [n, n] for `trace`.
+        matrix = K.view(request.kernel_side, request.kernel_side)
         below = matrix.tril(-1)
         matrix.tril_().add_(below.T)
         del below  # three copies at one time would be one more than the plan counts
     if not bool(torch.isfinite(K).all()):
         raise KernelError("the kernel has NaN or infinite entries: its gradients overflow")
-    if samples.outputs == "full":
+    if request.outputs == "full":
+        # [c, n, c, m] -> [n, c, m, c]
         return K.permute(1, 0, 3, 2).contiguous()
-    return (K / len(samples.basis)).view(samples.split, samples.columns)
+    # `trace` is a mean over C directions; `sum` has one, which is normalized already.
+    return (K / len(request.basis)).view(request.n, request.m)

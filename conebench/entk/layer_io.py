@@ -1,6 +1,6 @@
-"""One forward pass that captures layers' inputs, and backward passes to the layers' outputs."""
+"""Captured inputs of layers, and gradients of their outputs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.utils.hooks import RemovableHandle
 
 from conebench.networks.functional import call_with
 
 
 @dataclass
 class Captured:
-    """Inputs of layers by module name, and where in the graph their outputs' gradients arrive."""
+    """Inputs of layers and gradient edges of their outputs, by name."""
 
     logits: Float[Tensor, "n c"]
     inputs: dict[str, Tensor]
@@ -24,9 +25,10 @@ class Captured:
     expanded: dict[str, Tensor]
 
     def gradients(self, direction: Float[Tensor, " c"], *, keep: bool) -> dict[str, Tensor]:
-        """Gradients of logits . direction in layers' outputs and in expanded parameters, by name.
+        """Return the gradients of logits . direction in layers' outputs, by module name.
 
-        `keep` says whether more directions follow.
+        Those in expanded parameters are there under the parameters' names. `keep` is True if more
+        directions follow.
         """
         shapes = {**self.shapes, **{name: p.shape for name, p in self.expanded.items()}}
         if not shapes:
@@ -38,6 +40,7 @@ class Captured:
             retain_graph=keep,
             allow_unused=True,
         )
+        # An output that the logits do not depend on has no gradient.
         zero = self.logits.new_zeros(())
         return {
             name: zero.expand(shape) if gradient is None else gradient
@@ -46,54 +49,71 @@ class Captured:
 
 
 def capture(
-    frozen: nn.Module,
+    network: nn.Module,
     modules: Sequence[str],
     x: Float[Tensor, "n ..."],
     expanded: dict[str, Tensor] | None = None,
 ) -> Captured:
-    """Run the network on x, watching the modules named.
+    """Run the network and capture layers' inputs and outputs.
 
-    `expanded` replaces parameters by tensors with one slice a sample. Of a norm that applies an
-    activation by a child module of its own (timm's `BatchNormAct2d`), the output is what the
-    first child receives. Modules that are not called exactly once with one tensor, or whose
-    output does not depend on x or an expanded parameter, are missing from the result.
+    Args:
+        network: frozen copy of the network.
+        modules: names of those to watch.
+        x: inputs.
+        expanded: tensors with one slice per sample, in place of the parameters of these names.
+
+    Returns:
+        Inputs and gradient edges. Modules not called exactly once with one tensor are missing,
+        and those whose output depends neither on x nor on an expanded parameter.
+
     """
-    expanded = expanded or {}
-    inputs: dict[str, list[Tensor]] = {name: [] for name in modules}
-    edges: dict[str, GradientEdge] = {}
-    shapes: dict[str, torch.Size] = {}
-
-    def see_output(name: str, output: object) -> None:
-        if isinstance(output, Tensor) and output.requires_grad and name not in edges:
-            # The edge stays right where the output is changed in place later.
-            edges[name] = get_gradient_edge(output)
-            shapes[name] = output.shape
-
-    def watch(name: str, module: nn.Module, stack: ExitStack) -> None:
-        def before(_: nn.Module, arguments: tuple[object, ...]) -> None:
-            if len(arguments) == 1 and isinstance(arguments[0], Tensor):
-                inputs[name].append(arguments[0].detach())
-
-        def after(_: nn.Module, __: object, output: object) -> None:
-            see_output(name, output)
-
-        def before_child(_: nn.Module, arguments: tuple[object, ...]) -> None:
-            see_output(name, arguments[0] if arguments else None)
-
-        stack.callback(module.register_forward_pre_hook(before).remove)
-        stack.callback(module.register_forward_hook(after).remove)
-        for child in module.children():
-            stack.callback(child.register_forward_pre_hook(before_child).remove)
-
+    expanded, watch = expanded or {}, _Watch(modules)
     with ExitStack() as stack, torch.enable_grad():
         for name in modules:
-            watch(name, frozen.get_submodule(name), stack)
-        logits = call_with(frozen, expanded, x.detach().requires_grad_())
-    usable = [name for name in modules if len(inputs[name]) == 1 and name in edges]
+            for hook in watch.hooks(name, network.get_submodule(name)):
+                stack.callback(hook.remove)
+        # Inputs that ask for gradients give every layer an edge, whatever its parameters.
+        logits = call_with(network, expanded, x.detach().requires_grad_())
+    usable = [name for name in modules if len(watch.inputs[name]) == 1 and name in watch.edges]
     return Captured(
         logits=logits,
-        inputs={name: inputs[name][0] for name in usable},
-        edges={name: edges[name] for name in usable},
-        shapes={name: shapes[name] for name in usable},
+        inputs={name: watch.inputs[name][0] for name in usable},
+        edges={name: watch.edges[name] for name in usable},
+        shapes={name: watch.shapes[name] for name in usable},
         expanded=expanded,
     )
+
+
+class _Watch:
+    """Inputs and outputs of modules as hooks see them, by name."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        self.inputs: dict[str, list[Tensor]] = {name: [] for name in modules}
+        self.edges: dict[str, GradientEdge] = {}
+        self.shapes: dict[str, torch.Size] = {}
+
+    def hooks(self, name: str, module: nn.Module) -> Iterator[RemovableHandle]:
+        """Register the hooks of one module."""
+
+        def before(_: nn.Module, arguments: tuple[object, ...]) -> None:
+            if len(arguments) == 1 and isinstance(arguments[0], Tensor):
+                self.inputs[name].append(arguments[0].detach())
+
+        def after(_: nn.Module, __: object, output: object) -> None:
+            self._see_output(name, output)
+
+        def before_child(_: nn.Module, arguments: tuple[object, ...]) -> None:
+            self._see_output(name, arguments[0] if arguments else None)
+
+        yield module.register_forward_pre_hook(before)
+        yield module.register_forward_hook(after)
+        # A norm may apply an activation by a child of its own (timm's `BatchNormAct2d`): its output
+        # is what the first child receives.
+        for child in module.children():
+            yield child.register_forward_pre_hook(before_child)
+
+    def _see_output(self, name: str, output: object) -> None:
+        if isinstance(output, Tensor) and output.requires_grad and name not in self.edges:
+            # The edge stays right if the output is changed in place later.
+            self.edges[name] = get_gradient_edge(output)
+            self.shapes[name] = output.shape

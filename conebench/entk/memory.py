@@ -1,4 +1,4 @@
-"""How much memory a kernel may take, and how much a network's graph takes."""
+"""Memory for a kernel, and memory of a graph."""
 
 import os
 
@@ -10,17 +10,28 @@ SHARE_OF_FREE = 4
 
 
 def default_memory_limit(device: torch.device) -> int:
-    """A quarter of the free memory in bytes, rounded down to a power of two.
+    """Return about a quarter of the free memory.
 
-    Rounded, so that the plan and with it the last bits of a kernel do not follow every change of
-    what else runs on the machine.
+    Args:
+        device: CPU or CUDA device.
+
+    Returns:
+        Bytes, rounded down to a power of two, at least 2^20.
+
+    Example:
+        >>> default_memory_limit(torch.device("cpu")).bit_count()
+        1
+
     """
+    # Rounded, or the plan and with it the last bits of a kernel would follow every change of what
+    # else runs on the machine.
     on_gpu = device.type == "cuda"
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else _free_bytes()
     return 1 << max(20, (free // SHARE_OF_FREE).bit_length() - 1)
 
 
 def _free_bytes() -> int:
+    """Return available memory on Linux, else all memory."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123  # a device of Linux
             lines = dict(line.split(":", 1) for line in file)
@@ -30,9 +41,20 @@ def _free_bytes() -> int:
 
 
 class GraphMeter(saved_tensors_hooks):
-    """Counts what forward passes within it keep for their backward passes.
+    """Counter of the bytes that forward passes keep.
 
-    What belongs to the network, its parameters and buffers, is not counted.
+    A context manager. The network's own parameters and buffers are not counted.
+
+    Example:
+        The inputs [5, 3] and outputs [5, 2] of four bytes each are kept.
+
+        >>> layer = nn.Linear(3, 2)
+        >>> meter = GraphMeter(layer)
+        >>> with meter:
+        ...     y = layer(torch.ones(5, 3)).tanh()
+        >>> meter.kept_bytes
+        100
+
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -42,7 +64,8 @@ class GraphMeter(saved_tensors_hooks):
         self._kept: dict[int, int] = {}
 
     def add(self, tensor: Tensor) -> None:
-        """Count one tensor more; storage that is met again counts once."""
+        """Count one more tensor."""
+        # By storage, so that views of one tensor count once.
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self._own:
             self._kept[storage.data_ptr()] = storage.nbytes()

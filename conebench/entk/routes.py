@@ -1,8 +1,8 @@
-"""Which way each trainable parameter's gradient goes, proved on two samples.
+"""Routes of parameters' gradients, proved on two samples.
 
-rule      the layer's normal form (`layer_rules`)
-expanded  the parameter is broadcast over samples, so each sample can be given a slice of its own
-generic   anything else: per-sample Jacobians (`generic`)
+rule      the layer's normal form (`layer_rules`); routes `weight` and `bias`
+expanded  the parameter is broadcast over samples, so each sample gets a slice of its own
+generic   anything else: per-sample Jacobians (`jacobians`)
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,13 +27,15 @@ from conebench.networks.functional import call_with
 
 Route = Literal["weight", "bias", "expanded", "generic"]
 
+# Largest relative error of a gradient that counts as equal to autograd's.
 TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
 
 
 @dataclass(frozen=True)
 class Term:
-    """One trainable parameter, how its gradient is found, and its normal form for one sample.
+    """One trainable parameter: its route and sizes for one sample.
 
+    `groups`, `positions`, `inputs`, `outputs` are the sizes g, s, p, q of `layer_rules`.
     `held_inputs` and `held_outputs` count the numbers of the layer's input and output.
     """
 
@@ -50,10 +52,10 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """What two samples tell of a network: a term for each trainable parameter, its classes.
+class Routes:
+    """Terms of a network's trainable parameters, in its order.
 
-    `graph_numbers` is what a forward pass keeps of one sample for its backward passes.
+    `graph_numbers` counts what a forward pass keeps of one sample for its backward passes.
     """
 
     terms: list[Term]
@@ -61,70 +63,82 @@ class Coverage:
     graph_numbers: int
 
 
-def cover(
-    frozen: nn.Module, parameters: Mapping[str, Tensor], x: Float[Tensor, "n ..."]
-) -> Coverage:
-    """Which way each trainable parameter goes.
+def find_routes(
+    network: nn.Module, parameters: Mapping[str, Tensor], x: Float[Tensor, "n ..."]
+) -> Routes:
+    """Find the route of each parameter's gradient.
 
-    For the second of two samples the gradient found must equal autograd's. What fails (a
-    parameter used twice or past its module, samples out of order, a subtle layer) is generic.
+    A route is proved on the second of two samples. What fails (a parameter used twice or past its
+    module, samples out of order, a subtle layer) is generic.
+
+    Args:
+        network: frozen copy of the network.
+        parameters: its trainable parameters, by name.
+        x: inputs; the first makes the two samples.
+
+    Returns:
+        The routes, in the order of `parameters`.
+
     """
     pair = differing_pair(x)
-    autograd, logits = _reference(frozen, parameters, pair)
-    meter = GraphMeter(frozen)
-    found = {term.parameter: term for term in _by_rule(frozen, pair, autograd, meter)}
+    autograd, logits = _reference(network, parameters, pair)
+    meter = GraphMeter(network)
+    found = {term.parameter: term for term in _by_rule(network, pair, autograd, meter)}
     rest = {name: p for name, p in parameters.items() if name not in found}
     for candidates in _expandable(rest):
-        for term in _by_expansion(frozen, candidates, pair, autograd, logits):
+        for term in _by_expansion(network, candidates, pair, autograd, logits):
             found[term.parameter] = term
     terms = [
         found.get(name) or Term(name, "", "generic", entries=parameter.numel())
         for name, parameter in parameters.items()
     ]
+    # Of one of the two samples, rounded up.
     graph_numbers = -(-meter.kept_bytes // (2 * x.element_size()))
-    return Coverage(terms, logits.shape[1], graph_numbers)
+    return Routes(terms, logits.shape[1], graph_numbers)
 
 
 def expand(parameter: Tensor, n: int) -> Tensor:
-    """A leaf with one slice a sample: [1, ...] -> [n, ...], [d] -> [n, 1, d]."""
+    """Return a leaf with one slice per sample."""
+    # [1, ...] -> [n, ...], [d] -> [n, 1, d]
     slices = parameter if parameter.ndim > 1 else parameter[None]
     return slices.detach().expand(n, *slices.shape[1:] if parameter.ndim > 1 else slices.shape)
 
 
 def differing_pair(x: Float[Tensor, "n ..."]) -> Float[Tensor, "2 ..."]:
-    """Two samples that differ, whatever the data: equal ones would hide rows out of order."""
+    """Return two samples that differ, whatever the data."""
+    # Equal ones would hide rows out of order.
     return torch.cat([x[:1], 0.25 + 0.5 * x[:1].flip(-1)])
 
 
 def mixed_direction(classes: int, like: Tensor) -> Float[Tensor, " c"]:
-    """A direction in logit space in which no class is lost."""
+    """Return a direction that weights every class differently."""
     return torch.linspace(0.5, 1.5, classes, dtype=like.dtype, device=like.device)
 
 
 def _reference(
-    frozen: nn.Module, parameters: Mapping[str, Tensor], pair: Tensor
+    network: nn.Module, parameters: Mapping[str, Tensor], pair: Tensor
 ) -> tuple[dict[str, Tensor | None], Tensor]:
-    """Autograd's gradients of the second sample's logits in the test direction, and all logits."""
+    """Return autograd's gradients for the second sample, and logits."""
     leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
     with torch.enable_grad():
-        logits = call_with(frozen, leaves, pair)
+        logits = call_with(network, leaves, pair)
         scalar = logits[1] @ mixed_direction(logits.shape[1], logits)
         gradients = torch.autograd.grad(scalar, list(leaves.values()), allow_unused=True)
     return dict(zip(leaves, gradients, strict=True)), logits.detach()
 
 
 def _by_rule(
-    frozen: nn.Module, pair: Tensor, autograd: Mapping[str, Tensor | None], meter: GraphMeter
+    network: nn.Module, pair: Tensor, autograd: Mapping[str, Tensor | None], meter: GraphMeter
 ) -> Iterator[Term]:
-    modules = [name for name, m in frozen.named_modules() if has_rule(m)]
+    modules = [name for name, m in network.named_modules() if has_rule(m)]
     with meter:
-        captured = capture(frozen, modules, pair)
-    # Inputs of layers stay even where the graph does not need them.
+        captured = capture(network, modules, pair)
+    # Inputs of layers are kept even where the graph does not need them.
     for x in captured.inputs.values():
         meter.add(x)
     direction = mixed_direction(captured.logits.shape[1], captured.logits)
     for name, y in captured.gradients(direction, keep=False).items():
-        module = frozen.get_submodule(name)
+        module = network.get_submodule(name)
         for own in ("weight", "bias"):
             parameter = f"{name}.{own}" if name else own
             expected = autograd.get(parameter)
@@ -137,15 +151,15 @@ def _by_rule(
 def _rule_term(
     module: nn.Module, place: tuple[str, str], x: Tensor, y: Tensor, expected: Tensor
 ) -> Term | None:
-    """The term of a layer's weight or bias, None where the rule does not agree with autograd."""
+    """Return a parameter's term, None if its rule fails."""
     name, own = place
     try:
-        b = layer_gradient(module, y, 2)
+        b = layer_gradient(module, y, 2)  # [2, g, q, s]
         if own == "bias":
             gradient = b[1].sum(-1).reshape(expected.shape)
             shape = (b.shape[1], b.shape[3], 1, b.shape[2])
         else:
-            a = layer_inputs(module, x, 2)
+            a = layer_inputs(module, x, 2)  # [2, g, s, p]
             gradient = weight_shaped(module, weight_gradient(a[1:], b[1:])[0])
             shape = (*a.shape[1:], b.shape[2])
     except (NoRuleError, RuntimeError):
@@ -168,14 +182,15 @@ def _rule_term(
 
 
 def _expandable(parameters: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """Candidates for expansion: tokens and position tables, then scales of the last axis."""
+    """Return candidates for expansion: tokens first, then scales."""
     leading = {n: p for n, p in parameters.items() if p.ndim > 1 and p.shape[0] == 1}
+    # A scale of the last axis broadcasts over samples and positions.
     scales = {n: p for n, p in parameters.items() if p.ndim == 1}
     return [candidates for candidates in (leading, scales) if candidates]
 
 
 def _by_expansion(
-    frozen: nn.Module,
+    network: nn.Module,
     candidates: Mapping[str, Tensor],
     pair: Tensor,
     autograd: Mapping[str, Tensor | None],
@@ -183,7 +198,7 @@ def _by_expansion(
 ) -> Iterator[Term]:
     expanded = {name: expand(p, 2).requires_grad_() for name, p in candidates.items()}
     try:
-        captured = capture(frozen, (), pair, expanded)
+        captured = capture(network, (), pair, expanded)
         if not agrees(captured.logits, logits):
             return
         gradients = captured.gradients(mixed_direction(logits.shape[1], logits), keep=False)
@@ -196,8 +211,9 @@ def _by_expansion(
 
 
 def agrees(found: Tensor, expected: Tensor) -> bool:
-    """Whether two gradients are equal but for rounding; NaN agrees with nothing."""
+    """Return True if gradients are equal up to rounding."""
     if found.shape != expected.shape:
         return False
+    # Written so that NaN agrees with nothing.
     error = float((found.detach() - expected).norm())
     return error <= TOLERANCES.get(expected.dtype, 1e-2) * float(expected.norm())

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from conebench.entk import as_matrix, empirical_ntk, execution, unit_gram
+from conebench.entk import as_matrix, empirical_ntk, passes, unit_gram
 from conebench.networks.timm_models import make_model
 
 CASES = {
@@ -78,13 +78,13 @@ def _kernels(networks, x: Tensor) -> list[Tensor]:
 
 def _with_rounded_contractions(networks, x: Tensor, bits: int) -> list[Tensor]:
     """Kernels of float32 gradients, of which only the contractions are rounded."""
-    contract: Callable[..., None] = execution._contract
+    contract: Callable[..., None] = passes._contract
 
     def rounded(*arguments) -> None:
         with RoundedFactors(bits):
             contract(*arguments)
 
-    with patch.object(execution, "_contract", rounded):
+    with patch.object(passes, "_contract", rounded):
         return _kernels(networks, x)
 
 

@@ -6,7 +6,6 @@ from networks import NETWORKS, jacobian_by_differences, jacobian_by_rows, make_n
 from torch import nn
 
 from conebench.entk import KernelError, MemoryLimitError, as_matrix, empirical_ntk, plan_ntk
-from conebench.entk.kernel import stage_of
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -118,40 +117,6 @@ def test_inputs_of_two_shapes_are_refused() -> None:
     network, x = make_network("mlp")
     with pytest.raises(KernelError, match="inputs of two shapes"):
         empirical_ntk(network, x, x[:, :, :1])
-
-
-@pytest.mark.parametrize("outputs", ["full", "trace", "sum"])
-@pytest.mark.parametrize("name", ["batchnorm_cnn", "vit", "shared_layer", "cannot_be_mapped"])
-def test_groups_add_up_to_the_whole(name: str, outputs: str) -> None:
-    network, x = make_network(name)
-    whole = empirical_ntk(network, x, outputs=outputs)
-    for by in ("stage", lambda parameter: parameter.rpartition(".")[2]):
-        groups = empirical_ntk(network, x, outputs=outputs, by=by)
-        assert len(groups) > 1
-        torch.testing.assert_close(sum(groups.values()), whole)
-
-
-def test_a_group_is_the_kernel_of_its_parameters_alone() -> None:
-    network, x = make_network("batchnorm_cnn")
-    groups = empirical_ntk(network, x, by="stage")
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(name.startswith("3."))
-    torch.testing.assert_close(groups["3"], empirical_ntk(network, x))
-
-
-@pytest.mark.parametrize(
-    ("parameter", "stage"),
-    [
-        ("layer1.0.conv1.weight", "layer1"),
-        ("blocks.3.attn.qkv.bias", "blocks.3"),
-        ("stages.1.blocks.0.gamma", "stages.1"),
-        ("fc.weight", "fc"),
-        ("pos_embed", "pos_embed"),
-        ("features.14.weight", "features.14"),
-    ],
-)
-def test_stage_of(parameter: str, stage: str) -> None:
-    assert stage_of(parameter) == stage
 
 
 @pytest.mark.parametrize("name", ["transposed_after_norm", "shared_layer"])

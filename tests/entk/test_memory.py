@@ -11,7 +11,7 @@ from conebench.entk.memory import default_memory_limit
 PROGRAM = """
 import sys, torch
 from pathlib import Path
-from conebench.entk import empirical_ntk, grouped_ntk, plan_grouped_ntk, plan_ntk, stage_of
+from conebench.entk import empirical_ntk, group_of, grouped_ntk, plan_grouped_ntk, plan_ntk
 from conebench.networks.timm_models import make_model
 
 name, samples, limit, grouped = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
@@ -35,8 +35,8 @@ empirical_ntk(small, torch.randn(2, 3, 32, 32))
 before = peak()
 how = {"memory_limit": limit}
 if grouped == "grouped":
-    kept = grouped_ntk(network, x, by=stage_of, **how)
-    plan = plan_grouped_ntk(network, x, by=stage_of, **how)
+    kept = grouped_ntk(network, x, by=group_of, **how)
+    plan = plan_grouped_ntk(network, x, by=group_of, **how)
 else:
     kept = empirical_ntk(network, x, **how)
     plan = plan_ntk(network, x, **how)

@@ -3,11 +3,14 @@
 import re
 from itertools import pairwise
 
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from conebench.entk.plan import MemoryLimitError, Size, make_plan
-from conebench.entk.routes import Term
+from conebench.entk.errors import MemoryLimitError
+from conebench.entk.plan import KernelPlan, Request, make_plan
+from conebench.entk.routes import Routes, Term
 
 SIZES = st.integers(1, 40)
 
@@ -26,20 +29,23 @@ def terms(draw: st.DrawFn) -> list[Term]:
     return found
 
 
-def _size(rows: int = 20, directions: int = 3) -> Size:
-    return Size(rows, directions, "full", 2 * (rows * directions) ** 2, 4, graph_numbers=500)
+def _plan(layers: list[Term], limit: int, samples: int = 20, directions: int = 3) -> KernelPlan:
+    x, basis = torch.zeros(samples, 1), torch.eye(directions)
+    request = Request(nn.Identity(), {}, x, samples, True, basis, "full")
+    routes = Routes(layers, directions, graph_numbers=500)
+    return make_plan(request, routes, 2 * (samples * directions) ** 2, limit)
 
 
 @given(layers=terms(), megabytes=st.sampled_from([0.3, 1, 10, 1000]))
 def test_every_entry_is_planned_once_within_the_limit(layers, megabytes: float) -> None:
     limit = int(megabytes * 1e6)
     try:
-        plan = make_plan(layers, _size(), limit)
+        plan = _plan(layers, limit)
     except MemoryLimitError as error:
         needed = int(re.search(r"at least ([\d,]+)", str(error))[1].replace(",", ""))
         assert needed > limit
         # The figure is honest: with it, there is a plan.
-        plan = make_plan(layers, _size(), needed)
+        plan = _plan(layers, needed)
         limit = needed
     pieces = [piece for planned in plan.passes for piece in planned.pieces]
     for term in layers:
@@ -54,7 +60,7 @@ def test_less_memory_takes_more_passes() -> None:
     layers = [
         Term(f"p{i}", f"m{i}", "weight", 10_000, 1, 16, 100, 100, 400, 1600) for i in range(8)
     ]
-    counts = [len(make_plan(layers, _size(), limit).passes) for limit in (10**9, 3 * 10**6, 10**6)]
+    counts = [len(_plan(layers, limit).passes) for limit in (10**9, 3 * 10**6, 10**6)]
     assert counts[0] == 1
     assert counts == sorted(counts)
     assert counts[2] > counts[1] > 1

@@ -3,7 +3,7 @@
 import pytest
 from networks import make_network
 
-from conebench.entk.routes import cover
+from conebench.entk.routes import find_routes
 from conebench.networks.functional import frozen_copy
 
 # Network -> its parameters that no rule covers.
@@ -30,7 +30,7 @@ GENERIC = {
 def test_what_no_rule_covers_is_generic(name: str, count: int) -> None:
     network, x = make_network(name, count=count)
     parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
-    found = cover(frozen_copy(network), parameters, x)
+    found = find_routes(frozen_copy(network), parameters, x)
     terms = found.terms
     assert found.classes == 3
     assert [term.parameter for term in terms] == list(parameters)
@@ -45,13 +45,13 @@ def test_what_no_rule_covers_is_generic(name: str, count: int) -> None:
 )
 def test_what_is_broadcast_over_samples_is_expanded(name: str, expected: set[str]) -> None:
     network, x = make_network(name)
-    terms = cover(frozen_copy(network), dict(network.named_parameters()), x).terms
+    terms = find_routes(frozen_copy(network), dict(network.named_parameters()), x).terms
     assert {term.parameter for term in terms if term.route == "expanded"} == expected
 
 
 def test_what_the_graph_keeps_is_counted() -> None:
     network, x = make_network("mlp")
-    found = cover(frozen_copy(network), dict(network.named_parameters()), x)
+    found = find_routes(frozen_copy(network), dict(network.named_parameters()), x)
     # The inputs of both layers, and that of GELU.
     assert found.graph_numbers == 12 + 8 + 8
 
@@ -60,7 +60,7 @@ def test_the_normal_form_of_a_convolution() -> None:
     network, x = make_network("convolutions")
     terms = {
         t.parameter: t
-        for t in cover(frozen_copy(network), dict(network.named_parameters()), x).terms
+        for t in find_routes(frozen_copy(network), dict(network.named_parameters()), x).terms
     }
     strided, dilated = terms["strided.weight"], terms["dilated.weight"]
     assert (strided.groups, strided.positions, strided.inputs, strided.outputs) == (1, 4, 27, 4)

@@ -11,8 +11,7 @@ import torch
 from timm.models import _registry
 from torch import Tensor, nn
 
-from conebench.entk import KernelError, as_matrix, empirical_ntk
-from conebench.entk.kernel import prepare
+from conebench.entk import KernelError, as_matrix, empirical_ntk, plan_ntk
 from conebench.linearize import LinearizedModel
 
 CLASSES = 3
@@ -108,9 +107,9 @@ def check(name: str, family: str, parameters: int) -> Finding:
     kernel = as_matrix(empirical_ntk(network, x, memory_limit=MEMORY))
     seconds = perf_counter() - began
     J = _jacobian(network, x)
-    prepared = prepare(network, x, None, outputs="full", memory_limit=MEMORY)
-    count = sum(p.numel() for p in prepared.parameters.values())
-    pieces = [piece for planned in prepared.plan.passes for piece in planned.pieces]
+    plan = plan_ntk(network, x, memory_limit=MEMORY)
+    pieces = [piece for planned in plan.passes for piece in planned.pieces]
+    count = sum(piece.entries for piece in pieces)
     generic = sum(piece.entries for piece in pieces if piece.term.route == "generic")
     direction = torch.randn(J.shape[1], dtype=torch.float64)
     tangent = (J @ direction).view(2, CLASSES)

@@ -15,12 +15,12 @@ from conebench.entk import (
     as_matrix,
     double_centred,
     empirical_ntk,
+    group_of,
     grouped_ntk,
     kernel_statistics,
     plan_grouped_ntk,
     plan_ntk,
     self_check,
-    stage_of,
     unit_gram,
 )
 from conebench.errors import RunError
@@ -56,16 +56,16 @@ def kernel_work(context: Context) -> float:
 def grouping(network: nn.Module) -> Grouping:
     """The stage of each parameter by the network's own names, whatever is around it."""
     prefix = "network." if isinstance(network, ScaledOutput) else ""
-    return lambda parameter: stage_of(parameter.removeprefix(prefix))
+    return lambda parameter: group_of(parameter.removeprefix(prefix))
 
 
 def group_sizes(network: nn.Module) -> dict[str, int]:
     """How many parameters each group trains, in the network's order."""
     sizes: dict[str, int] = {}
-    group_of = grouping(network)
+    by = grouping(network)
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            sizes[group_of(name)] = sizes.get(group_of(name), 0) + parameter.numel()
+            sizes[by(name)] = sizes.get(by(name), 0) + parameter.numel()
     return sizes
 
 
