@@ -1,4 +1,4 @@
-"""Linearized networks as ordinary modules, and BatchNorm statistics for them."""
+"""Linearized networks as modules, and their BatchNorm statistics."""
 
 from conebench.linearize.batchnorm import with_recalibrated_batchnorm
 from conebench.linearize.model import LinearizedModel

@@ -1,4 +1,4 @@
-"""BatchNorm statistics re-estimated on given images."""
+"""BatchNorm statistics estimated again, on given images."""
 
 import copy
 from collections.abc import Iterable
@@ -12,12 +12,27 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def with_recalibrated_batchnorm(
     model: nn.Module, batches: Iterable[Float[Tensor, "b ch h w"]]
 ) -> nn.Module:
-    """A copy in evaluation mode whose BatchNorm statistics are those of the given inputs.
+    """Return a copy with BatchNorm statistics of given batches.
 
-    Early running statistics are stale and make an almost constant kernel. The statistics are the
-    plain average over batches of batch mean and (unbiased) batch variance. Only BatchNorm layers
-    run in training mode meanwhile; the model given keeps its own statistics. Without BatchNorm
-    the copy is the same network.
+    Mean and (unbiased) variance of each batch, averaged over batches. Early in training the running
+    statistics are stale and make the kernel almost constant.
+
+    Args:
+        model: network, which keeps its own statistics.
+        batches: inputs.
+
+    Returns:
+        A copy in evaluation mode; without BatchNorm, an equal network.
+
+    Example:
+        >>> network = nn.Sequential(nn.BatchNorm2d(1))
+        >>> images = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1)
+        >>> fresh = with_recalibrated_batchnorm(network, [images])
+        >>> fresh[0].running_mean, fresh[0].running_var
+        (tensor([2.]), tensor([2.]))
+        >>> network[0].running_mean
+        tensor([0.])
+
     """
     fresh = copy.deepcopy(model).eval()
     layers = [
@@ -25,10 +40,12 @@ def with_recalibrated_batchnorm(
     ]
     if not layers:
         return fresh
+    # Without momentum, BatchNorm's running statistics are the plain average over batches.
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None
+        # Everything else stays in evaluation mode: no dropout.
         layer.train()
     with torch.no_grad():
         for batch in batches:

@@ -1,8 +1,8 @@
 """BatchNorm in evaluation mode, folded into the convolution before it.
 
-With fixed statistics it is an affine map of each channel, so conv then BatchNorm is one convolution
-whose weights depend on those of both: no pass over the activations is left, nor over their
-tangents.
+With fixed statistics BatchNorm is an affine map of each channel. So a convolution and its BatchNorm
+are one convolution, whose weights depend on those of both, and BatchNorm's passes over the
+activations and their tangents are saved.
 """
 
 from collections import Counter
@@ -20,25 +20,29 @@ from torch.overrides import TorchFunctionMode
 from conebench.linearize.fast_tangents import make_dual
 
 CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
-# Arguments in their order.
+# Names of the arguments, in order.
 CONVOLUTION = ("input", "weight", "bias")
 BATCH_NORM = (
     *("input", "running_mean", "running_var", "weight", "bias"),
     *("training", "momentum", "eps"),
 )
+# Results of calls that only look at a tensor, such as `x.shape`.
 NO_TENSOR = (int, float, bool, torch.Size, torch.dtype, torch.device)
 Arguments = tuple[Any, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """A convolution whose output one BatchNorm takes, and nothing else.
+    """A convolution and the one BatchNorm that follows it.
 
-    `names` are those of its parameters W, b, gamma, beta, None where there is none. With tangents
-    W', b', gamma', beta' and s = gamma / sigma, both together are a convolution with
+    The convolution's output goes nowhere else. With tangents W', b', gamma', beta' and
+    s = gamma / sigma, the two are one convolution with
 
-        weight  s W              and tangent  s W' + gamma' W / sigma
+        weight  s W                and tangent  s W' + gamma' W / sigma
         bias    s (b - mu) + beta  and tangent  s b' + gamma' (b - mu) / sigma + beta'
+
+    `names` are those of the parameters W, b, gamma, beta, None for one that is missing; `variance`
+    is sigma^2, and `entries` counts the numbers of the output per image.
     """
 
     names: tuple[str | None, str | None, str | None, str | None]
@@ -51,11 +55,13 @@ class Fold:
     entries: int
 
     def is_worth(self, images: int) -> bool:
-        """Whether the output of so many images, which it saves passes over, outsizes the weight."""
+        """Return True if folding pays for this batch size."""
+        # It saves passes over the output, and costs passes over the weight.
         return self.entries * images > self.W.numel()
 
     def duals(self, tangents: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the one convolution, with tangents from those of the parameters."""
+        """Return the folded weight and bias with their tangents."""
+        # Terms of the tangents [q, p, ...] and [q]; a parameter that is not trained has none.
         W, b, gamma, beta = (tangents.get(name or "") for name in self.names)
         weight, bias = [], []
         if W is not None:
@@ -106,15 +112,24 @@ def _dual(value: Tensor, tangents: Sequence[Tensor]) -> Tensor:
 
 
 def find_folds(network: nn.Module, x: Tensor) -> tuple[Fold, ...]:
-    """Every convolution whose output goes into one BatchNorm in evaluation mode and nowhere else.
+    """Find the convolutions that can be folded.
 
-    Found by one pass of x [n, ...]; the network's parameters must not change afterwards. A weight
-    or a BatchNorm used more than once is left alone, and so is one that is no parameter.
+    A weight or a BatchNorm used more than once is left alone, and so is a weight that is not a
+    parameter.
+
+    Args:
+        network: network in evaluation mode, whose parameters must not change afterwards.
+        x: inputs [n, ...].
+
+    Returns:
+        A fold for each convolution whose output goes into one BatchNorm and nowhere else.
+
     """
     watch = _Watch()
     with torch.no_grad(), watch:
         network(x)
     names: dict[int, str | None] = {id(p): name for name, p in network.named_parameters()}
+    # A missing bias, gamma or beta.
     names[id(None)] = None
     return tuple(
         Fold(
@@ -139,10 +154,17 @@ def folded(
     tangents: Mapping[str, Tensor],
     images: int,
 ) -> Iterator[None]:
-    """A call of the network for so many images, `duals` in the place of its parameters.
+    """Fold BatchNorms while the context is active.
 
-    Their `tangents` go into the folded convolutions. Raises a RuntimeError where the call takes
-    another way than that by which the folds were found.
+    Args:
+        folds: what `find_folds` found for this network and batch size.
+        duals: tensors that stand for the network's parameters in this call, by name.
+        tangents: their tangents.
+        images: batch size.
+
+    Raises:
+        RuntimeError: the call takes another path than the one by which the folds were found.
+
     """
     mode = _Folded(
         {id(duals.get(f.names[0] or "", f.W)): f for f in folds if f.is_worth(images)}, tangents
@@ -154,7 +176,7 @@ def folded(
 
 
 class _Folded(TorchFunctionMode):
-    """Convolutions with the weights of conv and BatchNorm; their BatchNorms do nothing."""
+    """Mode with folded weights in convolutions, and BatchNorms that do nothing."""
 
     def __init__(self, folds: Mapping[int, Fold], tangents: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -169,6 +191,7 @@ class _Folded(TorchFunctionMode):
         if func is F.batch_norm:
             mu = id(_argument(args, kwargs, 1, "running_mean"))
             if mu in self.waiting and self.waiting[mu] is _argument(args, kwargs, 0, "input"):
+                # This BatchNorm is in the convolution's output already.
                 return self.waiting.pop(mu)
         elif func in CONVOLUTIONS:
             fold = self._folds.get(id(_argument(args, kwargs, 1, "weight")))
@@ -182,7 +205,7 @@ class _Folded(TorchFunctionMode):
 
 
 class _Watch(TorchFunctionMode):
-    """Follows the outputs of convolutions to whatever takes them."""
+    """Mode that follows convolutions' outputs to the operators that take them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -191,9 +214,13 @@ class _Watch(TorchFunctionMode):
         self._uses: Counter[int] = Counter()
 
     def pairs(self) -> Iterator[tuple[Sequence[Any], Tensor, Tensor, int]]:
-        """Tensors W, b, gamma, beta; mu; sigma^2 + eps; and the size of the output between."""
+        """Yield a convolution and its BatchNorm, pair by pair.
+
+        Tensors (W, b, gamma, beta), mu, sigma^2 + eps, and the size of the output between.
+        """
         for identity, (mu, variance, gamma, beta) in self._takers.items():
             output, (W, b) = self._outputs[identity]
+            # Used once: the output by this BatchNorm alone, statistics and weight by this pair.
             if all(self._uses[used] == 1 for used in (identity, id(mu), id(W))):
                 yield (W, b, gamma, beta), mu, variance, output.numel()
 
@@ -208,7 +235,7 @@ class _Watch(TorchFunctionMode):
             self._normalized(args, kwargs)
         elif func in CONVOLUTIONS:
             parameters = [_argument(args, kwargs, i, CONVOLUTION[i]) for i in (1, 2)]
-            # Kept, so that no later tensor is given its id; what an earlier one did is forgotten.
+            # Kept, so that no later tensor gets its id; an earlier tensor's uses are forgotten.
             self._outputs[id(found)] = (found, parameters)
             self._uses[id(found)] = 0
         return found

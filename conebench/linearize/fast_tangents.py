@@ -1,9 +1,11 @@
-"""Tangents of a few operators by a shorter way than torch's own, the same to rounding.
+"""Shorter forward-mode rules for a few operators.
 
-Torch takes a product or sum of a dual tensor and a constant through Python (0.1 to 0.2 ms a call),
-the tangent of a norm through a dozen passes over the activations, that of a linear layer
-through three terms added up afterwards, and works GELU's derivative out in each direction anew. Of
-a convolution it keeps more than its gradients need.
+Results equal torch's up to rounding. Torch computes a product or sum of a dual tensor and a
+constant in Python (0.1 to 0.2 ms a call), the tangent of a norm in a dozen passes over the
+activations, that of a linear layer in three terms added afterwards, and GELU's derivative once per
+direction. Of a convolution it keeps more than the gradients need.
+
+In comments and formulas x' is the tangent of x. A rule returns None where torch's own applies.
 """
 
 import math
@@ -25,19 +27,22 @@ SUMS = (torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__)
 
 
 def make_dual(value: Tensor, tangent: Tensor) -> Tensor:
-    """`forward_ad.make_dual`, typed."""
+    """Call `forward_ad.make_dual`, typed."""
     dual: Tensor = forward_ad.make_dual(value, tangent)  # type: ignore[no-untyped-call]
     return dual
 
 
 def unpack_dual(dual: Tensor) -> tuple[Tensor, Tensor | None]:
-    """`forward_ad.unpack_dual`, typed: value and tangent, None where it has none."""
+    """Return value and tangent, None if there is no tangent."""
     value, tangent = forward_ad.unpack_dual(dual)  # type: ignore[no-untyped-call]
     return value, tangent
 
 
 class ShortTangents(TorchFunctionMode):
-    """Meanwhile these operators find the tangents of their outputs by the shorter way."""
+    """Mode that replaces the forward-mode rules of operators in RULES.
+
+    Those of products, quotients and sums of two operands too.
+    """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Arguments = (), kwargs: Any = None
@@ -46,6 +51,7 @@ class ShortTangents(TorchFunctionMode):
         output, rule = None, RULES.get(func)
         if rule is not None:
             output = rule(*args, **kwargs)
+        # Options such as `alpha` or `rounding_mode` are left to torch.
         elif len(args) == 2 and not kwargs:
             if func in PRODUCTS or func in QUOTIENTS:
                 output = _product(func, *args)
@@ -59,7 +65,8 @@ def _parts(operand: Any) -> tuple[Any, Tensor | None]:
 
 
 def _product(func: Callable[..., Any], first: Any, second: Any) -> Tensor | None:
-    """A dual tensor times a constant, or over one: linear in it. None where both are dual."""
+    """Multiply or divide a dual tensor by a constant."""
+    # The operation is linear in the dual tensor, so the tangent goes the same way.
     (a, a_tangent), (b, b_tangent) = _parts(first), _parts(second)
     if a_tangent is not None and b_tangent is None:
         return make_dual(func(a, b), func(a_tangent, b))
@@ -69,13 +76,14 @@ def _product(func: Callable[..., Any], first: Any, second: Any) -> Tensor | None
 
 
 def _sum(func: Callable[..., Any], first: Any, second: Any) -> Tensor | None:
-    """A dual tensor plus a constant that does not enlarge it: the tangent stays as it is."""
+    """Add a constant to a dual tensor."""
     (a, a_tangent), (b, b_tangent) = _parts(first), _parts(second)
     tangent = b_tangent if a_tangent is None else a_tangent
     if tangent is None or (a_tangent is not None and b_tangent is not None):
         return None
     value = func(a, b)
-    # A copy: an operator that changes the sum in place changes its tangent too.
+    # A constant may enlarge the tensor: that is torch's. The tangent is copied, since an operator
+    # that changes the sum in place changes its tangent too.
     is_alike = value.shape == tangent.shape and value.dtype == tangent.dtype
     return make_dual(value, tangent.clone()) if is_alike else None
 
@@ -85,11 +93,12 @@ def _linear(
     weight: Tensor,
     bias: Tensor | None = None,
 ) -> Tensor | None:
-    """A linear layer, x W^T + b; its tangent x' W^T + x W'^T + b' is added up in the products."""
+    """Compute x W^T + b with tangent x' W^T + x W'^T + b'."""
     (x, x_tangent), (W, W_tangent) = unpack_dual(input), unpack_dual(weight)
     b, b_tangent = (None, None) if bias is None else unpack_dual(bias)
     if x.dim() < 2 or W.dim() != 2:
         return None
+    # Pairs of [n s, p] and [p, q].
     products = [
         (left.flatten(0, -2), right.T)
         for left, right in ((x_tangent, W), (x, W_tangent))
@@ -98,6 +107,7 @@ def _linear(
     if not products:
         return None
     first, *others = products
+    # Each product is added to what is there, without a pass of its own for the sum.
     tangent = torch.mm(*first) if b_tangent is None else torch.addmm(b_tangent, *first)
     for product in others:
         tangent = torch.addmm(tangent, *product)
@@ -106,10 +116,11 @@ def _linear(
 
 
 def _gelu(input: Tensor, approximate: str = "none") -> Tensor | None:  # noqa: A002
-    """GELU, its derivative worked out once."""
+    """Compute GELU, its derivative only once."""
     x, x_tangent = unpack_dual(input)
     if x_tangent is None:
         return None
+    # GELU'(x), as its backward pass for a gradient of ones.
     ones = torch.ones((), dtype=x.dtype, device=x.device).expand_as(x)
     derivative = torch.ops.aten.gelu_backward(ones, x, approximate=approximate)
     return make_dual(F.gelu(x, approximate=approximate), x_tangent * derivative)
@@ -124,12 +135,13 @@ def _convolution(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> Tensor | None:
-    """A convolution, W * x + b, with tangent W * x' + W' * x + b'."""
+    """Compute W * x + b with tangent W * x' + W' * x + b'."""
     (x, x_tangent), (W, W_tangent) = unpack_dual(input), unpack_dual(weight)
     b, b_tangent = (None, None) if bias is None else unpack_dual(bias)
     if x_tangent is None or isinstance(padding, str) or x.dim() != W.dim():
         return None
     sizes = ([n] if isinstance(n, int) else list(n) for n in (stride, padding, dilation))
+    # The last three: not transposed, no output padding, groups.
     options: Arguments = (*sizes, False, [0] * (W.dim() - 2), groups)
     value = torch.convolution(x, W, b, *options)
     tangent: Tensor = _Convolved.apply(x_tangent, W_tangent, b_tangent, x, W, options)
@@ -137,9 +149,10 @@ def _convolution(
 
 
 class _Convolved(torch.autograd.Function):
-    """The linear map of x', W', b'. Torch's own way keeps x' for the gradients, in vain.
+    """The linear map of x', W', b', which keeps x and W.
 
-    Its adjoint is the ordinary backward pass of the convolution at x and W.
+    Its adjoint is the ordinary backward pass of the convolution at x and W. Torch's own rule keeps
+    x' too, which no gradient needs.
     """
 
     @staticmethod
@@ -168,9 +181,9 @@ class _Convolved(torch.autograd.Function):
         found = torch.ops.aten.convolution_backward(
             gradients[0], x, W, [len(W)], *ctx.options, mask
         )
-        # In float32 the gradient of W comes with that of b, asked for or not.
+        # In float32 the gradient of W comes with that of b, wanted or not.
         wanted = (
-            gradient if is_asked else None for gradient, is_asked in zip(found, mask, strict=True)
+            gradient if is_wanted else None for gradient, is_wanted in zip(found, mask, strict=True)
         )
         return *wanted, None, None, None
 
@@ -179,9 +192,9 @@ class _Convolved(torch.autograd.Function):
 class _Norm:
     """A norm gamma x_hat + beta over some axes, by torch's kernels.
 
-    `forward` of x, gamma, beta gives its value, mean and 1 / sigma; `backward` of a gradient, x,
-    mean, 1 / sigma, gamma and a mask gives the gradients of x, gamma, beta. `scale` is gamma in
-    the shape of the activations.
+    `forward(x, gamma, beta)` returns the value, mean and 1 / sigma; `backward(gradient, x, mean,
+    1 / sigma, gamma, mask)` the gradients of x, gamma, beta; `scale(gamma)` is gamma in the shape
+    of the activations.
     """
 
     forward: Callable[[Tensor, Tensor | None, Tensor | None], tuple[Tensor, Tensor, Tensor]]
@@ -200,7 +213,7 @@ def _layer_norm(
 
     def backward(g: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, *others: Any) -> Any:
         gamma, mask = others
-        # Of beta its shape alone is used.
+        # gamma stands for beta, of which only the shape is used.
         return torch.ops.aten.native_layer_norm_backward(
             g, x, shape, mean, inverse, gamma, gamma, mask
         )
@@ -220,7 +233,7 @@ def _group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor | None:
-    # The shape alone: what the norm's passes hold would live as long as the graph.
+    # The shape, not the tensor, so that the rule does not keep x alive as long as the graph.
     n, channels, *others = input.shape
     sizes = (n, channels, math.prod(others), num_groups)
 
@@ -244,8 +257,9 @@ def _normalized(
     weight: Tensor | None,
     bias: Tensor | None,
 ) -> Tensor | None:
-    """A norm, gamma x_hat + beta, with tangent gamma x_hat' + gamma' x_hat + beta'.
+    """Compute a norm gamma x_hat + beta and its tangent.
 
+    The tangent is gamma x_hat' + gamma' x_hat + beta' with
     x_hat' = (x' - mean(x') - x_hat mean(x_hat x')) / sigma, which is self-adjoint in x'.
     """
     x, x_tangent = unpack_dual(input)
@@ -264,9 +278,9 @@ def _normalized(
 
 
 class _Normalized(torch.autograd.Function):
-    """The linear map of x', gamma', beta'; of the activations x alone is kept.
+    """The linear map of x', gamma', beta', which keeps x.
 
-    Its adjoint is the ordinary backward pass of the norm at x and gamma, and so is x_hat'.
+    Its adjoint is the ordinary backward pass of the norm at x and gamma.
     """
 
     @staticmethod
@@ -280,11 +294,13 @@ class _Normalized(torch.autograd.Function):
         x, mean, inverse_sigma, gamma, norm = constants
         ctx.save_for_backward(x, mean, inverse_sigma, gamma)
         ctx.norm = norm
+        # x_hat' is self-adjoint, so the backward pass without gamma computes it.
         mask = [True, False, False]
         tangent: Tensor = norm.backward(x_tangent, x, mean, inverse_sigma, None, mask)[0]
         if gamma is not None:
             tangent.mul_(norm.scale(gamma))
         if gamma_tangent is not None:
+            # gamma' x_hat + beta'
             tangent += norm.forward(x, gamma_tangent, beta_tangent)[0]
         elif beta_tangent is not None:
             tangent += norm.scale(beta_tangent)
@@ -304,11 +320,12 @@ def _attention(
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
-    enable_gqa: bool = False,  # noqa: ARG001  # where heads differ in number, torch's own way
+    enable_gqa: bool = False,  # noqa: ARG001  # torch's own rule if the numbers of heads differ
 ) -> Tensor | None:
-    """P v with P = softmax(a q k^T + mask): of all that lies between, only P is kept.
+    """Compute attention P v with tangent P' v + P v'.
 
-    Tangent P' v + P v', where P' is the projection P (S' - sum(P S')) of S' = a (q' k^T + q k'^T).
+    P = softmax(a q k^T + mask), and P' = P (S' - sum(P S')) with S' = a (q' k^T + q k'^T) + mask'.
+    P is the only intermediate kept.
     """
     (q, q_t), (k, k_t), (v, v_t) = (unpack_dual(part) for part in (query, key, value))
     mask, mask_t = (None, None) if attn_mask is None else unpack_dual(attn_mask)
@@ -316,11 +333,12 @@ def _attention(
     if q_t is None or k_t is None or v_t is None or dropout_p or is_causal or not four_axes:
         return None
     a = q.shape[-1] ** -0.5 if scale is None else scale
+    # n images, h heads, s queries, t keys, d features: [n, h, s, d] -> [n h, s, d]
     q, q_t, k, k_t, v, v_t = (part.flatten(0, 1) for part in (q, q_t, k, k_t, v, v_t))
-    scores = torch.bmm(a * q, k.mT)
+    scores = torch.bmm(a * q, k.mT)  # [n h, s, t]
     shape = (*query.shape[:2], *scores.shape[1:])
     if mask is not None:
-        scores = scores.view(shape)
+        scores = scores.view(shape)  # [n, h, s, t], with which a mask broadcasts
         masked = (
             scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
         )
@@ -329,16 +347,21 @@ def _attention(
     if mask is not None:
         # Torch gives zeros where all keys are masked.
         P = P.masked_fill(scores.amax(-1, keepdim=True) == -torch.inf, 0.0)
+    # S' [n h, s, t]
     S_t = torch.baddbmm(torch.bmm(a * q_t, k.mT), a * q, k_t.mT)
     if mask_t is not None:
         S_t = (S_t.view(shape) + mask_t).flatten(0, 1)
+    # P' v + P v' [n h, s, d]
     tangent = torch.baddbmm(torch.bmm(_Weighed.apply(S_t, P), v), P, v_t)
     heads = (*query.shape[:2], *tangent.shape[1:])
     return make_dual(torch.bmm(P, v).view(heads), tangent.view(heads))
 
 
 class _Weighed(torch.autograd.Function):
-    """The linear map S' -> P (S' - sum(P S')). Torch's backward kernel of softmax is this map."""
+    """The linear map of S', P (S' - sum(P S')), which keeps P.
+
+    It is self-adjoint; torch's backward kernel of softmax computes it.
+    """
 
     @staticmethod
     def forward(ctx: Any, tangent: Tensor, P: Tensor) -> Tensor:
