@@ -1,8 +1,8 @@
-"""The cone, measured: pure functions of Gram matrices and accuracies; numpy only.
+"""Phases, cone and strength, from Gram matrices and accuracies.
 
-Every figure of docs/method.md is computed here from what a record holds: G, the kernels'
-norms and traces, and the arms' accuracies. Symbols are those of the documentation: G, S, T*, N,
-alpha, R, Gamma, CES.
+Every figure of docs/method.md is computed here, by pure functions of what a record holds: G, the
+kernels' norms and traces, and the arms' accuracies. Symbols are those of the documentation: G, S,
+T*, N, alpha, R, Gamma, CES.
 """
 
 from conebench.analysis.cone import Cone, cone_picture, measure_cone

@@ -1,4 +1,4 @@
-"""Kernel distance S, angle and velocity, from the trajectory's Gram matrix G.
+"""Kernel distance S, angle and velocity, from a Gram matrix.
 
 G[i, j] = 1 - S(theta_i, theta_j) = <H_i, H_j>_F / (||H_i||_F ||H_j||_F), shape [t, t].
 """
@@ -18,30 +18,74 @@ else:
     # itself checks the kind of number: Float, Int.
     FloatArray = IntArray = np.ndarray
 
-# Float32 kernels are off by up to 1e-5, relative, so S between equal ones by up to 1e-10.
+# Float32 kernels have relative errors up to 1e-5, so S between equal ones is up to 1e-10.
 ROUNDING = 1e-10
 
 AnglesT = TypeVar("AnglesT", FloatArray, np.float64)
 
 
 def distances(G: Float[FloatArray, "t t"]) -> Float[FloatArray, "t t"]:
-    """S = 1 - G, in [0, 1] for positive semi-definite kernels (C1, kernel distance)."""
+    """Compute the kernel distances S = 1 - G.
+
+    Args:
+        G: Gram matrix of the unit kernels.
+
+    Returns:
+        S, in [0, 1] for positive semi-definite kernels.
+
+    Example:
+        >>> distances(np.array([[1.0, 0.75], [0.75, 1.0]]))
+        array([[0.  , 0.25],
+               [0.25, 0.  ]])
+
+    Source: C1, kernel distance.
+
+    """
     return 1.0 - G
 
 
 def angles_deg(G: AnglesT) -> AnglesT:
-    """Phi = arccos(G) = arccos(1 - S), in degrees."""
+    """Compute the angles arccos(G) = arccos(1 - S).
+
+    Args:
+        G: cosines, clipped to [-1, 1].
+
+    Returns:
+        Angles in degrees.
+
+    Example:
+        >>> angles_deg(np.array([1.0, 0.5, 0.0])).round(6)
+        array([ 0., 60., 90.])
+
+    """
     angles: AnglesT = np.degrees(np.arccos(np.clip(G, -1.0, 1.0)))
     return angles
 
 
 def lagged_distances(G: Float[FloatArray, "t t"], lag: int) -> Float[FloatArray, " u"]:
-    """S between checkpoints `lag` apart: S(theta_i, theta_{i + lag}), u = t - lag values."""
+    """Return S(theta_i, theta_{i + lag}), u = t - lag values."""
     return 1.0 - np.diagonal(G, offset=lag)
 
 
 def velocity(G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]) -> Float[FloatArray, " u"]:
-    """v(t) = S(theta_t, theta_{t+dt}) / dt between neighbors, per step, u = t - 1 (C2, Fig. 5)."""
+    """Compute the velocity of the kernel between neighboring checkpoints.
+
+    v(t) = S(theta_t, theta_{t+dt}) / dt
+
+    Args:
+        G: Gram matrix of the unit kernels.
+        steps: step of each checkpoint.
+
+    Returns:
+        v per step, u = t - 1 values.
+
+    Example:
+        >>> velocity(np.array([[1.0, 0.75], [0.75, 1.0]]), np.array([0, 50]))
+        array([0.005])
+
+    Source: C2, Fig. 5.
+
+    """
     return lagged_distances(G, 1) / np.diff(steps)
 
 
@@ -50,22 +94,35 @@ def velocity_per_rate(
     steps: Int[IntArray, " t"],
     rates: Float[FloatArray, " T"],
 ) -> Float[FloatArray, " u"]:
-    """S(theta_t, theta_{t+dt}) / sum of the learning rates of the steps between, u = t - 1.
+    """Compute the velocity per unit of learning rate.
 
-    `rates[k]` is that of the update from step k to k + 1. Velocity follows the learning rate; this
-    is what is left.
+    S(theta_t, theta_{t+dt}) / sum of the learning rates of the steps between, u = t - 1 values;
+    rates[k] is that of the update from step k to k + 1.
+
+    Example:
+        >>> G = np.array([[1.0, 0.75], [0.75, 1.0]])
+        >>> velocity_per_rate(G, np.array([0, 2]), np.array([0.3, 0.2]))
+        array([0.5])
+
     """
+    # Sum of the rates before each step.
     summed = np.concatenate([[0.0], np.cumsum(rates)])
     return lagged_distances(G, 1) / np.diff(summed[steps])
 
 
 def uniform_part(steps: Int[IntArray, " t"], every: int) -> Int[IntArray, " u"]:
-    """Indices of the checkpoints on the uniform part of the grid: multiples of `every` steps."""
+    """Return the indices of checkpoints at multiples of `every`."""
     return np.flatnonzero(steps % every == 0)
 
 
 def between(steps: Int[IntArray, " t"], every: int, first: int, last: int) -> Int[IntArray, " u"]:
-    """Indices of the uniform checkpoints from step `first` to step `last`, both included."""
+    """Return the indices of uniform checkpoints between two steps.
+
+    Example:
+        >>> between(np.array([0, 10, 50, 100, 150]), every=50, first=50, last=100)
+        array([2, 3])
+
+    """
     uniform = uniform_part(steps, every)
     return uniform[(steps[uniform] >= first) & (steps[uniform] <= last)]
 
@@ -73,10 +130,19 @@ def between(steps: Int[IntArray, " t"], every: int, first: int, last: int) -> In
 def effective_rank(
     trace: Float[FloatArray, " t"], norm: Float[FloatArray, " t"]
 ) -> Float[FloatArray, " t"]:
-    """(tr H)^2 / ||H||_F^2, between 1 and the size of H."""
+    """Compute the effective rank (tr H)^2 / ||H||_F^2.
+
+    Example:
+        The identity [3, 3] and a matrix of rank 1.
+
+        >>> effective_rank(np.array([3.0, 1.0]), np.array([3**0.5, 1.0])).round(6)
+        array([3., 1.])
+
+    """
     return (trace / norm) ** 2
 
 
 def says(meaning: str) -> dict[str, str]:
-    """Metadata of a dataclass field: pydantic takes the description into its schema."""
+    """Return a dataclass field's metadata with its meaning."""
+    # Pydantic takes the description into its schema.
     return {"description": meaning}

@@ -1,4 +1,4 @@
-"""95 % intervals over seeds: Student's t with the standard error of a bootstrap."""
+"""Intervals over seeds: Student's t with a bootstrap's standard error."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,29 +10,26 @@ from conebench.analysis.distance import FloatArray, says
 
 RESAMPLES = 10_000
 MAX_ENUMERATED_SEEDS = 5
-# 97.5 % quantiles of Student's t for 1 to 9 degrees of freedom; a series is exact enough beyond.
-T_QUANTILES = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
-NORMAL_QUANTILE = 1.959964
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure, its 95 % interval over seeds (None with one seed) and how many seeds it has."""
+    """A figure with its 95 % interval over seeds (None with one seed)."""
 
-    value: float = field(metadata=says("The figure; mostly a mean over seeds."))
+    value: float = field(metadata=says("The figure, in most cases a mean over seeds."))
     low: float | None = field(metadata=says("Lower end of its 95 % interval; null with one seed."))
     high: float | None = field(metadata=says("Upper end."))
-    seeds: int = field(metadata=says("Seeds that it is of."))
+    seeds: int = field(metadata=says("Number of seeds."))
 
     def moved(self, value: float) -> "Estimate":
-        """The estimate with its interval about another value."""
+        """Return the estimate with its interval around another value."""
         if self.low is None or self.high is None:
             return Estimate(value, None, None, self.seeds)
         reach = (self.high - self.low) / 2
         return Estimate(value, value - reach, value + reach, self.seeds)
 
     def mapped(self, function: Callable[[float], float]) -> "Estimate":
-        """The estimate of a monotonic function of the figure."""
+        """Return the estimate of a monotonic function."""
         ends = [function(end) for end in (self.low, self.high) if end is not None]
         low, high = (min(ends), max(ends)) if ends else (None, None)
         return Estimate(function(self.value), low, high, self.seeds)
@@ -43,25 +40,40 @@ def bootstrap(
     statistic: Callable[[Float[FloatArray, "r columns"]], Float[FloatArray, " r"]],
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
-    """Estimate of a statistic of the column means; whole rows are drawn, so columns stay paired.
+    """Estimate a statistic of column means over seeds.
 
-    `statistic` maps rows of column means to one number each. The interval is value +- t SE, cut
-    off at `bounds`: t is the 97.5 % quantile of Student's t with n - 1 degrees of freedom, n the
-    seeds, SE = sqrt(n / (n - 1)) x the standard deviation of the statistic over resamples. For
-    a mean this is the t interval. Percentiles of few seeds' resamples are too narrow: two seeds'
-    never leave the range of the two (Hesterberg 2015, arXiv 1411.5279).
+    The 95 % interval is value +- t SE. t is the 97.5 % quantile of Student's t with n - 1 degrees
+    of freedom, n the seeds; SE = sqrt(n / (n - 1)) times the standard deviation of the statistic
+    over resamples of whole rows. For a mean this is the t interval.
 
-    With up to 5 seeds all n^n resamples are enumerated, beyond that 10,000 are drawn with a fixed
-    seed. Resamples in which the statistic is undefined (NaN) are left out.
+    Args:
+        table: a row per seed. Whole rows are drawn, so columns stay paired.
+        statistic: maps rows of column means [r, columns] to one number each, NaN if undefined.
+        bounds: ends at which the interval is cut off.
+
+    Returns:
+        The estimate; without an interval if there is one seed, or no defined resample.
+
+    Example:
+        >>> ratio = bootstrap(np.array([[1.0, 2.0], [3.0, 4.0]]), lambda m: m[:, 0] / m[:, 1])
+        >>> ratio.value, ratio.seeds
+        (0.6666666666666666, 2)
+        >>> bool(ratio.low < ratio.value < ratio.high)
+        True
+
+    Source: Hesterberg 2015, arXiv 1411.5279.
+
     """
     seeds = len(table)
     value = float(statistic(table.mean(axis=0, keepdims=True))[0])
     if seeds < 2:
         return Estimate(value, None, None, seeds)
-    resampled = statistic(table[_resamples(seeds)].mean(axis=1))
+    resampled = statistic(table[_resamples(seeds)].mean(axis=1))  # [r]
     defined = resampled[np.isfinite(resampled)]
     if len(defined) == 0:
         return Estimate(value, None, None, seeds)
+    # Percentiles of few seeds' resamples would be too narrow: those of two seeds never leave the
+    # range of the two.
     reach = t_quantile(seeds - 1) * np.sqrt(seeds / (seeds - 1)) * float(defined.std())
     low, high = np.clip([value - reach, value + reach], *bounds)
     return Estimate(value, float(low), float(high), seeds)
@@ -70,26 +82,37 @@ def bootstrap(
 def mean_estimate(
     values: Float[FloatArray, " seeds"], bounds: tuple[float, float] = (-np.inf, np.inf)
 ) -> Estimate:
-    """Mean over seeds with its interval, cut off at `bounds`."""
+    """Estimate a mean over seeds, with its t interval.
+
+    Args:
+        values: a value per seed.
+        bounds: ends at which the interval is cut off.
+
+    Returns:
+        The estimate; without an interval if there is one seed.
+
+    Example:
+        >>> estimate = mean_estimate(np.array([0.5, 0.7]), bounds=(0.0, 1.0))
+        >>> round(estimate.value, 3), estimate.low, estimate.high
+        (0.6, 0.0, 1.0)
+
+    """
     column = np.asarray(values, dtype=np.float64)[:, None]
     return bootstrap(column, lambda means: means[:, 0], bounds)
 
 
 def t_quantile(freedom: int) -> float:
-    """97.5 % quantile of Student's t (Abramowitz and Stegun 26.7.5 beyond 9 degrees)."""
-    if freedom <= len(T_QUANTILES):
-        return T_QUANTILES[freedom - 1]
-    z = NORMAL_QUANTILE
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return float(sum(term / freedom**power for power, term in enumerate(terms)))
+    """Return the 97.5 % quantile of Student's t, four decimals."""
+    # Imported here: scipy is slow to load, and most commands compute no interval.
+    from scipy.special import stdtrit
+
+    # Rounded, since records of method 2 have intervals by a table of four decimals.
+    return round(float(stdtrit(freedom, 0.975)), 4)
 
 
 def _resamples(seeds: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """Return the seeds of each resample, [r, seeds]."""
     if seeds <= MAX_ENUMERATED_SEEDS:
+        # All seeds^seeds of them.
         return np.indices((seeds,) * seeds).reshape(seeds, -1).T
     return np.random.default_rng(0).integers(0, seeds, size=(RESAMPLES, seeds))

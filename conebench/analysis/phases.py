@@ -1,7 +1,6 @@
-"""Two estimators of T*, the end of Phase I (docs/method.md, Two phases).
+"""Two estimators of T*, the end of Phase I.
 
-Both differ from their first versions, which failed on trajectories whose answer is known: see
-"How well these are found" in docs/method.md.
+docs/method.md defines them in "Two phases", and has their errors in "How well these are found".
 """
 
 from dataclasses import dataclass, field
@@ -20,13 +19,13 @@ from conebench.analysis.distance import (
 )
 
 FLOOR_FACTOR = 2.0
-# S ~ 1/t, without any floor, drifts by about 2 between the outer quarters of Phase II.
+# S ~ 1/t, which has no floor, drifts by about 2 between the outer quarters of Phase II.
 DRIFT_FACTOR = 3.0
 MIN_INTERVALS = 8
 DISAGREEMENT_FACTOR = 2.0
-# S is a square of an angle: a Phase II that reaches over less than a hundredth of the turn.
+# S is the square of an angle: 1e-4 is a Phase II within a hundredth of the whole way.
 FROZEN_SHARE = 1e-4
-# Quarters of fewer intervals say nothing of a drift; a drift shows in so many pairs of intervals.
+# Fewer intervals per quarter say nothing about a drift, which this share of their pairs must show.
 SMALLEST_QUARTER, PAIRS_SHARE = 4, 0.8
 
 PhaseOutcome = Literal[
@@ -36,26 +35,26 @@ PhaseOutcome = Literal[
 
 @dataclass(frozen=True)
 class Phases:
-    """Where Phase I ends, by two estimators, in steps.
+    """End of Phase I by two estimators, in steps.
 
-    `floor` is the height of S between neighboring checkpoints of the uniform grid (`every`
-    steps apart) in Phase II: the kernel still moves there. `drift` is its median in the last
-    quarter of Phase II over that in the first: 1 for a level floor, below for one that still
-    sinks; None where Phase II has fewer than 16 intervals or is at rest.
+    `floor` is the height of S between neighboring checkpoints of the uniform grid (`every` steps
+    apart) in Phase II, where the kernel still moves. `drift` is the median of S in the last quarter
+    of Phase II over that in the first: 1 for a level floor, below 1 for one that still sinks; None
+    if Phase II has fewer than 16 intervals or is at rest.
     """
 
-    outcome: PhaseOutcome = field(metadata=says("What became of the two phases."))
+    outcome: PhaseOutcome = field(metadata=says("The phases that were found."))
     T_star: int | None = field(metadata=says("First step of Phase II; null without one."))
     floor: float | None = field(
         metadata=says("Median S over `every` steps, late in the stretch: it still moves.")
     )
     change_point: int | None = field(metadata=says("The second estimator of T*, in steps."))
     estimators_disagree: bool = field(
-        metadata=says("Whether the two differ by more than a factor of 2.")
+        metadata=says("True if the two differ by more than a factor of 2.")
     )
     drift: float | None = field(
         default=None,
-        metadata=says("Median S late in Phase II over that early; null: too short."),
+        metadata=says("Median S late in Phase II over that early; null: too short, or at rest."),
     )
 
     later: ClassVar[frozenset[str]] = frozenset({"drift"})
@@ -67,19 +66,38 @@ def find_phases(
     every: int,
     stretch: tuple[int, int] | None,
 ) -> Phases:
-    """Both estimators on the constant-learning-rate `stretch` (first and last step).
+    """Find the end of Phase I by both estimators.
 
-    Outcomes: "no constant learning rate" where the stretch is missing or has fewer than 8 intervals
-    of the uniform grid; "no Phase II" where S between neighbors settles after the middle of
-    the stretch, or drifts by more than a factor of 3 after it settled; "frozen" where no two
-    kernels of Phase II are farther apart than 1 % of the way from step 0 to the last, in angle;
-    "no Phase I" where T* is step 0; else "two phases".
+    Args:
+        G: Gram matrix of the unit kernels.
+        steps: step of each checkpoint.
+        every: distance of the uniform grid.
+        stretch: first and last step of a constant learning rate, None without one.
+
+    Returns:
+        Both estimates, the floor, and the outcome: "no constant learning rate" if the stretch is
+        missing or has fewer than 8 intervals of the uniform grid; "no Phase II" if S between
+        neighbors settles after the middle of the stretch, or drifts by more than a factor of 3
+        after it settled; "frozen" if no two kernels of Phase II are farther apart, in angle, than
+        1 % of the way from step 0 to the last; "no Phase I" if T* is step 0; else "two phases".
+
+    Example:
+        A kernel that rotates by 60 degrees in 200 steps, then fluctuates by 4 degrees.
+
+        >>> steps = np.arange(0, 1001, 50)
+        >>> angle = np.radians(np.where(steps < 200, 60 * steps / 200, 60 + 4 * np.sin(steps)))
+        >>> h = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        >>> phases = find_phases(h @ h.T, steps, every=50, stretch=(0, 1000))
+        >>> phases.outcome, phases.T_star, phases.change_point
+        ('two phases', 200, 200)
+
     """
     start, end = stretch or (0, 0)
     uniform = uniform_part(steps, every)
     uniform = uniform[(steps[uniform] >= start) & (steps[uniform] <= end)]
     if len(uniform) <= MIN_INTERVALS:
         return Phases("no constant learning rate", None, None, None, estimators_disagree=False)
+    # The change point uses all checkpoints, the floor those of the uniform grid.
     on_stretch = np.flatnonzero((steps >= start) & (steps <= end))
     change = change_point(G[np.ix_(on_stretch, on_stretch)], steps[on_stretch])
     on_grid = G[np.ix_(uniform, uniform)]
@@ -91,6 +109,7 @@ def find_phases(
     if split > len(S) // 2 or drifts:
         return Phases("no Phase II", None, floor, change, estimators_disagree=False, drift=drift)
     T_star = int(steps[uniform[split]])
+    # The estimators agree to one interval of the grid at best.
     low, high = sorted(max(step - start, every) for step in (T_star, change))
     reach = 1 - on_grid[split:, split:].min()
     frozen = reach <= max(FROZEN_SHARE * (1 - G[0, uniform[-1]]), ROUNDING)
@@ -99,25 +118,31 @@ def find_phases(
 
 
 def settling_interval(S: Float[FloatArray, " u"]) -> tuple[int, float]:
-    """The velocity-floor estimator: the first interval of Phase II, and the floor.
+    """Find the first interval of Phase II, and the floor.
 
-    `S` holds the distances over u equal intervals. Floor = their median over the last half. An
-    interval is fast where S > 2 x floor. Phase II begins at the split with the fewest intervals on
-    the wrong side: slow ones before it, fast ones from it on; the earliest of equals. One fast
-    interval at the start is a Phase I thereby, and a late bump none.
+    Floor = median of S over the last half. An interval is fast if S > 2 x floor. Phase II begins at
+    the split k that maximizes (fast - slow intervals before k), the earliest of equals: the split
+    with the fewest intervals on the wrong side. S are distances over equal intervals.
+
+    Example:
+        >>> settling_interval(np.array([0.5, 0.4, 0.1, 0.1, 0.3, 0.1, 0.1, 0.1]))
+        (2, 0.1)
+
     """
     floor = floor_of(S)
+    # Steps up for fast intervals and down for slow ones: one fast interval at the start is a
+    # Phase I, and a late bump is none.
     fast = np.where(max(FLOOR_FACTOR * floor, ROUNDING) < S, 1, -1)
     return int(np.argmax(np.concatenate([[0], np.cumsum(fast)]))), floor
 
 
 def floor_of(S: Float[FloatArray, " u"]) -> float:
-    """Median of the last half of the distances over equal intervals."""
+    """Return the median of the last half of distances."""
     return float(np.median(S[len(S) // 2 :]))
 
 
 def _outer_quarters(S: Float[FloatArray, " u"]) -> tuple[FloatArray, FloatArray] | None:
-    """First and last quarter; None where they are short or both at rest."""
+    """Return the outer quarters, None if short or at rest."""
     quarter = len(S) // 4
     if quarter < SMALLEST_QUARTER:
         return None
@@ -127,29 +152,35 @@ def _outer_quarters(S: Float[FloatArray, " u"]) -> tuple[FloatArray, FloatArray]
 
 
 def _drift(first: Float[FloatArray, " u"], last: Float[FloatArray, " u"]) -> float:
-    """Median of the last quarter over that of the first."""
+    """Return the median of the last quarter over the first's."""
     return float(np.median(last) / max(np.median(first), ROUNDING))
 
 
 def _is_beyond_noise(first: Float[FloatArray, " u"], last: Float[FloatArray, " u"]) -> bool:
-    """Whether S drifts by more than a factor of 3, and four in five pairs show which way.
-
-    A pair is one interval of the first quarter and one of the last.
-    """
+    """Return True if S drifts by a factor of 3, beyond noise."""
     if 1 / DRIFT_FACTOR <= _drift(first, last) <= DRIFT_FACTOR:
         return False
+    # Share of pairs, one interval of each quarter, that sink; four in five must go one way.
     sinking = float(np.mean(last[None, :] < first[:, None]))
     return max(sinking, 1 - sinking) >= PAIRS_SHARE
 
 
 def change_point(G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]) -> int:
-    """The split at which two straight, steady paths fit the unit kernels best, as a step.
+    """Find the step at which a second straight, steady path begins.
 
-    Minimises the sum over both segments of sum_i w_i ||h_i - p - q t_i||^2, with p and q the
-    best for each segment and w_i the time that checkpoint i stands for (half the way to each
-    neighbor). A turn is no cluster: with constants in place of the paths, the split lies in the
-    middle of Phase I. Returns the first step of the second segment.
+    Minimizes, over both segments, sum_i w_i ||h_i - p - q t_i||^2, with p and q the best of each
+    segment and w_i the time that checkpoint i stands for.
+
+    Example:
+        >>> steps = np.arange(11)
+        >>> angle = 0.1 * np.minimum(steps, 4)
+        >>> h = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        >>> change_point(h @ h.T, steps)
+        4
+
     """
+    # Half the way to each neighbor. Constants in place of the paths would put the split into the
+    # middle of Phase I.
     weights = np.gradient(steps.astype(np.float64))
     weights[[0, -1]] /= 2
 
@@ -163,7 +194,8 @@ def change_point(G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]) -> int
 def _misfit(
     G: Float[FloatArray, "t t"], w: Float[FloatArray, " t"], times: Float[FloatArray, " t"]
 ) -> float:
-    """Sum_i w_i ||h_i - p - q t_i||^2 with the best p and q, from G alone."""
+    """Compute the misfit of one segment with the best p and q."""
+    # From G alone: sum_i w_i ||h_i||^2, less what each of two orthogonal regressors explains.
     misfit = float(w @ np.diagonal(G))
     for regressor in (np.ones(len(w)), times - np.average(times, weights=w)):
         weighted = w * regressor

@@ -1,4 +1,4 @@
-"""Cone-effect strength over seeds (docs/method.md, Strength) and shared ranks."""
+"""Cone-effect strength over seeds, and ranks (docs/method.md, Strength)."""
 
 import math
 from collections.abc import Sequence
@@ -21,14 +21,13 @@ Verdict = Literal[
     "lazy gap not significant",
 ]
 
-
-# What a figure can be: its interval ends there.
+# Ranges of figures, at which their intervals end.
 SHARE, ANGLE = (0.0, 1.0), (0.0, 90.0)
 
 
 @dataclass(frozen=True)
 class SeedOutcome:
-    """What one seed contributes; an accuracy is None where the arm diverged or did not run."""
+    """Outcome of one seed; accuracies are None for missing or diverged arms."""
 
     phases: Phases
     cone: Cone | None
@@ -40,10 +39,10 @@ class SeedOutcome:
 
 @dataclass(frozen=True)
 class Summary:
-    """The board's figures, each a mean over seeds with its interval; None where undefined.
+    """The board's figures, means over seeds with their intervals.
 
-    `verdict` is "measured" where CES is defined, else the reason why it is not; `detail` says it
-    in a sentence.
+    A figure is None if undefined. `verdict` is "measured" if CES is defined, else the reason why it
+    is not; `detail` is a sentence about it.
     """
 
     verdict: Verdict = field(metadata=says("`measured`, or why CES is undefined."))
@@ -70,7 +69,27 @@ class Summary:
 
 
 def summarize(seeds: Sequence[SeedOutcome]) -> Summary:
-    """All figures of section 6 over the seeds of one run; CES only where it is defined."""
+    """Compute the board's figures over the seeds of one run.
+
+    With A averaged over seeds: lazy gap = A(full) - A(lazy), R = (A(switched(T*)) - A(lazy)) / lazy
+    gap, Gamma = clip(1 - R, 0, 1), CES = 100 sqrt(N Gamma).
+
+    Args:
+        seeds: outcome of each seed.
+
+    Returns:
+        Estimates with intervals. R, Gamma and CES are None unless every seed has a Phase II and all
+        three arms, and the lazy gap is significantly positive.
+
+    Example:
+        >>> phases = Phases("two phases", 200, 0.02, 150, estimators_disagree=False)
+        >>> cone = Cone(20.0, 18.0, 60.0, 0.64, 0.1, 300.0, 10.0)
+        >>> seed = SeedOutcome(phases, cone, 0.5, 0.7, 0.9, diverged=False)
+        >>> summary = summarize([seed, seed])
+        >>> summary.verdict, round(summary.Gamma.value, 6), round(summary.CES.value, 3)
+        ('measured', 0.5, 56.569)
+
+    """
     cones = [seed.cone for seed in seeds if seed.cone is not None]
     gap = _lazy_gap(seeds)
     verdict, detail = _verdict(seeds, gap)
@@ -135,13 +154,14 @@ def _missing_arms(seed: SeedOutcome) -> list[str]:
         "lazy": seed.A_lazy,
         f"switched({seed.phases.T_star})": seed.A_switched,
         "full": seed.A_full,
+        # Not an arm, but N comes from it.
         "the cone": seed.cone,
     }
     return [name for name, found in arms.items() if found is None]
 
 
 def _odd_phases(seeds: Sequence[SeedOutcome]) -> str:
-    """Outcomes for which CES is defined, and that a reader should know of."""
+    """Return a note on outcomes for which CES is defined but odd."""
     texts = {
         "no Phase I": "no Phase I, so N = 0,",
         "frozen": "the kernel stands still after T*",
@@ -155,14 +175,13 @@ def _odd_phases(seeds: Sequence[SeedOutcome]) -> str:
 
 
 def _shares(seeds: Sequence[SeedOutcome]) -> tuple[Estimate, Estimate, Estimate]:
-    """R, Gamma and CES, from columns A(lazy), A(switched(T*)), A(full), N paired by seed.
-
-    The spread is that of what is not clipped yet: clipped resamples would have none at the ends.
-    """
+    """Return R, Gamma and CES."""
+    # Columns A(lazy), A(switched(T*)), A(full), N, paired by seed.
     table = np.array(
         [(s.A_lazy, s.A_switched, s.A_full, s.cone.N if s.cone else None) for s in seeds],
         dtype=np.float64,
     )
+    # The spread is that of unclipped figures: clipped resamples would have none at the ends.
     R = bootstrap(table, _recovered)
     Gamma = _share(1 - R.value)
     product = bootstrap(table, _unclipped_product).moved(float(table[:, 3].mean()) * Gamma)
@@ -178,21 +197,33 @@ def _share(value: float) -> float:
 
 
 def _recovered(means: FloatArray) -> FloatArray:
+    """Return R of each row, NaN without a positive gap."""
     gap = means[:, 2] - means[:, 0]
+    # A resample without a gap has no R, and is left out of the spread.
     safe_gap = np.where(gap > 0, gap, np.nan)
     return np.asarray((means[:, 1] - means[:, 0]) / safe_gap)
 
 
 def _unclipped_product(means: FloatArray) -> FloatArray:
-    """N (1 - R)."""
+    """Return N (1 - R) of each row."""
     return np.asarray(means[:, 3] * (1 - _recovered(means)))
 
 
 def shared_ranks(estimates: Sequence[Estimate | None]) -> list[int | None]:
-    """Rank of each row: 1 + the number of rows whose interval lies wholly above its own.
+    """Rank rows by the number of intervals above their own.
 
-    Rows whose intervals overlap the best of a group share its rank; rows without an interval
-    (one seed, undefined) have no rank.
+    Args:
+        estimates: the figure of each row, None if undefined.
+
+    Returns:
+        1 + the number of intervals that lie wholly above a row's own; None without an interval.
+
+    Example:
+        >>> intervals = [(10.0, 12.0), (7.0, 11.0), (5.0, 9.0)]
+        >>> estimates = [Estimate((low + high) / 2, low, high, 3) for low, high in intervals]
+        >>> shared_ranks([*estimates, None])
+        [1, 1, 2, None]
+
     """
     return [
         None

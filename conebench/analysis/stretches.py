@@ -1,4 +1,4 @@
-"""After a drop of the learning rate: Phase II may end there, and another cone begin."""
+"""Cones after drops of the learning rate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,17 +20,18 @@ from conebench.analysis.phases import find_phases, floor_of
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of constant learning rate after a drop, from step `start` to step `end`.
+    """Stretch of constant learning rate after a drop.
 
-    `settled` is its own T*, where the kernel has settled anew: None where it does not, or where
-    the stretch has fewer than 8 intervals of the grid. Floor, half-angle and axis are those of
-    the uniform checkpoints from there on, or of all after `start`. `axis_turn_deg` is the angle
-    between this axis and that of Phase II before the first drop, None without a Phase II there.
+    `settled` is the stretch's own T*, the step from which the kernel has settled again: None if it
+    does not, or if the stretch has fewer than 8 intervals of the grid. Floor, half-angle and axis
+    are those of the uniform checkpoints from there on, or of all after `start`. `axis_turn_deg` is
+    the angle between this axis and that of Phase II before the first drop, None without a Phase II
+    there.
     """
 
     start: int = field(metadata=says("First step."))
     end: int = field(metadata=says("Last step."))
-    settled: int | None = field(metadata=says("Step from which it has settled anew, else null."))
+    settled: int | None = field(metadata=says("Step from which it has settled again, else null."))
     floor: float = field(metadata=says("As that of Phase II, from there on."))
     half_angle_deg: float = field(metadata=says("As that of Phase II, from there on."))
     axis_turn_deg: float | None = field(
@@ -45,7 +46,25 @@ def measure_stretches(
     stretches: Sequence[tuple[int, int]],
     T_star: int | None,
 ) -> list[Stretch]:
-    """Every stretch after the first that holds two uniform checkpoints after its first step."""
+    """Measure stretches of constant learning rate after the first.
+
+    Args:
+        G: Gram matrix of the unit kernels.
+        steps: step of each checkpoint.
+        every: distance of the uniform grid.
+        stretches: first and last step of each, in order.
+        T_star: first step of Phase II in the first of them, None without one.
+
+    Returns:
+        Those that hold at least two uniform checkpoints after their first step.
+
+    Example:
+        >>> steps = np.arange(0, 50, 10)
+        >>> (found,) = measure_stretches(np.eye(5), steps, 10, [(0, 20), (20, 40)], T_star=0)
+        >>> found.start, found.end, found.settled, round(found.axis_turn_deg, 3)
+        (20, 40, None, 90.0)
+
+    """
     phase2 = None if T_star is None else between(steps, every, T_star, stretches[0][1])
     found = []
     for start, end in stretches[1:]:
@@ -75,5 +94,6 @@ def _stretch(
 
 
 def _between_axes_deg(G: FloatArray, one: IntArray, other: IntArray) -> float:
+    """Return the angle between the axes of two sets."""
     lengths = np.sqrt(G[np.ix_(one, one)].mean() * G[np.ix_(other, other)].mean())
     return float(angles_deg(G[np.ix_(one, other)].mean() / lengths))

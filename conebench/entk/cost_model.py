@@ -31,17 +31,7 @@ FITTED = Costs(multiply_add=0.010, formed=0.39, carried=0.56, product=3.5)
 
 
 def multiply_adds(term: Term, order: Order, n: int, r: int, outputs: Outputs) -> float:
-    """Count the multiply-adds of a symmetric kernel.
-
-    Args:
-        term: the layer.
-        order: the order of contraction.
-        n: samples.
-        r: directions in logit space.
-        outputs: reduction over the classes.
-
-    Returns:
-        Multiply-adds, each pair of samples counted once.
+    """Count the multiply-adds of a symmetric kernel, each pair once.
 
     Example:
         >>> linear = Term("weight", "", "weight", entries=6, inputs=2, outputs=3)
@@ -64,20 +54,7 @@ def multiply_adds(term: Term, order: Order, n: int, r: int, outputs: Outputs) ->
 def nanoseconds(
     term: Term, order: Order, n: int, r: int, outputs: Outputs, costs: Costs = FITTED
 ) -> float:
-    """Estimate the time of one order.
-
-    Args:
-        term: the layer.
-        order: the order of contraction.
-        n: samples.
-        r: directions in logit space.
-        outputs: reduction over the classes.
-        costs: weights of the operations.
-
-    Returns:
-        Nanoseconds for a symmetric kernel in float32.
-
-    """
+    """Estimate the nanoseconds of a symmetric kernel in float32."""
     pairs, across = n * n / 2, r if outputs == "full" else 1
     s, q = term.positions, term.outputs
     overhead = {
@@ -90,16 +67,6 @@ def nanoseconds(
 
 def cheapest(term: Term, n: int, r: int, outputs: Outputs, costs: Costs = FITTED) -> Order:
     """Return the order with the least estimated time.
-
-    Args:
-        term: the layer.
-        n: samples.
-        r: directions in logit space.
-        outputs: reduction over the classes.
-        costs: weights of the operations.
-
-    Returns:
-        The order, always `explicit` for grouped layers.
 
     Example:
         >>> convolution = Term("w", "conv1", "weight", 432, positions=1024, inputs=27, outputs=16)

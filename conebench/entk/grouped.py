@@ -62,8 +62,7 @@ def grouped_ntk(
         to its trace kernel.
 
     Raises:
-        KernelError: as `empirical_ntk`.
-        MemoryLimitError: as `empirical_ntk`.
+        KernelError: as `empirical_ntk`, and its subclass MemoryLimitError.
 
     Example:
         >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -93,19 +92,10 @@ def plan_grouped_ntk(
 ) -> KernelPlan:
     """Plan the kernels that `grouped_ntk` would build.
 
-    Args:
-        model: as for `grouped_ntk`, like all the others.
-        x: inputs.
-        by: gives the group of a parameter.
-        outputs: reduction of the whole kernel.
-        memory_limit: bytes.
+    Arguments and errors are those of `grouped_ntk`.
 
     Returns:
         All passes; with `sum`, those of both kernels.
-
-    Raises:
-        KernelError: as `empirical_ntk`.
-        MemoryLimitError: as `empirical_ntk`.
 
     Example:
         >>> linear, x = nn.Linear(2, 3).eval(), torch.ones(4, 2)

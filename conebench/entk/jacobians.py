@@ -25,20 +25,10 @@ def jacobian_rows(
     *,
     mapped: bool,
 ) -> Iterator[dict[str, Tensor]]:
-    """Yield per-sample gradients of f(x_i) . basis_r, for each direction r in turn.
+    """Yield the gradients of f(x_i) . basis_r for each direction r, [n, entries] by name.
 
-    Args:
-        network: frozen copy of the network.
-        parameters: those to differentiate in, by name.
-        x: inputs.
-        basis: directions in logit space.
-        mapped: True to map over samples, where `can_be_mapped` says so.
-
-    Yields:
-        Gradients [n, entries] by name.
-
-    Source: Novak et al. 2022, arXiv 2206.08720, "Jacobian contraction".
-
+    `mapped` needs `can_be_mapped`. Source: Novak et al. 2022, arXiv 2206.08720, "Jacobian
+    contraction".
     """
     rows = _mapped if mapped else _one_by_one
     return rows(network, parameters, x, basis)

@@ -75,19 +75,10 @@ def plan_ntk(
 ) -> KernelPlan:
     """Plan the kernel that `empirical_ntk` would build.
 
-    Args:
-        model: as for `empirical_ntk`, like all the others.
-        x1: first inputs.
-        x2: second inputs.
-        outputs: reduction over the classes.
-        memory_limit: bytes.
+    Arguments and errors are those of `empirical_ntk`.
 
     Returns:
         Passes through the network, samples at a time, peak memory, multiply-adds.
-
-    Raises:
-        KernelError: as `empirical_ntk`.
-        MemoryLimitError: as `empirical_ntk`.
 
     Example:
         >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])

@@ -56,16 +56,9 @@ def capture(
 ) -> Captured:
     """Run the network and capture layers' inputs and outputs.
 
-    Args:
-        network: frozen copy of the network.
-        modules: names of those to watch.
-        x: inputs.
-        expanded: tensors with one slice per sample, in place of the parameters of these names.
-
-    Returns:
-        Inputs and gradient edges. Modules not called exactly once with one tensor are missing,
-        and those whose output depends neither on x nor on an expanded parameter.
-
+    `expanded` are tensors with one slice per sample, in place of the parameters of these names.
+    Modules not called exactly once with one tensor are missing from the result, and so are those
+    whose output depends neither on x nor on an expanded parameter.
     """
     expanded, watch = expanded or {}, _Watch(modules)
     with ExitStack() as stack, torch.enable_grad():

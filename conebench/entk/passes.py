@@ -37,21 +37,7 @@ SMALLEST_CHUNK = 2
 def add_pass(
     request: Request, planned: Pass, kernel_of: Callable[[Term], Tensor], slab_numbers: int
 ) -> int:
-    """Add the kernels of one pass.
-
-    Args:
-        request: the kernel that is built.
-        planned: the pass.
-        kernel_of: the tensor to which a term's kernel is added.
-        slab_numbers: numbers of the buffer that contractions may use.
-
-    Returns:
-        How many parameter entries were added.
-
-    Raises:
-        KernelError: a layer is called another way for some inputs than for others.
-
-    """
+    """Add each term's kernel to `kernel_of(term)`; return how many parameter entries these are."""
     gathered = _gather(request, planned, planned.chunk)
     scratch = request.x.new_empty(slab_numbers)
     for index, piece in enumerate(planned.pieces):

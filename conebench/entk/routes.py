@@ -68,17 +68,8 @@ def find_routes(
 ) -> Routes:
     """Find the route of each parameter's gradient.
 
-    A route is proved on the second of two samples. What fails (a parameter used twice or past its
-    module, samples out of order, a subtle layer) is generic.
-
-    Args:
-        network: frozen copy of the network.
-        parameters: its trainable parameters, by name.
-        x: inputs; the first makes the two samples.
-
-    Returns:
-        The routes, in the order of `parameters`.
-
+    A rule or an expansion must give autograd's gradient for the second of two samples. What fails
+    (a parameter used twice or past its module, samples out of order, a subtle layer) is generic.
     """
     pair = differing_pair(x)
     autograd, logits = _reference(network, parameters, pair)

@@ -114,16 +114,8 @@ def _dual(value: Tensor, tangents: Sequence[Tensor]) -> Tensor:
 def find_folds(network: nn.Module, x: Tensor) -> tuple[Fold, ...]:
     """Find the convolutions that can be folded.
 
-    A weight or a BatchNorm used more than once is left alone, and so is a weight that is not a
-    parameter.
-
-    Args:
-        network: network in evaluation mode, whose parameters must not change afterwards.
-        x: inputs [n, ...].
-
-    Returns:
-        A fold for each convolution whose output goes into one BatchNorm and nowhere else.
-
+    The network's parameters must not change afterwards. A weight or a BatchNorm used more than once
+    is left alone, and so is a weight that is not a parameter.
     """
     watch = _Watch()
     with torch.no_grad(), watch:
@@ -154,17 +146,10 @@ def folded(
     tangents: Mapping[str, Tensor],
     images: int,
 ) -> Iterator[None]:
-    """Fold BatchNorms while the context is active.
+    """Fold BatchNorms while the context is active, for a batch of `images`.
 
-    Args:
-        folds: what `find_folds` found for this network and batch size.
-        duals: tensors that stand for the network's parameters in this call, by name.
-        tangents: their tangents.
-        images: batch size.
-
-    Raises:
-        RuntimeError: the call takes another path than the one by which the folds were found.
-
+    `duals` stand for the network's parameters; their `tangents` go into the folded convolutions.
+    Raises a RuntimeError if the call takes another path than the one by which folds were found.
     """
     mode = _Folded(
         {id(duals.get(f.names[0] or "", f.W)): f for f in folds if f.is_worth(images)}, tangents

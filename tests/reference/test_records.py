@@ -20,7 +20,7 @@ def test_every_form_of_a_field_has_its_row() -> None:
         "| `train_loss` | list of number or null | Mean minibatch loss ",
         "| `turn_deg` | number | Angle of the first kernel to the axis. |",
         "| `cpu_threads` | whole number ≥ 1 | Of each process. |",
-        "A figure, its 95 % interval over seeds (null with one seed) and how many seeds it has.",
+        "A figure with its 95 % interval over seeds (null with one seed).",
     ):
         assert row in page
 
