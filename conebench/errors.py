@@ -1,4 +1,4 @@
-"""Every error conebench raises on purpose, and the exit code each one gives.
+"""Errors that conebench raises on purpose, with their exit codes.
 
 ConebenchError
 ├── InputError        1   a spec or a record is not valid
@@ -11,7 +11,7 @@ ConebenchError
     ├── DeviceMissingError
     └── StorageError
 
-A message is one line that names the place, what came and what is allowed or what to do.
+A message is one line: the place, what is there, and what is expected or what to do.
 """
 
 from enum import IntEnum
@@ -40,11 +40,11 @@ class InputError(ConebenchError):
 
 
 class SpecError(InputError):
-    """A spec is not valid; one line a problem, `file:line: field: what came, what is allowed`."""
+    """A spec is not valid; one line per problem, `file:line: field: got X, expected Y`."""
 
 
 class RecordError(InputError):
-    """A record cannot be read, or does not say what it must."""
+    """A record cannot be read, or is not valid."""
 
 
 class RunError(ConebenchError):
@@ -52,7 +52,7 @@ class RunError(ConebenchError):
 
 
 class StageFailedError(RunError):
-    """A stage failed; those that do not need it go on."""
+    """A stage failed; stages that do not need it go on."""
 
 
 class UnmetNeedError(ConebenchError):
@@ -62,11 +62,11 @@ class UnmetNeedError(ConebenchError):
 
 
 class DataMissingError(UnmetNeedError):
-    """A dataset or pretrained weights are neither on this machine nor to be downloaded."""
+    """A dataset or pretrained weights are not here and cannot be downloaded."""
 
 
 class DeviceMissingError(UnmetNeedError):
-    """The device that was asked for is not there."""
+    """The requested device is missing."""
 
 
 class StorageError(UnmetNeedError):

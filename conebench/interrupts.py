@@ -1,4 +1,4 @@
-"""Ctrl-C is not lost, whatever a library makes of it."""
+"""Interrupts by Ctrl-C that no library can swallow."""
 
 import os
 import signal
@@ -12,17 +12,15 @@ _interrupted = threading.Event()
 
 
 def stop_if_interrupted() -> None:
-    """Raise KeyboardInterrupt where Ctrl-C came before.
-
-    A library that is interrupted may swallow the exception, or make an error of its own of it.
-    """
+    """Raise KeyboardInterrupt if Ctrl-C was pressed before."""
+    # An interrupted library may swallow the exception or turn it into an error of its own.
     if _interrupted.is_set():
         raise KeyboardInterrupt
 
 
 @contextmanager
 def stopping_if_interrupted() -> Iterator[None]:
-    """Raise KeyboardInterrupt in place of what is raised in here, where Ctrl-C came before."""
+    """Turn errors inside the context into KeyboardInterrupt after Ctrl-C."""
     try:
         yield
     except Exception:
@@ -32,7 +30,7 @@ def stopping_if_interrupted() -> Iterator[None]:
 
 @contextmanager
 def second_interrupt_ends_at_once(before_the_end: Callable[[], object]) -> Iterator[None]:
-    """The first Ctrl-C raises KeyboardInterrupt as ever; one more ends the process.
+    """Raise KeyboardInterrupt at the first Ctrl-C, end the process at the second.
 
     `before_the_end` is called last; nothing else is tidied up then.
     """
@@ -46,6 +44,7 @@ def second_interrupt_ends_at_once(before_the_end: Callable[[], object]) -> Itera
         _interrupted.set()
         raise KeyboardInterrupt
 
+    # A process started in the background ignores interrupts, and goes on doing so.
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, interrupt)
@@ -53,6 +52,6 @@ def second_interrupt_ends_at_once(before_the_end: Callable[[], object]) -> Itera
         yield
     finally:
         _interrupted.clear()
-        # After an interrupt, one more ends the process while it winds up, too.
+        # After a first interrupt the handler stays, so that a second one still ends the process.
         if signal.getsignal(signal.SIGINT) is interrupt:
             signal.signal(signal.SIGINT, before)

@@ -1,1 +1,1 @@
-"""Networks: timm's, the CIFAR ones, and networks as functions of their parameters."""
+"""Networks: timm's, for small images, scaled, perturbed, as functions."""

@@ -1,4 +1,4 @@
-"""The networks that the literature trains on small images, which differ from ImageNet's."""
+"""Networks for small images, such as CIFAR's."""
 
 import math
 
@@ -6,19 +6,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 VGG16_CHANNELS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-
-
 LARGEST_GROUP_COUNT = 8
 
 
 def norm_layer(kind: str, channels: int) -> nn.Module:
-    """`batch`, `group` (8 groups, fewer where they do not divide the channels) or `none`.
+    """Return a normalization layer, `batch`, `group` or `none`.
 
-    Raises a ValueError for any other kind.
+    Raises:
+        ValueError: another kind.
+
+    Example:
+        >>> norm_layer("group", 12).num_groups
+        4
+
     """
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     if kind == "group":
+        # 8 groups, or fewer if 8 does not divide the channels.
         return nn.GroupNorm(math.gcd(LARGEST_GROUP_COUNT, channels), channels)
     if kind == "none":
         return nn.Identity()
@@ -26,7 +31,10 @@ def norm_layer(kind: str, channels: int) -> nn.Module:
 
 
 class CifarBlock(nn.Module):
-    """Two normalized 3x3 convolutions and a parameter-free shortcut (He et al., option A)."""
+    """Two normalized 3x3 convolutions and a shortcut without parameters.
+
+    Source: He et al. 2015, arXiv 1512.03385, option A.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, norm: str = "batch") -> None:
         super().__init__()
@@ -38,8 +46,9 @@ class CifarBlock(nn.Module):
         self.added = outputs - inputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """[n, inputs, h, w] -> [n, outputs, h / stride, w / stride]."""
+        """Map [n, inputs, h, w] to [n, outputs, h / stride, w / stride]."""
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        # Every stride-th pixel, and zeros for the added channels.
         before = self.added // 2
         shortcut = x[:, :, :: self.stride, :: self.stride]
         shortcut = F.pad(shortcut, (0, 0, 0, 0, before, self.added - before))
@@ -47,7 +56,10 @@ class CifarBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """ResNet of depth 6 `blocks` + 2 for 32x32 images (He et al. 2015, arXiv 1512.03385, 4.2)."""
+    """ResNet of 6 `blocks` + 2 layers for 32x32 images.
+
+    Source: He et al. 2015, arXiv 1512.03385, section 4.2.
+    """
 
     def __init__(
         self,
@@ -60,12 +72,14 @@ class CifarResNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(in_chans, width, 3, 1, 1, bias=False)
         self.bn1 = norm_layer(norm, width)
+        # Inputs of the first stage, then outputs of all three.
         channels = (width, width, 2 * width, 4 * width)
         self.layers = nn.Sequential(
             *(
                 CifarBlock(
                     channels[stage] if block == 0 else channels[stage + 1],
                     channels[stage + 1],
+                    # The first block of the later stages halves the image.
                     2 if block == 0 and stage > 0 else 1,
                     norm,
                 )
@@ -79,11 +93,12 @@ class CifarResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
 
     def get_classifier(self) -> nn.Module:
-        """The last layer."""
+        """Return the last layer."""
         return self.fc
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images [n, in_chans, h, w] -> logits [n, num_classes]."""
+        """Map images [n, in_chans, h, w] to logits [n, num_classes]."""
+        # [n, 4 width, h / 4, w / 4]
         x = self.layers(F.relu(self.bn1(self.conv1(x))))
         return self.fc(x.mean((2, 3)))  # type: ignore[no-any-return]
 
@@ -112,16 +127,17 @@ class CifarVgg16(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def get_classifier(self) -> nn.Module:
-        """The last layer."""
+        """Return the last layer."""
         return self.fc
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images [n, in_chans, h, w], h and w at least 32 -> logits [n, num_classes]."""
+        """Map images [n, in_chans, h, w], h and w at least 32, to logits [n, num_classes]."""
+        # [n, 512, h / 32, w / 32], averaged over the image
         return self.fc(self.features(x).mean((2, 3)))  # type: ignore[no-any-return]
 
 
 class PixelMlp(nn.Module):
-    """Fully connected ReLU layers on the pixels of square images, with biases."""
+    """Fully connected ReLU layers on an image's pixels."""
 
     def __init__(
         self,
@@ -145,9 +161,9 @@ class PixelMlp(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def get_classifier(self) -> nn.Module:
-        """The last layer."""
+        """Return the last layer."""
         return self.fc
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images [n, in_chans, img_size, img_size] -> logits [n, num_classes]."""
+        """Map images [n, in_chans, img_size, img_size] to logits [n, num_classes]."""
         return self.fc(self.hidden(x.flatten(1)))  # type: ignore[no-any-return]

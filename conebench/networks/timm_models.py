@@ -1,4 +1,7 @@
-"""From a timm name to a seeded network; the only module that imports timm."""
+"""Networks and optimizers by timm name.
+
+The only module that imports timm.
+"""
 
 import difflib
 import logging
@@ -30,11 +33,22 @@ __all__ = [
 def make_model(
     name: str, kwargs: dict[str, Any], *, pretrained: bool, classes: int, channels: int, seed: int
 ) -> nn.Module:
-    """A timm classification model in training mode, initialized from `seed`.
+    """Make a timm classification model in training mode.
 
-    The global random state is left as it was. Raises a SpecError for an unknown name or arguments
-    that the model does not take, a DataMissingError for pretrained weights that are neither
-    cached nor to be downloaded.
+    The global random state is left as it was.
+
+    Args:
+        name: timm's name of the model.
+        kwargs: arguments of the model.
+        pretrained: True for timm's weights.
+        classes: number of classes.
+        channels: channels of the images.
+        seed: seed of the initialization.
+
+    Raises:
+        SpecError: an unknown name, or arguments that the model does not take.
+        DataMissingError: pretrained weights are not cached and cannot be downloaded.
+
     """
     check_name(name)
     if pretrained and not timm.is_model_pretrained(name):
@@ -46,6 +60,7 @@ def make_model(
         )
         return model.train()
 
+    # timm logs what it loads and from where.
     with torch.random.fork_rng(), _quiet("timm"), _quiet("huggingface_hub"):
         torch.manual_seed(seed)
         try:
@@ -54,6 +69,7 @@ def make_model(
             raise SpecError(f"model: timm cannot make {name!r}: {first_line(error)}") from None
         if not pretrained:
             return model
+        # Weights of another number of classes leave the last layer to the seed.
         torch.manual_seed(seed)
         try:
             with _without_pickled_code():
@@ -68,9 +84,11 @@ def make_model(
 def make_timm_optimizer(
     name: str, parameters: Sequence[nn.Parameter], options: dict[str, Any]
 ) -> torch.optim.Optimizer:
-    """An optimizer of timm's factory over the parameters, one group.
+    """Make an optimizer of timm's over one group of parameters.
 
-    Raises a SpecError for an unknown name, options that it does not take, or a package it lacks.
+    Raises:
+        SpecError: an unknown name, options that it does not take, or a package it lacks.
+
     """
     known = timm.optim.list_optimizers()
     if name not in known:
@@ -100,7 +118,8 @@ def _quiet(logger_name: str) -> Iterator[None]:
 
 @contextmanager
 def _without_pickled_code() -> Iterator[None]:
-    """Files of weights bring tensors alone, whatever way of timm's they are read in."""
+    """Refuse pickled code while the context is active."""
+    # timm reads files in several ways, and some of them would run pickled code.
     name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
     os.environ[name] = "1"
@@ -114,7 +133,8 @@ def _without_pickled_code() -> Iterator[None]:
 
 
 def check_name(name: str) -> None:
-    """Raise a SpecError, with the nearest names, where timm knows no model of this name."""
+    """Raise a SpecError if timm has no such model."""
+    # A name may be followed by a dot and the name of pretrained weights.
     if timm.is_model(name.partition(".")[0]):
         return
     hint = _did_you_mean(name, timm.list_models())
@@ -127,9 +147,11 @@ def _did_you_mean(name: str, known: Sequence[str]) -> str:
 
 
 def classifier_parameters(model: nn.Module) -> set[str]:
-    """Names of the last layer's parameters (timm's `get_classifier`)."""
+    """Return the names of the last layer's parameters."""
+    # Distilled models have two.
     heads = model.get_classifier()  # type: ignore[operator]
     modules = heads if isinstance(heads, tuple | list) else (heads,)
+    # By identity: a parameter may be registered under several names.
     owned = {id(p) for module in modules for p in module.parameters()}
     return {name for name, p in model.named_parameters() if id(p) in owned}
 
@@ -140,7 +162,7 @@ def first_line(error: Exception) -> str:
 
 
 def register_model(entry_point: EntryPointT) -> EntryPointT:
-    """`timm.models.register_model`, typed."""
+    """Call `timm.models.register_model`, typed."""
     timm.models.register_model(entry_point)
     return entry_point
 
@@ -153,29 +175,29 @@ def _own_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 @register_model
 def cifar_resnet8(pretrained: bool = False, **kwargs: Any) -> CifarResNet:  # noqa: ARG001
-    """ResNet-8 for small images: one block a stage."""
+    """Make a ResNet-8, one block per stage."""
     return CifarResNet(blocks=1, **_own_arguments(kwargs))
 
 
 @register_model
 def cifar_resnet20(pretrained: bool = False, **kwargs: Any) -> CifarResNet:  # noqa: ARG001
-    """ResNet-20 for 32x32 images, 0.27 M parameters at width 16."""
+    """Make a ResNet-20, 0.27 M parameters at width 16."""
     return CifarResNet(blocks=3, **_own_arguments(kwargs))
 
 
 @register_model
 def cifar_resnet32(pretrained: bool = False, **kwargs: Any) -> CifarResNet:  # noqa: ARG001
-    """ResNet-32 for 32x32 images, 0.46 M parameters at width 16."""
+    """Make a ResNet-32, 0.46 M parameters at width 16."""
     return CifarResNet(blocks=5, **_own_arguments(kwargs))
 
 
 @register_model
 def cifar_vgg16_bn(pretrained: bool = False, **kwargs: Any) -> CifarVgg16:  # noqa: ARG001
-    """VGG-16 for 32x32 images, 14.7 M parameters; with BatchNorm unless `norm` says otherwise."""
+    """Make a VGG-16, 14.7 M parameters, by default with BatchNorm."""
     return CifarVgg16(**_own_arguments(kwargs))
 
 
 @register_model
 def pixel_mlp(pretrained: bool = False, **kwargs: Any) -> PixelMlp:  # noqa: ARG001
-    """Two hidden layers of 256 ReLU units on the pixels of 32x32 images."""
+    """Make an MLP with two hidden layers of 256 units."""
     return PixelMlp(**_own_arguments(kwargs))
