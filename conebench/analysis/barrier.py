@@ -7,7 +7,7 @@ from conebench.analysis.distance import FloatArray
 
 
 def barrier(losses: Float[FloatArray, " points"]) -> float:
-    """Compute how far the loss rises on the way.
+    """Compute how far the loss rises above a straight line.
 
     max over alpha of L(alpha) - ((1 - alpha) L(0) + alpha L(1))
 

@@ -23,7 +23,7 @@ FLOOR_FACTOR = 2.0
 DRIFT_FACTOR = 3.0
 MIN_INTERVALS = 8
 DISAGREEMENT_FACTOR = 2.0
-# S is the square of an angle: 1e-4 is a Phase II within a hundredth of the whole way.
+# S is quadratic in the angle: 1 % of the angle is 1e-4 of S.
 FROZEN_SHARE = 1e-4
 # Fewer intervals per quarter say nothing about a drift, which this share of their pairs must show.
 SMALLEST_QUARTER, PAIRS_SHARE = 4, 0.8
@@ -57,6 +57,7 @@ class Phases:
         metadata=says("Median S late in Phase II over that early; null: too short, or at rest."),
     )
 
+    # Fields that records gained later.
     later: ClassVar[frozenset[str]] = frozenset({"drift"})
 
 
@@ -78,8 +79,8 @@ def find_phases(
         Both estimates, the floor, and the outcome: "no constant learning rate" if the stretch is
         missing or has fewer than 8 intervals of the uniform grid; "no Phase II" if S between
         neighbors settles after the middle of the stretch, or drifts by more than a factor of 3
-        after it settled; "frozen" if no two kernels of Phase II are farther apart, in angle, than
-        1 % of the way from step 0 to the last; "no Phase I" if T* is step 0; else "two phases".
+        after it settled; "frozen" if no two kernels of Phase II are farther apart than 1 % of the
+        angle between step 0 and the last; "no Phase I" if T* is step 0; else "two phases".
 
     Example:
         A kernel that rotates by 60 degrees in 200 steps, then fluctuates by 4 degrees.
@@ -109,7 +110,7 @@ def find_phases(
     if split > len(S) // 2 or drifts:
         return Phases("no Phase II", None, floor, change, estimators_disagree=False, drift=drift)
     T_star = int(steps[uniform[split]])
-    # The estimators agree to one interval of the grid at best.
+    # At least one interval, so that T* = 0 has a ratio to the other.
     low, high = sorted(max(step - start, every) for step in (T_star, change))
     reach = 1 - on_grid[split:, split:].min()
     frozen = reach <= max(FROZEN_SHARE * (1 - G[0, uniform[-1]]), ROUNDING)

@@ -3,7 +3,7 @@
 With per-sample gradients J[c, i] = sum_s b[c, i, s] (x) a[i, s] of a layer, c one of r directions,
 
     explicit   J is formed, slab by slab of the outputs, then J J^T;
-    inputs     T[j, s] = sum_{s'} <a[i, s], a[j, s']> b[d, j, s'], then sum_s <b[c, i, s], T[j, s]>;
+    inputs     T[i, s'] = sum_s <a[i, s], a[j, s']> b[c, i, s], then sum_s' <T[i, s'], b[d, j, s']>;
     positions  sum_{s, s'} <a[i, s], a[j, s']> <b[c, i, s], b[d, j, s']>, both products first.
 
 Explicit is cheap for few weights and many positions, positions for few positions, inputs between.

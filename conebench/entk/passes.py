@@ -104,9 +104,7 @@ def _gather_layers(request: Request, gathered: _Gathered, chunk: int) -> None:
         captured = capture(network, modules, x, leaves)
         for name in modules:
             if name not in captured.inputs:
-                raise KernelError(
-                    f"layer {name} is called otherwise for some inputs than for others"
-                )
+                raise KernelError(f"layer {name} is not called the same way for all inputs")
         # The inputs a [n, g, s, p] of a layer are the same in every direction.
         sides = {
             index: _input_side(network, gathered.pieces[index], captured.inputs, n)

@@ -168,7 +168,7 @@ def register_model(entry_point: EntryPointT) -> EntryPointT:
 
 
 def _own_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
-    # timm hands these to every entry point; they concern weights, of which these have none.
+    # timm passes these to every entry point; they concern weights, and these networks have none.
     timms = {"pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"}
     return {name: value for name, value in kwargs.items() if name not in timms}
 

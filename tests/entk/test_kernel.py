@@ -192,5 +192,5 @@ class OftenTwice(torch.nn.Module):
 
 def test_a_layer_called_otherwise_for_other_inputs_is_refused() -> None:
     _, x = make_network("mlp")
-    with pytest.raises(KernelError, match="layer layer is called otherwise for some inputs"):
+    with pytest.raises(KernelError, match="layer layer is not called the same way for all inputs"):
         empirical_ntk(OftenTwice().double().eval(), x)
