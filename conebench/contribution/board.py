@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from conebench.analysis.intervals import Estimate
 from conebench.contribution.proposal import Proposal, is_record, unpacked
 from conebench.record import read_record, recompute
+from conebench.record.quantities import STRENGTH
 from conebench.site.board.rows import Group, Row, group_rows, row_of
 
 COLUMNS = ("rank", "before", "CES", "spec", "record", "")
@@ -58,11 +58,11 @@ def _ranks(groups: Sequence[Group]) -> dict[str, int | None]:
 
 
 def _line(row: Row, before: dict[str, int | None], new: set[str]) -> tuple[str, ...]:
-    old = before.get(row.record_id)
+    CES = row.figures[STRENGTH.field]
     return (
         _rank(row.rank),
-        "" if row.record_id in new else _rank(old),
-        _strength(row.figures["CES"]),
+        "" if row.record_id in new else _rank(before.get(row.record_id)),
+        f"{STRENGTH.value(CES)} {STRENGTH.interval(CES)}".rstrip(),
         row.spec_name,
         row.record_id,
         "new" if row.record_id in new else "",
@@ -71,11 +71,3 @@ def _line(row: Row, before: dict[str, int | None], new: set[str]) -> tuple[str, 
 
 def _rank(rank: int | None) -> str:
     return "unranked" if rank is None else str(rank)
-
-
-def _strength(figure: Estimate | None) -> str:
-    if figure is None:
-        return "undefined"
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.1f}"
-    return f"{figure.value:.1f} ({figure.low:.1f} to {figure.high:.1f})"

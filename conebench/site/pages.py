@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from conebench import __version__
 from conebench.record import Record
-from conebench.record.quantities import BOARD, MORE
+from conebench.record.quantities import BOARD, QUANTITIES
 from conebench.site.board.pairs import MAX_PAIRS, matched_pairs
 from conebench.site.board.parts import all_parts, first_parts, page_name
 from conebench.site.board.rows import Group, Row, filters_of
@@ -63,7 +63,7 @@ def all_pages(groups: Sequence[Group]) -> dict[str, str]:
 def compare_page(groups: Sequence[Group]) -> str:
     """The page that overlays records, which its script draws from their data files."""
     template = environment().get_template("compare.html.j2")
-    return template.render(root="", page="compare", groups=groups, quantities=(*BOARD, *MORE))
+    return template.render(root="", page="compare", groups=groups, quantities=QUANTITIES)
 
 
 def factors_page(groups: Sequence[Group], sections: Sequence[Section]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import conebench
 from conebench.record import Record
-from conebench.record.quantities import BOARD, MORE
+from conebench.record.quantities import QUANTITIES
 from conebench.site.board.rows import Group
 from conebench.site.charts.table import Table
 from conebench.site.html.environment import environment
@@ -32,7 +32,8 @@ ArmCells = tuple[str | int | float | None, ...]
 def data_page(groups: Sequence[Group]) -> str:
     """What there is to download, what its columns say, how to cite it."""
     columns = Table(
-        ("Column", "What it says"), tuple((q.field, q.meaning) for q in (*BOARD, *MORE))
+        ("Column", "Meaning", "Higher means"),
+        tuple((q.field, q.meaning, q.higher) for q in QUANTITIES),
     )
     return (
         environment()

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from conebench.record.quantities import BOARD, MORE, UNDEFINED
+from conebench.record.quantities import QUANTITIES, UNDEFINED
 from conebench.site.board.factors import FACTORS
 from conebench.site.board.rows import Group, Row
 from conebench.site.charts.table import Table
@@ -66,7 +66,7 @@ def columns() -> list[str]:
     """The columns of the table, in order."""
     figures = [
         name
-        for quantity in (*BOARD, *MORE)
+        for quantity in QUANTITIES
         for name in (quantity.field, f"{quantity.field}_low", f"{quantity.field}_high")
     ]
     identity = ["rank", "record", "spec", "title", "model", "family", "optimizer"]
@@ -81,7 +81,7 @@ def _values(row: Row) -> list[Value]:
     values += [row.model, row.family, row.optimizer]
     values += [row.factors[f.key] for f in FACTORS if f.key in TOLD]
     values += row.group
-    for quantity in (*BOARD, *MORE):
+    for quantity in QUANTITIES:
         figure = row.figures[quantity.field]
         values += [figure.value, figure.low, figure.high] if figure else [None, None, None]
     values += [row.seeds, row.date, row.status, row.verdict, row.outcome, row.reason]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from conebench.analysis.intervals import Estimate
 from conebench.analysis.strength import shared_ranks
 from conebench.record import Record, Replication
-from conebench.record.quantities import BOARD, MORE, check_finite
+from conebench.record.quantities import QUANTITIES, check_finite
 from conebench.site.board.factors import Value, factors_of, fields_of, model_family
 from conebench.site.board.sparks import Spark, sparks_of
 
@@ -112,7 +112,7 @@ def filters_of(groups: Sequence[Group]) -> list[Filter]:
 def row_of(record: Record, record_id: str, replications: Sequence[Replication] = ()) -> Row:
     """The row of a record whose figures were recomputed, under the id of its file."""
     summary = record.summary
-    figures = {quantity.field: getattr(summary, quantity.field) for quantity in (*BOARD, *MORE)}
+    figures = {quantity.field: getattr(summary, quantity.field) for quantity in QUANTITIES}
     for estimate in figures.values():
         check_finite(estimate)
     date = DATE.match(record.provenance.created_at)

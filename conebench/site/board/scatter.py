@@ -11,7 +11,7 @@ from conebench.site.charts.drawing import Drawing, Scale, Series, Tick, draw, ho
 from conebench.site.charts.plot import MAX_COLORS, Plot
 from conebench.site.charts.table import Table
 
-FIGURES = tuple(q for field in ("CES", "N", "T_star") for q in BOARD if q.field == field)
+FIGURES = tuple(quantity for quantity in BOARD if quantity.field in ("CES", "N", "T_star"))
 # How many letters fit under an axis.
 LABELS_LENGTH = 72
 

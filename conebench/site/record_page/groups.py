@@ -9,8 +9,8 @@ from conebench.analysis.distance import distances
 from conebench.record import GroupTrajectory, Record, SeedResult
 from conebench.record.quantities import (
     UNDEFINED,
+    degrees,
     distance,
-    one_decimal,
     optional,
     two_decimals,
     whole,
@@ -64,8 +64,8 @@ def _cells(record: Record, index: int, group: GroupTrajectory) -> tuple[str, ...
         f"{group.parameters:,}",
         _mean(whole, starts),
         ", ".join(optional(whole, T_star) for T_star in starts),
-        _mean(_degrees, [cone.half_angle_deg for cone in cones]),
-        _mean(_degrees, [cone.turn_deg for cone in cones]),
+        _mean(degrees, [cone.half_angle_deg for cone in cones]),
+        _mean(degrees, [cone.turn_deg for cone in cones]),
         _mean(two_decimals, [cone.N for cone in cones]),
         _mean(distance, floors),
         f"{len(cones)} of {len(found)}",
@@ -75,10 +75,6 @@ def _cells(record: Record, index: int, group: GroupTrajectory) -> tuple[str, ...
 def _mean(write: Callable[[float], str], values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
     return write(float(np.mean(known))) if known else UNDEFINED
-
-
-def _degrees(angle: float) -> str:
-    return f"{one_decimal(angle)}°"
 
 
 def _late(seed: SeedResult) -> str:

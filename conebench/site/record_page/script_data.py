@@ -20,7 +20,7 @@ from conebench.analysis.distance import (
 )
 from conebench.analysis.intervals import Estimate
 from conebench.record import Record, SeedResult
-from conebench.record.quantities import BOARD, MORE
+from conebench.record.quantities import QUANTITIES
 from conebench.site.board.rows import Row
 from conebench.site.html.visible import visible
 from conebench.site.record_page.plots import MAX_SEEDS
@@ -42,7 +42,7 @@ def walk_script(record: Record, row: Row, group: str) -> str:
 
 def walk_data(record: Record, row: Row, group: str) -> dict[str, Json]:
     """Figures, arms and seeds of one record, numbers to 5 digits, accuracies in percent."""
-    figures = {q.field: _estimate(row.figures[q.field]) for q in (*BOARD, *MORE)}
+    figures = {q.field: _estimate(row.figures[q.field]) for q in QUANTITIES}
     arms: list[Json] = [
         [mean.arm, mean.step, *_in_percent(mean.estimate)] for mean in arm_means(record)
     ]

@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from conebench.analysis.cone import Cone
 from conebench.record import ArmResult, Provenance, Record, SeedResult
 from conebench.record.quantities import (
-    BOARD,
-    MORE,
+    QUANTITIES,
     UNDEFINED,
+    degrees,
     distance,
-    one_decimal,
     optional,
     percent,
     two_decimals,
@@ -26,7 +25,7 @@ GRID_NOTE = (
 def figures_table(record: Record) -> Table:
     """Every summary figure with its interval and what it says."""
     rows = []
-    for quantity in (*BOARD, *MORE):
+    for quantity in QUANTITIES:
         estimate = getattr(record.summary, quantity.field)
         interval = quantity.interval(estimate) or UNDEFINED
         seeds = f"{estimate.seeds if estimate else 0} of {len(record.spec.seeds)}"
@@ -74,13 +73,13 @@ def _cone_cells(cone: Cone | None) -> tuple[str, ...]:
     if cone is None:
         return (UNDEFINED,) * 7
     return (
-        _degrees(cone.half_angle_deg),
-        _degrees(cone.half_angle_95_deg),
-        _degrees(cone.turn_deg),
+        degrees(cone.half_angle_deg),
+        degrees(cone.half_angle_95_deg),
+        degrees(cone.turn_deg),
         two_decimals(cone.N),
         optional(two_decimals, cone.alpha),
-        _degrees(cone.path_deg),
-        _degrees(cone.end_to_end_deg),
+        degrees(cone.path_deg),
+        degrees(cone.end_to_end_deg),
     )
 
 
@@ -92,9 +91,9 @@ def stretches_table(record: Record) -> Table | None:
             f"{whole(found.start)} to {whole(found.end)}",
             UNDEFINED if found.settled is None else whole(found.settled),
             distance(found.floor),
-            _degrees(seed.cone.half_angle_deg) if seed.cone else UNDEFINED,
-            _degrees(found.half_angle_deg),
-            optional(_degrees, found.axis_turn_deg),
+            degrees(seed.cone.half_angle_deg) if seed.cone else UNDEFINED,
+            degrees(found.half_angle_deg),
+            optional(degrees, found.axis_turn_deg),
         )
         for seed in record.seeds
         for found in seed.stretches or ()
@@ -109,10 +108,6 @@ def stretches_table(record: Record) -> Table | None:
         "Axis turned by",
     )
     return Table(head, tuple(rows)) if rows else None
-
-
-def _degrees(angle: float) -> str:
-    return f"{one_decimal(angle)}°"
 
 
 def arms_table(record: Record) -> Table:
