@@ -51,8 +51,8 @@ class Summary:
     CES: Estimate | None = field(metadata=says("Cone-effect strength, 100 √(N Γ)."))
     Gamma: Estimate | None = field(
         metadata=says(
-            "Cone share, 1 − R clipped to [0, 1]: the part of the lazy gap that needs non-linear "
-            "training after T*."
+            "Cone share, 1 − R clipped to [0, 1]: the part of A(full) − A(lazy) that needs "
+            "non-linear training after T*."
         )
     )
     R: Estimate | None = field(
@@ -81,10 +81,10 @@ class Summary:
         metadata=says("Largest angle from the cone’s axis to a kernel of Phase II, in degrees.")
     )
     A_lazy: Estimate | None = field(
-        metadata=says("Test accuracy at T when linearized at the linearization point.")
+        metadata=says("Test accuracy at T of the network linearized at the linearization point.")
     )
     A_switched: Estimate | None = field(
-        metadata=says("Test accuracy at T when trained ordinarily to T*, then linearized.")
+        metadata=says("Test accuracy at T of ordinary training to T*, linearized from there on.")
     )
     A_full: Estimate | None = field(metadata=says("Test accuracy at T of ordinary training."))
 

@@ -110,12 +110,12 @@ BOARD = (
     Quantity("A_lazy", "A(lazy)", percent, "more accurate", " %"),
     Quantity("A_switched", "A(switched(T*))", percent, "more accurate", " %"),
     Quantity("A_full", "A(full)", percent, "more accurate", " %"),
-    Quantity("Gamma", "Γ", two_decimals, "more needs non-linear training after T*"),
+    Quantity("Gamma", "Γ", two_decimals, "linear training from T* recovers less"),
 )
 QUANTITIES = (
     *BOARD,
     Quantity("lazy_gap", "lazy gap", percent, "a larger advantage of ordinary training", " points"),
-    Quantity("R", "R", two_decimals, "linear training from T* reaches more"),
+    Quantity("R", "R", two_decimals, "linear training from T* recovers more"),
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import conebench
 from conebench.record import Record
+from conebench.record.json_schema import record_json_schema
 from conebench.record.quantities import QUANTITIES
 from conebench.site.board.rows import Group
 from conebench.site.charts.table import Table
@@ -85,5 +86,5 @@ def arms_csv(rows: Iterable[ArmCells]) -> str:
 
 
 def schema_text() -> str:
-    """The JSON Schema of records as written today."""
-    return json.dumps(Record.model_json_schema(), indent=1) + "\n"
+    """Return the JSON Schema of records, as `conebench schema --record` prints it."""
+    return json.dumps(record_json_schema(), indent=1) + "\n"
