@@ -7,7 +7,16 @@ from conebench.analysis.intervals import Estimate
 from conebench.record.quantities import BOARD, Quantity
 from conebench.site.board.factors import FACTORS, Factor, Value
 from conebench.site.board.rows import Row
-from conebench.site.charts.drawing import Drawing, Scale, Series, Tick, draw, horizontal, vertical
+from conebench.site.charts.drawing import (
+    Drawing,
+    Scale,
+    Series,
+    Tick,
+    draw,
+    estimates_series,
+    horizontal,
+    vertical,
+)
 from conebench.site.charts.plot import MAX_COLORS, Plot
 from conebench.site.charts.table import Table
 
@@ -82,10 +91,10 @@ def _numbers(estimate: Estimate) -> tuple[str, ...]:
 
 def _draw(factor: Factor, quantity: Quantity, known: Sequence[Known], styles: Styles) -> Drawing:
     places = _places([value for value, _, _ in known])
-    ends = [e for _, found, _ in known for e in (found.value, found.low, found.high)]
-    y = vertical([end for end in ends if end is not None])
+    series = _series(known, places, styles)
     x = _scale(factor, list(places.values()))
-    drawing = draw(x, y, (factor.label, quantity.symbol), _series(known, places, styles))
+    y = vertical(y for s in series for y in s.heights)
+    drawing = draw(x, y, (factor.label, quantity.symbol), series)
     if factor.numeric:
         return drawing
     room = max(3, LABELS_LENGTH // max(1, len(places)))
@@ -122,21 +131,6 @@ def _series(known: Sequence[Known], places: dict[Value, float], styles: Styles) 
     ]
 
 
-def _dots(
-    name: str,
-    style: str,
-    known: Sequence[Known],
-    places: dict[Value, float],
-) -> Series:
-    return Series(
-        name,
-        style,
-        [(places[value], found.value) for value, found, _ in known],
-        [
-            (places[value], found.low, found.high)
-            for value, found, _ in known
-            if found.low is not None and found.high is not None
-        ],
-        joined=False,
-        dots=True,
-    )
+def _dots(name: str, style: str, known: Sequence[Known], places: dict[Value, float]) -> Series:
+    estimates = ((places[value], estimate) for value, estimate, _ in known)
+    return estimates_series(name, style, estimates, joined=False)

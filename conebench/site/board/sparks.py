@@ -4,9 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from conebench.analysis.distance import lagged_distances, uniform_part
+from conebench.analysis.distance import lagged_distances
 from conebench.record import Record, SeedResult
 from conebench.record.quantities import distance, percent
 from conebench.site.charts.drawing import Scale
@@ -33,10 +31,9 @@ def sparks_of(record: Record) -> tuple[Spark, Spark]:
 
 
 def _moves(seed: SeedResult, every: int) -> Spark:
-    steps = np.array(seed.kernel.steps)
-    uniform = uniform_part(steps, every)
-    S = lagged_distances(seed.kernel.G()[np.ix_(uniform, uniform)], 1).tolist()
-    known = [(int(t), s) for t, s in zip(steps[uniform], S, strict=False) if s > 0]
+    steps, G = seed.kernel.uniform(every)
+    S = lagged_distances(G, 1)
+    known = [(t, s) for t, s in zip(steps.tolist(), S.tolist(), strict=False) if s > 0]
     says = f"S over {every:,} steps"
     if known:
         says += f", from {distance(known[0][1])} to {distance(known[-1][1])}"

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from conebench.analysis.intervals import Estimate
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 80, 26, 12, 50
@@ -108,6 +110,26 @@ class Series:
     joined: bool = True
     dots: bool = False
 
+    @property
+    def heights(self) -> list[float]:
+        """All y that the series reaches, ends of intervals included."""
+        ends = [y for _, low, high in self.intervals for y in (low, high)]
+        return [*(point[1] for point in self.points if point), *ends]
+
+
+def estimates_series(
+    name: str, style: str, estimates: Iterable[tuple[float, Estimate]], *, joined: bool = True
+) -> Series:
+    """Return estimates at their x as dots, with their intervals."""
+    known = list(estimates)
+    intervals = [
+        (x, estimate.low, estimate.high)
+        for x, estimate in known
+        if estimate.low is not None and estimate.high is not None
+    ]
+    points = [(x, estimate.value) for x, estimate in known]
+    return Series(name, style, points, intervals, joined=joined, dots=True)
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -182,7 +204,14 @@ def draw(
     upright: Sequence[Rule] = (),
     level: Sequence[Rule] = (),
 ) -> Drawing:
-    """A plot of series over axes, with upright lines at steps and level lines at values."""
+    """Draw series over axes, with upright lines at steps and level lines at values.
+
+    On a logarithmic y axis, points at or below 0 are left out.
+    """
+    if y.log:
+        series = [
+            replace(s, points=[p if p and p[1] > 0 else None for p in s.points]) for s in series
+        ]
     rules = [Segment(r.style, x.at(r.at), TOP, x.at(r.at), HEIGHT - BOTTOM) for r in upright]
     rules += [Segment(r.style, LEFT, y.at(r.at), WIDTH - RIGHT, y.at(r.at)) for r in level]
     bars = [

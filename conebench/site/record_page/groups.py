@@ -18,6 +18,7 @@ from conebench.record.quantities import (
 from conebench.site.charts.drawing import Series, draw, horizontal, vertical
 from conebench.site.charts.plot import MAX_COLORS, Plot, evenly, thinned
 from conebench.site.charts.table import Table
+from conebench.site.record_page.plots import curve_series, curves_table
 
 HEAD = (
     "Group",
@@ -97,13 +98,10 @@ def _plot(seed: SeedResult) -> Plot:
         group.name: dict(zip(group.steps, distances(group.G())[-1].tolist(), strict=True))
         for group, _ in drawn
     }
-    series = [
-        Series(name, f"c{i}", [_shown(t, S) for t, S in curve.items()])
-        for i, (name, curve) in enumerate(curves.items())
-    ]
+    series = curve_series(curves)
     for i, (group, phases) in enumerate(drawn):
         if phases and phases.T_star is not None:
-            dot = _shown(phases.T_star, curves[group.name][phases.T_star])
+            dot = (phases.T_star, curves[group.name][phases.T_star])
             series.append(Series("T*", f"c{i}", [dot], joined=False, dots=True))
     steps = sorted({step for curve in curves.values() for step in curve})
     return Plot(
@@ -118,15 +116,5 @@ def _plot(seed: SeedResult) -> Plot:
             ("step", "S to the last checkpoint"),
             series,
         ),
-        table=Table(
-            ("Step", *curves),
-            tuple(
-                (whole(t), *(optional(distance, c.get(t)) for c in curves.values())) for t in steps
-            ),
-            each="checkpoints",
-        ),
+        table=curves_table(steps, curves, distance),
     )
-
-
-def _shown(t: int, S: float) -> tuple[float, float] | None:
-    return (t, S) if S > 0 else None

@@ -15,16 +15,15 @@ from conebench.analysis.distance import (
     between,
     distances,
     lagged_distances,
-    uniform_part,
     velocity,
 )
 from conebench.analysis.intervals import Estimate
 from conebench.record import Record, SeedResult
 from conebench.record.quantities import QUANTITIES
+from conebench.record.seed_means import arm_means
 from conebench.site.board.rows import Row
 from conebench.site.html.visible import visible
 from conebench.site.record_page.plots import MAX_SEEDS
-from conebench.site.record_page.switch_curve import arm_means
 from conebench.spec import Spec, constant_stretches
 
 DIGITS = 5
@@ -44,7 +43,7 @@ def walk_data(record: Record, row: Row, group: str) -> dict[str, Json]:
     """Figures, arms and seeds of one record, numbers to 5 digits, accuracies in percent."""
     figures = {q.field: _estimate(row.figures[q.field]) for q in QUANTITIES}
     arms: list[Json] = [
-        [mean.arm, mean.step, *_in_percent(mean.estimate)] for mean in arm_means(record)
+        [arm, step, *_in_percent(mean.estimate)] for (arm, step), mean in arm_means(record).items()
     ]
     return {
         "id": row.record_id,
@@ -64,10 +63,8 @@ def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
     `move` is S between neighbors, at the later one, on the uniform part of the grid only.
     """
     G, steps = seed.kernel.G(), np.array(seed.kernel.steps)
-    every = spec.kernel.checkpoints.every
+    uniform_steps, uniform_G = seed.kernel.uniform(spec.kernel.checkpoints.every)
     picture, stress = cone_picture(G)
-    uniform = uniform_part(steps, every)
-    moves = lagged_distances(G[np.ix_(uniform, uniform)], 1).tolist()
     accuracy = dict(zip(seed.training.steps, seed.training.test_accuracy, strict=True))
     return {
         "seed": seed.seed,
@@ -75,8 +72,8 @@ def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
         "steps": steps.tolist(),
         "S0": _short(distances(G)[0].tolist()),
         "velocity": [None, *_short(velocity(G, steps).tolist())],
-        "uniform": steps[uniform].tolist(),
-        "move": [None, *_short(moves)],
+        "uniform": uniform_steps.tolist(),
+        "move": [None, *_short(lagged_distances(uniform_G, 1).tolist())],
         "angle": _to_axis(spec, seed, G, steps),
         "accuracy": _short([_percent(accuracy.get(int(step))) for step in steps]),
         "picture": [_short(point) for point in picture.tolist()],

@@ -78,5 +78,5 @@ def test_a_pair_that_every_seed_lost_is_a_dash(seeds: list[int]) -> None:
 
 def test_many_t1_share_one_color_without_lines() -> None:
     plot = chaos_plots(probed([[t, t + 50] for t in range(0, 500, 50)]))[0]
-    assert [key.name for key in plot.drawing.legend] == ["one dot a pair", "T*"]
+    assert [key.name for key in plot.drawing.legend] == ["one dot per pair", "T*"]
     assert (len(plot.drawing.dots), len(plot.drawing.paths)) == (10, 0)

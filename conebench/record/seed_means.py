@@ -1,0 +1,83 @@
+"""Means over the seeds of a record, with their intervals: of every arm, of every pair."""
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar, get_args
+
+import numpy as np
+
+from conebench.analysis.intervals import Estimate, mean_estimate
+from conebench.record.quantities import UNDEFINED, interval, percent, whole
+from conebench.record.schema import Record
+from conebench.spec.arms import ArmName
+
+ARM_COLUMNS = (
+    "Arm",
+    "Switch step s",
+    "Test accuracy at T, %",
+    "95 % interval",
+    "Seeds finished",
+)
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class SeedMean:
+    """A mean over the seeds that have a value; `estimate` is None if none has."""
+
+    estimate: Estimate | None
+    started: int
+
+    def cells(self, number: Callable[[float], str]) -> tuple[str, str, str]:
+        """Write the mean, its interval and how many seeds finished."""
+        mean = number(self.estimate.value) if self.estimate else UNDEFINED
+        finished = self.estimate.seeds if self.estimate else 0
+        ends = interval(number, self.estimate) or UNDEFINED
+        return mean, ends, f"{finished} of {self.started}"
+
+
+def seed_means(
+    values: Iterable[tuple[KeyT, float | None]], bounds: tuple[float, float]
+) -> dict[KeyT, SeedMean]:
+    """Return the mean of the values under each key, one value per seed.
+
+    A value is None if the seed did not finish. Intervals end at `bounds`.
+    """
+    by_key: dict[KeyT, list[float | None]] = {}
+    for key, value in values:
+        by_key.setdefault(key, []).append(value)
+    means = {}
+    for key, started in by_key.items():
+        finished = [value for value in started if value is not None]
+        estimate = mean_estimate(np.array(finished), bounds) if finished else None
+        means[key] = SeedMean(estimate, len(started))
+    return means
+
+
+def arm_means(record: Record) -> dict[tuple[ArmName, int], SeedMean]:
+    """Return the mean test accuracy of every arm, by its name and switch step."""
+    accuracies = (
+        ((arm.arm, arm.step or 0), arm.test_accuracy) for seed in record.seeds for arm in seed.arms
+    )
+    order = get_args(ArmName)
+    means = seed_means(accuracies, (0.0, 1.0))
+    return dict(sorted(means.items(), key=lambda item: (order.index(item[0][0]), item[0][1])))
+
+
+def arm_cells(record: Record) -> list[tuple[str, ...]]:
+    """Write every arm with its mean test accuracy, in the order of `ARM_COLUMNS`."""
+    return [
+        (arm, UNDEFINED if arm == "full" else whole(step), *mean.cells(percent))
+        for (arm, step), mean in arm_means(record).items()
+    ]
+
+
+def barrier_means(record: Record) -> dict[tuple[int, int], SeedMean]:
+    """Return the mean barrier of every pair of the chaos probe, by t1, then t0."""
+    barriers = (
+        ((result.t1, result.t0), result.barrier)
+        for seed in record.seeds
+        for result in seed.chaos or ()
+    )
+    return dict(sorted(seed_means(barriers, (0.0, np.inf)).items()))
