@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conebench.errors import RecordError, StorageError
-from conebench.site.board.data_page import arms_csv, data_page, schema_text
-from conebench.site.board.download import csv_text, json_text
-from conebench.site.board.parquet import arms_parquet, table_parquet
+from conebench.site.board.data_page import data_page, schema_text
+from conebench.site.board.download import frame_csv, frame_json
+from conebench.site.board.frames import arms_frame, board_frame
 from conebench.site.board.parts import rows_script
 from conebench.site.board.rows import Group, Row, group_rows
 from conebench.site.board.scatter import factor_sections
@@ -117,18 +117,19 @@ def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], fold
     write_text(folder / "compare.html", compare_page(groups))
     _write_factors(groups, folder)
     write_text(folder / "data.html", data_page(groups))
-    write_text(folder / "table.csv", csv_text(groups))
-    write_text(folder / "table.json", json_text(groups))
-    table_parquet(groups, folder / "table.parquet")
+    table = board_frame(groups)
+    write_text(folder / "table.csv", frame_csv(table))
+    write_text(folder / "table.json", frame_json(table))
+    table.to_parquet(folder / "table.parquet", engine="pyarrow", index=False)
     write_text(folder / "schema.json", schema_text())
     write_text(folder / MARKER, MARKED)
     shutil.copytree(ASSETS, folder / "assets", copy_function=shutil.copyfile)
 
 
 def _write_arms(notes: Sequence[Note], folder: Path) -> None:
-    arms = [arm for note in notes for arm in note.shown.arms]
-    write_text(folder / "arms.csv", arms_csv(arms))
-    arms_parquet(arms, folder / "arms.parquet")
+    arms = arms_frame([arm for note in notes for arm in note.shown.arms])
+    write_text(folder / "arms.csv", frame_csv(arms))
+    arms.to_parquet(folder / "arms.parquet", engine="pyarrow", index=False)
 
 
 def _write_factors(groups: Sequence[Group], folder: Path) -> None:

@@ -1,12 +1,9 @@
 """The data page, and the files it names: all records as one, every arm as a table, the schema."""
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import conebench
-from conebench.record import Record
 from conebench.record.json_schema import record_json_schema
 from conebench.record.quantities import QUANTITIES
 from conebench.site.board.rows import Group
@@ -22,12 +19,6 @@ FILES = (
     ("records.jsonl.gz", "All records with all raw data, one JSON document a line"),
     ("schema.json", "JSON Schema of a record; its field descriptions say what each number is"),
 )
-ARMS = (
-    *("record", "seed", "arm", "step", "T_star", "status", "diverged_at"),
-    *("test_accuracy", "test_loss", "learning_rate"),
-)
-
-ArmCells = tuple[str | int | float | None, ...]
 
 
 def data_page(groups: Sequence[Group]) -> str:
@@ -61,28 +52,6 @@ def bibtex() -> str:
         "  license = {MIT}\n"
         "}"
     )
-
-
-def arm_rows(record: Record, record_id: str) -> list[ArmCells]:
-    """Every arm of every seed, in the columns of arms.csv."""
-    return [
-        (
-            *(record_id, seed.seed, arm.arm, arm.step, seed.phases.T_star),
-            *(arm.status, arm.diverged_at),
-            *(arm.test_accuracy, arm.test_loss, arm.learning_rate),
-        )
-        for seed in record.seeds
-        for arm in seed.arms
-    ]
-
-
-def arms_csv(rows: Iterable[ArmCells]) -> str:
-    """The arms of all records as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(ARMS)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def schema_text() -> str:

@@ -14,7 +14,7 @@ from conebench.errors import RecordError
 from conebench.record import Record, Replication, read_record, recompute
 from conebench.record.derive import UNUSABLE
 from conebench.record.replication import check_replication, replications_of
-from conebench.site.board.data_page import ArmCells, arm_rows
+from conebench.site.board.frames import ArmRow, arm_rows
 from conebench.site.board.rows import Row, group_label, row_of
 from conebench.site.charts.plot import Plot
 from conebench.site.files.find import Found
@@ -39,7 +39,7 @@ class Shown:
     """
 
     row: Row
-    arms: list[ArmCells]
+    arms: list[ArmRow]
     files: int
     size: int
     line: int
