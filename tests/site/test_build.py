@@ -274,5 +274,5 @@ def test_many_records_are_written_side_by_side_to_the_same_bytes(records, tmp_pa
         write_records(find_records([records]), tmp_path / str(many), many=many) for many in (1, 100)
     ]
     assert written[0] == written[1]
-    assert [type(item).__name__ for item in written[0]] == ["Shown", "Shown", "str"]
+    assert [type(item).__name__ for item in written[0]] == ["SiteRecord", "SiteRecord", "Refused"]
     assert contents(tmp_path / "1") == contents(tmp_path / "100")

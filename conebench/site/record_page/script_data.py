@@ -31,15 +31,15 @@ DIGITS = 5
 Json = str | int | float | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
-def walk_script(record: Record, row: Row, group: str) -> str:
+def record_script(record: Record, row: Row, group: str) -> str:
     """A script that puts the record's data where the pages' scripts look for them."""
-    data = json.dumps(walk_data(record, row, group), separators=(",", ":"), allow_nan=False)
+    data = json.dumps(record_data(record, row, group), separators=(",", ":"), allow_nan=False)
     # No text can end a script element or begin a comment, wherever this is put.
     safe = data.replace("<", "\\u003c")
     return f'(window.conebench ??= {{}})["{row.record_id}"] = {safe};\n'
 
 
-def walk_data(record: Record, row: Row, group: str) -> dict[str, Json]:
+def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
     """Figures, arms and seeds of one record, numbers to 5 digits, accuracies in percent."""
     figures = {q.field: _estimate(row.figures[q.field]) for q in QUANTITIES}
     arms: list[Json] = [

@@ -8,11 +8,11 @@ from synthetic import make_record, make_spec
 
 from conebench.record import Record
 from conebench.site.board.rows import row_of
-from conebench.site.record_page.script_data import walk_data, walk_script
+from conebench.site.record_page.script_data import record_data, record_script
 
 
 def data_of(record: Record) -> dict:
-    return walk_data(record, row_of(record, record.id), "the group")
+    return record_data(record, row_of(record, record.id), "the group")
 
 
 def test_every_list_has_one_entry_a_checkpoint():
@@ -49,7 +49,7 @@ def test_without_a_phase_ii_there_is_no_angle():
 
 def test_the_script_is_one_assignment_of_plain_text():
     record = make_record(make_spec(title="</script><!-- \u2028 \u202e"))
-    text = walk_script(record, row_of(record, record.id), "</script>")
+    text = record_script(record, row_of(record, record.id), "</script>")
     assert text.isascii()
     assert "<" not in text
     start = f'(window.conebench ??= {{}})["{record.id}"] = '
