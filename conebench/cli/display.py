@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: progress, and the closing table."""
+"""Progress of a run on the terminal, and the closing table."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 @contextmanager
 def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
-    """Gives each run a bar with the time left on a terminal, plain lines elsewhere."""
+    """Yield a function that gives each run a bar on a terminal, plain lines elsewhere."""
     if not console.is_terminal:
         yield lambda name: LineProgress(console, name)
         return
@@ -52,30 +52,30 @@ def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
 
 @contextmanager
 def open_progress(console: Console, name: str) -> "Iterator[RunProgress]":
-    """The display of one run."""
+    """Yield the display of one run."""
     with open_display(console) as progress_of:
         yield progress_of(name)
 
 
 class BarProgress:
-    """Progress as one bar for the whole run, beside those of other runs."""
+    """Progress as one bar for the whole run, next to those of other runs."""
 
     def __init__(self, bar: Progress, name: str) -> None:
         self._bar, self._name = bar, name
         self._task: TaskID = bar.add_task(f"{name}: reading", total=None)
 
     def plan(self, work: float) -> None:
-        """Set the bar's length."""
+        """Set the length of the bar."""
         self._bar.update(self._task, total=work)
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        """Name the stage beside the bar; a line that stays says why it is run anew."""
+        """Name the stage next to the bar; print a note on a line that stays."""
         stop_if_interrupted()
         if note:
             self._bar.console.print(
-                Text(f"{self._name}: {name}{_found(cached, note)}"), soft_wrap=True
+                Text(f"{self._name}: {name}{_note_text(cached, note)}"), soft_wrap=True
             )
-        self._bar.update(self._task, description=f"{self._name}: {name}{_found(cached, '')}")
+        self._bar.update(self._task, description=f"{self._name}: {name}{_note_text(cached, '')}")
 
     def advance(self, work: float) -> None:
         """Move the bar."""
@@ -84,7 +84,7 @@ class BarProgress:
 
 
 class LineProgress:
-    """Progress as plain lines: one a stage, and at most two a minute in between."""
+    """Progress as plain lines: one per stage, and at most two a minute in between."""
 
     def __init__(self, console: Console, name: str) -> None:
         self._console, self._name = console, name
@@ -93,17 +93,17 @@ class LineProgress:
         self._stage = ""
 
     def plan(self, work: float) -> None:
-        """Learn how much work there is."""
+        """Set the total work."""
         self._total = work
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        """One line for the stage."""
+        """Print a line for the stage."""
         stop_if_interrupted()
         self._stage = name
-        self._line(f"{name}{_found(cached, note)}")
+        self._line(f"{name}{_note_text(cached, note)}")
 
     def advance(self, work: float) -> None:
-        """A line where none came for half a minute."""
+        """Count the work; print a line if there was none for half a minute."""
         stop_if_interrupted()
         self._done += work
         if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
@@ -125,13 +125,13 @@ class LineProgress:
         )
 
 
-def _found(cached: bool, note: str) -> str:
+def _note_text(cached: bool, note: str) -> str:
     text = "done before" if cached else note
     return f" ({text})" if text else ""
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds, as 1:02:03."""
+    """Write hours, minutes and seconds, as 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -142,7 +142,7 @@ GREEK = str.maketrans({"α": "alpha", "Γ": "Gamma"})
 
 
 def print_summary(record: Record, path: Path) -> None:
-    """The closing table of a run, on stdout."""
+    """Print the closing table of a run to stdout."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{record.spec.title} ({record.spec.name})")
     print_figures(console, record)
@@ -150,7 +150,7 @@ def print_summary(record: Record, path: Path) -> None:
 
 
 def print_figures(console: Console, record: Record) -> None:
-    """The summary's figures with their intervals, its verdict, and what makes them doubtful."""
+    """Print the figures with their intervals, the verdict, and any doubts."""
     summary = record.summary
     table = Table(box=None)
     table.add_column("figure")

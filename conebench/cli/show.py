@@ -46,13 +46,13 @@ def _show_record(record: Path) -> None:
     with errors_as_exit_codes():
         stored = read_record(record)
         try:
-            found = recompute(stored)
+            recomputed = recompute(stored)
         except RecordError as error:
             raise RecordError(f"{record}: {error}") from None
-    _print(found, stored.id)
+    _print_record(recomputed, stored.id)
 
 
-def _print(record: Record, record_id: str) -> None:
+def _print_record(record: Record, record_id: str) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     made, data = record.provenance, record.data
     console.print(f"{record.spec.title} ({record.spec.name}), record {record_id}")
@@ -66,7 +66,7 @@ def _print(record: Record, record_id: str) -> None:
         for line in _seed_lines(record, seed, bars_for(sys.stdout.encoding)):
             console.print(line)
     console.print()
-    console.print(_arms(record))
+    console.print(_arms_table(record))
 
 
 def _seed_lines(record: Record, seed: SeedResult, bars: str) -> Iterator[str]:
@@ -84,20 +84,20 @@ def _seed_lines(record: Record, seed: SeedResult, bars: str) -> Iterator[str]:
     steps, G = seed.kernel.uniform(every)
     norms = dict(zip(seed.kernel.steps, seed.kernel.norm, strict=True))
     accuracies = dict(zip(seed.training.steps, seed.training.test_accuracy, strict=True))
-    yield _curve(f"S(t, t+{every})", lagged_distances(G, 1).tolist(), bars, log=True)
-    yield _curve("S(0, t)", distances(G)[0].tolist(), bars)
-    yield _curve("norm of H", [norms[step] for step in steps.tolist()], bars, log=True)
-    yield _curve("A(full)", [accuracies[t] for t in steps.tolist() if t in accuracies], bars)
+    yield _curve_line(f"S(t, t+{every})", lagged_distances(G, 1).tolist(), bars, log=True)
+    yield _curve_line("S(0, t)", distances(G)[0].tolist(), bars)
+    yield _curve_line("norm of H", [norms[step] for step in steps.tolist()], bars, log=True)
+    yield _curve_line("A(full)", [accuracies[t] for t in steps.tolist() if t in accuracies], bars)
 
 
-def _curve(name: str, values: Sequence[float], bars: str, *, log: bool = False) -> str:
+def _curve_line(name: str, values: Sequence[float], bars: str, *, log: bool = False) -> str:
     scale = ", log" if log else ""
     line = sparkline(values, log=log, bars=bars)
     reach = f"{min(values):.3g} to {max(values):.3g}{scale}" if values else "none"
     return f"  {name:<12} {line}  {reach}"
 
 
-def _arms(record: Record) -> Table:
+def _arms_table(record: Record) -> Table:
     table = Table(box=None)
     for name in ARM_COLUMNS:
         table.add_column(name, justify="left" if name == "Arm" else "right")

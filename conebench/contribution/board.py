@@ -1,4 +1,4 @@
-"""How the board changes: rows of the proposed records' groups, with rank before and after."""
+"""Changes of the board by a proposal: ranks before and after."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ COLUMNS = ("rank", "before", "CES", "spec", "record", "")
 
 @dataclass(frozen=True)
 class BoardChange:
-    """One group of the board: its label, and a line a row as `COLUMNS` says."""
+    """One group of the board; the cells of each line are those of `COLUMNS`."""
 
     label: str
     lines: list[tuple[str, ...]]
 
 
 def board_change(proposal: Proposal) -> list[BoardChange]:
-    """Every group that a proposed record joins; the proposal must have no problems."""
+    """Return every group that a proposed record joins; the proposal must be sound."""
     before = list(filter(is_record, proposal.before))
     with unpacked(proposal.after) as folder:
         rows = {}
@@ -30,26 +30,26 @@ def board_change(proposal: Proposal) -> list[BoardChange]:
     new = {rows[path].record_id for path in proposal.records}
     old_ranks = _ranks(group_rows([rows[path] for path in before]))
     return [
-        BoardChange(group.label, [_line(row, old_ranks, new) for row in group.rows])
+        BoardChange(group.label, [_row_cells(row, old_ranks, new) for row in group.rows])
         for group in group_rows(list(rows.values()))
         if any(row.record_id in new for row in group.rows)
     ]
 
 
 def markdown(changes: Sequence[BoardChange]) -> str:
-    """The changes as Markdown: names, ids and figures, no text of a record's own."""
-    return "\n".join(line for change in changes for line in _markdown(change))
+    """Write the changes as Markdown, without any free text of a record."""
+    return "\n".join(line for change in changes for line in _markdown_lines(change))
 
 
-def _markdown(change: BoardChange) -> Iterator[str]:
+def _markdown_lines(change: BoardChange) -> Iterator[str]:
     yield f"**{change.label}**\n"
-    yield _row(COLUMNS)
-    yield _row("---" for _ in COLUMNS)
-    yield from map(_row, change.lines)
+    yield _markdown_row(COLUMNS)
+    yield _markdown_row("---" for _ in COLUMNS)
+    yield from map(_markdown_row, change.lines)
     yield ""
 
 
-def _row(cells: Iterable[str]) -> str:
+def _markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
@@ -57,7 +57,7 @@ def _ranks(groups: Sequence[Group]) -> dict[str, int | None]:
     return {row.record_id: row.rank for group in groups for row in group.rows}
 
 
-def _line(row: Row, before: dict[str, int | None], new: set[str]) -> tuple[str, ...]:
+def _row_cells(row: Row, before: dict[str, int | None], new: set[str]) -> tuple[str, ...]:
     CES = row.figures[STRENGTH.field]
     return (
         _rank(row.rank),

@@ -1,4 +1,4 @@
-"""The site in a real browser: what its scripts do, and that it can be used by everyone."""
+"""The site in a real browser: its scripts, and accessibility."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ ADAM = {
     "batch_size": 64,
     "optimizer": {"name": "adam", "learning_rate": 1e-3},
 }
-# Readers' colors change contrast and nothing else.
+# The color scheme changes contrast only.
 AXE = {
     "light": {"resultTypes": ["violations"]},
     "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast"]},
@@ -29,7 +29,7 @@ COSINE = {
 
 
 def board_records() -> list[Record]:
-    """Two comparability groups, three model families, two optimizers, several outcomes."""
+    """Return records of two comparability groups, three model families, two optimizers."""
     return [
         make_record(make_spec(title="Alpha")),
         make_record(make_spec(title="Beta", training=ADAM), noise=0.12),
@@ -90,7 +90,7 @@ def record_address(title: str) -> str:
 
 
 def values(page, table, key: str) -> list:
-    """What the rows shown in a table are sorted by."""
+    """Return the values of a column for the rows shown in a table."""
     settle(page)
     ids = table.locator("tbody tr").evaluate_all("rows => rows.map(row => row.dataset.id)")
     board = page.evaluate("window.board")
@@ -317,7 +317,7 @@ def test_a_comparison_stands_in_the_address_and_hostile_names_stay_text(visit):
 def test_no_page_has_an_accessibility_violation(browser, base, site, scheme):
     visit = Visit(browser, base, color_scheme=scheme, bypass_csp=True)  # axe adds styles
     pages = one_page_of_each_kind(site)
-    # Data are tables, whose colors are those of the board.
+    # The data page is tables in the colors of the board.
     for name in pages if scheme == "light" else set(pages) - {"data.html", "docs/index.html"}:
         page = visit.open(name)
         if name == "compare.html":

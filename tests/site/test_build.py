@@ -1,4 +1,4 @@
-"""Building: what is found, what is left out, and that the swap is safe."""
+"""Building: files found, files left out, and a safe swap."""
 
 import hashlib
 import json
@@ -67,7 +67,7 @@ def test_every_file_named_as_a_record_is_shown_or_listed(records, tmp_path):
 def test_replications_are_shown_with_their_record_or_listed(records, tmp_path):
     record = records / "a" / "record.json"
     save_replication(record, make_replication(make_record(), "anna"))
-    # A name that a record's file could have is none of a record.
+    # A replication is no record, whatever its name.
     save_replication(record, make_replication(make_record(), f"2026-01-02-{make_record().id}"))
     forged = make_replication(make_record(noise=0.3), "ben")
     file = save_replication(record, forged)

@@ -1,4 +1,4 @@
-"""The data page, and the files it names: all records as one, every arm as a table, the schema."""
+"""The data page: what there is to download, what it means, and how to cite it."""
 
 import json
 from collections.abc import Sequence
@@ -8,41 +8,38 @@ from conebench.record.json_schema import record_json_schema
 from conebench.record.quantities import QUANTITIES
 from conebench.site.board.rows import Group
 from conebench.site.charts.table import Table
-from conebench.site.html.environment import environment
+from conebench.site.html.environment import render_template
 
 FILES = (
-    ("table.csv", "One row a record: figures over seeds with intervals, factors, outcome"),
+    ("table.csv", "One row per record: figures over seeds with intervals, factors, outcome"),
     ("table.parquet", "The same as Parquet, every column with its type"),
     ("table.json", "The same as JSON, null where a figure is undefined"),
-    ("arms.csv", "One row an arm of a seed: accuracy and loss at T, learning rate, divergence"),
+    ("arms.csv", "One row per arm and seed: accuracy and loss at T, learning rate, divergence"),
     ("arms.parquet", "The same as Parquet"),
-    ("records.jsonl.gz", "All records with all raw data, one JSON document a line"),
+    ("records.jsonl.gz", "All records with all raw data, one JSON document per line"),
     ("schema.json", "JSON Schema of a record; its field descriptions say what each number is"),
 )
 
 
 def data_page(groups: Sequence[Group]) -> str:
-    """What there is to download, what its columns say, how to cite it."""
+    """Return the data page of a board."""
     columns = Table(
         ("Column", "Meaning", "Higher means"),
         tuple((q.field, q.meaning, q.higher) for q in QUANTITIES),
     )
-    return (
-        environment()
-        .get_template("data.html.j2")
-        .render(
-            root="",
-            page="data",
-            files=FILES,
-            columns=columns,
-            rows=[row for group in groups for row in group.rows],
-            bibtex=bibtex(),
-        )
+    return render_template(
+        "data.html.j2",
+        root="",
+        page="data",
+        files=FILES,
+        columns=columns,
+        rows=[row for group in groups for row in group.rows],
+        bibtex=bibtex(),
     )
 
 
 def bibtex() -> str:
-    """An entry for the benchmark itself."""
+    """Return a BibTeX entry for the benchmark."""
     return (
         "@software{conebench,\n"
         "  author  = {{The conebench contributors}},\n"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from conebench.analysis.intervals import Estimate
-from conebench.record.quantities import BOARD, Quantity
+from conebench.record.quantities import BOARD, UNDEFINED, Quantity
 from conebench.site.board.factors import FACTORS, Factor, Value
 from conebench.site.board.rows import Row
 from conebench.site.charts.drawing import (
@@ -21,7 +21,7 @@ from conebench.site.charts.plot import MAX_COLORS, Plot
 from conebench.site.charts.table import Table
 
 FIGURES = tuple(quantity for quantity in BOARD if quantity.field in ("CES", "N", "T_star"))
-# How many letters fit under an axis.
+# Letters that fit under an axis.
 LABELS_LENGTH = 72
 
 Known = tuple[Value, Estimate, Row]
@@ -29,38 +29,38 @@ Styles = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Section:
-    """One factor: its plots, or the one value that all records share."""
+class FactorSection:
+    """One factor: its plots, or the value that all records share."""
 
     factor: Factor
     plots: tuple[Plot, ...]
     shared: str = ""
 
 
-def factor_sections(rows: Sequence[Row]) -> list[Section]:
-    """CES, N and T* against each factor; a factor of one value only is named, not drawn."""
+def factor_sections(rows: Sequence[Row]) -> list[FactorSection]:
+    """Plot CES, N and T* against each factor that has several values."""
     datasets = sorted({row.dataset for row in rows})
-    # One color a dataset, the same on every plot; one for all where there are too many to tell.
+    # Colors are by dataset on every plot, or one for all if there are too many to tell apart.
     many = len(datasets) > MAX_COLORS
     styles = {name: "c0" if many else f"c{i}" for i, name in enumerate(datasets)}
-    return [_section(factor, rows, styles) for factor in FACTORS]
+    return [_factor_section(factor, rows, styles) for factor in FACTORS]
 
 
-def _section(factor: Factor, rows: Sequence[Row], styles: Styles) -> Section:
+def _factor_section(factor: Factor, rows: Sequence[Row], styles: Styles) -> FactorSection:
     values = {row.factors[factor.key] for row in rows} - {None}
     if len(values) < 2:
-        return Section(factor, (), value_text(next(iter(values), None)))
-    return Section(factor, tuple(_plot(factor, q, rows, styles) for q in FIGURES))
+        return FactorSection(factor, (), value_text(next(iter(values), None)))
+    return FactorSection(factor, tuple(_factor_plot(factor, q, rows, styles) for q in FIGURES))
 
 
 def value_text(value: Value | None) -> str:
-    """A factor's value as it is written."""
+    """Write the value of a factor."""
     if value is None:
         return "not stated"
     return f"{value:,.10g}" if isinstance(value, float) else value
 
 
-def _plot(factor: Factor, quantity: Quantity, rows: Sequence[Row], styles: Styles) -> Plot:
+def _factor_plot(factor: Factor, quantity: Quantity, rows: Sequence[Row], styles: Styles) -> Plot:
     known = [
         (value, estimate, row)
         for row in rows
@@ -68,69 +68,75 @@ def _plot(factor: Factor, quantity: Quantity, rows: Sequence[Row], styles: Style
         and (estimate := row.figures[quantity.field]) is not None
     ]
     missing = len(rows) - len(known)
-    dash = f"; {missing} of {len(rows)} records have no value" if missing else ""
+    note = f"; {missing} of {len(rows)} records have no value" if missing else ""
     return Plot(
         key=f"{factor.key}-{quantity.field}",
         title=f"{quantity.symbol} against {factor.label[0].lower()}{factor.label[1:]}",
-        caption=f"One dot a record with its 95 % interval, colors by dataset{dash}.",
-        drawing=_draw(factor, quantity, known, styles),
+        caption=f"One dot per record with its 95 % interval, colors by dataset{note}.",
+        drawing=_factor_drawing(factor, quantity, known, styles),
         table=Table(
             (factor.label, quantity.symbol, "low", "high", "Record"),
             tuple(
-                (value_text(value), *_numbers(estimate), row.record_id)
+                (value_text(value), *_estimate_cells(estimate), row.record_id)
                 for value, estimate, row in known
             ),
         ),
     )
 
 
-def _numbers(estimate: Estimate) -> tuple[str, ...]:
+def _estimate_cells(estimate: Estimate) -> tuple[str, ...]:
     ends = (estimate.value, estimate.low, estimate.high)
-    return tuple("–" if end is None else f"{end:.6g}" for end in ends)
+    return tuple(UNDEFINED if end is None else f"{end:.6g}" for end in ends)
 
 
-def _draw(factor: Factor, quantity: Quantity, known: Sequence[Known], styles: Styles) -> Drawing:
-    places = _places([value for value, _, _ in known])
-    series = _series(known, places, styles)
-    x = _scale(factor, list(places.values()))
+def _factor_drawing(
+    factor: Factor, quantity: Quantity, known: Sequence[Known], styles: Styles
+) -> Drawing:
+    positions = _positions([value for value, _, _ in known])
+    series = _dataset_series(known, positions, styles)
+    x = _factor_scale(factor, list(positions.values()))
     y = vertical(y for s in series for y in s.heights)
     drawing = draw(x, y, (factor.label, quantity.symbol), series)
     if factor.numeric:
         return drawing
-    room = max(3, LABELS_LENGTH // max(1, len(places)))
-    ticks = tuple(Tick(x.at(at), _short(str(value), room)) for value, at in places.items())
+    room = max(3, LABELS_LENGTH // max(1, len(positions)))
+    ticks = tuple(Tick(x.at(at), _shortened(str(value), room)) for value, at in positions.items())
     return replace(drawing, x_ticks=ticks)
 
 
-def _places(values: Sequence[Value]) -> dict[Value, float]:
-    """Where each value stands: numbers at themselves, names one beside the other."""
+def _positions(values: Sequence[Value]) -> dict[Value, float]:
+    """Return the x of each value: of a number itself, of names 0, 1, 2, ..."""
     numbers = [value for value in values if isinstance(value, float)]
     if len(numbers) == len(values):
         return {value: value for value in numbers}
     return {name: float(i) for i, name in enumerate(sorted(set(values), key=str))}
 
 
-def _scale(factor: Factor, at: Sequence[float]) -> Scale:
+def _factor_scale(factor: Factor, at: Sequence[float]) -> Scale:
     if not factor.numeric:
         return horizontal([-0.5, max(at, default=0.0) + 0.5])
     known = at or [1.0]
     return horizontal([min(known) / 1.2, max(known) * 1.2], log=True)
 
 
-def _short(label: str, room: int) -> str:
+def _shortened(label: str, room: int) -> str:
     return label if len(label) <= room else label[: room - 1] + "…"
 
 
-def _series(known: Sequence[Known], places: dict[Value, float], styles: Styles) -> list[Series]:
-    """The dots of each dataset; nameless where all have one color."""
+def _dataset_series(
+    known: Sequence[Known], positions: dict[Value, float], styles: Styles
+) -> list[Series]:
+    """Return the dots of each dataset; without names if all have one color."""
     if len(set(styles.values())) < len(styles):
-        return [_dots("", "c0", known, places)]
+        return [_record_dots("", "c0", known, positions)]
     return [
-        _dots(dataset, style, [k for k in known if k[2].dataset == dataset], places)
+        _record_dots(dataset, style, [k for k in known if k[2].dataset == dataset], positions)
         for dataset, style in styles.items()
     ]
 
 
-def _dots(name: str, style: str, known: Sequence[Known], places: dict[Value, float]) -> Series:
-    estimates = ((places[value], estimate) for value, estimate, _ in known)
+def _record_dots(
+    name: str, style: str, known: Sequence[Known], positions: dict[Value, float]
+) -> Series:
+    estimates = ((positions[value], estimate) for value, estimate, _ in known)
     return estimates_series(name, style, estimates, joined=False)

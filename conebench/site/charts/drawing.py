@@ -1,4 +1,4 @@
-"""Scales, ticks and shapes of a plot: from data to coordinates; no HTML, no records."""
+"""Scales, ticks and shapes of a plot: data become coordinates."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Scale:
-    """Data from `low` to `high` onto coordinates from `start` to `end`."""
+    """Map from data in [low, high] to coordinates from `start` to `end`."""
 
     low: float
     high: float
@@ -33,7 +33,7 @@ class Scale:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """The coordinate of a value; beyond the ends, the end."""
+        """Return the coordinate of a value; one beyond an end is put there."""
         if self.log:
             floor = max(value, self.low)
             share = math.log(floor / self.low) / math.log(self.high / self.low)
@@ -42,29 +42,33 @@ class Scale:
         return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 1)
 
     def every(self, values: Sequence[float]) -> list[float]:
-        """The coordinates of many values, which takes a fraction of the time."""
+        """Return the coordinates of many values, much faster."""
         known = np.minimum(np.maximum(np.array(values, dtype=np.float64), self.low), self.high)
         low, high = self.low, self.high
         if self.log:
             known, low, high = np.log(known), math.log(low), math.log(high)
         share = (known - low) / (high - low)
         tenths = np.rint(10 * (self.start + share * (self.end - self.start)))
-        places: list[float] = (tenths / 10).tolist()
-        return places
+        coordinates: list[float] = (tenths / 10).tolist()
+        return coordinates
 
     def ticks(self, label: Callable[[float], str]) -> tuple[Tick, ...]:
-        """About five labeled marks at round values."""
-        values = _log_ticks(self.low, self.high) if self.log else _ticks(self.low, self.high)
+        """Return about five labeled marks at round values."""
+        values = (
+            _round_log_values(self.low, self.high)
+            if self.log
+            else _round_values(self.low, self.high)
+        )
         return tuple(Tick(self.at(value), label(value)) for value in values)
 
 
 def horizontal(values: Iterable[float], *, log: bool = False) -> Scale:
-    """The x scale that shows all the values."""
+    """Return the x scale that shows all values."""
     return Scale(*_range(values, log), LEFT, WIDTH - RIGHT, log)
 
 
 def vertical(values: Iterable[float], *, log: bool = False) -> Scale:
-    """The y scale that shows all the values, with a little room."""
+    """Return the y scale that shows all values, with some room."""
     low, high = _range(values, log)
     room = 0.0 if log else 0.04 * (high - low)
     return Scale(low - room, high + room, HEIGHT - BOTTOM, TOP, log)
@@ -78,17 +82,17 @@ def _range(values: Iterable[float], log: bool) -> tuple[float, float]:
     return (low / 2, 2 * low) if log else (low - 0.5, low + 0.5)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def _round_values(low: float, high: float) -> list[float]:
     raw = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * unit for unit in (1, 2, 5, 10) if power * unit >= raw * 0.999)
     return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def _round_log_values(low: float, high: float) -> list[float]:
     decades = math.log10(high / low)
     if decades < 1:
-        return _ticks(low, high)
+        return _round_values(low, high)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     units = (1, 2, 5) if decades < 3 else (1,)
     stride = max(1, math.ceil(decades / 6))
@@ -98,9 +102,9 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one meaning; `style` is their CSS class.
+    """A curve or a set of dots; `style` is its CSS class.
 
-    `intervals` are (x, low, high). Points of None break the line.
+    `intervals` are (x, low, high). A point of None breaks the line.
     """
 
     name: str
@@ -142,7 +146,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Key:
-    """An entry of the legend; `mark` is "line", "dot" or "cell"."""
+    """Entry of the legend; `mark` is "line", "dot" or "cell"."""
 
     name: str
     style: str
@@ -162,7 +166,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point's mark."""
+    """Mark of a point."""
 
     style: str
     x: float
@@ -171,7 +175,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Path:
-    """A line through points, or cells of one color, as SVG path data."""
+    """Line through points, or cells of one color, as SVG path data."""
 
     style: str
     data: str
@@ -179,7 +183,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Everything the template draws, in coordinates; `x` is the horizontal scale, if any."""
+    """All shapes of a plot in coordinates; `x` is the scale of steps or values, if any."""
 
     width: int
     height: int
@@ -227,45 +231,45 @@ def draw(
         x_ticks=x.ticks(compact),
         y_ticks=y.ticks(compact),
         frame=(LEFT, TOP, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM),
-        paths=tuple(Path(s.style, _path(s.points, x, y)) for s in series if s.joined),
+        paths=tuple(Path(s.style, _line_data(s.points, x, y)) for s in series if s.joined),
         segments=(*rules, *bars),
-        dots=tuple(_dots(series, x, y)),
-        legend=_legend(series, [*level, *upright]),
+        dots=tuple(_dot_marks(series, x, y)),
+        legend=_legend_keys(series, [*level, *upright]),
         x=x,
     )
 
 
-def _path(points: Sequence[Point | None], x: Scale, y: Scale) -> str:
+def _line_data(points: Sequence[Point | None], x: Scale, y: Scale) -> str:
     parts, pen = [], "M"
-    places = iter(_places(points, x, y))
+    coordinates = iter(_coordinates(points, x, y))
     for point in points:
         if point is None:
             pen = "M"
             continue
-        across, down = next(places)
+        across, down = next(coordinates)
         parts.append(f"{pen}{across:g} {down:g}")
         pen = "L"
     return "".join(parts)
 
 
-def _places(points: Sequence[Point | None], x: Scale, y: Scale) -> Iterable[Point]:
-    """Where the points stand that are not None."""
+def _coordinates(points: Sequence[Point | None], x: Scale, y: Scale) -> Iterable[Point]:
+    """Return the coordinates of the points that are not None."""
     known = [point for point in points if point is not None]
     across, down = x.every([point[0] for point in known]), y.every([point[1] for point in known])
     return zip(across, down, strict=True)
 
 
-def _dots(series: Sequence[Series], x: Scale, y: Scale) -> list[Dot]:
+def _dot_marks(series: Sequence[Series], x: Scale, y: Scale) -> list[Dot]:
     return [
         Dot(s.style, across, down)
         for s in series
         if s.dots
-        for across, down in _places(s.points, x, y)
+        for across, down in _coordinates(s.points, x, y)
     ]
 
 
-def _legend(series: Sequence[Series], rules: Sequence[Rule]) -> tuple[Key, ...]:
-    """Each name once, in the order drawn; nameless shapes are left out."""
+def _legend_keys(series: Sequence[Series], rules: Sequence[Rule]) -> tuple[Key, ...]:
+    """Return each name once, in the order drawn; shapes without a name are left out."""
     keys = [Key(s.name, s.style, "line" if s.joined else "dot") for s in series]
     keys += [Key(rule.name, rule.style, "line") for rule in rules]
     return tuple({key.name: key for key in reversed(keys) if key.name}.values())[::-1]
@@ -275,7 +279,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def compact(value: float) -> str:
-    """A short label: 0.05, 200, 20k, 3M, 5×10⁻⁷."""
+    """Write a short label: 0.05, 200, 20k, 3M, 5×10⁻⁷."""
     size = abs(value)
     if size and not 1e-4 <= size < 1e9:
         digits, _, power = f"{value:.0e}".partition("e")

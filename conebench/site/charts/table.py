@@ -1,4 +1,4 @@
-"""A table of text: what every plot and page shows its numbers with."""
+"""Tables of text, as pages and files show them."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Table:
     """Header and rows as text; the first cell of a row names it.
 
-    `each` is what a row stands for where there may be more of them than a page can hold.
+    `each` says what a row is, if there may be more rows than a page can hold.
     """
 
     head: tuple[str, ...]

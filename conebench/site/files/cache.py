@@ -50,7 +50,7 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Source:
+class RecordSource:
     """Where a record's files are: new ones in `made`, else those of the earlier site.
 
     `start` is where the record's line begins, in `made` or in the file of all records.
@@ -70,7 +70,7 @@ def write_notes(records: Sequence[Note], site: Path) -> None:
     (site / NOTES).write_bytes(gzip.compress(text, mtime=0))
 
 
-def kept_records(site: Path) -> dict[str, Source]:
+def kept_records(site: Path) -> dict[str, RecordSource]:
     """Return the records of an earlier site whose files are all there, by the hash of their file.
 
     Empty if there is no site, another program built it, or its notes cannot be read.
@@ -85,7 +85,7 @@ def kept_records(site: Path) -> dict[str, Source]:
     kept, start = {}, 0
     for note in notes.records:
         if _is_whole(note.record, site / "records"):
-            kept[note.key] = Source(note.record, start=start)
+            kept[note.key] = RecordSource(note.record, start=start)
         start += note.record.line
     return kept
 

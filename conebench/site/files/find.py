@@ -27,7 +27,9 @@ class RecordFile:
 def find_records(folders: Sequence[Path]) -> list[RecordFile]:
     """Return all files named as records are, each once, sorted within each folder."""
     files = [
-        file for folder in folders for file in sorted(_walk(folder), key=lambda file: file.label)
+        file
+        for folder in folders
+        for file in sorted(_walk_records(folder), key=lambda file: file.label)
     ]
     # Of a file in several folders, the first one counts.
     first = {file.path.resolve(): file for file in reversed(files)}
@@ -63,7 +65,7 @@ def replication_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _walk(folder: Path) -> Iterator[RecordFile]:
+def _walk_records(folder: Path) -> Iterator[RecordFile]:
     unreadable: list[OSError] = []
     for parent, inside, names in os.walk(folder, onerror=unreadable.append, followlinks=False):
         # A replication has its author's name, which may look like the name of a record.

@@ -7,7 +7,7 @@ from pathlib import Path
 from conebench.site.files.cache import (
     ALL_RECORDS,
     Note,
-    Source,
+    RecordSource,
     content_key,
     keep_files,
     kept_records,
@@ -25,7 +25,7 @@ class _Placed:
 
     file: RecordFile
     key: str
-    source: Source
+    source: RecordSource
 
 
 def place_records(
@@ -40,11 +40,13 @@ def place_records(
 
     """
     keyed = [(content_key(file), file) for file in files]
-    sources: dict[str, Source | Refused] = {**kept_records(old)}
+    sources: dict[str, RecordSource | Refused] = {**kept_records(old)}
     todo = {key: file for key, file in reversed(keyed) if key not in sources}
     written = write_records(list(todo.values()), aside)
     for i, (key, record) in enumerate(zip(todo, written, strict=True)):
-        sources[key] = record if isinstance(record, Refused) else Source(record, aside / str(i))
+        sources[key] = (
+            record if isinstance(record, Refused) else RecordSource(record, aside / str(i))
+        )
     placed, skipped = _first_of_each(keyed, sources)
     (new / "records").mkdir()
     for item in placed:
@@ -54,7 +56,7 @@ def place_records(
 
 
 def _first_of_each(
-    keyed: Iterable[tuple[str, RecordFile]], sources: Mapping[str, Source | Refused]
+    keyed: Iterable[tuple[str, RecordFile]], sources: Mapping[str, RecordSource | Refused]
 ) -> tuple[list[_Placed], Skipped]:
     """Return the first file of each record, and the files left out with the reason."""
     placed: dict[str, _Placed] = {}
@@ -74,7 +76,7 @@ def _first_of_each(
     return list(placed.values()), skipped
 
 
-def _refused_replications(file: RecordFile, source: Source) -> Skipped:
+def _refused_replications(file: RecordFile, source: RecordSource) -> Skipped:
     folder = file.label.rpartition("/")[0]
     return [
         (RecordFile(file.path.parent / name, f"{folder}/{name}"), reason)
@@ -82,7 +84,7 @@ def _refused_replications(file: RecordFile, source: Source) -> Skipped:
     ]
 
 
-def _move(source: Source, new: Path, old: Path) -> None:
+def _move(source: RecordSource, new: Path, old: Path) -> None:
     if source.made is None:
         keep_files(source.record.row.record_id, old, new)
         return
@@ -91,7 +93,7 @@ def _move(source: Source, new: Path, old: Path) -> None:
             path.rename(new / path.name)
 
 
-def _join_lines(sources: Sequence[Source], new: Path, old: Path) -> None:
+def _join_lines(sources: Sequence[RecordSource], new: Path, old: Path) -> None:
     """Write the file of all records."""
     # Compressed lines one after the other are a compressed file.
     with (new / ALL_RECORDS).open("wb") as target:

@@ -83,7 +83,7 @@ def size_of(files: Iterable[Path]) -> int:
 
 def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
     try:
-        stored = _read(file)
+        stored = _read_file(file)
         record_id = stored.id
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             record = recompute(stored)
@@ -111,7 +111,7 @@ def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
     return SiteRecord(row, arms, len(written), size_of(written), len(line), refused)
 
 
-def _read(file: RecordFile) -> Record:
+def _read_file(file: RecordFile) -> Record:
     if file.problem:
         raise RecordError(file.problem)
     return read_record(file.path)

@@ -1,4 +1,4 @@
-"""The chaos probe on a record's page: how far perturbed copies came from ordinary training."""
+"""The chaos probe on a record's page: perturbed copies against ordinary training."""
 
 from collections.abc import Iterator, Mapping
 
@@ -61,10 +61,10 @@ def chaos_plots(record: Record) -> list[Plot]:
     plot = Plot(
         key="chaos",
         title="Barrier between perturbed copies against t0",
-        caption="Test loss on the straight line to a copy that was perturbed at t0 by σ = "
-        f"{record.spec.chaos.sigma:g} and trained alike to t1: its largest excess over what the "
-        "ends would give, mean over seeds with its 95 % interval. C2 finds barriers of about 1 to "
-        "2 for t0 before the boundary and about 0 after it: chaotic at first, then stable.",
+        caption="Test loss along the straight line to a copy that was perturbed at t0 by σ = "
+        f"{record.spec.chaos.sigma:g} and trained in the same way to t1: its largest excess over "
+        "the line between the losses at both ends, mean over seeds with its 95 % interval. C2 "
+        "reports barriers of about 1 to 2 for t0 before the boundary, and about 0 after it.",
         drawing=draw(
             step_scale([*(t0 for _, t0 in means), *(rule.at for rule in rules)]),
             vertical([0.0, *(y for s in series for y in s.heights)]),

@@ -1,4 +1,4 @@
-"""Cones by group of parameters: which layers settle first."""
+"""Cones by group of parameters, on a record's page."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from conebench.site.charts.plot import MAX_COLORS, Plot, evenly, thinned
 from conebench.site.charts.table import Table
 from conebench.site.record_page.plots import curve_series, curves_table
 
-HEAD = (
+COLUMNS = (
     "Group",
     "Parameters",
     "T*",
@@ -34,52 +34,54 @@ HEAD = (
 
 
 @dataclass(frozen=True)
-class Layers:
-    """What the page shows of a record's groups."""
+class GroupsSection:
+    """Table and plot of a record's groups."""
 
     table: Table
     plot: Plot
 
 
-def layers_of(record: Record) -> Layers | None:
-    """The groups of a record, None where their kernels were not measured."""
+def groups_section(record: Record) -> GroupsSection | None:
+    """Return table and plot of the groups; None if their kernels were not measured."""
     if record.spec.kernel.by is None:
         return None
-    return Layers(_table(record), _plot(record.seeds[0]))
+    return GroupsSection(_groups_table(record), _groups_plot(record.seeds[0]))
 
 
-def _table(record: Record) -> Table:
-    """One row a group, in the network's order: means over the seeds with a Phase II there."""
+def _groups_table(record: Record) -> Table:
+    """Return one row per group, in the order of the network."""
     groups = record.seeds[0].kernel.groups or []
-    rows = tuple(_cells(record, index, group) for index, group in enumerate(groups))
-    return Table(HEAD, rows, " ".join(late for seed in record.seeds if (late := _late(seed))))
-
-
-def _cells(record: Record, index: int, group: GroupTrajectory) -> tuple[str, ...]:
-    found = [seed.groups[index] for seed in record.seeds if seed.groups]
-    starts = [geometry.phases.T_star if geometry.phases else None for geometry in found]
-    cones = [geometry.cone for geometry in found if geometry.cone]
-    floors = [geometry.phases.floor for geometry in found if geometry.cone and geometry.phases]
-    return (
-        group.name,
-        f"{group.parameters:,}",
-        _mean(whole, starts),
-        ", ".join(optional(whole, T_star) for T_star in starts),
-        _mean(degrees, [cone.half_angle_deg for cone in cones]),
-        _mean(degrees, [cone.turn_deg for cone in cones]),
-        _mean(two_decimals, [cone.N for cone in cones]),
-        _mean(distance, floors),
-        f"{len(cones)} of {len(found)}",
+    rows = tuple(_group_cells(record, index, group) for index, group in enumerate(groups))
+    return Table(
+        COLUMNS, rows, " ".join(zero for seed in record.seeds if (zero := _zero_kernels(seed)))
     )
 
 
-def _mean(write: Callable[[float], str], values: Sequence[float | None]) -> str:
+def _group_cells(record: Record, index: int, group: GroupTrajectory) -> tuple[str, ...]:
+    geometries = [seed.groups[index] for seed in record.seeds if seed.groups]
+    starts = [geometry.phases.T_star if geometry.phases else None for geometry in geometries]
+    cones = [geometry.cone for geometry in geometries if geometry.cone]
+    floors = [geometry.phases.floor for geometry in geometries if geometry.cone and geometry.phases]
+    return (
+        group.name,
+        f"{group.parameters:,}",
+        _mean_text(whole, starts),
+        ", ".join(optional(whole, T_star) for T_star in starts),
+        _mean_text(degrees, [cone.half_angle_deg for cone in cones]),
+        _mean_text(degrees, [cone.turn_deg for cone in cones]),
+        _mean_text(two_decimals, [cone.N for cone in cones]),
+        _mean_text(distance, floors),
+        f"{len(cones)} of {len(geometries)}",
+    )
+
+
+def _mean_text(write: Callable[[float], str], values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
     return write(float(np.mean(known))) if known else UNDEFINED
 
 
-def _late(seed: SeedResult) -> str:
-    """Which groups' kernels are zero at first, or at the end."""
+def _zero_kernels(seed: SeedResult) -> str:
+    """Name the groups whose kernels are zero at first, or at the end."""
     parts = []
     for group in seed.kernel.groups or []:
         if not group.steps:
@@ -89,9 +91,9 @@ def _late(seed: SeedResult) -> str:
     return f"Kernels of seed {seed.seed}: {', '.join(parts)}." if parts else ""
 
 
-def _plot(seed: SeedResult) -> Plot:
+def _groups_plot(seed: SeedResult) -> Plot:
     pairs = zip(seed.kernel.groups or [], seed.groups or [], strict=True)
-    measured = [(group, found.phases) for group, found in pairs if group.steps]
+    measured = [(group, geometry.phases) for group, geometry in pairs if group.steps]
     drawn = [measured[i] for i in evenly(len(measured), MAX_COLORS)]
     # S to the last checkpoint, by step.
     curves = {
@@ -109,7 +111,7 @@ def _plot(seed: SeedResult) -> Plot:
         title="Kernel distance S to the last checkpoint, by group",
         caption=f"S between the trace kernel of a group at each checkpoint and at the last one, "
         f"for seed {seed.seed}, {thinned(len(drawn), len(measured), 'groups')}; dots mark T*. "
-        "The axis is logarithmic: the last checkpoint itself, at 0, is left out.",
+        "The axis is logarithmic, so the last checkpoint itself, at 0, is left out.",
         drawing=draw(
             horizontal(steps),
             vertical((S for curve in curves.values() for S in curve.values()), log=True),

@@ -29,8 +29,8 @@ def rate_plots(record: Record) -> list[Plot]:
         key="rate",
         title="Kernel velocity per learning rate",
         caption="S between neighboring checkpoints divided by the sum of the learning rates of the "
-        "steps between them; both axes are logarithmic. Across a drop it stays level for a kernel "
-        "that diffuses at the pace of training; S grows with the square of a straight way.",
+        "steps between them; both axes are logarithmic. It stays level across a drop if the kernel "
+        "diffuses at the pace of training. On a straight path S grows with the square of the way.",
         y_label="S / Σ η",
         log=True,
     )

@@ -1,4 +1,4 @@
-"""The plots of a record's page: what is drawn, in words and in data."""
+"""Plots of a record's page, with their captions and data."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ LAGS = (1, 2, 5, 10)
 
 
 def plots_of(record: Record) -> list[tuple[Plot, ...]]:
-    """All plots of a record, in the page's order; those of one seed come seed by seed."""
+    """Return all plots of a record in the order of the page, by section."""
     return [
         _each_seed(_distance_plot, record),
         _each_seed(_picture_plot, record),
@@ -47,7 +47,7 @@ def plots_of(record: Record) -> list[tuple[Plot, ...]]:
 
 
 def _each_seed(plot: Callable[[Record, SeedResult], Plot], record: Record) -> tuple[Plot, ...]:
-    """The plot for each seed; the first keeps its key, which is what links to it say."""
+    """Return the plot for each seed; the first keeps its key, which links use."""
     first, *others = [
         replace(plot(record, seed), seed=seed.seed) for seed in record.seeds[:MAX_SEEDS]
     ]
@@ -61,8 +61,8 @@ def _distance_plot(_record: Record, seed: SeedResult) -> Plot:
         key="distance",
         title="Kernel distance S between checkpoints",
         caption=f"S between the kernels of every two checkpoints of seed {seed.seed}, "
-        f"{thinned(len(chosen), len(steps), 'checkpoints')}. A cone shows as a dark "
-        "square up and to the right of T*: all distances stay small there.",
+        f"{thinned(len(chosen), len(steps), 'checkpoints')}. The square up and to the right of T* "
+        "compares kernels of Phase II; in a cone it is dark, as their distances stay small.",
         drawing=draw_heatmap(S[np.ix_(chosen, chosen)], steps[chosen], seed.phases.T_star),
         table=Table(
             ("S, from step", *map(whole, steps.tolist())),
@@ -82,7 +82,7 @@ def _velocity_plot(record: Record) -> Plot:
         title="Kernel velocity v",
         caption="S between neighboring checkpoints divided by the steps between them, at the end "
         "of each interval; both axes are logarithmic. Two phases show as a fall, then a level "
-        "that is not zero. Intervals differ in length where the grid has extra checkpoints.",
+        "above zero. Intervals differ in length where the grid has extra checkpoints.",
         y_label="v, per step",
         log=True,
     )
@@ -94,8 +94,8 @@ def _switch_plot(record: Record) -> Plot:
         title="Test accuracy at T against the switch step",
         caption="Ordinary training to s, linearized from there to T: mean over seeds with its "
         "95 % interval, between the levels of lazy and full. Where switched reaches full, "
-        "nothing that non-linear training does after s is needed. Hollow dots: steps that not "
-        "every seed finished, such as the T* of one seed.",
+        "linearized training from s on is as accurate as ordinary training. Hollow dots: steps "
+        "that not every seed finished, such as the T* of one seed.",
         drawing=draw_switch_curve(record, boundaries(record)),
         table=Table(ARM_COLUMNS, tuple(arm_cells(record))),
     )
@@ -103,7 +103,7 @@ def _switch_plot(record: Record) -> Plot:
 
 def _training_plot(record: Record) -> Plot:
     curves = {
-        seed.seed: _curve(
+        seed.seed: _as_curve(
             np.array(seed.training.steps), 100 * np.array(seed.training.test_accuracy)
         )
         for seed in record.seeds
@@ -114,8 +114,7 @@ def _training_plot(record: Record) -> Plot:
         one_decimal,
         key="training",
         title="Test accuracy during ordinary training",
-        caption="The arm full at its checkpoints: what is still gained after T* is earned while "
-        f"the kernel stays in its cone.{_tested_on(record)}",
+        caption=f"Accuracy of the arm full at its checkpoints.{_tested_on(record)}",
         y_label="test accuracy, %",
     )
 
@@ -124,9 +123,8 @@ def _tested_on(record: Record) -> str:
     counts = record.seeds[0].training.test_images
     if counts is None or min(counts) == record.data.test_images:
         return ""
-    return (
-        f" Before the end tested on {min(counts):,} of the {record.data.test_images:,} test images."
-    )
+    images = record.data.test_images
+    return f" Before the end, tested on {min(counts):,} of the {images:,} test images."
 
 
 def _reference_plot(record: Record, seed: SeedResult) -> Plot:
@@ -134,17 +132,17 @@ def _reference_plot(record: Record, seed: SeedResult) -> Plot:
     centred = distances(seed.kernel.G(centred=True))[0]
     references = evenly(len(steps), 5).tolist()
     series = [
-        Series(f"τ = {steps[r]:,}", f"c{i}", list(_curve(steps, S[r]).items()))
+        Series(f"τ = {steps[r]:,}", f"c{i}", list(_as_curve(steps, S[r]).items()))
         for i, r in enumerate(references)
     ]
-    at_init = Series("τ = 0, centred kernels", "c5", list(_curve(steps, centred).items()))
+    at_init = Series("τ = 0, centred kernels", "c5", list(_as_curve(steps, centred).items()))
     series.append(at_init)
     return Plot(
         key="references",
         title="Kernel distance S to reference checkpoints",
         caption=f"S between each checkpoint and five references, the checkpoints at steps τ, "
-        f"for seed {seed.seed}. A cone shows as a plateau that is low for the later references "
-        "and higher for τ = 0, also where the kernels are doubly centred.",
+        f"for seed {seed.seed}. In a cone the curves stay level after T*: low for later "
+        "references, higher for τ = 0. The last curve compares doubly centred kernels.",
         drawing=draw(
             horizontal(steps.tolist()),
             vertical([*S[references].ravel().tolist(), *centred.tolist()]),
@@ -173,7 +171,7 @@ def _lag_plot(record: Record, seed: SeedResult) -> Plot:
         key="lags",
         title="Kernel distance S over several intervals",
         caption=f"S between the checkpoints at t and t + dt, for seed {seed.seed}; its axis is "
-        "logarithmic. In a cone the lines meet: the kernel gets no farther in a longer time.",
+        "logarithmic. In a cone the lines meet: over a longer time the kernel gets no farther.",
         drawing=draw(
             horizontal(steps),
             vertical((S for curve in curves.values() for S in curve.values()), log=True),
@@ -200,8 +198,8 @@ def _picture_plot(_record: Record, seed: SeedResult) -> Plot:
         title="The path of the kernel",
         caption=f"Unit kernels of seed {seed.seed} placed so that their distances are those of the "
         "chords, as far as three dimensions allow (classical multidimensional scaling, stress "
-        f"{stress:.2f}); a flat picture has the first two. A cone shows as a long way, then a "
-        "small cloud.",
+        f"{stress:.2f}); the flat picture has the first two. Two phases show as a long path, then "
+        "a small cloud.",
         drawing=draw(
             horizontal(picture[:, 0].tolist()),
             vertical(picture[:, 1].tolist()),
@@ -225,14 +223,14 @@ def _scale_plot(record: Record, seed: SeedResult) -> Plot:
         "top-eigenvalue share": np.array(kernel.top_eigenvalue_share),
         "effective rank": effective_rank(trace, norm),
     }
-    relative = {name: _curve(steps, values / values[0]) for name, values in figures.items()}
+    relative = {name: _as_curve(steps, values / values[0]) for name, values in figures.items()}
     columns = [*figures.values(), np.array(kernel.label_alignment)]
     return Plot(
         key="scale",
         title="Scale and spectrum of the kernel",
-        caption=f"What S is blind to, for seed {seed.seed}, as multiples of the values at step 0; "
-        "the axis is logarithmic. The values themselves, and the centred alignment with the "
-        "labels, are in the table.",
+        caption=f"Scale and spectrum, which S does not show, for seed {seed.seed}, as multiples of "
+        "their values at step 0; the axis is logarithmic. The table has the values themselves, and "
+        "the centred alignment with the labels.",
         drawing=draw(
             horizontal(steps.tolist()),
             vertical((y for curve in relative.values() for y in curve.values()), log=True),
@@ -249,16 +247,16 @@ def _scale_plot(record: Record, seed: SeedResult) -> Plot:
 
 
 def _stepped(steps: IntArray, cells: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Rows of a table, each headed by its step."""
+    """Put its step in front of each row."""
     return tuple((whole(t), *row) for t, row in zip(steps.tolist(), cells, strict=True))
 
 
-def _curve(steps: IntArray, values: FloatArray) -> dict[int, float]:
+def _as_curve(steps: IntArray, values: FloatArray) -> dict[int, float]:
     return dict(zip(steps.tolist(), values.tolist(), strict=True))
 
 
 def seed_styles(record: Record) -> dict[int, tuple[str, str]]:
-    """Name and color of each seed's line; one name for all where there are too many to tell."""
+    """Return name and color of each seed's line; one for all if there are too many."""
     seeds = [seed.seed for seed in record.seeds]
     if len(seeds) > MAX_COLORS:
         return dict.fromkeys(seeds, ("one line per seed", "c0 thin"))
@@ -266,14 +264,14 @@ def seed_styles(record: Record) -> dict[int, tuple[str, str]]:
 
 
 def boundaries(record: Record, seeds: Sequence[SeedResult] = ()) -> list[Rule]:
-    """T* of each seed, as upright lines."""
-    found = {seed.phases.T_star for seed in seeds or record.seeds}
-    name = "T*" if len(found) == 1 else "T* of each seed"
-    return [Rule(name, "boundary", step) for step in sorted(s for s in found if s is not None)]
+    """Return T* of each seed, as upright lines."""
+    starts = {seed.phases.T_star for seed in seeds or record.seeds}
+    name = "T*" if len(starts) == 1 else "T* of each seed"
+    return [Rule(name, "boundary", step) for step in sorted(s for s in starts if s is not None)]
 
 
 def drops(record: Record) -> list[Rule]:
-    """Drops of the learning rate, as upright lines."""
+    """Return drops of the learning rate, as upright lines."""
     if record.spec.training.schedule.name != "multistep":
         return []
     return [Rule("learning-rate drop", "drop", step) for step in milestone_steps(record.spec)]
@@ -286,7 +284,7 @@ def interval_curves(
     curves = {}
     for seed in record.seeds:
         steps = np.array(seed.kernel.steps)
-        curves[seed.seed] = _curve(steps[1:], measure(seed.kernel.G(), steps))
+        curves[seed.seed] = _as_curve(steps[1:], measure(seed.kernel.G(), steps))
     return curves
 
 

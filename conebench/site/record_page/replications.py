@@ -1,4 +1,4 @@
-"""Who replayed a record, on what, and how close that came."""
+"""Replications of a record: by whom, on what, and how close."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from conebench.record.compare import stack_differences
 from conebench.site.charts.table import Table
 from conebench.site.record_page.tables import commit_text, device_text
 
-HEAD = (
+COLUMNS = (
     "By",
     "At",
     "Device",
@@ -20,27 +20,28 @@ HEAD = (
 
 
 def replications_table(record: Record, replications: Sequence[Replication]) -> Table | None:
-    """One row a replication; None where there is none."""
-    rows = tuple(_cells(record, found) for found in replications)
-    return Table(HEAD, rows) if rows else None
+    """Return one row per replication; None if there is none."""
+    rows = tuple(_replication_cells(record, replication) for replication in replications)
+    return Table(COLUMNS, rows) if rows else None
 
 
-def _cells(record: Record, found: Replication) -> tuple[str, ...]:
-    made = found.provenance
+def _replication_cells(record: Record, replication: Replication) -> tuple[str, ...]:
+    made = replication.provenance
+    seeds = ", ".join(map(str, replication.seeds))
     return (
-        found.by,
+        replication.by,
         made.created_at,
         device_text(made),
         made.platform,
         "; ".join(stack_differences(record.provenance, made)) or "the same",
-        f"{len(found.seeds)} of {len(record.seeds)}: {', '.join(map(str, found.seeds))}",
-        _reached(found),
+        f"{len(replication.seeds)} of {len(record.seeds)}: {seeds}",
+        _tolerance_text(replication),
         commit_text(made),
     )
 
 
-def _reached(found: Replication) -> str:
-    if found.tolerance == "bits":
+def _tolerance_text(replication: Replication) -> str:
+    if replication.tolerance == "bits":
         return "bits: equal"
-    cosine = found.largest.get("cosine", 0.0)
-    return f"{found.tolerance}: G within {cosine:.1g}"
+    cosine = replication.largest.get("cosine", 0.0)
+    return f"{replication.tolerance}: G within {cosine:.1g}"

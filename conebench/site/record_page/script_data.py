@@ -1,6 +1,6 @@
-"""The data of a record's page for its script: every seed at every checkpoint, and the figures.
+"""Data of a record for scripts: every seed at every checkpoint, and the figures.
 
-They come as a script file, one a record: a page from a folder may load scripts, but no data.
+They are a script file per record: a page opened from a folder may load scripts, but no data.
 """
 
 import json
@@ -32,7 +32,7 @@ Json = str | int | float | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 def record_script(record: Record, row: Row, group: str) -> str:
-    """A script that puts the record's data where the pages' scripts look for them."""
+    """Return a script that hands the data of a record to the scripts of pages."""
     data = json.dumps(record_data(record, row, group), separators=(",", ":"), allow_nan=False)
     # No text can end a script element or begin a comment, wherever this is put.
     safe = data.replace("<", "\\u003c")
@@ -40,8 +40,8 @@ def record_script(record: Record, row: Row, group: str) -> str:
 
 
 def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
-    """Figures, arms and seeds of one record, numbers to 5 digits, accuracies in percent."""
-    figures = {q.field: _estimate(row.figures[q.field]) for q in QUANTITIES}
+    """Return figures, arms and seeds, numbers to 5 digits, accuracies of arms in percent."""
+    figures = {q.field: _estimate_data(row.figures[q.field]) for q in QUANTITIES}
     arms: list[Json] = [
         [arm, step, *_in_percent(mean.estimate)] for (arm, step), mean in arm_means(record).items()
     ]
@@ -58,9 +58,9 @@ def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
 
 
 def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
-    """One list a figure, one entry a checkpoint; nothing where a figure is not defined.
+    """Return a list per figure with an entry per checkpoint, None where it is undefined.
 
-    `move` is S between neighbors, at the later one, on the uniform part of the grid only.
+    `move` is S between neighbors on the uniform part of the grid, at the later one.
     """
     G, steps = seed.kernel.G(), np.array(seed.kernel.steps)
     uniform_steps, uniform_G = seed.kernel.uniform(spec.kernel.checkpoints.every)
@@ -70,42 +70,46 @@ def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
         "seed": seed.seed,
         "T_star": seed.phases.T_star,
         "steps": steps.tolist(),
-        "S0": _short(distances(G)[0].tolist()),
-        "velocity": [None, *_short(velocity(G, steps).tolist())],
+        "S0": _rounded_all(distances(G)[0].tolist()),
+        "velocity": [None, *_rounded_all(velocity(G, steps).tolist())],
         "uniform": uniform_steps.tolist(),
-        "move": [None, *_short(lagged_distances(uniform_G, 1).tolist())],
+        "move": [None, *_rounded_all(lagged_distances(uniform_G, 1).tolist())],
         "angle": _to_axis(spec, seed, G, steps),
-        "accuracy": _short([_percent(accuracy.get(int(step))) for step in steps]),
-        "picture": [_short(point) for point in picture.tolist()],
-        "stress": _digits(stress),
+        "accuracy": _rounded_all([_percent(accuracy.get(int(step))) for step in steps]),
+        "picture": [_rounded_all(point) for point in picture.tolist()],
+        "stress": _rounded(stress),
     }
 
 
 def _to_axis(spec: Spec, seed: SeedResult, G: FloatArray, steps: IntArray) -> Sequence[Json]:
-    """Angle of every kernel to the axis of Phase II, in degrees."""
+    """Return the angle of every kernel to the axis of Phase II, in degrees."""
     if seed.phases.T_star is None:
         return []
     end = constant_stretches(spec)[0][1]
     phase2 = between(steps, spec.kernel.checkpoints.every, seed.phases.T_star, end)
-    return _short(to_axis_deg(G, phase2).tolist())
+    return _rounded_all(to_axis_deg(G, phase2).tolist())
 
 
-def _estimate(found: Estimate | None) -> Sequence[Json]:
-    return _short([found.value, found.low, found.high]) if found else [None, None, None]
+def _estimate_data(estimate: Estimate | None) -> Sequence[Json]:
+    return (
+        _rounded_all([estimate.value, estimate.low, estimate.high])
+        if estimate
+        else [None, None, None]
+    )
 
 
-def _in_percent(found: Estimate | None) -> Sequence[Json]:
-    ends = [found.value, found.low, found.high] if found else [None, None, None]
-    return _short([_percent(end) for end in ends])
+def _in_percent(estimate: Estimate | None) -> Sequence[Json]:
+    ends = [estimate.value, estimate.low, estimate.high] if estimate else [None, None, None]
+    return _rounded_all([_percent(end) for end in ends])
 
 
 def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def _short(values: Sequence[float | None]) -> list[Json]:
-    return [_digits(value) for value in values]
+def _rounded_all(values: Sequence[float | None]) -> list[Json]:
+    return [_rounded(value) for value in values]
 
 
-def _digits(value: float | None) -> float | None:
+def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.{DIGITS}g}")

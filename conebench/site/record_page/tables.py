@@ -1,4 +1,4 @@
-"""The tables of a record's page, as text."""
+"""Tables of a record's page."""
 
 from collections.abc import Iterable
 
@@ -17,24 +17,24 @@ from conebench.record.quantities import (
 from conebench.site.charts.table import Table
 
 GRID_NOTE = (
-    "Each linear arm and probe has the learning rate of its best accuracy on validation images; "
-    "a control has that of the switched arm."
+    "Linear arms and probes use the learning rate with the best accuracy on validation images, "
+    "controls that of the switched arm."
 )
 
 
 def figures_table(record: Record) -> Table:
-    """Every summary figure with its interval and what it says."""
+    """Return every summary figure with its interval and its meaning."""
     rows = []
     for quantity in QUANTITIES:
         estimate = getattr(record.summary, quantity.field)
         interval = quantity.interval(estimate) or UNDEFINED
         seeds = f"{estimate.seeds if estimate else 0} of {len(record.spec.seeds)}"
         rows.append((quantity.symbol, quantity.value(estimate), interval, seeds, quantity.meaning))
-    return Table(("Figure", "Value", "95 % interval", "Seeds", "What it says"), tuple(rows))
+    return Table(("Figure", "Value", "95 % interval", "Seeds", "Meaning"), tuple(rows))
 
 
 def seeds_table(record: Record) -> Table:
-    """Phases and cone of each seed."""
+    """Return phases and cone of each seed."""
     head = (
         "Seed",
         "Outcome",
@@ -84,19 +84,19 @@ def _cone_cells(cone: Cone | None) -> tuple[str, ...]:
 
 
 def stretches_table(record: Record) -> Table | None:
-    """The cone after each drop of the learning rate; None where there is none."""
+    """Return the cone after each drop of the learning rate; None without drops."""
     rows = [
         (
             str(seed.seed),
-            f"{whole(found.start)} to {whole(found.end)}",
-            UNDEFINED if found.settled is None else whole(found.settled),
-            distance(found.floor),
+            f"{whole(stretch.start)} to {whole(stretch.end)}",
+            optional(whole, stretch.settled),
+            distance(stretch.floor),
             degrees(seed.cone.half_angle_deg) if seed.cone else UNDEFINED,
-            degrees(found.half_angle_deg),
-            optional(degrees, found.axis_turn_deg),
+            degrees(stretch.half_angle_deg),
+            optional(degrees, stretch.axis_turn_deg),
         )
         for seed in record.seeds
-        for found in seed.stretches or ()
+        for stretch in seed.stretches or ()
     ]
     head = (
         "Seed",
@@ -111,15 +111,15 @@ def stretches_table(record: Record) -> Table | None:
 
 
 def arms_table(record: Record) -> Table:
-    """How each arm of each seed ended, and the constant learning rate that it had or chose."""
+    """Return how each arm of each seed ended, and its learning rate."""
     rows = [
         (
             str(seed.seed),
             arm_name(arm, seed.phases.T_star),
-            _accuracy(arm),
+            _accuracy_text(arm),
             optional(distance, arm.test_loss),
-            _rate(arm, record),
-            _end(arm),
+            _rate_text(arm, record),
+            _outcome_text(arm),
         )
         for seed in record.seeds
         for arm in seed.arms
@@ -128,8 +128,9 @@ def arms_table(record: Record) -> Table:
     return Table(head, tuple(rows), GRID_NOTE if _has_grid(record) else "")
 
 
-def _rate(arm: ArmResult, record: Record) -> str:
-    """The constant rate of an arm; records before schema 1.2 have it in the spec alone."""
+def _rate_text(arm: ArmResult, record: Record) -> str:
+    """Write the constant rate of an arm, or that it has the schedule's."""
+    # Before schema 1.2 only the spec has it.
     chosen = record.spec.linearization.learning_rate
     rate = arm.learning_rate
     if rate is None and arm.arm != "full" and isinstance(chosen, float):
@@ -142,24 +143,24 @@ def _has_grid(record: Record) -> bool:
 
 
 def arm_name(arm: ArmResult, T_star: int | None) -> str:
-    """The arm with its step, as docs/method.md writes it."""
+    """Write an arm with its step, as docs/method.md does."""
     if arm.arm in ("full", "lazy"):
         return arm.arm
     return f"{arm.arm}({optional(whole, arm.step)}{' = T*' if arm.step == T_star else ''})"
 
 
-def _accuracy(arm: ArmResult) -> str:
+def _accuracy_text(arm: ArmResult) -> str:
     return UNDEFINED if arm.test_accuracy is None else f"{percent(arm.test_accuracy)} %"
 
 
-def _end(arm: ArmResult) -> str:
+def _outcome_text(arm: ArmResult) -> str:
     if arm.status == "finished":
         return "finished"
     return f"diverged at step {optional(whole, arm.diverged_at)}"
 
 
-def facts_table(record: Record) -> Table:
-    """What was trained on what, and where."""
+def provenance_table(record: Record) -> Table:
+    """Return network, data, machine and versions of a run."""
     data, made = record.data, record.provenance
     rows = [
         ("Network", f"{record.spec.model.name}, {record.model.parameters:,} parameters"),
@@ -172,18 +173,18 @@ def facts_table(record: Record) -> Table:
         ("Spec hash (SHA-256)", record.spec.hash),
         ("Device", device_text(made)),
         ("Platform", made.platform),
-        ("Kernels", _kernels(record)),
+        ("Kernels", _kernels_text(record)),
         ("Method", f"figures recomputed by version {record.method}"),
         ("Made at", made.created_at),
         ("Wall time", f"{made.wall_seconds:,.0f} s"),
-        ("Versions", _joined(f"{name} {version}" for name, version in made.versions.items())),
+        ("Versions", _sorted_list(f"{name} {version}" for name, version in made.versions.items())),
         ("Commit of conebench", commit_text(made)),
     ]
-    return Table(("Fact", "Value"), tuple(rows))
+    return Table(("Item", "Value"), tuple(rows))
 
 
-def _kernels(record: Record) -> str:
-    """Probe, how the kernels were built, and how far they are from the network's derivatives."""
+def _kernels_text(record: Record) -> str:
+    """Write the probe set, how kernels were built, and the error of their self-check."""
     kernel, build = record.spec.kernel, record.provenance.kernel_build
     parts = [f"{kernel.samples:,} images, {kernel.outputs}, {kernel.dtype}"]
     if build is not None:
@@ -196,21 +197,21 @@ def _kernels(record: Record) -> str:
 
 
 def device_text(made: Provenance) -> str:
-    """The device, and how it was used."""
-    return f"{made.device}: {made.device_name}, {_threads(made.cpu_threads, made.jobs)}"
+    """Write the device, its threads and processes."""
+    return f"{made.device}: {made.device_name}, {_threads_text(made.cpu_threads, made.jobs)}"
 
 
-def _threads(count: int, jobs: int | None) -> str:
+def _threads_text(count: int, jobs: int | None) -> str:
     together = f" in each of {jobs} processes side by side" if jobs and jobs > 1 else ""
     return f"{count} CPU thread{'' if count == 1 else 's'}{together}"
 
 
-def _joined(items: Iterable[str]) -> str:
+def _sorted_list(items: Iterable[str]) -> str:
     return ", ".join(sorted(items)) or UNDEFINED
 
 
 def commit_text(made: Provenance) -> str:
-    """The commit of the code, and whether it was changed."""
+    """Write the commit of the code, and if it was changed."""
     if made.git_commit is None:
         return "not known"
     return f"{made.git_commit}, with local changes" if made.git_dirty else made.git_commit

@@ -1,4 +1,4 @@
-"""The data page's files: everything in them, the same bytes each time."""
+"""The files of the data page: complete, and the same bytes each time."""
 
 import csv
 import gzip

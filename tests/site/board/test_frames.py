@@ -1,4 +1,4 @@
-"""conebench.site.board.frames: types that never depend on the values, the same bytes each time."""
+"""conebench.site.board.frames: types do not depend on values, and bytes repeat."""
 
 import csv
 import io

@@ -21,7 +21,7 @@ def row(record: Record) -> Row:
 
 
 def with_full_accuracy(record: Record, accuracy: float, spread: float = 0.001) -> Record:
-    """The record with A(full) = accuracy, and another by `spread` with each seed."""
+    """Return the record with A(full) = accuracy, higher by `spread` with each seed."""
     seeds = [
         seed.model_copy(
             update={
@@ -187,7 +187,7 @@ def test_a_negative_number_is_not_guarded():
 )
 def test_a_row_is_filtered_by_its_outcome_and_those_of_its_seeds(shape, outcomes):
     found = row(make_record(**shape))
-    assert found.facts["outcome"] == outcomes
+    assert found.filter_values["outcome"] == outcomes
     (group,) = group_rows([found])
     filters = {chosen.key: chosen.values for chosen in filters_of([group])}
     assert filters["outcome"] == tuple(sorted(outcomes))
@@ -195,5 +195,5 @@ def test_a_row_is_filtered_by_its_outcome_and_those_of_its_seeds(shape, outcomes
 
 def test_a_seed_without_phase_ii_is_named_once():
     cosine = make_spec(training={**BASE_SPEC["training"], "schedule": {"name": "cosine"}})
-    assert row(make_record(cosine)).facts["outcome"] == ("no constant learning rate",)
-    assert row(first_seeds(2, "partial")).facts["outcome"] == ("partial",)
+    assert row(make_record(cosine)).filter_values["outcome"] == ("no constant learning rate",)
+    assert row(first_seeds(2, "partial")).filter_values["outcome"] == ("partial",)

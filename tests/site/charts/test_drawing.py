@@ -1,4 +1,4 @@
-"""Scales, ticks and the plots' data."""
+"""Scales, ticks and data of plots."""
 
 import itertools
 import re

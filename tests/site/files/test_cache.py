@@ -1,4 +1,4 @@
-"""Building again: only what changed is made anew, and the bytes are those of a build at once."""
+"""Rebuilding a site: it makes only what changed, and gives the bytes of a new build."""
 
 import gzip
 import shutil
@@ -35,13 +35,13 @@ def inodes(site: Path) -> dict[str, int]:
 
 
 def touched(site: Path, before: dict[str, int]) -> set[str]:
-    """The files that are not those of before: new, or made anew."""
+    """Return the names of files that are new or replaced."""
     return {name for name, inode in inodes(site).items() if before.get(name) != inode}
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    """Records and their site, built once: each test has a copy."""
+    """Return records and their site, built once; each test has a copy."""
     folder = tmp_path_factory.mktemp("built")
     for name, record in (("a", ALPHA), ("b", BETA), ("c", GAMMA)):
         save(record, folder / "records" / name)
@@ -76,7 +76,7 @@ def spoil(records: Path) -> None:
 
 
 def repeat(records: Path) -> None:
-    """The results of c again, from another machine: that file comes first."""
+    """Add the results of c from another machine, in a file that sorts first."""
     elsewhere = GAMMA.provenance.model_copy(update={"device_name": "another machine"})
     save(GAMMA.model_copy(update={"provenance": elsewhere}), records / "0")
 
@@ -86,7 +86,7 @@ def copy(records: Path) -> None:
 
 
 def replicate(records: Path) -> None:
-    """One replication that holds, and one of another record."""
+    """Add a valid replication, and one of another record."""
     path = records / "b" / "record.json"
     save_replication(path, make_replication(BETA))
     save_replication(path, make_replication(GAMMA, by="someone-else"))

@@ -1,4 +1,4 @@
-"""The chaos probe on a record's page: a table and a plot, where the record has it."""
+"""The chaos probe on a record's page: a table and a plot."""
 
 import pytest
 from synthetic import make_record, make_spec
@@ -25,7 +25,7 @@ def probed(pairs: list[list[int]] = PAIRS, **changes: object) -> Record:
 
 
 def diverged(record: Record, pair: int, seeds: int) -> Record:
-    """The record with one pair lost in its first seeds."""
+    """Return the record with one pair diverged in its first seeds."""
     changed = []
     for seed in record.seeds:
         results = list(seed.chaos or ())

@@ -1,4 +1,4 @@
-"""The data that a record's page hands to its script."""
+"""Data of a record for scripts."""
 
 import json
 
@@ -15,7 +15,7 @@ def data_of(record: Record) -> dict:
     return record_data(record, row_of(record, record.id), "the group")
 
 
-def test_every_list_has_one_entry_a_checkpoint():
+def test_every_list_has_one_entry_per_checkpoint():
     record = make_record()
     for seed, result in zip(data_of(record)["seeds"], record.seeds, strict=True):
         assert seed["steps"] == result.kernel.steps
