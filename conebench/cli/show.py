@@ -18,7 +18,7 @@ from conebench.cli.sparkline import bars_for, sparkline
 from conebench.errors import RecordError
 from conebench.record import Record, SeedResult, read_record, recompute
 from conebench.record.quantities import degrees, distance, optional, two_decimals
-from conebench.record.seed_means import ARM_COLUMNS, arm_cells
+from conebench.record.seed_means import arm_cells
 
 
 def show(
@@ -99,8 +99,9 @@ def _curve_line(name: str, values: Sequence[float], bars: str, *, log: bool = Fa
 
 def _arms_table(record: Record) -> Table:
     table = Table(box=None)
-    for name in ARM_COLUMNS:
+    rows = arm_cells(record)
+    for name in rows[0]:
         table.add_column(name, justify="left" if name == "Arm" else "right")
-    for cells in arm_cells(record):
-        table.add_row(*cells)
+    for row in rows:
+        table.add_row(*row.values())
     return table

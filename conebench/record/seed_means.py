@@ -11,14 +11,6 @@ from conebench.record.quantities import UNDEFINED, interval, percent, whole
 from conebench.record.schema import Record
 from conebench.spec.arms import ArmName
 
-ARM_COLUMNS = (
-    "Arm",
-    "Switch step s",
-    "Test accuracy at T, %",
-    "95 % interval",
-    "Seeds finished",
-)
-
 KeyT = TypeVar("KeyT", bound=Hashable)
 
 
@@ -29,12 +21,14 @@ class SeedMean:
     estimate: Estimate | None
     started: int
 
-    def cells(self, number: Callable[[float], str]) -> tuple[str, str, str]:
-        """Write the mean, its interval and how many seeds finished."""
-        mean = number(self.estimate.value) if self.estimate else UNDEFINED
+    def cells(self, name: str, number: Callable[[float], str]) -> dict[str, str]:
+        """Write the mean, its interval and how many seeds finished, each under its column."""
         finished = self.estimate.seeds if self.estimate else 0
-        ends = interval(number, self.estimate) or UNDEFINED
-        return mean, ends, f"{finished} of {self.started}"
+        return {
+            name: number(self.estimate.value) if self.estimate else UNDEFINED,
+            "95 % interval": interval(number, self.estimate) or UNDEFINED,
+            "Seeds finished": f"{finished} of {self.started}",
+        }
 
 
 def seed_means(
@@ -65,10 +59,14 @@ def arm_means(record: Record) -> dict[tuple[ArmName, int], SeedMean]:
     return dict(sorted(means.items(), key=lambda item: (order.index(item[0][0]), item[0][1])))
 
 
-def arm_cells(record: Record) -> list[tuple[str, ...]]:
-    """Write every arm with its mean test accuracy, in the order of `ARM_COLUMNS`."""
+def arm_cells(record: Record) -> list[dict[str, str]]:
+    """Write every arm with its mean test accuracy, each cell under its column."""
     return [
-        (arm, UNDEFINED if arm == "full" else whole(step), *mean.cells(percent))
+        {
+            "Arm": arm,
+            "Switch step s": UNDEFINED if arm == "full" else whole(step),
+            **mean.cells("Test accuracy at T, %", percent),
+        }
         for (arm, step), mean in arm_means(record).items()
     ]
 

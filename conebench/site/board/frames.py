@@ -55,14 +55,14 @@ def _factor(key: str) -> Callable[[Row], object]:
     return lambda row: row.factors[key]
 
 
+def _columns(dtype: Dtype, **attributes: str) -> list[Column]:
+    return [Column(name, dtype, attrgetter(path)) for name, path in attributes.items()]
+
+
 COLUMNS = (
-    Column("rank", "Int64", attrgetter("rank")),
-    Column("record", "string", attrgetter("record_id")),
-    Column("spec", "string", attrgetter("spec_name")),
-    Column("title", "string", attrgetter("title")),
-    Column("model", "string", attrgetter("model")),
-    Column("family", "string", attrgetter("family")),
-    Column("optimizer", "string", attrgetter("optimizer")),
+    *_columns("Int64", rank="rank"),
+    *_columns("string", record="record_id", spec="spec_name", title="title"),
+    *_columns("string", model="model", family="family", optimizer="optimizer"),
     *(
         Column(factor.key, "Float64" if factor.numeric else "string", _factor(factor.key))
         for factor in FACTORS
@@ -78,13 +78,9 @@ COLUMNS = (
         for quantity in QUANTITIES
         for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high"))
     ),
-    Column("seeds", "Int64", attrgetter("seeds")),
-    Column("date", "string", attrgetter("date")),
-    Column("status", "string", attrgetter("status")),
-    Column("verdict", "string", attrgetter("verdict")),
-    Column("outcome", "string", attrgetter("outcome")),
-    Column("unranked_reason", "string", attrgetter("reason")),
-    Column("trust", "string", attrgetter("trust")),
+    *_columns("Int64", seeds="seeds"),
+    *_columns("string", date="date", status="status", verdict="verdict", outcome="outcome"),
+    *_columns("string", unranked_reason="reason", trust="trust"),
     Column("replicated_by", "string", lambda row: row.replicated_by or None),
 )
 

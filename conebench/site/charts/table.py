@@ -1,5 +1,6 @@
 """Tables of text, as pages and files show them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -14,3 +15,8 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     each: str = ""
+
+
+def table_of(rows: Sequence[Mapping[str, str]], note: str = "") -> Table:
+    """Return the table of at least one row; each has its cells by the name of their column."""
+    return Table(tuple(rows[0]), tuple(tuple(row[name] for name in rows[0]) for row in rows), note)

@@ -7,56 +7,43 @@ from conebench.record.quantities import UNDEFINED, distance, optional, percent, 
 from conebench.record.seed_means import SeedMean, barrier_means
 from conebench.site.charts.drawing import Series, draw, estimates_series, vertical
 from conebench.site.charts.plot import MAX_COLORS, Plot
-from conebench.site.charts.table import Table
+from conebench.site.charts.table import Table, table_of
 from conebench.site.record_page.plots import boundaries
 from conebench.site.record_page.switch_curve import step_scale
 
-COLUMNS = (
-    "Seed",
-    "t0",
-    "t1",
-    "Barrier",
-    "Test loss, both ends",
-    "Disagreement, %",
-    "1 − cos(θ, θ′)",
-    "S",
-    "Outcome",
-)
-MEAN_COLUMNS = ("t0", "t1", "Barrier", "95 % interval", "Seeds finished")
-
 
 def chaos_table(record: Record) -> Table | None:
-    """Return every pair of every seed; None if the record has no chaos probe."""
-    if record.spec.chaos is None:
-        return None
+    """Return every pair of every seed; None if the record has none."""
     rows = [
-        (str(seed.seed), *_pair_cells(pair)) for seed in record.seeds for pair in seed.chaos or ()
+        {"Seed": str(seed.seed), **_pair_cells(pair)}
+        for seed in record.seeds
+        for pair in seed.chaos or ()
     ]
-    return Table(COLUMNS, tuple(rows))
+    return table_of(rows) if rows else None
 
 
-def _pair_cells(pair: ChaosResult) -> tuple[str, ...]:
+def _pair_cells(pair: ChaosResult) -> dict[str, str]:
     ends = UNDEFINED
     if pair.losses is not None:
         ends = f"{distance(pair.losses[0])}, {distance(pair.losses[-1])}"
     diverged = f"diverged at step {optional(whole, pair.diverged_at)}"
-    return (
-        whole(pair.t0),
-        whole(pair.t1),
-        optional(distance, pair.barrier),
-        ends,
-        optional(percent, pair.disagreement),
-        optional(distance, pair.parameter_dissimilarity),
-        optional(distance, pair.S),
-        "finished" if pair.status == "finished" else diverged,
-    )
+    return {
+        "t0": whole(pair.t0),
+        "t1": whole(pair.t1),
+        "Barrier": optional(distance, pair.barrier),
+        "Test loss, both ends": ends,
+        "Disagreement, %": optional(percent, pair.disagreement),
+        "1 − cos(θ, θ′)": optional(distance, pair.parameter_dissimilarity),
+        "S": optional(distance, pair.S),
+        "Outcome": "finished" if pair.status == "finished" else diverged,
+    }
 
 
 def chaos_plots(record: Record) -> list[Plot]:
-    """Return the plot of the barrier against t0; none if there is no chaos probe."""
-    if record.spec.chaos is None:
-        return []
+    """Return the plot of the barrier against t0; none if the record has no pairs."""
     means, rules = barrier_means(record), boundaries(record)
+    if not means or record.spec.chaos is None:
+        return []
     series = list(_barrier_series(means))
     plot = Plot(
         key="chaos",
@@ -72,11 +59,11 @@ def chaos_plots(record: Record) -> list[Plot]:
             series,
             upright=rules,
         ),
-        table=Table(
-            MEAN_COLUMNS,
-            tuple(
-                (whole(t0), whole(t1), *mean.cells(distance)) for (t1, t0), mean in means.items()
-            ),
+        table=table_of(
+            [
+                {"t0": whole(t0), "t1": whole(t1), **mean.cells("Barrier", distance)}
+                for (t1, t0), mean in means.items()
+            ]
         ),
     )
     return [plot]

@@ -17,20 +17,8 @@ from conebench.record.quantities import (
 )
 from conebench.site.charts.drawing import Series, draw, horizontal, vertical
 from conebench.site.charts.plot import MAX_COLORS, Plot, evenly, thinned
-from conebench.site.charts.table import Table
+from conebench.site.charts.table import Table, table_of
 from conebench.site.record_page.plots import curve_series, curves_table
-
-COLUMNS = (
-    "Group",
-    "Parameters",
-    "T*",
-    "T* of each seed",
-    "Half-angle",
-    "Turn",
-    "N",
-    "Floor",
-    "Seeds with a Phase II",
-)
 
 
 @dataclass(frozen=True)
@@ -50,29 +38,27 @@ def groups_section(record: Record) -> GroupsSection | None:
 
 def _groups_table(record: Record) -> Table:
     """Return one row per group, in the order of the network."""
-    groups = record.seeds[0].kernel.groups or []
-    rows = tuple(_group_cells(record, index, group) for index, group in enumerate(groups))
-    return Table(
-        COLUMNS, rows, " ".join(zero for seed in record.seeds if (zero := _zero_kernels(seed)))
-    )
+    groups = enumerate(record.seeds[0].kernel.groups or [])
+    rows = [_group_cells(record, index, group) for index, group in groups]
+    return table_of(rows, " ".join(zero for seed in record.seeds if (zero := _zero_kernels(seed))))
 
 
-def _group_cells(record: Record, index: int, group: GroupTrajectory) -> tuple[str, ...]:
+def _group_cells(record: Record, index: int, group: GroupTrajectory) -> dict[str, str]:
     geometries = [seed.groups[index] for seed in record.seeds if seed.groups]
     starts = [geometry.phases.T_star if geometry.phases else None for geometry in geometries]
     cones = [geometry.cone for geometry in geometries if geometry.cone]
     floors = [geometry.phases.floor for geometry in geometries if geometry.cone and geometry.phases]
-    return (
-        group.name,
-        f"{group.parameters:,}",
-        _mean_text(whole, starts),
-        ", ".join(optional(whole, T_star) for T_star in starts),
-        _mean_text(degrees, [cone.half_angle_deg for cone in cones]),
-        _mean_text(degrees, [cone.turn_deg for cone in cones]),
-        _mean_text(two_decimals, [cone.N for cone in cones]),
-        _mean_text(distance, floors),
-        f"{len(cones)} of {len(geometries)}",
-    )
+    return {
+        "Group": group.name,
+        "Parameters": f"{group.parameters:,}",
+        "T*": _mean_text(whole, starts),
+        "T* of each seed": ", ".join(optional(whole, T_star) for T_star in starts),
+        "Half-angle": _mean_text(degrees, [cone.half_angle_deg for cone in cones]),
+        "Turn": _mean_text(degrees, [cone.turn_deg for cone in cones]),
+        "N": _mean_text(two_decimals, [cone.N for cone in cones]),
+        "Floor": _mean_text(distance, floors),
+        "Seeds with a Phase II": f"{len(cones)} of {len(geometries)}",
+    }
 
 
 def _mean_text(write: Callable[[float], str], values: Sequence[float | None]) -> str:

@@ -16,11 +16,11 @@ from conebench.analysis.distance import (
 )
 from conebench.record import Record, SeedResult
 from conebench.record.quantities import distance, distance_rows, one_decimal, optional, whole
-from conebench.record.seed_means import ARM_COLUMNS, arm_cells
+from conebench.record.seed_means import arm_cells
 from conebench.site.charts.drawing import Rule, Series, draw, horizontal, vertical
 from conebench.site.charts.heatmap import draw_heatmap
 from conebench.site.charts.plot import MAX_COLORS, Plot, evenly, thinned
-from conebench.site.charts.table import Table
+from conebench.site.charts.table import Table, table_of
 from conebench.site.record_page.switch_curve import draw_switch_curve
 from conebench.spec.schedule import milestone_steps
 
@@ -97,7 +97,7 @@ def _switch_plot(record: Record) -> Plot:
         "linearized training from s on is as accurate as ordinary training. Hollow dots: steps "
         "that not every seed finished, such as the T* of one seed.",
         drawing=draw_switch_curve(record, boundaries(record)),
-        table=Table(ARM_COLUMNS, tuple(arm_cells(record))),
+        table=table_of(arm_cells(record)),
     )
 
 

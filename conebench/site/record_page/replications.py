@@ -4,40 +4,29 @@ from collections.abc import Sequence
 
 from conebench.record import Record, Replication
 from conebench.record.compare import stack_differences
-from conebench.site.charts.table import Table
+from conebench.site.charts.table import Table, table_of
 from conebench.site.record_page.tables import commit_text, device_text
-
-COLUMNS = (
-    "By",
-    "At",
-    "Device",
-    "Platform",
-    "Against the record's stack",
-    "Seeds",
-    "Reached",
-    "Commit of conebench",
-)
 
 
 def replications_table(record: Record, replications: Sequence[Replication]) -> Table | None:
     """Return one row per replication; None if there is none."""
-    rows = tuple(_replication_cells(record, replication) for replication in replications)
-    return Table(COLUMNS, rows) if rows else None
+    rows = [_replication_cells(record, replication) for replication in replications]
+    return table_of(rows) if rows else None
 
 
-def _replication_cells(record: Record, replication: Replication) -> tuple[str, ...]:
-    made = replication.provenance
-    seeds = ", ".join(map(str, replication.seeds))
-    return (
-        replication.by,
-        made.created_at,
-        device_text(made),
-        made.platform,
-        "; ".join(stack_differences(record.provenance, made)) or "the same",
-        f"{len(replication.seeds)} of {len(record.seeds)}: {seeds}",
-        _tolerance_text(replication),
-        commit_text(made),
-    )
+def _replication_cells(record: Record, replication: Replication) -> dict[str, str]:
+    made, seeds = replication.provenance, replication.seeds
+    return {
+        "By": replication.by,
+        "At": made.created_at,
+        "Device": device_text(made),
+        "Platform": made.platform,
+        "Against the record's stack": "; ".join(stack_differences(record.provenance, made))
+        or "the same",
+        "Seeds": f"{len(seeds)} of {len(record.seeds)}: {', '.join(map(str, seeds))}",
+        "Reached": _tolerance_text(replication),
+        "Commit of conebench": commit_text(made),
+    }
 
 
 def _tolerance_text(replication: Replication) -> str:

@@ -14,7 +14,6 @@ from conebench.analysis.distance import (
     IntArray,
     between,
     distances,
-    lagged_distances,
     velocity,
 )
 from conebench.analysis.intervals import Estimate
@@ -43,14 +42,18 @@ def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
     """Return figures, arms and seeds, numbers to 5 digits, accuracies of arms in percent."""
     figures = {q.field: _estimate_data(row.figures[q.field]) for q in QUANTITIES}
     arms: list[Json] = [
-        [arm, step, *_in_percent(mean.estimate)] for (arm, step), mean in arm_means(record).items()
+        [
+            arm,
+            step,
+            *_estimate_data(mean.estimate and mean.estimate.mapped(lambda share: 100 * share)),
+        ]
+        for (arm, step), mean in arm_means(record).items()
     ]
     return {
         "id": row.record_id,
         "title": visible(row.title),
         "model": row.model,
         "group": visible(group),
-        "reason": visible(row.reason),
         "figures": figures,
         "arms": arms,
         "seeds": [seed_data(record.spec, seed) for seed in record.seeds[:MAX_SEEDS]],
@@ -58,26 +61,20 @@ def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
 
 
 def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
-    """Return a list per figure with an entry per checkpoint, None where it is undefined.
-
-    `move` is S between neighbors on the uniform part of the grid, at the later one.
-    """
+    """Return a list per figure with an entry per checkpoint, None where it is undefined."""
     G, steps = seed.kernel.G(), np.array(seed.kernel.steps)
-    uniform_steps, uniform_G = seed.kernel.uniform(spec.kernel.checkpoints.every)
-    picture, stress = cone_picture(G)
-    accuracy = dict(zip(seed.training.steps, seed.training.test_accuracy, strict=True))
+    picture, _ = cone_picture(G)
+    percents = [100 * accuracy for accuracy in seed.training.test_accuracy]
+    accuracy = dict(zip(seed.training.steps, percents, strict=True))
     return {
         "seed": seed.seed,
         "T_star": seed.phases.T_star,
         "steps": steps.tolist(),
         "S0": _rounded_all(distances(G)[0].tolist()),
         "velocity": [None, *_rounded_all(velocity(G, steps).tolist())],
-        "uniform": uniform_steps.tolist(),
-        "move": [None, *_rounded_all(lagged_distances(uniform_G, 1).tolist())],
         "angle": _to_axis(spec, seed, G, steps),
-        "accuracy": _rounded_all([_percent(accuracy.get(int(step))) for step in steps]),
+        "accuracy": _rounded_all([accuracy.get(step) for step in seed.kernel.steps]),
         "picture": [_rounded_all(point) for point in picture.tolist()],
-        "stress": _rounded(stress),
     }
 
 
@@ -91,20 +88,7 @@ def _to_axis(spec: Spec, seed: SeedResult, G: FloatArray, steps: IntArray) -> Se
 
 
 def _estimate_data(estimate: Estimate | None) -> Sequence[Json]:
-    return (
-        _rounded_all([estimate.value, estimate.low, estimate.high])
-        if estimate
-        else [None, None, None]
-    )
-
-
-def _in_percent(estimate: Estimate | None) -> Sequence[Json]:
-    ends = [estimate.value, estimate.low, estimate.high] if estimate else [None, None, None]
-    return _rounded_all([_percent(end) for end in ends])
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
+    return _rounded_all([getattr(estimate, end, None) for end in ("value", "low", "high")])
 
 
 def _rounded_all(values: Sequence[float | None]) -> list[Json]:

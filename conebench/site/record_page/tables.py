@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from conebench.analysis.cone import Cone
 from conebench.record import ArmResult, Provenance, Record, SeedResult
 from conebench.record.quantities import (
     QUANTITIES,
@@ -14,12 +13,22 @@ from conebench.record.quantities import (
     two_decimals,
     whole,
 )
-from conebench.site.charts.table import Table
+from conebench.site.charts.table import Table, table_of
 
 GRID_NOTE = (
     "Linear arms and probes use the learning rate with the best accuracy on validation images, "
     "controls that of the switched arm."
 )
+# Columns of a cone: how each is written, and its field.
+CONE_COLUMNS = {
+    "Half-angle": (degrees, "half_angle_deg"),
+    "95th percentile": (degrees, "half_angle_95_deg"),
+    "Turn": (degrees, "turn_deg"),
+    "N": (two_decimals, "N"),
+    "α": (two_decimals, "alpha"),
+    "Path": (degrees, "path_deg"),
+    "End to end": (degrees, "end_to_end_deg"),
+}
 
 
 def figures_table(record: Record) -> Table:
@@ -27,105 +36,74 @@ def figures_table(record: Record) -> Table:
     rows = []
     for quantity in QUANTITIES:
         estimate = getattr(record.summary, quantity.field)
-        interval = quantity.interval(estimate) or UNDEFINED
-        seeds = f"{estimate.seeds if estimate else 0} of {len(record.spec.seeds)}"
-        rows.append((quantity.symbol, quantity.value(estimate), interval, seeds, quantity.meaning))
-    return Table(("Figure", "Value", "95 % interval", "Seeds", "Meaning"), tuple(rows))
+        cells = {
+            "Figure": quantity.symbol,
+            "Value": quantity.value(estimate),
+            "95 % interval": quantity.interval(estimate) or UNDEFINED,
+            "Seeds": f"{estimate.seeds if estimate else 0} of {len(record.spec.seeds)}",
+            "Meaning": quantity.meaning,
+        }
+        rows.append(cells)
+    return table_of(rows)
 
 
 def seeds_table(record: Record) -> Table:
     """Return phases and cone of each seed."""
-    head = (
-        "Seed",
-        "Outcome",
-        "T*, velocity floor",
-        "T*, change-point",
-        "Estimators",
-        "Floor",
-        "Drift",
-        "Half-angle",
-        "95th percentile",
-        "Turn",
-        "N",
-        "α",
-        "Path",
-        "End to end",
-    )
-    return Table(head, tuple(_seed_cells(seed) for seed in record.seeds))
+    return table_of([_seed_cells(seed) for seed in record.seeds])
 
 
-def _seed_cells(seed: SeedResult) -> tuple[str, ...]:
+def _seed_cells(seed: SeedResult) -> dict[str, str]:
     phases = seed.phases
     agreement = "differ by more than a factor of 2" if phases.estimators_disagree else "agree"
-    return (
-        str(seed.seed),
-        phases.outcome,
-        optional(whole, phases.T_star),
-        optional(whole, phases.change_point),
-        UNDEFINED if phases.T_star is None else agreement,
-        optional(distance, phases.floor),
-        optional(two_decimals, phases.drift),
-        *_cone_cells(seed.cone),
-    )
-
-
-def _cone_cells(cone: Cone | None) -> tuple[str, ...]:
-    if cone is None:
-        return (UNDEFINED,) * 7
-    return (
-        degrees(cone.half_angle_deg),
-        degrees(cone.half_angle_95_deg),
-        degrees(cone.turn_deg),
-        two_decimals(cone.N),
-        optional(two_decimals, cone.alpha),
-        degrees(cone.path_deg),
-        degrees(cone.end_to_end_deg),
-    )
+    cone = {
+        name: optional(number, getattr(seed.cone, field, None))
+        for name, (number, field) in CONE_COLUMNS.items()
+    }
+    return {
+        "Seed": str(seed.seed),
+        "Outcome": phases.outcome,
+        "T*, velocity floor": optional(whole, phases.T_star),
+        "T*, change-point": optional(whole, phases.change_point),
+        "Estimators": UNDEFINED if phases.T_star is None else agreement,
+        "Floor": optional(distance, phases.floor),
+        "Drift": optional(two_decimals, phases.drift),
+        **cone,
+    }
 
 
 def stretches_table(record: Record) -> Table | None:
     """Return the cone after each drop of the learning rate; None without drops."""
     rows = [
-        (
-            str(seed.seed),
-            f"{whole(stretch.start)} to {whole(stretch.end)}",
-            optional(whole, stretch.settled),
-            distance(stretch.floor),
-            degrees(seed.cone.half_angle_deg) if seed.cone else UNDEFINED,
-            degrees(stretch.half_angle_deg),
-            optional(degrees, stretch.axis_turn_deg),
-        )
+        {
+            "Seed": str(seed.seed),
+            "Steps": f"{whole(stretch.start)} to {whole(stretch.end)}",
+            "Settled at": optional(whole, stretch.settled),
+            "Floor": distance(stretch.floor),
+            "Half-angle before": degrees(seed.cone.half_angle_deg) if seed.cone else UNDEFINED,
+            "Half-angle after": degrees(stretch.half_angle_deg),
+            "Axis turned by": optional(degrees, stretch.axis_turn_deg),
+        }
         for seed in record.seeds
         for stretch in seed.stretches or ()
     ]
-    head = (
-        "Seed",
-        "Steps",
-        "Settled at",
-        "Floor",
-        "Half-angle before",
-        "Half-angle after",
-        "Axis turned by",
-    )
-    return Table(head, tuple(rows)) if rows else None
+    return table_of(rows) if rows else None
 
 
 def arms_table(record: Record) -> Table:
     """Return how each arm of each seed ended, and its learning rate."""
     rows = [
-        (
-            str(seed.seed),
-            arm_name(arm, seed.phases.T_star),
-            _accuracy_text(arm),
-            optional(distance, arm.test_loss),
-            _rate_text(arm, record),
-            _outcome_text(arm),
-        )
+        {
+            "Seed": str(seed.seed),
+            "Arm": arm_name(arm, seed.phases.T_star),
+            "Test accuracy at T": _accuracy_text(arm),
+            "Test loss at T": optional(distance, arm.test_loss),
+            "Learning rate": _rate_text(arm, record),
+            "Outcome": _outcome_text(arm),
+        }
         for seed in record.seeds
         for arm in seed.arms
     ]
-    head = ("Seed", "Arm", "Test accuracy at T", "Test loss at T", "Learning rate", "Outcome")
-    return Table(head, tuple(rows), GRID_NOTE if _has_grid(record) else "")
+    return table_of(rows, GRID_NOTE if _has_grid(record) else "")
 
 
 def _rate_text(arm: ArmResult, record: Record) -> str:

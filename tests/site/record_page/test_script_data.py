@@ -21,7 +21,6 @@ def test_every_list_has_one_entry_per_checkpoint():
         assert seed["steps"] == result.kernel.steps
         for name in ("S0", "velocity", "angle", "accuracy", "picture"):
             assert len(seed[name]) == len(seed["steps"]), name
-        assert len(seed["move"]) == len(seed["uniform"])
 
 
 def test_numbers_are_those_of_the_record():
