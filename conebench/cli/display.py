@@ -1,4 +1,4 @@
-"""Progress of a run on the terminal, and the closing table."""
+"""Progress of a run, and its closing table."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 @contextmanager
 def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
-    """Yield a function that gives each run a bar on a terminal, plain lines elsewhere."""
+    """Yield a function that opens the display of a run."""
     if not console.is_terminal:
         yield lambda name: LineProgress(console, name)
         return
@@ -58,7 +58,7 @@ def open_progress(console: Console, name: str) -> "Iterator[RunProgress]":
 
 
 class BarProgress:
-    """Progress as one bar for the whole run, next to those of other runs."""
+    """Progress as one bar per run."""
 
     def __init__(self, bar: Progress, name: str) -> None:
         self._bar, self._name = bar, name
@@ -69,9 +69,10 @@ class BarProgress:
         self._bar.update(self._task, total=work)
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        """Name the stage next to the bar; print a note on a line that stays."""
+        """Name the stage next to the bar."""
         stop_if_interrupted()
         if note:
+            # The bar will be overwritten, and a note must stay.
             self._bar.console.print(
                 Text(f"{self._name}: {name}{_note_text(cached, note)}"), soft_wrap=True
             )
@@ -84,7 +85,7 @@ class BarProgress:
 
 
 class LineProgress:
-    """Progress as plain lines: one per stage, and at most two a minute in between."""
+    """Progress as plain lines: one per stage, few in between."""
 
     def __init__(self, console: Console, name: str) -> None:
         self._console, self._name = console, name
@@ -103,7 +104,7 @@ class LineProgress:
         self._line(f"{name}{_note_text(cached, note)}")
 
     def advance(self, work: float) -> None:
-        """Count the work; print a line if there was none for half a minute."""
+        """Count the work, and print a line if it is time."""
         stop_if_interrupted()
         self._done += work
         if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
@@ -150,7 +151,7 @@ def print_summary(record: Record, path: Path) -> None:
 
 
 def print_figures(console: Console, record: Record) -> None:
-    """Print the figures with their intervals, the verdict, and any doubts."""
+    """Print the figures with intervals, verdict and doubts."""
     summary = record.summary
     table = Table(box=None)
     table.add_column("figure")

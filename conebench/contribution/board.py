@@ -1,4 +1,4 @@
-"""Changes of the board by a proposal: ranks before and after."""
+"""Changes of the board by a proposal."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ COLUMNS = ("rank", "before", "CES", "spec", "record", "")
 
 @dataclass(frozen=True)
 class BoardChange:
-    """One group of the board; the cells of each line are those of `COLUMNS`."""
+    """One group of the board; its lines have the `COLUMNS`."""
 
     label: str
     lines: list[tuple[str, ...]]
 
 
 def board_change(proposal: Proposal) -> list[BoardChange]:
-    """Return every group that a proposed record joins; the proposal must be sound."""
+    """Return every group that a proposed record joins."""
     before = list(filter(is_record, proposal.before))
     with unpacked(proposal.after) as folder:
         rows = {}
@@ -37,7 +37,7 @@ def board_change(proposal: Proposal) -> list[BoardChange]:
 
 
 def markdown(changes: Sequence[BoardChange]) -> str:
-    """Write the changes as Markdown, without any free text of a record."""
+    """Write the changes as Markdown."""
     return "\n".join(line for change in changes for line in _markdown_lines(change))
 
 

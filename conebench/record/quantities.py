@@ -1,4 +1,4 @@
-"""The one table of figures: symbol, format, unit, meaning and direction of each."""
+"""The one table of figures, and how numbers are written."""
 
 import dataclasses
 import math
@@ -20,12 +20,13 @@ MEANINGS: dict[str, str] = {
 
 
 def rounded(value: float, decimals: int) -> str:
-    """Write a number with its thousands separated, never as a negative zero."""
+    """Write a number with decimals and its thousands separated."""
+    # Adding 0.0 makes a negative zero positive.
     return f"{round(value, decimals) + 0.0:,.{decimals}f}"
 
 
 def percent(share: float) -> str:
-    """Write a fraction in percent, with one decimal and no sign."""
+    """Write a fraction in percent, without the sign."""
     return rounded(100 * share, 1)
 
 
@@ -60,12 +61,12 @@ def distance_rows(S: Float[FloatArray, "rows columns"]) -> list[list[str]]:
 
 
 def optional(number: Callable[[float], str], value: float | None) -> str:
-    """Write a value, or a dash if it is undefined."""
+    """Write a value, or a dash for None."""
     return UNDEFINED if value is None else number(value)
 
 
 def interval(number: Callable[[float], str], estimate: Estimate | None) -> str:
-    """Write the 95 % interval of an estimate; empty if it has none."""
+    """Write the 95 % interval, if there is one."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""
     return f"[{number(estimate.low)}, {number(estimate.high)}]"
@@ -73,7 +74,7 @@ def interval(number: Callable[[float], str], estimate: Estimate | None) -> str:
 
 @dataclass(frozen=True)
 class Quantity:
-    """One figure of `Summary`: its field there, symbol, format and unit.
+    """One figure of `Summary`: its field, symbol, format and unit.
 
     `higher` says what a higher value stands for.
     """
@@ -86,15 +87,15 @@ class Quantity:
 
     @property
     def meaning(self) -> str:
-        """The sentence that the schema of a record has for it."""
+        """Its meaning, from the schema of a record."""
         return MEANINGS[self.field]
 
     def value(self, estimate: Estimate | None) -> str:
-        """Write the estimate's value with its unit, or a dash."""
+        """Write the estimate's value with its unit."""
         return UNDEFINED if estimate is None else self.number(estimate.value) + self.unit
 
     def interval(self, estimate: Estimate | None) -> str:
-        """Write the 95 % interval in the same unit; empty if there is none."""
+        """Write the 95 % interval, if there is one."""
         return interval(self.number, estimate)
 
 
@@ -120,7 +121,7 @@ QUANTITIES = (
 
 
 def check_finite(estimate: Estimate | None) -> None:
-    """Raise a ValueError if a figure is not finite: no real kernel data give one."""
+    """Raise a ValueError if a figure is not finite."""
     if estimate is None:
         return
     ends = [end for end in (estimate.value, estimate.low, estimate.high) if end is not None]

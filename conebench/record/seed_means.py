@@ -1,4 +1,4 @@
-"""Means over the seeds of a record, with their intervals: of every arm, of every pair."""
+"""Means over the seeds of a record, with intervals."""
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 
 @dataclass(frozen=True)
 class SeedMean:
-    """A mean over the seeds that have a value; `estimate` is None if none has."""
+    """A mean over seeds; `estimate` is None if none finished."""
 
     estimate: Estimate | None
     started: int
 
     def cells(self, name: str, number: Callable[[float], str]) -> dict[str, str]:
-        """Write the mean, its interval and how many seeds finished, each under its column."""
+        """Write mean, interval and count of seeds, by column."""
         finished = self.estimate.seeds if self.estimate else 0
         return {
             name: number(self.estimate.value) if self.estimate else UNDEFINED,
@@ -34,7 +34,7 @@ class SeedMean:
 def seed_means(
     values: Iterable[tuple[KeyT, float | None]], bounds: tuple[float, float]
 ) -> dict[KeyT, SeedMean]:
-    """Return the mean of the values under each key, one value per seed.
+    """Return the mean over seeds of the values under each key.
 
     A value is None if the seed did not finish. Intervals end at `bounds`.
     """
@@ -50,7 +50,7 @@ def seed_means(
 
 
 def arm_means(record: Record) -> dict[tuple[ArmName, int], SeedMean]:
-    """Return the mean test accuracy of every arm, by its name and switch step."""
+    """Return the mean test accuracy by arm and switch step."""
     accuracies = (
         ((arm.arm, arm.step or 0), arm.test_accuracy) for seed in record.seeds for arm in seed.arms
     )
@@ -60,7 +60,7 @@ def arm_means(record: Record) -> dict[tuple[ArmName, int], SeedMean]:
 
 
 def arm_cells(record: Record) -> list[dict[str, str]]:
-    """Write every arm with its mean test accuracy, each cell under its column."""
+    """Write every arm with its mean test accuracy."""
     return [
         {
             "Arm": arm,
@@ -72,7 +72,7 @@ def arm_cells(record: Record) -> list[dict[str, str]]:
 
 
 def barrier_means(record: Record) -> dict[tuple[int, int], SeedMean]:
-    """Return the mean barrier of every pair of the chaos probe, by t1, then t0."""
+    """Return the mean barrier by t1 and t0."""
     barriers = (
         ((result.t1, result.t0), result.barrier)
         for seed in record.seeds

@@ -1,4 +1,4 @@
-"""Building the site: folders of records become a folder of pages, swapped in whole."""
+"""Building the site from folders of records."""
 
 import shutil
 import tempfile
@@ -35,7 +35,10 @@ ASSETS = Path(__file__).parent / "assets"
 
 @dataclass(frozen=True)
 class BuildReport:
-    """Result of a build: first page, count of records, and files left out with the reason."""
+    """Result of a build.
+
+    `skipped` are the files left out, each with the reason.
+    """
 
     index: Path
     shown: int
@@ -43,7 +46,7 @@ class BuildReport:
 
 
 def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
-    """Build the site of all records under the given folders into `out`.
+    """Build the site of all records in the given folders.
 
     The same records give the same bytes, whether `out` was there before or not. A failed build
     leaves `out` as it was.
@@ -93,7 +96,7 @@ def _check_folders(record_dirs: Sequence[Path], out: Path) -> None:
 
 @contextmanager
 def _swapped_in(out: Path) -> Iterator[Path]:
-    """Yield a new folder, and put it in the place of `out` if the block succeeds."""
+    """Yield a new folder, and put it in place of `out`."""
     out.parent.mkdir(parents=True, exist_ok=True)
     workspace = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     new, old = workspace / "new", workspace / "old"
@@ -101,10 +104,12 @@ def _swapped_in(out: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         try:
+            # Renames within one folder: no reader sees a half-written site.
             if out.exists():
                 out.rename(old)
             new.rename(out)
         except BaseException:
+            # An interrupt, too, must not lose the old site.
             if old.exists():
                 old.rename(out)
             raise

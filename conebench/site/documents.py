@@ -33,9 +33,9 @@ SENTENCE_END = re.compile(r"(?<=\.)\s")
 
 @dataclass(frozen=True)
 class Document:
-    """One page: file name, title, summary for the list of pages, and HTML.
+    """One page of the documentation.
 
-    `sections` are ids and titles of its headings of the second level.
+    `summary` is for the list of pages. `sections` are ids and titles of its second-level headings.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Document:
 
 
 def document_files() -> list[Path]:
-    """Return the Markdown files in the order of the list of pages."""
+    """Return the Markdown files in order."""
     files = list(IN_WHEEL.glob("*.md")) or [
         *(IN_CHECKOUT / "docs").glob("*.md"),
         *(IN_CHECKOUT / ".github" / name for name in FOR_CONTRIBUTORS),
@@ -73,12 +73,13 @@ def documents() -> tuple[Document, ...]:
 
 
 def render(name: str, source: str, known: Collection[str]) -> Document:
-    """Render Markdown as a page, with ids of headings and tables that scroll.
+    """Render Markdown as a page.
 
     Links may lead to `known` pages and pictures, within the page, or to https addresses; others
     become plain words. Markup in the source is shown as text.
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    # No raw HTML: what looks like markup is text.
     tokens = markdown.parse(source)
     for token in tokens:
         token.attrs.pop("style", None)  # alignment, which the content policy forbids here
@@ -99,13 +100,14 @@ def _reading_order(file: Path) -> tuple[int, str]:
 
 
 def _with_site_links(tokens: Sequence[Token], known: Collection[str]) -> Iterator[Token]:
-    """Point links to pages of the site, and drop those that lead nowhere."""
+    """Point links to pages of the site, and drop others."""
     dead = False
     for token in tokens:
         if token.type == "link_open":
             target = _target(str(token.attrGet("href")), known)
             dead = target is None
             token.attrSet("href", target or "")
+        # A picture that the site lacks leaves its words.
         if token.type == "image" and token.attrGet("src") not in known:
             yield from token.children or ()
         elif not (dead and token.type in ("link_open", "link_close")):
@@ -121,7 +123,7 @@ def _target(link: str, known: Collection[str]) -> str | None:
 
 
 def _mark_headings(tokens: Sequence[Token]) -> tuple[tuple[str, str], ...]:
-    """Give headings ids as GitHub does, and links to themselves; return those of level 2."""
+    """Give headings ids and links; return those of level 2."""
     taken: dict[str, int] = {}
     sections = []
     for i, token in enumerate(tokens):
@@ -160,7 +162,7 @@ def _words(inline: Token) -> str:
 
 
 def _scrollable(html: str) -> Markup:
-    """Put tables and code into regions that scroll, by keyboard too."""
+    """Put tables and code into regions that scroll."""
     region = '<div class="scroll" tabindex="0" role="region" aria-label="Table {}">'
     parts = html.replace("<pre>", '<pre tabindex="0">').split("<table>")
     opened = "".join(region.format(i) + "<table>" + p for i, p in enumerate(parts[1:], start=1))

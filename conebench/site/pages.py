@@ -27,7 +27,10 @@ from conebench.site.record_page.tables import (
 
 
 def index_page(groups: Sequence[Group], skipped: Sequence[tuple[str, str]]) -> str:
-    """Return the board; `skipped` are the files left out, each with the reason."""
+    """Return the board.
+
+    `skipped` are the files left out, each with the reason.
+    """
     return render_template(
         "index.html.j2",
         root="",
@@ -43,7 +46,7 @@ def index_page(groups: Sequence[Group], skipped: Sequence[tuple[str, str]]) -> s
 
 
 def all_pages(groups: Sequence[Group]) -> dict[str, str]:
-    """Return plain pages with all rows, by file name; none if the index has them all."""
+    """Return plain pages with all rows, by file name."""
     pages = all_parts(groups)
     return {
         page_name(i): render_template(
@@ -61,14 +64,14 @@ def all_pages(groups: Sequence[Group]) -> dict[str, str]:
 
 
 def compare_page(groups: Sequence[Group]) -> str:
-    """Return the page that overlays records; its script draws them from their data files."""
+    """Return the page whose script overlays records."""
     return render_template(
         "compare.html.j2", root="", page="compare", groups=groups, quantities=QUANTITIES
     )
 
 
 def factors_page(groups: Sequence[Group], sections: Sequence[FactorSection]) -> str:
-    """Return the page of figures against factors, and of pairs that differ in one field."""
+    """Return the page of factors and matched pairs."""
     rows = [row for group in groups for row in group.rows]
     return render_template(
         "factors.html.j2",
@@ -104,14 +107,14 @@ def document_page(document: Document) -> str:
 
 
 def sections_of(record: Record) -> list[tuple[Plot, ...]]:
-    """Return the plots of a record's page by section; one section may have a plot per seed."""
+    """Return the plots of a record's page, by section."""
     groups = groups_section(record)
     more = [*rate_plots(record), *([groups.plot] if groups else []), *chaos_plots(record)]
     return [*plots_of(record), *((plot,) for plot in more)]
 
 
 def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]], spec: str) -> str:
-    """Return the page of a recomputed record, given its plots and the text of its spec."""
+    """Return the page of a recomputed record."""
     return render_template(
         "record.html.j2",
         root="../",

@@ -1,4 +1,4 @@
-"""Serving a built site to a browser on this machine."""
+"""Serving a built site on this machine."""
 
 import functools
 import http.server
@@ -18,15 +18,16 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         """Print nothing."""
 
     def end_headers(self) -> None:
-        """Let no browser keep a file: the site may be rebuilt at any time."""
+        """Forbid caching: the site may be rebuilt at any time."""
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
 
 class SiteServer(http.server.ThreadingHTTPServer):
-    """Server of a folder on the loopback address; calls `between` about twice a second.
+    """Server of a folder on the loopback address.
 
-    Port 0 takes any free one. Raises a StorageError if the port cannot be used.
+    It calls `between` about twice a second. Port 0 takes any free one. Raises a StorageError if the
+    port cannot be used.
     """
 
     def __init__(self, folder: Path, port: int, between: Callable[[], None] = lambda: None) -> None:
@@ -48,7 +49,7 @@ class SiteServer(http.server.ThreadingHTTPServer):
 
 
 def fingerprint(folders: Sequence[Path]) -> list[tuple[str, int, int]]:
-    """Return names, sizes and times of all records: they change when any record does."""
+    """Return names, sizes and times of all records."""
     files = [file for file in find_records(folders) if file.path.is_file()]
     stats = [file.path.stat() for file in files]
     return [(f.label, s.st_size, s.st_mtime_ns) for f, s in zip(files, stats, strict=True)]

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import NARROW, Visit, chromium, served, settle, titles, wait_until
+from site_folders import save
 from synthetic import BASE_SPEC, make_record, make_replication, make_spec, save_replication
 
-from conebench.record import Record, record_text
+from conebench.record import Record
 from conebench.site import build_site
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \u202e\" ' & javascript:"
@@ -48,9 +49,7 @@ def board_records() -> list[Record]:
 def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("board")
     for record in board_records():
-        (folder / "records" / record.id).mkdir(parents=True)
-        path = folder / "records" / record.id / "record.json"
-        path.write_text(record_text(record))
+        path = save(record, folder / "records" / record.id)
         if record.spec.title == "Beta":
             save_replication(path, make_replication(record))
     return build_site([folder / "records"], folder / "site").index.parent

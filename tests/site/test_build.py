@@ -7,29 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from site_folders import contents, save
 from synthetic import make_record, make_replication, make_spec, save_replication
 
 from conebench.errors import RecordError, StorageError
-from conebench.record import Record, record_text
+from conebench.record import record_text
 from conebench.site import BuildReport, build_site
 from conebench.site.build import MARKER
 from conebench.site.files.find import find_records
 from conebench.site.files.write import write_records
-
-
-def save(record: Record, folder: Path, name: str = "record.json") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    path.write_text(record_text(record))
-    return path
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import synthetic
 from parsed_pages import HOSTILE, Page, page_of
+from site_folders import save_all
 from synthetic import BASE_SPEC, make_record, make_replication, make_spec
 
-from conebench.record import Record, record_text
+from conebench.record import Record
 from conebench.site import build_site
 from conebench.site.documents import documents
 from conebench.site.html.visible import visible
@@ -38,10 +39,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         make_record(make_spec(title="One seed", seeds=[4])),
         never_settling(monkeypatch),
     ]
-    for record in records:
-        folder = tmp_path / "records" / record.id
-        folder.mkdir(parents=True)
-        (folder / "record.json").write_text(record_text(record))
+    save_all(records, tmp_path / "records")
     (tmp_path / "records" / "record.json").write_text("{}")
     return build_site([tmp_path / "records"], tmp_path / "site").index.parent
 

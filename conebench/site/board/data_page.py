@@ -1,4 +1,4 @@
-"""The data page: what there is to download, what it means, and how to cite it."""
+"""The data page: files, columns, citation."""
 
 import json
 from collections.abc import Sequence
@@ -52,5 +52,5 @@ def bibtex() -> str:
 
 
 def schema_text() -> str:
-    """Return the JSON Schema of records, as `conebench schema --record` prints it."""
+    """Return the JSON Schema of records as text."""
     return json.dumps(record_json_schema(), indent=1) + "\n"

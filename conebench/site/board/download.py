@@ -1,4 +1,4 @@
-"""Tables as CSV and JSON, for programs and for spreadsheets."""
+"""Tables as CSV and JSON."""
 
 import csv
 import io
@@ -21,20 +21,20 @@ NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
 def frame_csv(frame: "pd.DataFrame") -> str:
-    """Write a frame as CSV, with a quote before text that would run as a formula."""
+    """Write a frame as CSV that is safe to open in a spreadsheet."""
     texts = frame.select_dtypes("string")
     guarded = frame.assign(**{name: texts[name].map(_guarded, "ignore") for name in texts})
     return str(guarded.to_csv(index=False, lineterminator="\n"))
 
 
 def frame_json(frame: "pd.DataFrame") -> str:
-    """Write a frame as a list of rows, null where a value is undefined."""
+    """Write a frame as a list of rows."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return json.dumps(rows, indent=1, allow_nan=False) + "\n"
 
 
 def table_csv(table: Table) -> str:
-    """Write a table of a page as CSV: numbers without commas, nothing for a dash."""
+    """Write a table of a page as CSV, with plain numbers."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([_plain(cell) for cell in row] for row in (table.head, *table.rows))

@@ -1,4 +1,4 @@
-"""What a run was made with: factors to compare records by, and all fields of its spec."""
+"""Factors to compare records by, and all fields of their specs."""
 
 import json
 import re
@@ -21,7 +21,7 @@ Value = float | str
 
 @dataclass(frozen=True)
 class Factor:
-    """Something that records differ in; `numeric` if its values are numbers."""
+    """Something that records differ in."""
 
     key: str
     label: str
@@ -42,7 +42,7 @@ FACTORS = (
 
 
 def factors_of(record: Record) -> dict[str, Value | None]:
-    """Return the value of each factor; None if the spec does not state it.
+    """Return the value of each factor, None if the spec does not state it.
 
     Width is `model.kwargs.width`; depth `model.kwargs.depth`, or the number in the name of a
     network that is named by it; normalization the keyword argument that sets it.
@@ -64,7 +64,7 @@ def factors_of(record: Record) -> dict[str, Value | None]:
 
 
 def model_family(name: str) -> str:
-    """Return the letters a model's name begins with: "resnet" for cifar_resnet20, resnetv2_50."""
+    """Return the letters a model's name begins with: resnet, vgg, vit."""
     family = FAMILY.match(name)
     return family[1].lower() if family else name
 
@@ -75,7 +75,7 @@ def _number(value: Any) -> float | None:
 
 
 def fields_of(spec: Spec) -> dict[str, str]:
-    """Return every field that two runs may differ in, as JSON text by its dotted name.
+    """Return every field of a spec that matters, as JSON text.
 
     The dataset is one field, and so is the optimizer without its learning rate: another one has
     other options. The length of a run is its steps, also if the spec says epochs.

@@ -1,4 +1,4 @@
-"""The tables to download as pandas frames: every column with its type, whatever its values.
+"""The tables to download, as pandas frames with typed columns.
 
 pandas is imported where it is needed: that takes longer than most commands do.
 """
@@ -25,7 +25,7 @@ DTYPES: dict[object, Dtype] = {
 
 
 class Column(NamedTuple):
-    """A column of the board's table: its name, its type and where a row has its value."""
+    """A column of the board's table, and its value in a row."""
 
     name: str
     dtype: Dtype
@@ -33,7 +33,7 @@ class Column(NamedTuple):
 
 
 class ArmRow(NamedTuple):
-    """One arm of one seed; the fields are the columns of its table."""
+    """One arm of one seed."""
 
     record: str
     seed: int
@@ -86,7 +86,7 @@ COLUMNS = (
 
 
 def board_frame(groups: Sequence[Group]) -> "pd.DataFrame":
-    """Return all rows in the board's order, accuracies as fractions."""
+    """Return all rows of the board in its order."""
     import pandas as pd
 
     rows = [row for group in groups for row in group.rows]

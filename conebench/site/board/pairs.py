@@ -1,4 +1,4 @@
-"""Matched pairs: records whose specs differ in one field only."""
+"""Pairs of records whose specs differ in one field."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ MAX_PAIRS = 300
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows, the one field in which their specs differ, and its value in each."""
+    """Two rows, the field that differs, and its values."""
 
     field: str
     values: tuple[str, str]
@@ -20,10 +20,12 @@ class Pair:
 
 
 def matched_pairs(rows: Sequence[Row]) -> list[Pair]:
-    """Return all pairs of neighboring values of one field, all other fields equal.
+    """Return all pairs of neighboring values of one field.
 
-    The latest record of a spec stands for all of them. A field that a spec lacks is undefined.
+    All other fields are equal. The latest record of a spec stands for all of them. A field that a
+    spec lacks is undefined.
     """
+    # A later row of the same spec replaces an earlier one.
     latest = {_fields_key(row): row for row in sorted(rows, key=lambda r: (r.date, r.record_id))}
     names = sorted({name for row in latest.values() for name in row.fields} - set(MEASURING))
     pairs = [pair for name in names for pair in _pairs_in(name, list(latest.values()))]
@@ -47,7 +49,7 @@ def _fields_key(row: Row) -> frozenset[tuple[str, str]]:
 
 
 def _value_order(value: str) -> tuple[float, str]:
-    """Sort numbers by size, then everything else by its text."""
+    """Sort numbers by size, then texts."""
     try:
         return float(value), value
     except ValueError:

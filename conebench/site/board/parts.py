@@ -1,7 +1,8 @@
-"""Splitting the board: first rows on the index, all rows on plain pages and in a script file.
+"""Splitting the board into the index and other files.
 
-Plain pages serve readers without scripts; the script file serves sorting, filtering and searching.
-It is a script because a page opened from a folder may load scripts, but no data.
+The index has the first rows of each table. Plain pages have all rows, for readers without scripts.
+A script file has all rows too, for sorting, filtering and searching: a page opened from a folder
+may load scripts, but no data.
 """
 
 import json
@@ -22,7 +23,10 @@ Value = str | int | float | None
 
 @dataclass(frozen=True)
 class TablePart:
-    """Rows of one table on a page; `number` is the place of the table on the board, from 1."""
+    """Rows of one table on a page.
+
+    `number` is the place of the table on the board, from 1.
+    """
 
     group: Group
     rows: Sequence[Row]
@@ -31,7 +35,8 @@ class TablePart:
 
 
 def first_parts(groups: Sequence[Group]) -> list[TablePart]:
-    """Return the first rows of each table, few enough to keep the index small."""
+    """Return the first rows of each table, for the index."""
+    # The same limit for all tables, so that the index stays small.
     limit = max(1, min(MOST_OF_ONE_TABLE, ROWS // max(1, len(groups))))
     return [
         TablePart(group, group.rows[:limit], i, _first_caption(len(group.rows), limit))
@@ -40,7 +45,7 @@ def first_parts(groups: Sequence[Group]) -> list[TablePart]:
 
 
 def all_parts(groups: Sequence[Group]) -> list[list[TablePart]]:
-    """Return all rows page by page; no page if the index has them all."""
+    """Return all rows page by page, unless the index has them all."""
     if all(len(part.rows) == len(part.group.rows) for part in first_parts(groups)):
         return []
     pages: list[list[TablePart]] = [[]]
@@ -48,6 +53,7 @@ def all_parts(groups: Sequence[Group]) -> list[list[TablePart]]:
     for number, group in enumerate(groups, start=1):
         start = 0
         while start < len(group.rows):
+            # A table goes on where the page before ended.
             if not room:
                 pages.append([])
                 room = ROWS
@@ -60,12 +66,12 @@ def all_parts(groups: Sequence[Group]) -> list[list[TablePart]]:
 
 
 def page_name(number: int) -> str:
-    """Return the file name of a plain page, from 1."""
+    """Return the file name of a plain page."""
     return "all.html" if number == 1 else f"all-{number}.html"
 
 
 def rows_script(groups: Sequence[Group]) -> str:
-    """Return a script that hands all rows, in order, to the script of the board."""
+    """Return a script that hands all rows to the board's script."""
     rows = [_row_data(row, i) for i, group in enumerate(groups) for row in group.rows]
     data = {"keys": _sort_keys(), "rows": rows}
     return f"window.board = {json.dumps(data, separators=(',', ':'), allow_nan=False)};\n"
@@ -82,7 +88,7 @@ def _sort_keys() -> list[str]:
 
 
 def _row_data(row: Row, group: int) -> dict[str, object]:
-    """Return a row as markup, with what it is searched, filtered and sorted by."""
+    """Return a row as markup, with its values for the script."""
     filters = {key: list(map(visible, values)) for key, values in row.filter_values.items()}
     words = [row.title, row.model, row.reason, row.record_id]
     words += [value for values in filters.values() for value in values]

@@ -1,4 +1,4 @@
-"""Records as rows of the board: groups, order, shared ranks, reasons."""
+"""Records as rows of the board."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,10 @@ USUAL = "two phases"
 
 @dataclass(frozen=True)
 class Row:
-    """One record on the board; `reason` says why it is not ranked, if so."""
+    """One record on the board.
+
+    `reason` says why it is not ranked, if so.
+    """
 
     record_id: str
     group: tuple[str, str, int, str, str]
@@ -58,7 +61,7 @@ class Row:
 
     @property
     def filter_values(self) -> Mapping[str, tuple[str, ...]]:
-        """Values to filter by; outcomes are that of the record and unusual ones of its seeds."""
+        """Values of the row to filter by."""
         return {
             "dataset": (self.dataset,),
             "family": (self.family,),
@@ -93,7 +96,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Filter:
-    """Something to filter rows by: its name in addresses, its label, its values."""
+    """Something to filter rows by.
+
+    `key` is its name in addresses.
+    """
 
     key: str
     label: str
@@ -101,7 +107,7 @@ class Filter:
 
 
 def filters_of(groups: Sequence[Group]) -> list[Filter]:
-    """Return all filters, each with the values that some row has."""
+    """Return all filters with the values of the rows."""
     rows = [row for group in groups for row in group.rows]
     return [
         Filter(
@@ -112,7 +118,7 @@ def filters_of(groups: Sequence[Group]) -> list[Filter]:
 
 
 def row_of(record: Record, record_id: str, replications: Sequence[Replication] = ()) -> Row:
-    """Return the row of a recomputed record, under the id of its file."""
+    """Return the row of a recomputed record."""
     summary = record.summary
     figures = {quantity.field: getattr(summary, quantity.field) for quantity in QUANTITIES}
     for estimate in figures.values():
@@ -142,7 +148,7 @@ def row_of(record: Record, record_id: str, replications: Sequence[Replication] =
 
 
 def _seed_outcomes(record: Record) -> tuple[str, ...]:
-    """Return outcomes of seeds other than the usual two phases."""
+    """Return unusual outcomes of seeds."""
     return tuple(sorted({seed.phases.outcome for seed in record.seeds} - {USUAL}))
 
 
@@ -154,7 +160,7 @@ def is_partial(record: Record) -> bool:
 
 
 def unranked_reason(record: Record) -> str:
-    """Say why a record has no rank; empty if it may have one."""
+    """Say why a record has no rank, if so."""
     summary, reasons = record.summary, []
     measured, planned = [seed.seed for seed in record.seeds], record.spec.seeds
     if is_partial(record):
@@ -168,7 +174,8 @@ def unranked_reason(record: Record) -> str:
 
 
 def group_rows(rows: Sequence[Row]) -> list[Group]:
-    """Group rows by comparability key and rank them: best first, unranked last."""
+    """Group rows by comparability key, each group ranked."""
+    # Records are compared within their group only.
     keys = sorted({row.group for row in rows})
     return [
         Group(group_label(key), tuple(_ranked([row for row in rows if row.group == key])))

@@ -1,4 +1,4 @@
-"""Figures of all records against one factor, with their intervals."""
+"""Figures of all records against each factor."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ Styles = Mapping[str, str]
 
 @dataclass(frozen=True)
 class FactorSection:
-    """One factor: its plots, or the value that all records share."""
+    """Plots of one factor, or the value that all records share."""
 
     factor: Factor
     plots: tuple[Plot, ...]
@@ -38,7 +38,7 @@ class FactorSection:
 
 
 def factor_sections(rows: Sequence[Row]) -> list[FactorSection]:
-    """Plot CES, N and T* against each factor that has several values."""
+    """Plot CES, N and T* against each factor."""
     datasets = sorted({row.dataset for row in rows})
     # Colors are by dataset on every plot, or one for all if there are too many to tell apart.
     many = len(datasets) > MAX_COLORS
@@ -99,13 +99,14 @@ def _factor_drawing(
     drawing = draw(x, y, (factor.label, quantity.symbol), series)
     if factor.numeric:
         return drawing
+    # Names share the width of the axis; long ones are cut.
     room = max(3, LABELS_LENGTH // max(1, len(positions)))
     ticks = tuple(Tick(x.at(at), _shortened(str(value), room)) for value, at in positions.items())
     return replace(drawing, x_ticks=ticks)
 
 
 def _positions(values: Sequence[Value]) -> dict[Value, float]:
-    """Return the x of each value: of a number itself, of names 0, 1, 2, ..."""
+    """Return where on the x axis each value is."""
     numbers = [value for value in values if isinstance(value, float)]
     if len(numbers) == len(values):
         return {value: value for value in numbers}
@@ -126,7 +127,7 @@ def _shortened(label: str, room: int) -> str:
 def _dataset_series(
     known: Sequence[Known], positions: dict[Value, float], styles: Styles
 ) -> list[Series]:
-    """Return the dots of each dataset; without names if all have one color."""
+    """Return the dots of each dataset."""
     if len(set(styles.values())) < len(styles):
         return [_record_dots("", "c0", known, positions)]
     return [

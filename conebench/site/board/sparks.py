@@ -1,4 +1,4 @@
-"""Small curves in a row of the board: motion of the kernel, and accuracy."""
+"""Small curves in a row of the board."""
 
 import itertools
 from collections.abc import Sequence
@@ -17,7 +17,10 @@ MAX_POINTS = 24
 
 @dataclass(frozen=True)
 class Spark:
-    """A curve without axes: SVG path data, the place of T*, and its ends in words."""
+    """A curve without axes.
+
+    `path` is SVG path data, `boundary` the place of T*.
+    """
 
     path: str
     boundary: int | None
@@ -25,7 +28,7 @@ class Spark:
 
 
 def sparks_of(record: Record) -> tuple[Spark, Spark]:
-    """Draw S(t, t+dt) on a logarithmic axis, and test accuracy, of the first seed."""
+    """Draw S(t, t+dt) and test accuracy of the first seed."""
     seed = record.seeds[0]
     return _moves(seed, record.spec.kernel.checkpoints.every), _accuracies(seed)
 
@@ -55,6 +58,7 @@ def _scaled_spark(
     heights = [y for _, y in points] or [1.0]
     low, high = min(heights), max(heights)
     y = Scale(low, high if high > low else 2 * low + 1, HEIGHT - EDGE, EDGE, log)
+    # A curve this small needs few points.
     few = [points[i] for i in evenly(len(points), MAX_POINTS)] if points else []
     path = _spark_line([(round(x.at(t)), round(y.at(value))) for t, value in few])
     label = f"{label}, seed {seed.seed}"
@@ -62,7 +66,7 @@ def _scaled_spark(
 
 
 def _spark_line(points: Sequence[tuple[int, int]]) -> str:
-    """Write a line through the points: the first one, then each move."""
+    """Write a line through points, as moves from each to the next."""
     if not points:
         return ""
     moves = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(points)]

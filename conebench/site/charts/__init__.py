@@ -1,1 +1,1 @@
-"""Charts as shapes in coordinates, with their tables; no records, no HTML."""
+"""Charts as shapes in coordinates, and tables of text."""

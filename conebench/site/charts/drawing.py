@@ -1,4 +1,4 @@
-"""Scales, ticks and shapes of a plot: data become coordinates."""
+"""Scales, ticks and shapes of a plot."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark on an axis: its coordinate and its label."""
+    """A mark on an axis."""
 
     at: float
     label: str
@@ -24,7 +24,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class Scale:
-    """Map from data in [low, high] to coordinates from `start` to `end`."""
+    """A map from data to coordinates.
+
+    Data in [`low`, `high`] go to [`start`, `end`].
+    """
 
     low: float
     high: float
@@ -33,7 +36,7 @@ class Scale:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """Return the coordinate of a value; one beyond an end is put there."""
+        """Return the coordinate of a value, cut off at the ends."""
         if self.log:
             floor = max(value, self.low)
             share = math.log(floor / self.low) / math.log(self.high / self.low)
@@ -68,8 +71,9 @@ def horizontal(values: Iterable[float], *, log: bool = False) -> Scale:
 
 
 def vertical(values: Iterable[float], *, log: bool = False) -> Scale:
-    """Return the y scale that shows all values, with some room."""
+    """Return the y scale that shows all values."""
     low, high = _range(values, log)
+    # Some room, so that no curve touches the frame.
     room = 0.0 if log else 0.04 * (high - low)
     return Scale(low - room, high + room, HEIGHT - BOTTOM, TOP, log)
 
@@ -79,18 +83,21 @@ def _range(values: Iterable[float], log: bool) -> tuple[float, float]:
     low, high = (min(known), max(known)) if known else (1.0, 10.0)
     if low < high:
         return low, high
+    # A single value needs an axis of some length, too.
     return (low / 2, 2 * low) if log else (low - 0.5, low + 0.5)
 
 
 def _round_values(low: float, high: float) -> list[float]:
     raw = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(raw))
+    # 0.999 allows for rounding in the quotient.
     step = next(power * unit for unit in (1, 2, 5, 10) if power * unit >= raw * 0.999)
     return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _round_log_values(low: float, high: float) -> list[float]:
     decades = math.log10(high / low)
+    # Less than a decade holds too few round powers of 10.
     if decades < 1:
         return _round_values(low, high)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
@@ -116,7 +123,7 @@ class Series:
 
     @property
     def heights(self) -> list[float]:
-        """All y that the series reaches, ends of intervals included."""
+        """All y that the series reaches, with its intervals."""
         ends = [y for _, low, high in self.intervals for y in (low, high)]
         return [*(point[1] for point in self.points if point), *ends]
 
@@ -124,7 +131,7 @@ class Series:
 def estimates_series(
     name: str, style: str, estimates: Iterable[tuple[float, Estimate]], *, joined: bool = True
 ) -> Series:
-    """Return estimates at their x as dots, with their intervals."""
+    """Return estimates as dots with their intervals."""
     known = list(estimates)
     intervals = [
         (x, estimate.low, estimate.high)
@@ -146,7 +153,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Key:
-    """Entry of the legend; `mark` is "line", "dot" or "cell"."""
+    """An entry of the legend."""
 
     name: str
     style: str
@@ -175,7 +182,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Path:
-    """Line through points, or cells of one color, as SVG path data."""
+    """A line, or cells of one color, as SVG path data."""
 
     style: str
     data: str
@@ -183,7 +190,10 @@ class Path:
 
 @dataclass(frozen=True)
 class Drawing:
-    """All shapes of a plot in coordinates; `x` is the scale of steps or values, if any."""
+    """All shapes of a plot, in coordinates.
+
+    `x` is the scale of its horizontal axis, if it has one.
+    """
 
     width: int
     height: int
@@ -208,7 +218,7 @@ def draw(
     upright: Sequence[Rule] = (),
     level: Sequence[Rule] = (),
 ) -> Drawing:
-    """Draw series over axes, with upright lines at steps and level lines at values.
+    """Draw series over axes, with rules at values of x and y.
 
     On a logarithmic y axis, points at or below 0 are left out.
     """
@@ -253,7 +263,7 @@ def _line_data(points: Sequence[Point | None], x: Scale, y: Scale) -> str:
 
 
 def _coordinates(points: Sequence[Point | None], x: Scale, y: Scale) -> Iterable[Point]:
-    """Return the coordinates of the points that are not None."""
+    """Return the coordinates of points that are not None."""
     known = [point for point in points if point is not None]
     across, down = x.every([point[0] for point in known]), y.every([point[1] for point in known])
     return zip(across, down, strict=True)
@@ -269,9 +279,10 @@ def _dot_marks(series: Sequence[Series], x: Scale, y: Scale) -> list[Dot]:
 
 
 def _legend_keys(series: Sequence[Series], rules: Sequence[Rule]) -> tuple[Key, ...]:
-    """Return each name once, in the order drawn; shapes without a name are left out."""
+    """Return each name once, in the order drawn."""
     keys = [Key(s.name, s.style, "line" if s.joined else "dot") for s in series]
     keys += [Key(rule.name, rule.style, "line") for rule in rules]
+    # Of several with one name the first stands in the legend; shapes without a name do not.
     return tuple({key.name: key for key in reversed(keys) if key.name}.values())[::-1]
 
 

@@ -1,4 +1,4 @@
-"""Heat map of S between checkpoints, in cells of 32 colors."""
+"""Heat map of S between checkpoints."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,8 +13,9 @@ LEFT, TOP, SIDE, BOTTOM, RIGHT = 80, 12, 384, 50, 26
 def draw_heatmap(
     S: Float[FloatArray, "t t"], steps: Int[IntArray, " t"], T_star: int | None
 ) -> Drawing:
-    """Draw one cell per pair of checkpoints; both axes run with training."""
+    """Draw a cell for each pair of checkpoints."""
     edges = [round(LEFT + i * SIDE / len(steps), 2) for i in range(len(steps) + 1)]
+    # S is 0 everywhere if the kernel never moves.
     top = float(S.max()) or 1.0
     ticks = _step_ticks(steps, edges)
     return Drawing(
@@ -44,10 +45,11 @@ def _step_ticks(steps: IntArray, edges: list[float]) -> tuple[Tick, ...]:
 
 
 def _cell_paths(colors: IntArray, edges: list[float]) -> list[Path]:
-    """Return one path per color; neighbors of one color in a row are one rectangle."""
+    """Return a path for each color."""
     data: dict[int, list[str]] = {}
     across, up = [f"{x:g}" for x in edges], [f"{_flip(x):g}" for x in edges]
     for row, line in enumerate(colors.tolist()):
+        # Neighbors of one color in a row are one rectangle.
         start = 0
         for end in range(1, len(line) + 1):
             if end < len(line) and line[end] == line[start]:

@@ -1,4 +1,4 @@
-"""A plot: a drawing with its title, caption and table."""
+"""Plots: a drawing with title, caption and table."""
 
 from dataclasses import dataclass, replace
 
@@ -15,7 +15,7 @@ MAX_COLORS = 6
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing with its title, its caption and all its points as a table.
+    """A drawing with title, caption and its points as a table.
 
     `key` is its id on the page and the name of its files. `seed` is None if it shows all seeds.
     `steps` are those of the cells of a heat map.
@@ -36,7 +36,7 @@ class Plot:
 
 
 def evenly(count: int, limit: int) -> IntArray:
-    """Return at most `limit` of `count` indices, evenly spread, both ends included."""
+    """Return at most `limit` of `count` indices, with both ends."""
     return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(np.int64))
 
 
@@ -46,11 +46,12 @@ def thinned(shown: int, total: int, what: str) -> str:
 
 
 def for_page(table: Table, *, square: bool = False) -> Table:
-    """Thin a table to what a page can hold, and note it.
+    """Thin a table to what a page can hold.
 
     Of a square table, columns are thinned with the rows. A table whose rows are always few stays
     as it is.
     """
+    # Few rows by nature.
     if not table.each:
         return table
     if not square and len(table.rows) <= MAX_TABLE_ROWS:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """Header and rows as text; the first cell of a row names it.
+    """Header and rows as text.
 
-    `each` says what a row is, if there may be more rows than a page can hold.
+    The first cell of a row names it. `each` says what a row is, if a page may be too small for all.
     """
 
     head: tuple[str, ...]
@@ -18,5 +18,5 @@ class Table:
 
 
 def table_of(rows: Sequence[Mapping[str, str]], note: str = "") -> Table:
-    """Return the table of at least one row; each has its cells by the name of their column."""
+    """Return the table of rows that have cells by column."""
     return Table(tuple(rows[0]), tuple(tuple(row[name] for name in rows[0]) for row in rows), note)

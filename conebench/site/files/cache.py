@@ -1,4 +1,4 @@
-"""Reusing the files of an earlier site, so that a build makes only what changed.
+"""Reusing the files of an earlier site.
 
 The board is to hold hundreds of records, and most builds add one: docs/performance.md has the times
 with and without reuse. A site keeps notes: for each record, the hash of its file and what shared
@@ -35,7 +35,7 @@ MAKERS = ("jinja2", "markupsafe", "numpy", "pydantic", "ruamel.yaml")
 
 @dataclass(frozen=True)
 class Note:
-    """A record on a site, and the hash of its file."""
+    """A record on a site, with the hash of its file."""
 
     key: str
     record: SiteRecord
@@ -43,7 +43,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Notes:
-    """All records of a site, in the order of the file of all records."""
+    """All records of a site, in order."""
 
     program: str
     records: list[Note]
@@ -51,7 +51,7 @@ class Notes:
 
 @dataclass(frozen=True)
 class RecordSource:
-    """Where a record's files are: new ones in `made`, else those of the earlier site.
+    """Where a record's files are: in `made`, or on the earlier site.
 
     `start` is where the record's line begins, in `made` or in the file of all records.
     """
@@ -65,21 +65,23 @@ _NOTES = TypeAdapter(Notes)
 
 
 def write_notes(records: Sequence[Note], site: Path) -> None:
-    """Write down what the site holds, for the next build."""
+    """Write what the site holds, for the next build."""
     text = _NOTES.dump_json(Notes(program(), list(records)))
     (site / NOTES).write_bytes(gzip.compress(text, mtime=0))
 
 
 def kept_records(site: Path) -> dict[str, RecordSource]:
-    """Return the records of an earlier site whose files are all there, by the hash of their file.
+    """Return the records whose files on an earlier site are whole.
 
-    Empty if there is no site, another program built it, or its notes cannot be read.
+    The keys are the hashes of their files. Empty if there is no site, another program built it, or
+    its notes cannot be read.
     """
     try:
         notes = _NOTES.validate_json(gzip.decompress((site / NOTES).read_bytes()))
         lines = (site / ALL_RECORDS).stat().st_size
     except (OSError, EOFError, zlib.error, ValidationError):
         return {}
+    # Other code may write other pages, and a cut file has lost lines.
     if notes.program != program() or lines != sum(note.record.line for note in notes.records):
         return {}
     kept, start = {}, 0
@@ -97,7 +99,7 @@ def _is_whole(record: SiteRecord, folder: Path) -> bool:
 
 @functools.cache
 def program() -> str:
-    """Return the hash of this package with its templates, and of what pages are made with."""
+    """Return the hash of all code that makes pages."""
     digest = hashlib.sha256()
     package = Path(conebench.__file__).parent
     for path in sorted(package.rglob("*")):
@@ -111,9 +113,9 @@ def program() -> str:
 
 
 def content_key(file: RecordFile) -> str:
-    """Return the hash of a record's file, then after a plus that of its replications.
+    """Return the hash of a record's file and of its replications.
 
-    A file that cannot be a record has its path instead.
+    The two stand before and after a plus. A file that cannot be a record has its path instead.
     """
     try:
         if file.problem or file.path.stat().st_size > MAX_BYTES:
@@ -126,12 +128,12 @@ def content_key(file: RecordFile) -> str:
 
 
 def same_record(key: str, other: str) -> bool:
-    """Return True if two keys are of the same bytes, whatever their replications."""
+    """Return True if two keys are of equal record files."""
     return key.partition("+")[0] == other.partition("+")[0]
 
 
 def _hash_of(replications: Sequence[Path]) -> str:
-    """Hash the names of all, and the content of those that can be read."""
+    """Hash the names and contents of replications."""
     digest = hashlib.sha256()
     for path in replications:
         readable = path.is_file() and path.stat().st_size <= MAX_REPLICATION_BYTES
@@ -141,14 +143,14 @@ def _hash_of(replications: Sequence[Path]) -> str:
 
 
 def keep_files(record_id: str, old: Path, new: Path) -> None:
-    """Link the files of a record on the old site into the new one."""
+    """Link a record's files on the old site into the new one."""
     (new / record_id).mkdir()
     for path in own_files(old, record_id):
         keep_file(path, new / path.relative_to(old))
 
 
 def keep_equal(old: Path, new: Path) -> None:
-    """Link shared files of the old site into the new one if their bytes are equal."""
+    """Link shared files of the old site that are equal."""
     for path in _shared_files(new):
         earlier = old / path.relative_to(new)
         if earlier.is_file() and filecmp.cmp(path, earlier, shallow=False):
@@ -164,7 +166,7 @@ def _shared_files(site: Path) -> list[Path]:
 
 
 def keep_file(old: Path, new: Path) -> None:
-    """Link a file, or copy it if the disk has no hard links."""
+    """Link a file, or copy it where links are impossible."""
     try:
         os.link(old, new)
     except OSError:

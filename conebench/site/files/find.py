@@ -14,9 +14,10 @@ RECORD_NAME = re.compile(r"record\.json|[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9a-f]{8}\.
 
 @dataclass(frozen=True)
 class RecordFile:
-    """A file to read, its name on the site, and why it cannot be read, if so.
+    """A file to read, and why it cannot be read, if so.
 
-    `label` starts at the folder that was given: the site never names a machine's own paths.
+    `label` is its name on the site. It starts at the folder that was given, because the site never
+    names a machine's own paths.
     """
 
     path: Path
@@ -25,7 +26,7 @@ class RecordFile:
 
 
 def find_records(folders: Sequence[Path]) -> list[RecordFile]:
-    """Return all files named as records are, each once, sorted within each folder."""
+    """Return all files named as records are, each once."""
     files = [
         file
         for folder in folders
@@ -37,7 +38,7 @@ def find_records(folders: Sequence[Path]) -> list[RecordFile]:
 
 
 def record_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the record files at the given paths; folders are searched.
+    """Return the record files at paths; folders are searched.
 
     Raises a RecordError for a folder without any.
     """
@@ -51,7 +52,7 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def replication_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the replications of the records at the given paths.
+    """Return the replications of the records at paths.
 
     In folders, replications without a record are among them.
     """

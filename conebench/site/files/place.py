@@ -1,4 +1,4 @@
-"""Putting each record's files on a new site, from the earlier site where they are still valid."""
+"""Putting each record's files on a new site."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Skipped = list[tuple[RecordFile, str]]
 
 @dataclass(frozen=True)
 class _Placed:
-    """A record to show, and the first file that holds it."""
+    """A record to show, and its first file."""
 
     file: RecordFile
     key: str
@@ -33,7 +33,7 @@ def place_records(
 ) -> tuple[list[Note], Skipped]:
     """Put the files of all records on the site `new`.
 
-    Files of an earlier site at `old` are kept if still valid, others are made under `aside`.
+    Files of an earlier site at `old` are kept if still valid; others are made under `aside`.
 
     Returns:
         The records shown, and the files left out with the reason.
@@ -41,6 +41,7 @@ def place_records(
     """
     keyed = [(content_key(file), file) for file in files]
     sources: dict[str, RecordSource | Refused] = {**kept_records(old)}
+    # Of files with equal bytes the first is read.
     todo = {key: file for key, file in reversed(keyed) if key not in sources}
     written = write_records(list(todo.values()), aside)
     for i, (key, record) in enumerate(zip(todo, written, strict=True)):
@@ -58,7 +59,7 @@ def place_records(
 def _first_of_each(
     keyed: Iterable[tuple[str, RecordFile]], sources: Mapping[str, RecordSource | Refused]
 ) -> tuple[list[_Placed], Skipped]:
-    """Return the first file of each record, and the files left out with the reason."""
+    """Return the first file of each record, and the others."""
     placed: dict[str, _Placed] = {}
     skipped: Skipped = []
     for key, file in keyed:

@@ -1,4 +1,4 @@
-"""Plots as files: an SVG that needs no page, and the table behind it as CSV."""
+"""Plots as files of their own: SVG and CSV."""
 
 import functools
 import re
@@ -17,7 +17,7 @@ USE = re.compile(r"var\(--([a-z0-9]+)\)")
 
 
 def svg_file(plot: Plot) -> str:
-    """Write the drawing with its legend, in the colors of a light page."""
+    """Write the drawing with its legend, for a light page."""
     rules, back = _rules_and_back()
     height = plot.drawing.height + LEGEND_LINE * len(plot.drawing.legend)
     style = Markup(rules)  # noqa: S704  # our own file
@@ -31,7 +31,7 @@ def csv_file(plot: Plot) -> str:
 
 @functools.cache
 def _rules_and_back() -> tuple[str, str]:
-    """Return the CSS rules of shapes with every color written out, and the background."""
+    """Return the CSS rules of shapes, and the background."""
     # Programs that draw for print know no CSS variables.
     page = (ASSETS / "site.css").read_text("utf-8")
     light = page[: page.index("@media")]

@@ -1,4 +1,4 @@
-"""Writing the files of each record on the site, in several processes if there are many."""
+"""Writing the files of each record on the site."""
 
 import gzip
 import multiprocessing
@@ -32,7 +32,7 @@ COMPRESSION = 6
 
 @dataclass(frozen=True)
 class SiteRecord:
-    """A record on the site: what shared pages need of it, and the size of its own files.
+    """A record on the site, as shared pages need it.
 
     `files` and `size` are the count and bytes of its own files, `line` the bytes of its line in
     the file of all records. `refused`: files next to the record that are not valid replications,
@@ -57,9 +57,9 @@ class Refused:
 def write_records(
     files: Sequence[RecordFile], folder: Path, *, many: int = MANY
 ) -> list[SiteRecord | Refused]:
-    """Write page, data and plots of each record into folders named 0, 1, ...
+    """Write page, data and plots of each record.
 
-    From `many` records on, several processes share the work.
+    The folders are named 0, 1, ... From `many` records on, several processes share the work.
     """
     folders = [folder / str(i) for i in range(len(files))]
     if len(files) < many:
@@ -70,7 +70,7 @@ def write_records(
 
 
 def own_files(folder: Path, record_id: str) -> list[Path]:
-    """Return the files of one record: page, script, the record itself, spec and plots."""
+    """Return the files of one record on the site."""
     direct = [folder / f"{record_id}.{ending}" for ending in ("html", "js", "json")]
     inside = folder / record_id
     return [*filter(Path.is_file, direct), *(sorted(inside.iterdir()) if inside.is_dir() else ())]
@@ -118,14 +118,14 @@ def _read_file(file: RecordFile) -> Record:
 
 
 def _packed_line(original: bytes) -> bytes:
-    """Compress the record as one line; the same record gives the same bytes."""
+    """Compress the record as one line, always to the same bytes."""
     # No text in JSON holds the end of a line: its lines, joined, are the same document.
     text = b"".join(map(bytes.strip, original.splitlines()))
     return gzip.compress(text + b"\n", COMPRESSION, mtime=0)
 
 
 def _replications(path: Path, record: Record) -> tuple[list[Replication], list[tuple[str, str]]]:
-    """Return a record's replications, and the files that are not valid ones with the reason."""
+    """Return valid replications, and other files with the reason."""
     valid: list[Replication] = []
     refused: list[tuple[str, str]] = []
     for file in replications_of(path):

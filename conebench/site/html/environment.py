@@ -1,4 +1,4 @@
-"""Templates that escape all text and write out hidden characters."""
+"""Templates that escape all text."""
 
 import functools
 from pathlib import Path
@@ -22,14 +22,14 @@ PAGES = (
 
 
 def _reveal(value: object) -> object:
-    """Write out hidden characters of all text that is not a template's own output."""
+    """Write out hidden characters, except in a template's own output."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return visible(value)
     return value
 
 
 def render_template(template: str, **values: object) -> str:
-    """Return the page that a template makes of the values."""
+    """Return the page of a template."""
     return environment().get_template(template).render(values)
 
 

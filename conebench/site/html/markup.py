@@ -1,4 +1,4 @@
-"""The long parts of pages as markup: shapes of a drawing and rows of a table.
+"""Shapes of a drawing and rows of a table, as markup.
 
 Templates take several times as long for these, and every plot is written twice: in its page and in
 a file of its own.
@@ -20,7 +20,7 @@ PLAIN = re.compile(r"[0-9A-Za-z .,:+\-–°]*")
 
 
 def table_rows(table: Table, text_columns: Iterable[int] = ()) -> Markup:
-    """Write the rows of a table; `text_columns` are aligned as text."""
+    """Write rows of a table; `text_columns` are aligned as text."""
     marks = [' class="text"' if i in text_columns else "" for i in range(len(table.head))]
     rows = (
         f'<tr>\n<th scope="row"{marks[0]}>{_escaped(row[0])}</th>\n'
@@ -36,7 +36,7 @@ def table_rows(table: Table, text_columns: Iterable[int] = ()) -> Markup:
 
 @functools.lru_cache(maxsize=128)
 def shapes(drawing: Drawing) -> Markup:
-    """Write the content of the SVG element of a drawing."""
+    """Write all shapes of a drawing."""
     parts = [
         *_path_tags(drawing),
         *_axis_tags(drawing),

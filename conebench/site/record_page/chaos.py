@@ -1,4 +1,4 @@
-"""The chaos probe on a record's page: perturbed copies against ordinary training."""
+"""The chaos probe on a record's page."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,7 +13,7 @@ from conebench.site.record_page.switch_curve import step_scale
 
 
 def chaos_table(record: Record) -> Table | None:
-    """Return every pair of every seed; None if the record has none."""
+    """Return every pair of every seed, if there are any."""
     rows = [
         {"Seed": str(seed.seed), **_pair_cells(pair)}
         for seed in record.seeds
@@ -40,7 +40,7 @@ def _pair_cells(pair: ChaosResult) -> dict[str, str]:
 
 
 def chaos_plots(record: Record) -> list[Plot]:
-    """Return the plot of the barrier against t0; none if the record has no pairs."""
+    """Return the plot of the barrier against t0, if any."""
     means, rules = barrier_means(record), boundaries(record)
     if not means or record.spec.chaos is None:
         return []
@@ -70,7 +70,7 @@ def chaos_plots(record: Record) -> list[Plot]:
 
 
 def _barrier_series(means: Mapping[tuple[int, int], SeedMean]) -> Iterator[Series]:
-    """Yield a line for each t1, or dots if there are more t1 than colors."""
+    """Yield a line for each t1, or only dots."""
     known = [(t1, t0, mean.estimate) for (t1, t0), mean in means.items() if mean.estimate]
     ends = list(dict.fromkeys(t1 for t1, _ in means))
     if len(ends) > MAX_COLORS:

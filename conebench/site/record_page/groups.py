@@ -30,14 +30,14 @@ class GroupsSection:
 
 
 def groups_section(record: Record) -> GroupsSection | None:
-    """Return table and plot of the groups; None if their kernels were not measured."""
+    """Return table and plot of the groups, if measured."""
     if record.spec.kernel.by is None:
         return None
     return GroupsSection(_groups_table(record), _groups_plot(record.seeds[0]))
 
 
 def _groups_table(record: Record) -> Table:
-    """Return one row per group, in the order of the network."""
+    """Return one row per group, in network order."""
     groups = enumerate(record.seeds[0].kernel.groups or [])
     rows = [_group_cells(record, index, group) for index, group in groups]
     return table_of(rows, " ".join(zero for seed in record.seeds if (zero := _zero_kernels(seed))))
@@ -67,7 +67,7 @@ def _mean_text(write: Callable[[float], str], values: Sequence[float | None]) ->
 
 
 def _zero_kernels(seed: SeedResult) -> str:
-    """Name the groups whose kernels are zero at first, or at the end."""
+    """Name groups whose kernels are zero at some time."""
     parts = []
     for group in seed.kernel.groups or []:
         if not group.steps:
@@ -81,7 +81,7 @@ def _groups_plot(seed: SeedResult) -> Plot:
     pairs = zip(seed.kernel.groups or [], seed.groups or [], strict=True)
     measured = [(group, geometry.phases) for group, geometry in pairs if group.steps]
     drawn = [measured[i] for i in evenly(len(measured), MAX_COLORS)]
-    # S to the last checkpoint, by step.
+    # S to the last checkpoint, by step, for each group.
     curves = {
         group.name: dict(zip(group.steps, distances(group.G())[-1].tolist(), strict=True))
         for group, _ in drawn

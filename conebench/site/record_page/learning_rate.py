@@ -1,4 +1,4 @@
-"""Velocity per learning rate, on the page of a record whose rate changes."""
+"""Velocity per learning rate, on a record's page."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ MOST_STEPS = 2_000_000
 
 
 def rate_plots(record: Record) -> list[Plot]:
-    """Return the plot of velocity per learning rate; none if the rate never changes."""
+    """Return the plot of velocity per learning rate, if it changes."""
     schedule = record.spec.training.schedule
     steady = schedule.name == "constant" and not schedule.warmup_steps
     if steady or record.spec.total_steps > MOST_STEPS:

@@ -1,4 +1,4 @@
-"""Plots of a record's page, with their captions and data."""
+"""Plots of a record's page, with captions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ LAGS = (1, 2, 5, 10)
 
 
 def plots_of(record: Record) -> list[tuple[Plot, ...]]:
-    """Return all plots of a record in the order of the page, by section."""
+    """Return all plots of a record, by section."""
     return [
         _each_seed(_distance_plot, record),
         _each_seed(_picture_plot, record),
@@ -47,15 +47,16 @@ def plots_of(record: Record) -> list[tuple[Plot, ...]]:
 
 
 def _each_seed(plot: Callable[[Record, SeedResult], Plot], record: Record) -> tuple[Plot, ...]:
-    """Return the plot for each seed; the first keeps its key, which links use."""
+    """Return the plot for each seed."""
     first, *others = [
         replace(plot(record, seed), seed=seed.seed) for seed in record.seeds[:MAX_SEEDS]
     ]
+    # Links use the key of the first plot, so it has no number.
     return (first, *(replace(other, key=f"{other.key}-seed-{other.seed}") for other in others))
 
 
 def _distance_plot(_record: Record, seed: SeedResult) -> Plot:
-    S, steps = distances(seed.kernel.G()), np.array(seed.kernel.steps)
+    S, steps = distances(seed.kernel.G()), np.array(seed.kernel.steps)  # [t, t], [t]
     chosen = evenly(len(steps), MAX_CHECKPOINTS)
     return Plot(
         key="distance",
@@ -184,8 +185,9 @@ def _lag_plot(record: Record, seed: SeedResult) -> Plot:
 
 
 def _picture_plot(_record: Record, seed: SeedResult) -> Plot:
-    picture, stress = cone_picture(seed.kernel.G())
+    picture, stress = cone_picture(seed.kernel.G())  # [t, 3]
     steps, T_star = np.array(seed.kernel.steps), seed.phases.T_star
+    # [t], True in Phase II.
     settled = steps >= T_star if T_star is not None else np.zeros(len(steps), dtype=bool)
     parts = {"Phase I": ~settled, "Phase II": settled} if settled.any() else {"all": ~settled}
     series = [
@@ -256,9 +258,10 @@ def _as_curve(steps: IntArray, values: FloatArray) -> dict[int, float]:
 
 
 def seed_styles(record: Record) -> dict[int, tuple[str, str]]:
-    """Return name and color of each seed's line; one for all if there are too many."""
+    """Return name and color of each seed's line."""
     seeds = [seed.seed for seed in record.seeds]
     if len(seeds) > MAX_COLORS:
+        # Too many to tell apart.
         return dict.fromkeys(seeds, ("one line per seed", "c0 thin"))
     return {seed: (f"seed {seed}", f"c{i}") for i, seed in enumerate(seeds)}
 
@@ -280,7 +283,7 @@ def drops(record: Record) -> list[Rule]:
 def interval_curves(
     record: Record, measure: Callable[[FloatArray, IntArray], FloatArray]
 ) -> SeedCurves:
-    """Return what `measure` gives for G and steps, each value at the end of its interval."""
+    """Return a value per interval of G, at its end."""
     curves = {}
     for seed in record.seeds:
         steps = np.array(seed.kernel.steps)
@@ -299,7 +302,7 @@ def seeds_plot(
     y_label: str,
     log: bool = False,
 ) -> Plot:
-    """Return the plot of a curve per seed against the step, with T* and drops of the rate."""
+    """Return the plot of a curve per seed."""
     series = [
         Series(name, style, list(curves[seed].items()))
         for seed, (name, style) in seed_styles(record).items()
@@ -321,13 +324,13 @@ def seeds_plot(
 
 
 def curve_series(curves: Mapping[str, Mapping[int, float]]) -> list[Series]:
-    """Return a line for each curve, in colors of their own."""
+    """Return a line for each curve."""
     return [Series(name, f"c{i}", list(c.items())) for i, (name, c) in enumerate(curves.items())]
 
 
 def curves_table(
     steps: Iterable[int], curves: Mapping[str, Mapping[int, float]], write: Callable[[float], str]
 ) -> Table:
-    """Return a table with a row per step and a column per curve."""
+    """Return a row per step, a column per curve."""
     rows = ((whole(t), *(optional(write, c.get(t)) for c in curves.values())) for t in steps)
     return Table(("Step", *curves), tuple(rows), each="checkpoints")

@@ -1,4 +1,4 @@
-"""Replications of a record: by whom, on what, and how close."""
+"""Replications on a record's page."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from conebench.site.record_page.tables import commit_text, device_text
 
 
 def replications_table(record: Record, replications: Sequence[Replication]) -> Table | None:
-    """Return one row per replication; None if there is none."""
+    """Return one row per replication, if there are any."""
     rows = [_replication_cells(record, replication) for replication in replications]
     return table_of(rows) if rows else None
 

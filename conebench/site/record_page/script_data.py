@@ -1,4 +1,4 @@
-"""Data of a record for scripts: every seed at every checkpoint, and the figures.
+"""Data of a record for the scripts of pages.
 
 They are a script file per record: a page opened from a folder may load scripts, but no data.
 """
@@ -31,7 +31,7 @@ Json = str | int | float | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 def record_script(record: Record, row: Row, group: str) -> str:
-    """Return a script that hands the data of a record to the scripts of pages."""
+    """Return a script that holds the data of a record."""
     data = json.dumps(record_data(record, row, group), separators=(",", ":"), allow_nan=False)
     # No text can end a script element or begin a comment, wherever this is put.
     safe = data.replace("<", "\\u003c")
@@ -39,7 +39,7 @@ def record_script(record: Record, row: Row, group: str) -> str:
 
 
 def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
-    """Return figures, arms and seeds, numbers to 5 digits, accuracies of arms in percent."""
+    """Return figures, arms and seeds, numbers to 5 digits."""
     figures = {q.field: _estimate_data(row.figures[q.field]) for q in QUANTITIES}
     arms: list[Json] = [
         [
@@ -61,7 +61,7 @@ def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
 
 
 def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
-    """Return a list per figure with an entry per checkpoint, None where it is undefined."""
+    """Return a list per figure, with an entry per checkpoint."""
     G, steps = seed.kernel.G(), np.array(seed.kernel.steps)
     picture, _ = cone_picture(G)
     percents = [100 * accuracy for accuracy in seed.training.test_accuracy]
@@ -79,7 +79,7 @@ def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
 
 
 def _to_axis(spec: Spec, seed: SeedResult, G: FloatArray, steps: IntArray) -> Sequence[Json]:
-    """Return the angle of every kernel to the axis of Phase II, in degrees."""
+    """Return the angle of every kernel to the axis, in degrees."""
     if seed.phases.T_star is None:
         return []
     end = constant_stretches(spec)[0][1]

@@ -1,4 +1,4 @@
-"""The switch curve: test accuracy at T against the switch step s."""
+"""Test accuracy at T against the switch step s."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ LOG_RANGE = 20
 
 
 def draw_switch_curve(record: Record, boundaries: Sequence[Rule]) -> Drawing:
-    """Draw a line per kind of arm through the steps that every seed finished.
+    """Draw a line per kind of arm, and levels of lazy and full.
 
     Steps that some seeds did not finish are dots.
     """
@@ -50,7 +50,7 @@ def draw_switch_curve(record: Record, boundaries: Sequence[Rule]) -> Drawing:
 
 
 def step_scale(steps: Sequence[float]) -> Scale:
-    """Return a scale of steps, logarithmic if they span much and none is 0."""
+    """Return a scale of steps, logarithmic if they span much."""
     wide = bool(steps) and min(steps) > 0 and max(steps) >= LOG_RANGE * min(steps)
     return horizontal(steps, log=wide)
 

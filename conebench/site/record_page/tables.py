@@ -32,7 +32,7 @@ CONE_COLUMNS = {
 
 
 def figures_table(record: Record) -> Table:
-    """Return every summary figure with its interval and its meaning."""
+    """Return every summary figure with interval and meaning."""
     rows = []
     for quantity in QUANTITIES:
         estimate = getattr(record.summary, quantity.field)
@@ -72,7 +72,7 @@ def _seed_cells(seed: SeedResult) -> dict[str, str]:
 
 
 def stretches_table(record: Record) -> Table | None:
-    """Return the cone after each drop of the learning rate; None without drops."""
+    """Return the cone after each drop of the rate, if any."""
     rows = [
         {
             "Seed": str(seed.seed),
@@ -90,7 +90,7 @@ def stretches_table(record: Record) -> Table | None:
 
 
 def arms_table(record: Record) -> Table:
-    """Return how each arm of each seed ended, and its learning rate."""
+    """Return accuracy, learning rate and end of each arm."""
     rows = [
         {
             "Seed": str(seed.seed),
@@ -107,7 +107,7 @@ def arms_table(record: Record) -> Table:
 
 
 def _rate_text(arm: ArmResult, record: Record) -> str:
-    """Write the constant rate of an arm, or that it has the schedule's."""
+    """Write the constant rate of an arm, or "schedule"."""
     # Before schema 1.2 only the spec has it.
     chosen = record.spec.linearization.learning_rate
     rate = arm.learning_rate
@@ -162,7 +162,7 @@ def provenance_table(record: Record) -> Table:
 
 
 def _kernels_text(record: Record) -> str:
-    """Write the probe set, how kernels were built, and the error of their self-check."""
+    """Write probe set, construction and error of the kernels."""
     kernel, build = record.spec.kernel, record.provenance.kernel_build
     parts = [f"{kernel.samples:,} images, {kernel.outputs}, {kernel.dtype}"]
     if build is not None:
@@ -189,7 +189,7 @@ def _sorted_list(items: Iterable[str]) -> str:
 
 
 def commit_text(made: Provenance) -> str:
-    """Write the commit of the code, and if it was changed."""
+    """Write the commit of the code."""
     if made.git_commit is None:
         return "not known"
     return f"{made.git_commit}, with local changes" if made.git_dirty else made.git_commit

@@ -7,23 +7,22 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from site_folders import save_all
 from synthetic import make_record, make_spec
 
 import conebench
 from conebench.cli.schema import schema
-from conebench.record import Record, record_text
+from conebench.record import Record
 from conebench.site import build_site
 from conebench.site.board.data_page import FILES, bibtex
 
-RECORDS = (make_record(), make_record(make_spec(title="Another\u2028", seeds=[3, 4])))
+RECORDS = [make_record(), make_record(make_spec(title="Another\u2028", seeds=[3, 4]))]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    for record in RECORDS:
-        (folder / "records" / record.id).mkdir(parents=True)
-        (folder / "records" / record.id / "record.json").write_text(record_text(record))
+    save_all(RECORDS, folder / "records")
     build_site([folder / "records"], folder / "again")
     return build_site([folder / "records"], folder / "site").index.parent
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from site_folders import contents, save
 from synthetic import make_record, make_replication, make_spec, save_replication
 
-from conebench.record import Record, record_text
 from conebench.site import build_site
 from conebench.site.files.cache import ALL_RECORDS, NOTES, kept_records, program
 
@@ -16,22 +16,8 @@ RECORDS = [make_record(make_spec(title=f"Run {i}", seeds=[i])) for i in range(4)
 ALPHA, BETA, GAMMA, DELTA = RECORDS
 
 
-def save(record: Record, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "record.json").write_text(record_text(record))
-    return folder / "record.json"
-
-
-def files_of(site: Path) -> list[Path]:
-    return sorted(path for path in site.rglob("*") if path.is_file())
-
-
-def contents(site: Path) -> dict[str, bytes]:
-    return {path.relative_to(site).as_posix(): path.read_bytes() for path in files_of(site)}
-
-
 def inodes(site: Path) -> dict[str, int]:
-    return {path.relative_to(site).as_posix(): path.stat().st_ino for path in files_of(site)}
+    return {name: (site / name).stat().st_ino for name in contents(site)}
 
 
 def touched(site: Path, before: dict[str, int]) -> set[str]:
