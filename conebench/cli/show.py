@@ -82,6 +82,7 @@ def _seed_lines(record: Record, seed: SeedResult, bars: str) -> Iterator[str]:
         )
     every = record.spec.kernel.checkpoints.every
     steps, G = seed.kernel.uniform(every)
+    # Norms and accuracies of the same checkpoints.
     norms = dict(zip(seed.kernel.steps, seed.kernel.norm, strict=True))
     accuracies = dict(zip(seed.training.steps, seed.training.test_accuracy, strict=True))
     yield _curve_line(f"S(t, t+{every})", lagged_distances(G, 1).tolist(), bars, log=True)

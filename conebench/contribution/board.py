@@ -28,6 +28,7 @@ def board_change(proposal: Proposal) -> list[BoardChange]:
             stored = read_record(folder / path)
             rows[path] = row_of(recompute(stored), stored.id)
     new = {rows[path].record_id for path in proposal.records}
+    # Ranks as they are without the proposal.
     old_ranks = _ranks(group_rows([rows[path] for path in before]))
     return [
         BoardChange(group.label, [_row_cells(row, old_ranks, new) for row in group.rows])

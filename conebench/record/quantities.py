@@ -74,14 +74,13 @@ def interval(number: Callable[[float], str], estimate: Estimate | None) -> str:
 
 @dataclass(frozen=True)
 class Quantity:
-    """One figure of `Summary`: its field, symbol, format and unit.
+    """One figure of `Summary`."""
 
-    `higher` says what a higher value stands for.
-    """
-
+    # Its name there and in files.
     field: str
     symbol: str
     number: Callable[[float], str]
+    # What a higher value means.
     higher: str
     unit: str = ""
 

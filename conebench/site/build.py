@@ -35,13 +35,11 @@ ASSETS = Path(__file__).parent / "assets"
 
 @dataclass(frozen=True)
 class BuildReport:
-    """Result of a build.
-
-    `skipped` are the files left out, each with the reason.
-    """
+    """Result of a build."""
 
     index: Path
     shown: int
+    # Files left out, each with the reason.
     skipped: list[tuple[Path, str]]
 
 

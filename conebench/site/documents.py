@@ -16,15 +16,8 @@ IN_WHEEL, IN_CHECKOUT = HERE / "docs", HERE.parents[1]
 FOR_CONTRIBUTORS = ("CONTRIBUTING.md", "SECURITY.md")
 # The order of pages; those not named here stand between both parts.
 FIRST = (
-    "quick-start",
-    "tutorial",
-    "running",
-    "cluster",
-    "cli",
-    "specs",
-    "records",
-    "api",
-    "method",
+    *("quick-start", "tutorial", "running", "cluster", "cli"),
+    *("specs", "records", "api", "method"),
 )
 LAST = ("performance", "model-support", "contributing", "security")
 NO_SLUG = re.compile(r"[^\w\- ]")
@@ -33,14 +26,13 @@ SENTENCE_END = re.compile(r"(?<=\.)\s")
 
 @dataclass(frozen=True)
 class Document:
-    """One page of the documentation.
-
-    `summary` is for the list of pages. `sections` are ids and titles of its second-level headings.
-    """
+    """One page of the documentation."""
 
     name: str
     title: str
+    # For the list of pages.
     summary: str
+    # Ids and titles of the headings of level 2.
     sections: tuple[tuple[str, str], ...]
     text: Markup
 

@@ -27,10 +27,7 @@ from conebench.site.record_page.tables import (
 
 
 def index_page(groups: Sequence[Group], skipped: Sequence[tuple[str, str]]) -> str:
-    """Return the board.
-
-    `skipped` are the files left out, each with the reason.
-    """
+    """Return the board, with `skipped` files and their reasons."""
     return render_template(
         "index.html.j2",
         root="",

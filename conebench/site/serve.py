@@ -31,6 +31,7 @@ class SiteServer(http.server.ThreadingHTTPServer):
     """
 
     def __init__(self, folder: Path, port: int, between: Callable[[], None] = lambda: None) -> None:
+        # The loopback address is not reachable from other machines.
         handler = functools.partial(_Handler, directory=str(folder))
         self.between = between
         try:

@@ -23,13 +23,11 @@ Value = str | int | float | None
 
 @dataclass(frozen=True)
 class TablePart:
-    """Rows of one table on a page.
-
-    `number` is the place of the table on the board, from 1.
-    """
+    """Rows of one table on a page."""
 
     group: Group
     rows: Sequence[Row]
+    # The place of the table on the board, from 1.
     number: int
     caption: str
 
@@ -90,6 +88,7 @@ def _sort_keys() -> list[str]:
 def _row_data(row: Row, group: int) -> dict[str, object]:
     """Return a row as markup, with its values for the script."""
     filters = {key: list(map(visible, values)) for key, values in row.filter_values.items()}
+    # The search looks at these.
     words = [row.title, row.model, row.reason, row.record_id]
     words += [value for values in filters.values() for value in values]
     macros = environment().get_template("board.html.j2").module

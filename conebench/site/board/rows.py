@@ -28,10 +28,7 @@ USUAL = "two phases"
 
 @dataclass(frozen=True)
 class Row:
-    """One record on the board.
-
-    `reason` says why it is not ranked, if so.
-    """
+    """One record on the board."""
 
     record_id: str
     group: tuple[str, str, int, str, str]
@@ -42,14 +39,17 @@ class Row:
     optimizer: str
     outcome: str
     seed_outcomes: tuple[str, ...]
+    # By the field of their quantity.
     figures: Mapping[str, Estimate | None]
     seeds: int
     date: str
     status: str
     verdict: str
+    # Why it is not ranked, if so.
     reason: str
     sparks: tuple[Spark, Spark]
     factors: Mapping[str, Value | None]
+    # Every field of its spec that matters, as JSON text.
     fields: Mapping[str, str]
     replications: tuple[Replication, ...] = ()
     rank: int | None = None
@@ -96,11 +96,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Filter:
-    """Something to filter rows by.
+    """Something to filter rows by."""
 
-    `key` is its name in addresses.
-    """
-
+    # Its name in addresses.
     key: str
     label: str
     values: tuple[str, ...]
@@ -123,6 +121,7 @@ def row_of(record: Record, record_id: str, replications: Sequence[Replication] =
     figures = {quantity.field: getattr(summary, quantity.field) for quantity in QUANTITIES}
     for estimate in figures.values():
         check_finite(estimate)
+    # Anybody can write a record: its date may be any text.
     date = DATE.match(record.provenance.created_at)
     return Row(
         record_id=record_id,
@@ -190,6 +189,7 @@ def _ranked(rows: Sequence[Row]) -> list[Row]:
 
 
 def _board_order(row: Row) -> tuple[bool, float, str, str]:
+    # Best first; rows with a reason not to be ranked come last.
     strength = row.figures["CES"]
     return bool(row.reason), -strength.value if strength else 1.0, row.title, row.record_id
 

@@ -128,16 +128,14 @@ def _dataset_series(
     known: Sequence[Known], positions: dict[Value, float], styles: Styles
 ) -> list[Series]:
     """Return the dots of each dataset."""
-    if len(set(styles.values())) < len(styles):
-        return [_record_dots("", "c0", known, positions)]
+    # The legend names datasets if colors tell them apart.
+    named = len(set(styles.values())) == len(styles)
     return [
-        _record_dots(dataset, style, [k for k in known if k[2].dataset == dataset], positions)
+        estimates_series(
+            dataset if named else "",
+            style,
+            ((positions[value], e) for value, e, row in known if row.dataset == dataset),
+            joined=False,
+        )
         for dataset, style in styles.items()
     ]
-
-
-def _record_dots(
-    name: str, style: str, known: Sequence[Known], positions: dict[Value, float]
-) -> Series:
-    estimates = ((positions[value], estimate) for value, estimate, _ in known)
-    return estimates_series(name, style, estimates, joined=False)

@@ -17,12 +17,11 @@ MAX_POINTS = 24
 
 @dataclass(frozen=True)
 class Spark:
-    """A curve without axes.
+    """A curve without axes."""
 
-    `path` is SVG path data, `boundary` the place of T*.
-    """
-
+    # SVG path data.
     path: str
+    # The x of T*.
     boundary: int | None
     label: str
 

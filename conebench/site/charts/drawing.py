@@ -24,13 +24,12 @@ class Tick:
 
 @dataclass(frozen=True)
 class Scale:
-    """A map from data to coordinates.
+    """A map from data to coordinates."""
 
-    Data in [`low`, `high`] go to [`start`, `end`].
-    """
-
+    # Ends of the data.
     low: float
     high: float
+    # Coordinates of the ends.
     start: float
     end: float
     log: bool = False
@@ -57,11 +56,7 @@ class Scale:
 
     def ticks(self, label: Callable[[float], str]) -> tuple[Tick, ...]:
         """Return about five labeled marks at round values."""
-        values = (
-            _round_log_values(self.low, self.high)
-            if self.log
-            else _round_values(self.low, self.high)
-        )
+        values = (_round_log_values if self.log else _round_values)(self.low, self.high)
         return tuple(Tick(self.at(value), label(value)) for value in values)
 
 
@@ -109,14 +104,13 @@ def _round_log_values(low: float, high: float) -> list[float]:
 
 @dataclass(frozen=True)
 class Series:
-    """A curve or a set of dots; `style` is its CSS class.
-
-    `intervals` are (x, low, high). A point of None breaks the line.
-    """
+    """A curve or a set of dots; `style` is its CSS class."""
 
     name: str
     style: str
+    # None breaks the line.
     points: Sequence[Point | None]
+    # Each is (x, low, high).
     intervals: Sequence[tuple[float, float, float]] = ()
     joined: bool = True
     dots: bool = False
@@ -157,6 +151,7 @@ class Key:
 
     name: str
     style: str
+    # Kind of mark: "line", "dot" or "cell".
     mark: str
 
 
@@ -190,10 +185,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Drawing:
-    """All shapes of a plot, in coordinates.
-
-    `x` is the scale of its horizontal axis, if it has one.
-    """
+    """All shapes of a plot, in coordinates."""
 
     width: int
     height: int
@@ -201,11 +193,13 @@ class Drawing:
     y_label: str
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
+    # Left, top, width and height.
     frame: tuple[float, float, float, float]
     paths: tuple[Path, ...]
     segments: tuple[Segment, ...]
     dots: tuple[Dot, ...]
     legend: tuple[Key, ...]
+    # The scale of x, for scripts that mark a step.
     x: Scale | None = None
 
 

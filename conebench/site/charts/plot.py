@@ -15,18 +15,17 @@ MAX_COLORS = 6
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing with title, caption and its points as a table.
+    """A drawing with title, caption and its points as a table."""
 
-    `key` is its id on the page and the name of its files. `seed` is None if it shows all seeds.
-    `steps` are those of the cells of a heat map.
-    """
-
+    # Its id on the page, and the name of its files.
     key: str
     title: str
     caption: str
     drawing: Drawing
     table: Table
+    # None if it shows all seeds.
     seed: int | None = None
+    # Those of the cells of a heat map.
     steps: tuple[int, ...] = ()
 
     @property

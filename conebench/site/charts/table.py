@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """Header and rows as text.
-
-    The first cell of a row names it. `each` says what a row is, if a page may be too small for all.
-    """
+    """Header and rows as text; the first cell of a row names it."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    # What a row is, if a page may be too small for all of them.
     each: str = ""
 
 

@@ -51,13 +51,12 @@ class Notes:
 
 @dataclass(frozen=True)
 class RecordSource:
-    """Where a record's files are: in `made`, or on the earlier site.
-
-    `start` is where the record's line begins, in `made` or in the file of all records.
-    """
+    """Where a record's files are."""
 
     record: SiteRecord
+    # The folder of new files; None for those of the earlier site.
     made: Path | None = None
+    # Where the record's line begins in the earlier file of all records.
     start: int = 0
 
 

@@ -14,14 +14,12 @@ RECORD_NAME = re.compile(r"record\.json|[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9a-f]{8}\.
 
 @dataclass(frozen=True)
 class RecordFile:
-    """A file to read, and why it cannot be read, if so.
-
-    `label` is its name on the site. It starts at the folder that was given, because the site never
-    names a machine's own paths.
-    """
+    """A file to read as a record."""
 
     path: Path
+    # Its name on the site, which never names a machine's own paths.
     label: str
+    # Why it cannot be read, if so.
     problem: str = ""
 
 

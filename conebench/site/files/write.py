@@ -32,18 +32,16 @@ COMPRESSION = 6
 
 @dataclass(frozen=True)
 class SiteRecord:
-    """A record on the site, as shared pages need it.
-
-    `files` and `size` are the count and bytes of its own files, `line` the bytes of its line in
-    the file of all records. `refused`: files next to the record that are not valid replications,
-    with the reason.
-    """
+    """A record on the site, as shared pages need it."""
 
     row: Row
     arms: list[ArmRow]
+    # Count and bytes of its own files.
     files: int
     size: int
+    # Bytes of its line in the file of all records.
     line: int
+    # Files next to the record that are not valid replications, with the reason.
     refused: list[tuple[str, str]]
 
 
@@ -85,6 +83,7 @@ def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
     try:
         stored = _read_file(file)
         record_id = stored.id
+        # Numbers that no run can write are to be refused, not shown as nan.
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             record = recompute(stored)
             replications, refused = _replications(file.path, stored)

@@ -226,6 +226,7 @@ def _scale_plot(record: Record, seed: SeedResult) -> Plot:
         "effective rank": effective_rank(trace, norm),
     }
     relative = {name: _as_curve(steps, values / values[0]) for name, values in figures.items()}
+    # The alignment may be 0 at step 0, so it has no curve of multiples.
     columns = [*figures.values(), np.array(kernel.label_alignment)]
     return Plot(
         key="scale",

@@ -168,6 +168,7 @@ def _kernels_text(record: Record) -> str:
     if build is not None:
         passes = f"{build.passes} pass{'' if build.passes == 1 else 'es'}"
         parts.append(f"{passes}, {build.samples_at_once:,} images at a time")
+    # Records before schema 1.1 have no self-check.
     checks = [seed.kernel.self_check for seed in record.seeds]
     errors = [error for check in checks if check for error in check.relative_error]
     parts.append(f"self-check {max(errors):.0e}" if errors else "no self-check")
