@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 # A wheel has all files in one folder; a checkout has two.
 IN_WHEEL, IN_CHECKOUT = HERE / "docs", HERE.parents[1]
 FOR_CONTRIBUTORS = ("CONTRIBUTING.md", "SECURITY.md")
-# The order of pages; those not named here stand between both parts.
+# The order of pages; others come between both parts.
 FIRST = (
     *("quick-start", "tutorial", "running", "cluster", "cli"),
     *("specs", "records", "api", "method"),

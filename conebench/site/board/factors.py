@@ -9,7 +9,7 @@ from typing import Any
 from conebench.record import Record
 from conebench.spec import Spec
 
-# cifar_ and tf_ stand before the name of a family.
+# A family may follow cifar_ or tf_.
 FAMILY = re.compile(r"(?:cifar_|tf_)?([a-z]+?)(?:v?[0-9]|[^a-z]|$)", re.IGNORECASE)
 # These families have their depth in their names.
 DEPTH = re.compile(r"(?:cifar_)?(?:resnet|vgg|densenet|wide_resnet)([0-9]+)")

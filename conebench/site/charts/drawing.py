@@ -276,7 +276,7 @@ def _legend_keys(series: Sequence[Series], rules: Sequence[Rule]) -> tuple[Key, 
     """Return each name once, in the order drawn."""
     keys = [Key(s.name, s.style, "line" if s.joined else "dot") for s in series]
     keys += [Key(rule.name, rule.style, "line") for rule in rules]
-    # Of several with one name the first stands in the legend; shapes without a name do not.
+    # The first of equal names is kept, and no entry without a name.
     return tuple({key.name: key for key in reversed(keys) if key.name}.values())[::-1]
 
 

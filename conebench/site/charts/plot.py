@@ -25,7 +25,7 @@ class Plot:
     table: Table
     # None if it shows all seeds.
     seed: int | None = None
-    # Those of the cells of a heat map.
+    # Steps of the cells of a heat map.
     steps: tuple[int, ...] = ()
 
     @property
@@ -40,7 +40,7 @@ def evenly(count: int, limit: int) -> IntArray:
 
 
 def thinned(shown: int, total: int, what: str) -> str:
-    """Say how many of all are shown."""
+    """Describe a selection, such as "40 of 100 steps, evenly"."""
     return f"all {total:,} {what}" if shown == total else f"{shown:,} of {total:,} {what}, evenly"
 
 

@@ -54,7 +54,7 @@ class RecordSource:
     """Where a record's files are."""
 
     record: SiteRecord
-    # The folder of new files; None for those of the earlier site.
+    # The folder of new files; None if the earlier site has them.
     made: Path | None = None
     # Where the record's line begins in the earlier file of all records.
     start: int = 0
@@ -114,7 +114,7 @@ def program() -> str:
 def content_key(file: RecordFile) -> str:
     """Return the hash of a record's file and of its replications.
 
-    The two stand before and after a plus. A file that cannot be a record has its path instead.
+    A plus joins the two. A file that cannot be a record has its path instead.
     """
     try:
         if file.problem or file.path.stat().st_size > MAX_BYTES:

@@ -71,9 +71,9 @@ def _zero_kernels(seed: SeedResult) -> str:
     parts = []
     for group in seed.kernel.groups or []:
         if not group.steps:
-            parts.append(f"that of {group.name} is zero at the end")
+            parts.append(f"{group.name} is zero at the end")
         elif group.steps[0] > 0:
-            parts.append(f"that of {group.name} is zero before step {whole(group.steps[0])}")
+            parts.append(f"{group.name} is zero before step {whole(group.steps[0])}")
     return f"Kernels of seed {seed.seed}: {', '.join(parts)}." if parts else ""
 
 

@@ -198,10 +198,9 @@ def _picture_plot(_record: Record, seed: SeedResult) -> Plot:
     return Plot(
         key="picture",
         title="The path of the kernel",
-        caption=f"Unit kernels of seed {seed.seed} placed so that their distances are those of the "
-        "chords, as far as three dimensions allow (classical multidimensional scaling, stress "
-        f"{stress:.2f}); the flat picture has the first two. Two phases show as a long path, then "
-        "a small cloud.",
+        caption=f"Unit kernels of seed {seed.seed}, placed to keep the lengths of their chords as "
+        f"far as three dimensions allow (classical multidimensional scaling, stress {stress:.2f}); "
+        "the flat picture has the first two. Two phases show as a long path, then a small cloud.",
         drawing=draw(
             horizontal(picture[:, 0].tolist()),
             vertical(picture[:, 1].tolist()),

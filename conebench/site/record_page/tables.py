@@ -16,8 +16,8 @@ from conebench.record.quantities import (
 from conebench.site.charts.table import Table, table_of
 
 GRID_NOTE = (
-    "Linear arms and probes use the learning rate with the best accuracy on validation images, "
-    "controls that of the switched arm."
+    "Linear arms and probes use the learning rate with the best accuracy on validation images; "
+    "controls use the rate of their switched arm."
 )
 # Columns of a cone: how each is written, and its field.
 CONE_COLUMNS = {

@@ -41,8 +41,8 @@ def test_groups_are_shown_in_order_with_means_over_seeds(record: Record) -> None
         assert (mean, each) == (f"{sum(starts) / 3:,.0f}", ", ".join(map(str, starts)))
         assert half_angle == f"{sum(angles) / 3:.1f}°"
     assert int(rows["conv1"][1]) < int(rows["layers.0"][1])
-    assert "Kernels of seed 1: that of late is zero before step 50, " in section.table.note
-    assert "that of unused is zero at the end." in section.table.note
+    assert "Kernels of seed 1: late is zero before step 50, " in section.table.note
+    assert "unused is zero at the end." in section.table.note
 
 
 def test_the_plot_has_a_line_a_group_and_a_dot_at_its_T_star(record: Record) -> None:
