@@ -1,4 +1,4 @@
-"""Progress of a run, and its closing table."""
+"""What a run shows on the terminal: progress, and the closing table."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 @contextmanager
 def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
-    """Yield a function that opens the display of a run."""
+    """Gives each run a bar with the time left on a terminal, plain lines elsewhere."""
     if not console.is_terminal:
         yield lambda name: LineProgress(console, name)
         return
@@ -52,31 +52,30 @@ def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
 
 @contextmanager
 def open_progress(console: Console, name: str) -> "Iterator[RunProgress]":
-    """Yield the display of one run."""
+    """The display of one run."""
     with open_display(console) as progress_of:
         yield progress_of(name)
 
 
 class BarProgress:
-    """Progress as one bar per run."""
+    """Progress as one bar for the whole run, beside those of other runs."""
 
     def __init__(self, bar: Progress, name: str) -> None:
         self._bar, self._name = bar, name
         self._task: TaskID = bar.add_task(f"{name}: reading", total=None)
 
     def plan(self, work: float) -> None:
-        """Set the length of the bar."""
+        """Set the bar's length."""
         self._bar.update(self._task, total=work)
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        """Name the stage next to the bar."""
+        """Name the stage beside the bar; a line that stays says why it is run anew."""
         stop_if_interrupted()
         if note:
-            # The bar will be overwritten, and a note must stay.
             self._bar.console.print(
-                Text(f"{self._name}: {name}{_note_text(cached, note)}"), soft_wrap=True
+                Text(f"{self._name}: {name}{_found(cached, note)}"), soft_wrap=True
             )
-        self._bar.update(self._task, description=f"{self._name}: {name}{_note_text(cached, '')}")
+        self._bar.update(self._task, description=f"{self._name}: {name}{_found(cached, '')}")
 
     def advance(self, work: float) -> None:
         """Move the bar."""
@@ -85,7 +84,7 @@ class BarProgress:
 
 
 class LineProgress:
-    """Progress as plain lines: one per stage, few in between."""
+    """Progress as plain lines: one a stage, and at most two a minute in between."""
 
     def __init__(self, console: Console, name: str) -> None:
         self._console, self._name = console, name
@@ -94,17 +93,17 @@ class LineProgress:
         self._stage = ""
 
     def plan(self, work: float) -> None:
-        """Set the total work."""
+        """Learn how much work there is."""
         self._total = work
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        """Print a line for the stage."""
+        """One line for the stage."""
         stop_if_interrupted()
         self._stage = name
-        self._line(f"{name}{_note_text(cached, note)}")
+        self._line(f"{name}{_found(cached, note)}")
 
     def advance(self, work: float) -> None:
-        """Count the work, and print a line if it is time."""
+        """A line where none came for half a minute."""
         stop_if_interrupted()
         self._done += work
         if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
@@ -126,13 +125,13 @@ class LineProgress:
         )
 
 
-def _note_text(cached: bool, note: str) -> str:
+def _found(cached: bool, note: str) -> str:
     text = "done before" if cached else note
     return f" ({text})" if text else ""
 
 
 def duration(seconds: float) -> str:
-    """Write hours, minutes and seconds, as 1:02:03."""
+    """Hours, minutes and seconds, as 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -143,7 +142,7 @@ GREEK = str.maketrans({"α": "alpha", "Γ": "Gamma"})
 
 
 def print_summary(record: Record, path: Path) -> None:
-    """Print the closing table of a run to stdout."""
+    """The closing table of a run, on stdout."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{record.spec.title} ({record.spec.name})")
     print_figures(console, record)

@@ -31,8 +31,8 @@ def show(
 ) -> None:
     """Print a record for a person, or the specs of a file as YAML.
 
-    For a record: recomputed figures, curves as sparklines, arms. For a spec file: every spec it
-    gives after `extends` and `matrix`; with --resolved, as it is hashed and stored.
+    Of a record: figures recomputed, curves as sparklines, arms. Of a spec file: every spec that it
+    stands for, its `extends` and `matrix` carried out; with --resolved as it is hashed and stored.
     """
     with errors_as_exit_codes():
         if is_spec_file(file):
