@@ -47,25 +47,45 @@ class Summary:
 
     verdict: Verdict = field(metadata=says("`measured`, or why CES is undefined."))
     detail: str = field(metadata=says("The verdict in a sentence."))
-    CES: Estimate | None = field(metadata=says("Cone-effect strength, 100 sqrt(N Gamma)."))
-    Gamma: Estimate | None = field(metadata=says("Cone share, 1 - R clipped to [0, 1]."))
+    CES: Estimate | None = field(metadata=says("Cone-effect strength, 100 √(N Γ)."))
+    Gamma: Estimate | None = field(
+        metadata=says(
+            "Cone share, 1 − R clipped to [0, 1]: the part of A(full) − A(lazy) that needs "
+            "non-linear training after T*."
+        )
+    )
     R: Estimate | None = field(
-        metadata=says("Recovered share, (A(switched(T*)) - A(lazy)) / lazy gap.")
+        metadata=says("Recovered share, (A(switched(T*)) − A(lazy)) / lazy gap.")
     )
-    lazy_gap: Estimate | None = field(metadata=says("A(full) - A(lazy)."))
-    N: Estimate | None = field(metadata=says("Narrowness of the cone."))
-    alpha: Estimate | None = field(metadata=says("Confinement exponent."))
-    floor: Estimate | None = field(metadata=says("Height of S in Phase II."))
-    T_star: Estimate | None = field(metadata=says("First step of Phase II."))
+    lazy_gap: Estimate | None = field(metadata=says("A(full) − A(lazy)."))
+    N: Estimate | None = field(
+        metadata=says("Narrowness of the cone, 1 − half-angle / turn, clipped to [0, 1].")
+    )
+    alpha: Estimate | None = field(
+        metadata=says(
+            "Confinement exponent of S against the lag in Phase II: 0 is bounded at every lag, 1 "
+            "is diffusion, 2 is a straight line."
+        )
+    )
+    floor: Estimate | None = field(
+        metadata=says("Kernel distance S between neighboring checkpoints late in Phase II.")
+    )
+    T_star: Estimate | None = field(
+        metadata=says("Step at which Phase I ends, by the velocity floor.")
+    )
     turn_deg: Estimate | None = field(
-        metadata=says("Angle of the first kernel to the axis, in degrees.")
+        metadata=says("Angle from the first kernel to the cone’s axis, in degrees.")
     )
-    half_angle_deg: Estimate | None = field(metadata=says("Half-angle of the cone, in degrees."))
-    A_lazy: Estimate | None = field(metadata=says("Test accuracy of the lazy arm, a fraction."))
-    A_switched: Estimate | None = field(metadata=says("Test accuracy of switched(T*), a fraction."))
-    A_full: Estimate | None = field(
-        metadata=says("Test accuracy of ordinary training, a fraction.")
+    half_angle_deg: Estimate | None = field(
+        metadata=says("Largest angle from the cone’s axis to a kernel of Phase II, in degrees.")
     )
+    A_lazy: Estimate | None = field(
+        metadata=says("Test accuracy at T of the network linearized at the linearization point.")
+    )
+    A_switched: Estimate | None = field(
+        metadata=says("Test accuracy at T of ordinary training to T*, linearized from there on.")
+    )
+    A_full: Estimate | None = field(metadata=says("Test accuracy at T of ordinary training."))
 
 
 def summarize(seeds: Sequence[SeedOutcome]) -> Summary:

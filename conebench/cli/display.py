@@ -19,9 +19,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from conebench.analysis.intervals import Estimate
 from conebench.interrupts import stop_if_interrupted
 from conebench.record import Record
+from conebench.record.quantities import BOARD
 
 if TYPE_CHECKING:
     # Importing the runner imports torch, which only a run may pay for.
@@ -139,18 +139,8 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-FIGURES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("T*", "T_star", lambda x: f"{x:,.0f} steps"),
-    ("half-angle", "half_angle_deg", lambda x: f"{x:.1f}°"),
-    ("turn", "turn_deg", lambda x: f"{x:.1f}°"),
-    ("N", "N", lambda x: f"{x:.3f}"),
-    ("alpha", "alpha", lambda x: f"{x:.2f}"),
-    ("A(lazy)", "A_lazy", lambda x: f"{x:.2%}"),
-    ("A(switched(T*))", "A_switched", lambda x: f"{x:.2%}"),
-    ("A(full)", "A_full", lambda x: f"{x:.2%}"),
-    ("Gamma", "Gamma", lambda x: f"{x:.3f}"),
-    ("CES", "CES", lambda x: f"{x:.1f}"),
-)
+# Some terminals cannot print Greek letters.
+GREEK = str.maketrans({"α": "alpha", "Γ": "Gamma"})
 
 
 def print_summary(record: Record, path: Path) -> None:
@@ -162,14 +152,17 @@ def print_summary(record: Record, path: Path) -> None:
 
 
 def print_figures(console: Console, record: Record) -> None:
-    """The summary's figures with their intervals, its verdict, and what makes them doubtful."""
+    """Print the figures with intervals, verdict and doubts."""
     summary = record.summary
     table = Table(box=None)
     table.add_column("figure")
     table.add_column("mean over seeds", justify="right")
     table.add_column("95 % interval", justify="right")
-    for label, field, shown in FIGURES:
-        table.add_row(label, *_cells(getattr(summary, field), shown))
+    for quantity in BOARD:
+        estimate = getattr(summary, quantity.field)
+        seeds = "one seed" if estimate and estimate.seeds == 1 else ""
+        value, interval = quantity.value(estimate), quantity.interval(estimate)
+        table.add_row(quantity.symbol.translate(GREEK), value, interval or seeds)
     console.print(table)
     console.print(f"{summary.verdict}: {summary.detail}")
     doubtful = sum(seed.phases.estimators_disagree for seed in record.seeds)
@@ -182,11 +175,3 @@ def print_figures(console: Console, record: Record) -> None:
         console.print(
             f"partial: {len(record.seeds)} of {len(record.spec.seeds)} seeds, so not ranked"
         )
-
-
-def _cells(estimate: Estimate | None, shown: Callable[[float], str]) -> tuple[str, str]:
-    if estimate is None:
-        return "undefined", ""
-    if estimate.low is None or estimate.high is None:
-        return shown(estimate.value), "one seed"
-    return shown(estimate.value), f"{shown(estimate.low)} to {shown(estimate.high)}"

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from conebench.analysis.distance import distances, lagged_distances, uniform_part
+from conebench.analysis.distance import distances, lagged_distances
 from conebench.cli.display import print_figures
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.options import SpecNames
@@ -18,6 +17,8 @@ from conebench.cli.show_specs import is_spec_file, refuse_options, show_specs
 from conebench.cli.sparkline import bars_for, sparkline
 from conebench.errors import RecordError
 from conebench.record import Record, SeedResult, read_record, recompute
+from conebench.record.quantities import degrees, distance, optional, two_decimals
+from conebench.record.seed_means import arm_cells
 
 
 def show(
@@ -45,13 +46,13 @@ def _show_record(record: Path) -> None:
     with errors_as_exit_codes():
         stored = read_record(record)
         try:
-            found = recompute(stored)
+            recomputed = recompute(stored)
         except RecordError as error:
             raise RecordError(f"{record}: {error}") from None
-    _print(found, stored.id)
+    _print_record(recomputed, stored.id)
 
 
-def _print(record: Record, record_id: str) -> None:
+def _print_record(record: Record, record_id: str) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     made, data = record.provenance, record.data
     console.print(f"{record.spec.title} ({record.spec.name}), record {record_id}")
@@ -65,7 +66,7 @@ def _print(record: Record, record_id: str) -> None:
         for line in _seed_lines(record, seed, bars_for(sys.stdout.encoding)):
             console.print(line)
     console.print()
-    console.print(_arms(record))
+    console.print(_arms_table(record))
 
 
 def _seed_lines(record: Record, seed: SeedResult, bars: str) -> Iterator[str]:
@@ -74,36 +75,34 @@ def _seed_lines(record: Record, seed: SeedResult, bars: str) -> Iterator[str]:
     change = "" if phases.change_point is None else f" (change-point {phases.change_point:,})"
     yield f"seed {seed.seed}: {phases.outcome}{T_star}{change}"
     if cone:
-        alpha = "" if cone.alpha is None else f", alpha {cone.alpha:.2f}"
+        alpha = "" if cone.alpha is None else f", alpha {two_decimals(cone.alpha)}"
         yield (
-            f"  N {cone.N:.2f}, half-angle {cone.half_angle_deg:.1f}°, turn "
-            f"{cone.turn_deg:.1f}°{alpha}, floor {phases.floor:.3g}"
+            f"  N {two_decimals(cone.N)}, half-angle {degrees(cone.half_angle_deg)}, turn "
+            f"{degrees(cone.turn_deg)}{alpha}, floor {optional(distance, phases.floor)}"
         )
-    every, steps = record.spec.kernel.checkpoints.every, np.array(seed.kernel.steps)
-    uniform = uniform_part(steps, every)
-    G = seed.kernel.G()[np.ix_(uniform, uniform)]
-    yield _curve(f"S(t, t+{every})", lagged_distances(G, 1).tolist(), bars, log=True)
-    yield _curve("S(0, t)", distances(G)[0].tolist(), bars)
-    yield _curve("norm of H", np.array(seed.kernel.norm)[uniform].tolist(), bars, log=True)
+    every = record.spec.kernel.checkpoints.every
+    steps, G = seed.kernel.uniform(every)
+    # Norms and accuracies of the same checkpoints.
+    norms = dict(zip(seed.kernel.steps, seed.kernel.norm, strict=True))
     accuracies = dict(zip(seed.training.steps, seed.training.test_accuracy, strict=True))
-    tested = [accuracies[step] for step in steps[uniform].tolist() if step in accuracies]
-    yield _curve("A(full)", tested, bars)
+    yield _curve_line(f"S(t, t+{every})", lagged_distances(G, 1).tolist(), bars, log=True)
+    yield _curve_line("S(0, t)", distances(G)[0].tolist(), bars)
+    yield _curve_line("norm of H", [norms[step] for step in steps.tolist()], bars, log=True)
+    yield _curve_line("A(full)", [accuracies[t] for t in steps.tolist() if t in accuracies], bars)
 
 
-def _curve(name: str, values: Sequence[float], bars: str, *, log: bool = False) -> str:
+def _curve_line(name: str, values: Sequence[float], bars: str, *, log: bool = False) -> str:
     scale = ", log" if log else ""
     line = sparkline(values, log=log, bars=bars)
     reach = f"{min(values):.3g} to {max(values):.3g}{scale}" if values else "none"
     return f"  {name:<12} {line}  {reach}"
 
 
-def _arms(record: Record) -> Table:
-    from conebench.site.record_page.switch_curve import switch_table
-
-    found = switch_table(record)
+def _arms_table(record: Record) -> Table:
     table = Table(box=None)
-    for name in found.head:
+    rows = arm_cells(record)
+    for name in rows[0]:
         table.add_column(name, justify="left" if name == "Arm" else "right")
-    for row in found.rows:
-        table.add_row(*row)
+    for row in rows:
+        table.add_row(*row.values())
     return table

@@ -1,11 +1,11 @@
-"""How the board changes: rows of the proposed records' groups, with rank before and after."""
+"""Changes of the board by a proposal."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from conebench.analysis.intervals import Estimate
 from conebench.contribution.proposal import Proposal, is_record, unpacked
 from conebench.record import read_record, recompute
+from conebench.record.quantities import STRENGTH
 from conebench.site.board.rows import Group, Row, group_rows, row_of
 
 COLUMNS = ("rank", "before", "CES", "spec", "record", "")
@@ -13,14 +13,14 @@ COLUMNS = ("rank", "before", "CES", "spec", "record", "")
 
 @dataclass(frozen=True)
 class BoardChange:
-    """One group of the board: its label, and a line a row as `COLUMNS` says."""
+    """One group of the board; its lines have the `COLUMNS`."""
 
     label: str
     lines: list[tuple[str, ...]]
 
 
 def board_change(proposal: Proposal) -> list[BoardChange]:
-    """Every group that a proposed record joins; the proposal must have no problems."""
+    """Return every group that a proposed record joins."""
     before = list(filter(is_record, proposal.before))
     with unpacked(proposal.after) as folder:
         rows = {}
@@ -28,28 +28,29 @@ def board_change(proposal: Proposal) -> list[BoardChange]:
             stored = read_record(folder / path)
             rows[path] = row_of(recompute(stored), stored.id)
     new = {rows[path].record_id for path in proposal.records}
+    # Ranks as they are without the proposal.
     old_ranks = _ranks(group_rows([rows[path] for path in before]))
     return [
-        BoardChange(group.label, [_line(row, old_ranks, new) for row in group.rows])
+        BoardChange(group.label, [_row_cells(row, old_ranks, new) for row in group.rows])
         for group in group_rows(list(rows.values()))
         if any(row.record_id in new for row in group.rows)
     ]
 
 
 def markdown(changes: Sequence[BoardChange]) -> str:
-    """The changes as Markdown: names, ids and figures, no text of a record's own."""
-    return "\n".join(line for change in changes for line in _markdown(change))
+    """Write the changes as Markdown."""
+    return "\n".join(line for change in changes for line in _markdown_lines(change))
 
 
-def _markdown(change: BoardChange) -> Iterator[str]:
+def _markdown_lines(change: BoardChange) -> Iterator[str]:
     yield f"**{change.label}**\n"
-    yield _row(COLUMNS)
-    yield _row("---" for _ in COLUMNS)
-    yield from map(_row, change.lines)
+    yield _markdown_row(COLUMNS)
+    yield _markdown_row("---" for _ in COLUMNS)
+    yield from map(_markdown_row, change.lines)
     yield ""
 
 
-def _row(cells: Iterable[str]) -> str:
+def _markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
@@ -57,12 +58,12 @@ def _ranks(groups: Sequence[Group]) -> dict[str, int | None]:
     return {row.record_id: row.rank for group in groups for row in group.rows}
 
 
-def _line(row: Row, before: dict[str, int | None], new: set[str]) -> tuple[str, ...]:
-    old = before.get(row.record_id)
+def _row_cells(row: Row, before: dict[str, int | None], new: set[str]) -> tuple[str, ...]:
+    CES = row.figures[STRENGTH.field]
     return (
         _rank(row.rank),
-        "" if row.record_id in new else _rank(old),
-        _strength(row.figures["CES"]),
+        "" if row.record_id in new else _rank(before.get(row.record_id)),
+        f"{STRENGTH.value(CES)} {STRENGTH.interval(CES)}".rstrip(),
         row.spec_name,
         row.record_id,
         "new" if row.record_id in new else "",
@@ -71,11 +72,3 @@ def _line(row: Row, before: dict[str, int | None], new: set[str]) -> tuple[str, 
 
 def _rank(rank: int | None) -> str:
     return "unranked" if rank is None else str(rank)
-
-
-def _strength(figure: Estimate | None) -> str:
-    if figure is None:
-        return "undefined"
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.1f}"
-    return f"{figure.value:.1f} ({figure.low:.1f} to {figure.high:.1f})"

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from conebench.analysis.cone import Cone
-from conebench.analysis.distance import FloatArray
+from conebench.analysis.distance import FloatArray, IntArray, uniform_part
 from conebench.analysis.phases import Phases
 from conebench.analysis.strength import Summary
 from conebench.analysis.stretches import Stretch
@@ -130,6 +130,12 @@ class KernelTrajectory(Part):
     def G(self, *, centred: bool = False) -> FloatArray:
         """The full symmetric Gram matrix, shape [t, t]; of the centred kernels if asked."""
         return _symmetric(self.gram_centred if centred else self.gram)
+
+    def uniform(self, every: int) -> tuple[IntArray, FloatArray]:
+        """Return steps [u] and G [u, u] of the checkpoints at multiples of `every` steps."""
+        steps = np.array(self.steps)
+        chosen = uniform_part(steps, every)
+        return steps[chosen], self.G()[np.ix_(chosen, chosen)]
 
 
 def _symmetric(rows: list[list[float]]) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The leaderboard as a static site, made from records alone. Imports no torch."""
+"""The leaderboard as a static site, built from records. Imports no torch."""
 
 from conebench.site.build import BuildReport, build_site
 from conebench.site.files.find import record_files, replication_files

@@ -1,4 +1,4 @@
-"""From folders of records to a folder of pages, swapped in whole."""
+"""Building the site from folders of records."""
 
 import shutil
 import tempfile
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conebench.errors import RecordError, StorageError
-from conebench.site.board.data_page import arms_csv, data_page, schema_text
-from conebench.site.board.download import csv_text, json_text
-from conebench.site.board.parquet import arms_parquet, table_parquet
+from conebench.site.board.data_page import data_page, schema_text
+from conebench.site.board.download import frame_csv, frame_json
+from conebench.site.board.frames import arms_frame, board_frame
 from conebench.site.board.parts import rows_script
 from conebench.site.board.rows import Group, Row, group_rows
 from conebench.site.board.scatter import factor_sections
 from conebench.site.documents import documents, pictures
 from conebench.site.files.cache import Note, keep_equal, write_notes
-from conebench.site.files.find import Found, find_records
-from conebench.site.files.place import place_records
+from conebench.site.files.find import find_records
+from conebench.site.files.place import Skipped, place_records
 from conebench.site.files.write import write_plots, write_text
 from conebench.site.pages import (
     all_pages,
@@ -35,28 +35,35 @@ ASSETS = Path(__file__).parent / "assets"
 
 @dataclass(frozen=True)
 class BuildReport:
-    """The site's first page, how many records it shows, and the files left out with the reason."""
+    """Result of a build."""
 
     index: Path
     shown: int
+    # Files left out, each with the reason.
     skipped: list[tuple[Path, str]]
 
 
 def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
-    """Build the site of all records under the given folders into `out`, or leave `out` as it was.
+    """Build the site of all records in the given folders.
 
-    Every record found is on a page or in the report's `skipped`. The same records give the same
-    bytes, whether `out` was there before or not: files of an earlier build are kept where what
-    they were made from is unchanged. Raises a RecordError where a folder is missing, a StorageError
-    where `out` cannot be written or holds something that is not a site built by this function.
+    The same records give the same bytes, whether `out` was there before or not. A failed build
+    leaves `out` as it was.
+
+    Returns:
+        The report; every file found is on a page or in its `skipped`.
+
+    Raises:
+        RecordError: A folder is missing.
+        StorageError: `out` cannot be written, or holds something else than a site.
+
     """
     try:
         _check_folders(record_dirs, out)
         old = out.resolve()
         with _swapped_in(old) as new:
-            found = find_records(record_dirs)
-            notes, skipped = place_records(found, new, old, new.parent / "aside")
-            _write_board([note.shown.row for note in notes], skipped, new)
+            files = find_records(record_dirs)
+            notes, skipped = place_records(files, new, old, new.parent / "aside")
+            _write_board([note.record.row for note in notes], skipped, new)
             _write_arms(notes, new)
             _write_documents(new / "docs")
             write_notes(notes, new)
@@ -64,9 +71,8 @@ def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
     except OSError as error:
         place = error.filename or out
         raise StorageError(f"{place}: cannot be written: {error.strerror or error}") from None
-    return BuildReport(
-        out / "index.html", len(notes), [(found.path, reason) for found, reason in skipped]
-    )
+    left_out = [(file.path, reason) for file, reason in skipped]
+    return BuildReport(out / "index.html", len(notes), left_out)
 
 
 def _check_folders(record_dirs: Sequence[Path], out: Path) -> None:
@@ -88,7 +94,7 @@ def _check_folders(record_dirs: Sequence[Path], out: Path) -> None:
 
 @contextmanager
 def _swapped_in(out: Path) -> Iterator[Path]:
-    """A new folder beside `out`, put in its place when the block ends well."""
+    """Yield a new folder, and put it in place of `out`."""
     out.parent.mkdir(parents=True, exist_ok=True)
     workspace = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     new, old = workspace / "new", workspace / "old"
@@ -96,10 +102,12 @@ def _swapped_in(out: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         try:
+            # Renames within one folder: no reader sees a half-written site.
             if out.exists():
                 out.rename(old)
             new.rename(out)
         except BaseException:
+            # An interrupt, too, must not lose the old site.
             if old.exists():
                 old.rename(out)
             raise
@@ -107,9 +115,9 @@ def _swapped_in(out: Path) -> Iterator[Path]:
         shutil.rmtree(workspace, ignore_errors=True)
 
 
-def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], folder: Path) -> None:
+def _write_board(rows: Sequence[Row], skipped: Skipped, folder: Path) -> None:
     groups = group_rows(rows)
-    left_out = [(found.label, reason) for found, reason in skipped]
+    left_out = [(file.label, reason) for file, reason in skipped]
     write_text(folder / "index.html", index_page(groups, left_out))
     write_text(folder / "rows.js", rows_script(groups))
     for name, text in all_pages(groups).items():
@@ -117,18 +125,19 @@ def _write_board(rows: Sequence[Row], skipped: Sequence[tuple[Found, str]], fold
     write_text(folder / "compare.html", compare_page(groups))
     _write_factors(groups, folder)
     write_text(folder / "data.html", data_page(groups))
-    write_text(folder / "table.csv", csv_text(groups))
-    write_text(folder / "table.json", json_text(groups))
-    table_parquet(groups, folder / "table.parquet")
+    table = board_frame(groups)
+    write_text(folder / "table.csv", frame_csv(table))
+    write_text(folder / "table.json", frame_json(table))
+    table.to_parquet(folder / "table.parquet", engine="pyarrow", index=False)
     write_text(folder / "schema.json", schema_text())
     write_text(folder / MARKER, MARKED)
     shutil.copytree(ASSETS, folder / "assets", copy_function=shutil.copyfile)
 
 
 def _write_arms(notes: Sequence[Note], folder: Path) -> None:
-    arms = [arm for note in notes for arm in note.shown.arms]
-    write_text(folder / "arms.csv", arms_csv(arms))
-    arms_parquet(arms, folder / "arms.parquet")
+    arms = arms_frame([arm for note in notes for arm in note.record.arms])
+    write_text(folder / "arms.csv", frame_csv(arms))
+    arms.to_parquet(folder / "arms.parquet", engine="pyarrow", index=False)
 
 
 def _write_factors(groups: Sequence[Group], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The documentation as pages: docs/*.md, and CONTRIBUTING.md and SECURITY.md beside them."""
+"""The documentation as pages: docs/*.md, CONTRIBUTING.md and SECURITY.md."""
 
 import functools
 import re
@@ -11,20 +11,13 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 HERE = Path(__file__).parent
-# Where a wheel has all of them, and where the checkout has them.
+# A wheel has all files in one folder; a checkout has two.
 IN_WHEEL, IN_CHECKOUT = HERE / "docs", HERE.parents[1]
 FOR_CONTRIBUTORS = ("CONTRIBUTING.md", "SECURITY.md")
-# The order of the list of pages; one that is not named here comes before those for contributors.
+# The order of pages; others come between both parts.
 FIRST = (
-    "quick-start",
-    "tutorial",
-    "running",
-    "cluster",
-    "cli",
-    "specs",
-    "records",
-    "api",
-    "method",
+    *("quick-start", "tutorial", "running", "cluster", "cli"),
+    *("specs", "records", "api", "method"),
 )
 LAST = ("performance", "model-support", "contributing", "security")
 NO_SLUG = re.compile(r"[^\w\- ]")
@@ -33,36 +26,35 @@ SENTENCE_END = re.compile(r"(?<=\.)\s")
 
 @dataclass(frozen=True)
 class Document:
-    """One page: the name of its file, what the list of pages says of it, and its HTML.
-
-    `sections` are the ids and titles of its headings of the second level.
-    """
+    """One page of the documentation."""
 
     name: str
     title: str
+    # For the list of pages.
     summary: str
+    # Ids and titles of the headings of level 2.
     sections: tuple[tuple[str, str], ...]
     text: Markup
 
 
 def document_files() -> list[Path]:
-    """The Markdown files, in the order of the list of pages."""
+    """Return the Markdown files in order."""
     files = list(IN_WHEEL.glob("*.md")) or [
         *(IN_CHECKOUT / "docs").glob("*.md"),
         *(IN_CHECKOUT / ".github" / name for name in FOR_CONTRIBUTORS),
     ]
-    return sorted(files, key=_place)
+    return sorted(files, key=_reading_order)
 
 
 def pictures() -> list[Path]:
-    """The pictures that pages show, beside the Markdown files."""
+    """Return the pictures that pages show."""
     folder = IN_WHEEL if IN_WHEEL.is_dir() else IN_CHECKOUT / "docs"
     return sorted(folder.glob("*.png"))
 
 
 @functools.cache
 def documents() -> tuple[Document, ...]:
-    """All pages."""
+    """Return all pages."""
     files = document_files()
     names = [file.stem.lower() for file in files]
     known = {*names, *(picture.name for picture in pictures())}
@@ -73,39 +65,41 @@ def documents() -> tuple[Document, ...]:
 
 
 def render(name: str, source: str, known: Collection[str]) -> Document:
-    """Markdown as a page: headings with ids and links to themselves, tables that scroll.
+    """Render Markdown as a page.
 
-    Links lead to the pages and pictures that are `known`, within the page, or to https addresses;
-    of others only the words are left. Markup in the source is shown as text.
+    Links may lead to `known` pages and pictures, within the page, or to https addresses; others
+    become plain words. Markup in the source is shown as text.
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    # No raw HTML: what looks like markup is text.
     tokens = markdown.parse(source)
     for token in tokens:
         token.attrs.pop("style", None)  # alignment, which the content policy forbids here
         if token.children:
-            token.children = list(_living(token.children, known))
+            token.children = list(_with_site_links(token.children, known))
     sections = _mark_headings(tokens)
     html = markdown.renderer.render(tokens, markdown.options, {})
     return Document(
-        name, _first(tokens, "heading_open"), _summary(tokens), sections, _scrollable(html)
+        name, _first_words(tokens, "heading_open"), _summary(tokens), sections, _scrollable(html)
     )
 
 
-def _place(file: Path) -> tuple[int, str]:
+def _reading_order(file: Path) -> tuple[int, str]:
     name = file.stem.lower()
     if name in LAST:
         return len(FIRST) + 1 + LAST.index(name), name
     return FIRST.index(name) if name in FIRST else len(FIRST), name
 
 
-def _living(tokens: Sequence[Token], known: Collection[str]) -> Iterator[Token]:
-    """The tokens with links as the site has them, and without those that lead nowhere."""
+def _with_site_links(tokens: Sequence[Token], known: Collection[str]) -> Iterator[Token]:
+    """Point links to pages of the site, and drop others."""
     dead = False
     for token in tokens:
         if token.type == "link_open":
             target = _target(str(token.attrGet("href")), known)
             dead = target is None
             token.attrSet("href", target or "")
+        # A picture that the site lacks leaves its words.
         if token.type == "image" and token.attrGet("src") not in known:
             yield from token.children or ()
         elif not (dead and token.type in ("link_open", "link_close")):
@@ -121,7 +115,7 @@ def _target(link: str, known: Collection[str]) -> str | None:
 
 
 def _mark_headings(tokens: Sequence[Token]) -> tuple[tuple[str, str], ...]:
-    """Give every heading its id, as GitHub would, and a link to itself; those of level 2."""
+    """Give headings ids and links; return those of level 2."""
     taken: dict[str, int] = {}
     sections = []
     for i, token in enumerate(tokens):
@@ -140,19 +134,19 @@ def _mark_headings(tokens: Sequence[Token]) -> tuple[tuple[str, str], ...]:
     return tuple(sections)
 
 
-def _first(tokens: Sequence[Token], kind: str) -> str:
-    """The words of the first heading or paragraph."""
-    found = (_words(tokens[i + 1]) for i, token in enumerate(tokens) if token.type == kind)
-    return next(found, "")
+def _first_words(tokens: Sequence[Token], kind: str) -> str:
+    """Return the words of the first heading or paragraph."""
+    texts = (_words(tokens[i + 1]) for i, token in enumerate(tokens) if token.type == kind)
+    return next(texts, "")
 
 
 def _summary(tokens: Sequence[Token]) -> str:
-    """The first sentence."""
-    return SENTENCE_END.split(_first(tokens, "paragraph_open"), maxsplit=1)[0]
+    """Return the first sentence."""
+    return SENTENCE_END.split(_first_words(tokens, "paragraph_open"), maxsplit=1)[0]
 
 
 def _words(inline: Token) -> str:
-    """A heading or paragraph as plain text."""
+    """Return a heading or paragraph as plain text."""
     return "".join(
         " " if token.type in ("softbreak", "hardbreak") else token.content
         for token in inline.children or ()
@@ -160,7 +154,7 @@ def _words(inline: Token) -> str:
 
 
 def _scrollable(html: str) -> Markup:
-    """The page with tables and code in regions that scroll, by keyboard too."""
+    """Put tables and code into regions that scroll."""
     region = '<div class="scroll" tabindex="0" role="region" aria-label="Table {}">'
     parts = html.replace("<pre>", '<pre tabindex="0">').split("<table>")
     opened = "".join(region.format(i) + "<table>" + p for i, p in enumerate(parts[1:], start=1))

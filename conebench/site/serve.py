@@ -1,4 +1,4 @@
-"""A built site on this machine's own address, for a look at it."""
+"""Serving a built site on this machine."""
 
 import functools
 import http.server
@@ -12,24 +12,26 @@ HOST = "127.0.0.1"
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    """Files of one folder; says nothing of requests."""
+    """Files of one folder, without a log."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Requests are not worth a line."""
+        """Print nothing."""
 
     def end_headers(self) -> None:
-        """Every file is read anew: the site may have been built again meanwhile."""
+        """Forbid caching: the site may be rebuilt at any time."""
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
 
 class SiteServer(http.server.ThreadingHTTPServer):
-    """Serves a folder on the loopback address; `between` is called about twice a second.
+    """Server of a folder on the loopback address.
 
-    Port 0 takes any free one. Raises a StorageError where the port cannot be used.
+    It calls `between` about twice a second. Port 0 takes any free one. Raises a StorageError if the
+    port cannot be used.
     """
 
     def __init__(self, folder: Path, port: int, between: Callable[[], None] = lambda: None) -> None:
+        # The loopback address is not reachable from other machines.
         handler = functools.partial(_Handler, directory=str(folder))
         self.between = between
         try:
@@ -39,19 +41,16 @@ class SiteServer(http.server.ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where a browser finds the site."""
+        """Address of the site for a browser."""
         return f"http://{HOST}:{self.server_port}"
 
     def service_actions(self) -> None:
-        """What the server does beside answering requests."""
+        """Call `between`."""
         self.between()
 
 
 def fingerprint(folders: Sequence[Path]) -> list[tuple[str, int, int]]:
-    """Names, sizes and times of all records: it changes when any of them does."""
-    found = []
-    for record in find_records(folders):
-        if record.path.is_file():
-            facts = record.path.stat()
-            found.append((record.label, facts.st_size, facts.st_mtime_ns))
-    return found
+    """Return names, sizes and times of all records."""
+    files = [file for file in find_records(folders) if file.path.is_file()]
+    stats = [file.path.stat() for file in files]
+    return [(f.label, s.st_size, s.st_mtime_ns) for f, s in zip(files, stats, strict=True)]

@@ -36,7 +36,7 @@ def fits(shown: str, printed: str) -> bool:
 
 def accuracies(text: str) -> list[float]:
     """Mean accuracies of arms, in percent."""
-    return [float(found) for found in re.findall(r"^ A\(.*\) +([\d.]+)%", text, re.MULTILINE)]
+    return [float(found) for found in re.findall(r"^ A\(.*\) +([\d.]+) %", text, re.MULTILINE)]
 
 
 def commands(session: str) -> list[tuple[str, str]]:
@@ -82,6 +82,7 @@ def test_every_command_prints_what_the_page_shows(tmp_path) -> None:
             assert fits(shown, printed), f"{command}\n{printed}"
             # The prose speaks of them.
             if arguments[0] == "run":
+                assert len(accuracies(shown)) == 3
                 assert accuracies(printed) == pytest.approx(accuracies(shown), abs=10)
             ran.append(arguments[0])
     assert ran == ["validate", "plan", "run", "status", "show", "check", "leaderboard"]

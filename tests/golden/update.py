@@ -1,6 +1,6 @@
-"""Writes the pages that the golden tests compare with: `python tests/golden/update.py`.
+"""Write the pages that the golden tests compare with: `python tests/golden/update.py`.
 
-Look at what `git diff` shows of them before it is committed.
+Look at `git diff` before you commit them.
 """
 
 import sys

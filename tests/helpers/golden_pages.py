@@ -1,4 +1,4 @@
-"""Pages of fixed records, as they are committed in tests/golden."""
+"""Pages of fixed records, to compare with those in tests/golden."""
 
 import json
 import tempfile
@@ -19,14 +19,14 @@ SHORT = {
 
 
 def fixed_record(title: str, seeds: list[int]) -> Record:
-    """A short record whose numbers do not hang on a machine's last digits."""
+    """Return a short record whose numbers do not depend on the last digits."""
     record = make_record(make_spec(title=title, seeds=seeds, **SHORT), settle=80)
     data = json.loads(record_text(record), parse_float=lambda text: round(float(text), DIGITS))
     return Record.model_validate(data, strict=False)
 
 
 def pages() -> dict[str, str]:
-    """The index of two records and a broken one, and the page of the first record."""
+    """Return the index of two records and a broken file, and the page of the first record."""
     first = fixed_record("Fixed <b>first</b>", [0, 1])
     with tempfile.TemporaryDirectory() as name:
         records = Path(name) / "records"

@@ -171,6 +171,17 @@ def test_comparability_knows_the_major_version_only() -> None:
     assert major.comparability[-1] == "schema 2"
 
 
+def test_the_uniform_part_of_a_trajectory_leaves_extra_checkpoints_out() -> None:
+    kernel = RECORD.seeds[0].kernel
+    steps, G = kernel.uniform(50)
+    assert kernel.steps[:5] == [0, 5, 20, 50, 100]
+    assert steps.tolist() == list(range(0, 1001, 50))
+    for i, row in enumerate(steps):
+        for j, column in enumerate(steps[: i + 1]):
+            stored = kernel.gram[kernel.steps.index(row)][kernel.steps.index(column)]
+            assert G[i, j] == G[j, i] == stored
+
+
 def test_a_record_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         RECORD.status = "partial"

@@ -1,4 +1,4 @@
-"""The site in a real browser: what its scripts do, and that it can be used by everyone."""
+"""The site in a real browser: its scripts, and accessibility."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import NARROW, Visit, chromium, served, settle, titles, wait_until
+from site_folders import save
 from synthetic import BASE_SPEC, make_record, make_replication, make_spec, save_replication
 
-from conebench.record import Record, record_text
+from conebench.record import Record
 from conebench.site import build_site
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \u202e\" ' & javascript:"
@@ -17,7 +18,7 @@ ADAM = {
     "batch_size": 64,
     "optimizer": {"name": "adam", "learning_rate": 1e-3},
 }
-# Readers' colors change contrast and nothing else.
+# The color scheme changes contrast only.
 AXE = {
     "light": {"resultTypes": ["violations"]},
     "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast"]},
@@ -29,7 +30,7 @@ COSINE = {
 
 
 def board_records() -> list[Record]:
-    """Two comparability groups, three model families, two optimizers, several outcomes."""
+    """Return records of two comparability groups, three model families, two optimizers."""
     return [
         make_record(make_spec(title="Alpha")),
         make_record(make_spec(title="Beta", training=ADAM), noise=0.12),
@@ -48,9 +49,7 @@ def board_records() -> list[Record]:
 def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("board")
     for record in board_records():
-        (folder / "records" / record.id).mkdir(parents=True)
-        path = folder / "records" / record.id / "record.json"
-        path.write_text(record_text(record))
+        path = save(record, folder / "records" / record.id)
         if record.spec.title == "Beta":
             save_replication(path, make_replication(record))
     return build_site([folder / "records"], folder / "site").index.parent
@@ -90,7 +89,7 @@ def record_address(title: str) -> str:
 
 
 def values(page, table, key: str) -> list:
-    """What the rows shown in a table are sorted by."""
+    """Return the values of a column for the rows shown in a table."""
     settle(page)
     ids = table.locator("tbody tr").evaluate_all("rows => rows.map(row => row.dataset.id)")
     board = page.evaluate("window.board")
@@ -317,7 +316,7 @@ def test_a_comparison_stands_in_the_address_and_hostile_names_stay_text(visit):
 def test_no_page_has_an_accessibility_violation(browser, base, site, scheme):
     visit = Visit(browser, base, color_scheme=scheme, bypass_csp=True)  # axe adds styles
     pages = one_page_of_each_kind(site)
-    # Data are tables, whose colors are those of the board.
+    # The data page is tables in the colors of the board.
     for name in pages if scheme == "light" else set(pages) - {"data.html", "docs/index.html"}:
         page = visit.open(name)
         if name == "compare.html":

@@ -1,4 +1,4 @@
-"""Building: what is found, what is left out, and that the swap is safe."""
+"""Building: files found, files left out, and a safe swap."""
 
 import hashlib
 import json
@@ -7,29 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from site_folders import contents, save
 from synthetic import make_record, make_replication, make_spec, save_replication
 
 from conebench.errors import RecordError, StorageError
-from conebench.record import Record, record_text
+from conebench.record import record_text
 from conebench.site import BuildReport, build_site
 from conebench.site.build import MARKER
 from conebench.site.files.find import find_records
 from conebench.site.files.write import write_records
-
-
-def save(record: Record, folder: Path, name: str = "record.json") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    path.write_text(record_text(record))
-    return path
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture
@@ -67,7 +53,7 @@ def test_every_file_named_as_a_record_is_shown_or_listed(records, tmp_path):
 def test_replications_are_shown_with_their_record_or_listed(records, tmp_path):
     record = records / "a" / "record.json"
     save_replication(record, make_replication(make_record(), "anna"))
-    # A name that a record's file could have is none of a record.
+    # A replication is no record, whatever its name.
     save_replication(record, make_replication(make_record(), f"2026-01-02-{make_record().id}"))
     forged = make_replication(make_record(noise=0.3), "ben")
     file = save_replication(record, forged)
@@ -274,5 +260,5 @@ def test_many_records_are_written_side_by_side_to_the_same_bytes(records, tmp_pa
         write_records(find_records([records]), tmp_path / str(many), many=many) for many in (1, 100)
     ]
     assert written[0] == written[1]
-    assert [type(item).__name__ for item in written[0]] == ["Shown", "Shown", "str"]
+    assert [type(item).__name__ for item in written[0]] == ["SiteRecord", "SiteRecord", "Refused"]
     assert contents(tmp_path / "1") == contents(tmp_path / "100")

@@ -1,4 +1,4 @@
-"""conebench.site.documents: the documentation is on the site, and nothing in it harms a page."""
+"""conebench.site.documents: every page is there, and none can do harm."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Whole pages against committed ones: no change of the HTML goes unseen."""
+"""Whole pages against committed ones, so that no change of the HTML goes unseen."""
 
 import difflib
 

@@ -1,4 +1,4 @@
-"""Pages: well-formed, linked, escaped, and with the record's own numbers."""
+"""Pages: well-formed, linked, escaped, and with the numbers of the record."""
 
 import itertools
 from pathlib import Path
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import synthetic
 from parsed_pages import HOSTILE, Page, page_of
+from site_folders import save_all
 from synthetic import BASE_SPEC, make_record, make_replication, make_spec
 
-from conebench.record import Record, record_text
+from conebench.record import Record
 from conebench.site import build_site
 from conebench.site.documents import documents
 from conebench.site.html.visible import visible
@@ -19,7 +20,7 @@ from conebench.spec import load_spec, spec_text
 
 
 def never_settling(monkeypatch: pytest.MonkeyPatch) -> Record:
-    """A record whose kernel moves faster and faster."""
+    """Return a record whose kernel moves faster and faster."""
 
     def kernels(steps, **_):
         angle = np.radians(80) * (steps / steps[-1]) ** 3
@@ -38,10 +39,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         make_record(make_spec(title="One seed", seeds=[4])),
         never_settling(monkeypatch),
     ]
-    for record in records:
-        folder = tmp_path / "records" / record.id
-        folder.mkdir(parents=True)
-        (folder / "record.json").write_text(record_text(record))
+    save_all(records, tmp_path / "records")
     (tmp_path / "records" / "record.json").write_text("{}")
     return build_site([tmp_path / "records"], tmp_path / "site").index.parent
 
@@ -77,7 +75,7 @@ def test_every_page_is_well_formed(site):
 
 
 def test_all_links_are_relative_and_lead_somewhere(site):
-    """Those of the documentation are tested in tests/docs/test_links.py."""
+    """tests/docs/test_links.py tests the links of the documentation."""
     for path, page in pages_of(site).items():
         for link in page.links if path.parent.name != "docs" else ():
             parts = urlsplit(link)
@@ -192,7 +190,7 @@ def test_a_curve_on_some_of_the_test_images_says_so():
     curve = seed.training.model_copy(update={"test_images": counts})
     seeds = [seed.model_copy(update={"training": curve}), *record.seeds[1:]]
     text = page_of(record.model_copy(update={"seeds": seeds})).text
-    assert f"Before the end tested on 100 {said}." in text
+    assert f"Before the end, tested on 100 {said}." in text
 
 
 def test_disagreeing_estimators_are_named():

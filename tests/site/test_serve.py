@@ -1,4 +1,4 @@
-"""A site on this machine's own address, and when it is built again."""
+"""Serving a site, and when it is rebuilt."""
 
 import threading
 import urllib.error

@@ -1,7 +1,7 @@
 // Sorts, filters and searches the board with TanStack's table; its state is the part of the address
-// after "#". The page has the first rows of each table. All rows come from a script file: a page
-// from a folder may load scripts, but no data. Without this script the tables stand as the server
-// wrote them, and plain pages have the rest.
+// after "#". The page has the first rows of each table. All rows come from a script file, because a
+// page opened from a folder may load scripts, but no data. Without this script the tables stay as
+// they are, and plain pages have the other rows.
 "use strict";
 (() => {
   const MOST = 5;
@@ -17,11 +17,11 @@
   const ticked = new Set();
   let loading = null;
 
-  // A sort starts at the end that a reader looks for: high figures, early dates and names from A.
+  // The first click sorts figures from high to low, and rank, name and date from low to high.
   const columns = [
     { id: "words", accessorFn: (row) => row.words.toLowerCase() },
     ...filters.map(({ id }) => (
-      { id, accessorFn: (row) => row.facts[id], filterFn: "arrIncludes" })),
+      { id, accessorFn: (row) => row.filters[id], filterFn: "arrIncludes" })),
     ...[...new Set(keys)].map((id, i) => ({
       id,
       accessorFn: (row) => row.values[i],
@@ -50,7 +50,7 @@
     return table;
   }
 
-  // Undefined figures come last in either direction; the library keeps equals in the board's order.
+  // Puts undefined figures last in either direction; the library keeps equal rows in order.
   function compare(a, b, key) {
     const [x, y] = [a.getValue(key), b.getValue(key)];
     const last = sorting()[0].desc ? -1 : 1;
@@ -58,7 +58,7 @@
     return typeof x === "number" ? x - y : collator.compare(x, y);
   }
 
-  // All rows, in the board's order, each for its table, which makes them ready for the first sort.
+  // Loads all rows in the order of the board, and prepares each table for the first sort.
   function load() {
     loading ??= new Promise((done, failed) => {
       const script = document.createElement("script");
@@ -71,7 +71,7 @@
       table.setOptions((old) => ({ ...old, data }));
       table.getRowModel();
     })).catch((error) => {
-      loading = null; // the next that needs them tries again
+      loading = null; // so that the next call tries again
       throw error;
     });
     return loading;
@@ -97,7 +97,7 @@
     main.removeAttribute("aria-busy");
   }
 
-  // A long table is laid out in full only when asked: that is what sorting it costs.
+  // Shows a long table in full only when asked: its layout takes most of the time of a sort.
   function show(table, i) {
     const [group, body] = [groups[i], groups[i].querySelector("tbody")];
     body.innerHTML = table.getRowModel().rows.map((row) => row.original.html).join("");
@@ -128,7 +128,7 @@
     history.replaceState(null, "", hash || location.href.split("#")[0]);
   }
 
-  // Values that no longer exist are dropped, so that an old address never shows an empty board.
+  // Drops values that no longer exist, so that an old address never shows an empty board.
   function readAddress() {
     const state = new URLSearchParams(location.hash.slice(1));
     for (const box of boxes) box.value = state.get(box.id) ?? "";
@@ -140,14 +140,14 @@
     if (loading || sorting().length || boxes.some((box) => box.value)) update();
   }
 
-  // What the reader chose anew is shown from its start, and stands in the address.
+  // Shows a new choice from its first row, and writes it into the address.
   function change() {
     tables.forEach((table) => table.resetPageSize());
     writeAddress();
     update();
   }
 
-  // A tick before each name; two to five ticked records make a link to their comparison.
+  // Puts a tick before each name; two to five ticked records give a link to their comparison.
   function addTick(row) {
     const [tick, link] = [document.createElement("input"), row.querySelector("th a")];
     tick.type = "checkbox";
@@ -202,8 +202,8 @@
     tables.forEach((table) => table.resetSorting());
     change();
   });
-  // The rows are on their way once the page is idle, unless the reader saves data, and once the
-  // reader comes near what needs them; `update` says what fails.
+  // Load the rows when the page is idle, unless the reader saves data, or when the pointer or the
+  // focus comes near what needs them. `update` reports a failure.
   const ahead = () => load().catch(() => {});
   if (!navigator.connection?.saveData) {
     window.addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(ahead));

@@ -1,5 +1,5 @@
-// Overlays two to five records. Their ids are the part of the address after "#"; the data of each
-// come from its own script file, since a page from a folder may load scripts but no data.
+// Overlays two to five records. Their ids are the part of the address after "#". The data of each
+// come from its script file, because a page opened from a folder may load scripts, but no data.
 "use strict";
 (() => {
   const MOST = 5;
@@ -63,11 +63,11 @@
     }
     const one = new Set(records.map((record) => record.group)).size === 1;
     byId("groups").textContent = one
-      ? `All of one comparability group: ${records[0].group}.`
-      : "Of different comparability groups: look at shapes, not at who is ahead.";
+      ? `All records are of one comparability group: ${records[0].group}.`
+      : "The records are of different comparability groups: compare shapes, not values.";
   }
 
-  // Plotly reads markup in names, titles are text.
+  // Plotly reads names as markup, and titles are text.
   const plain = (text) => text.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
 
   const line = (record, i, more) => ({

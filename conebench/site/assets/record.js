@@ -1,5 +1,5 @@
-// One slider along training: a mark at its step on every plot, the kernel's path in 3-D, and the
-// figures at that step. Seed and step stand in the address after "#", where they are not the first.
+// Moves one slider along training: it marks its step on every plot and on the path in 3-D, and shows
+// the figures at that step. The address has seed and step after "#" unless they are the defaults.
 "use strict";
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
@@ -16,8 +16,8 @@
   const number = (x, digits = 3) => (x === null ? "–" : Number(x.toPrecision(digits)).toString());
 
   function marker(svg, name) {
-    const found = svg.querySelector(`.${name}`);
-    if (found) return found;
+    const drawn = svg.querySelector(`.${name}`);
+    if (drawn) return drawn;
     const line = document.createElementNS(SVG, "path");
     line.setAttribute("class", `line now ${name}`);
     svg.append(line);
@@ -44,18 +44,18 @@
     }
   }
 
-  function says(s, i) {
-    const facts = [`step ${s.steps[i].toLocaleString("en")}`, `S to start ${number(s.S0[i])}`];
-    if (s.velocity[i] !== null) facts.push(`v ${number(s.velocity[i])} per step`);
-    if (s.angle.length) facts.push(`${number(s.angle[i])}° from the axis`);
-    if (s.accuracy[i] !== null) facts.push(`test accuracy ${s.accuracy[i].toFixed(1)} %`);
-    return facts.join(" · ");
+  function figuresAt(s, i) {
+    const figures = [`step ${s.steps[i].toLocaleString("en")}`, `S to start ${number(s.S0[i])}`];
+    if (s.velocity[i] !== null) figures.push(`v ${number(s.velocity[i])} per step`);
+    if (s.angle.length) figures.push(`${number(s.angle[i])}° from the axis`);
+    if (s.accuracy[i] !== null) figures.push(`test accuracy ${s.accuracy[i].toFixed(1)} %`);
+    return figures.join(" · ");
   }
 
   function showStep() {
     const [s, i] = [seed(), Number(slider.value)];
-    byId("now").textContent = says(s, i);
-    slider.setAttribute("aria-valuetext", says(s, i));
+    byId("now").textContent = figuresAt(s, i);
+    slider.setAttribute("aria-valuetext", figuresAt(s, i));
     for (const svg of document.querySelectorAll(".plot svg[data-frame]")) mark(svg, s.steps[i]);
     const [x, y, z] = s.picture[i];
     if (box?.data) window.Plotly.restyle(box, { x: [[x]], y: [[y]], z: [[z]] }, [box.data.length - 1]);
@@ -116,8 +116,8 @@
     return window.Plotly.react(box, scenePaths(seed()), layout, scene.CONFIG);
   }
 
-  // The rotatable picture stands in the section of the flat one, once that comes into view. Where
-  // the browser has no WebGL the flat one stays.
+  // Replaces the flat picture with one that rotates, once it comes into view. Without WebGL the flat
+  // one stays.
   function addScene() {
     if (!document.createElement("canvas").getContext("webgl")) return;
     const section = byId("picture").closest("section");
@@ -154,7 +154,7 @@
     writeAddress();
   });
   slider.addEventListener("input", showStep);
-  // Not while it is dragged: browsers limit how often an address may change.
+  // Not during a drag: browsers limit how often an address may change.
   slider.addEventListener("change", writeAddress);
   window.addEventListener("hashchange", readAddress);
   bar.hidden = false;

@@ -1,4 +1,4 @@
-// Loads Plotly when it is first needed, and draws kernels' paths in three dimensions with it.
+// Loads Plotly when it is first needed, and draws paths of kernels in three dimensions.
 "use strict";
 window.scene = (() => {
   const here = document.currentScript.src;
@@ -20,7 +20,7 @@ window.scene = (() => {
     return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   }
 
-  // Axes and background of any plot, in the page's colors.
+  // Returns an axis in the colors of the page.
   function axis(title, more = {}) {
     const colors = { color: color("text"), gridcolor: color("rule"), zerolinecolor: color("rule") };
     return { title: { text: title }, ...colors, ...more };
@@ -46,7 +46,7 @@ window.scene = (() => {
       line: { color: ink, width: 4 }, hoverinfo: "name", ...more };
   }
 
-  // A turn about the upright axis, for readers without a pointer.
+  // Turns the picture about the upright axis, for readers without a pointer.
   function turn(box, degrees) {
     const eye = box.layout.scene.camera?.eye ?? EYE;
     const [c, s] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
@@ -74,7 +74,7 @@ window.scene = (() => {
       camera: { eye: EYE } };
   }
 
-  // Calls `draw` now and whenever the reader's colors change.
+  // Calls `draw` now and whenever the color scheme changes.
   function inColors(draw) {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
     return draw();

@@ -1,1 +1,1 @@
-"""The index, factors and data pages: all records in one place."""
+"""Pages of all records: index, factors and data."""

@@ -1,55 +1,45 @@
-"""The data page, and the files it names: all records as one, every arm as a table, the schema."""
+"""The data page: files, columns, citation."""
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import conebench
-from conebench.record import Record
-from conebench.record.quantities import BOARD, MORE
+from conebench.record.json_schema import record_json_schema
+from conebench.record.quantities import QUANTITIES
 from conebench.site.board.rows import Group
 from conebench.site.charts.table import Table
-from conebench.site.html.environment import environment
+from conebench.site.html.environment import render_template
 
 FILES = (
-    ("table.csv", "One row a record: figures over seeds with intervals, factors, outcome"),
+    ("table.csv", "One row per record: figures over seeds with intervals, factors, outcome"),
     ("table.parquet", "The same as Parquet, every column with its type"),
     ("table.json", "The same as JSON, null where a figure is undefined"),
-    ("arms.csv", "One row an arm of a seed: accuracy and loss at T, learning rate, divergence"),
+    ("arms.csv", "One row per arm and seed: accuracy and loss at T, learning rate, divergence"),
     ("arms.parquet", "The same as Parquet"),
-    ("records.jsonl.gz", "All records with all raw data, one JSON document a line"),
+    ("records.jsonl.gz", "All records with all raw data, one JSON document per line"),
     ("schema.json", "JSON Schema of a record; its field descriptions say what each number is"),
 )
-ARMS = (
-    *("record", "seed", "arm", "step", "T_star", "status", "diverged_at"),
-    *("test_accuracy", "test_loss", "learning_rate"),
-)
-
-ArmCells = tuple[str | int | float | None, ...]
 
 
 def data_page(groups: Sequence[Group]) -> str:
-    """What there is to download, what its columns say, how to cite it."""
+    """Return the data page of a board."""
     columns = Table(
-        ("Column", "What it says"), tuple((q.field, q.meaning) for q in (*BOARD, *MORE))
+        ("Column", "Meaning", "Higher means"),
+        tuple((q.field, q.meaning, q.higher) for q in QUANTITIES),
     )
-    return (
-        environment()
-        .get_template("data.html.j2")
-        .render(
-            root="",
-            page="data",
-            files=FILES,
-            columns=columns,
-            rows=[row for group in groups for row in group.rows],
-            bibtex=bibtex(),
-        )
+    return render_template(
+        "data.html.j2",
+        root="",
+        page="data",
+        files=FILES,
+        columns=columns,
+        rows=[row for group in groups for row in group.rows],
+        bibtex=bibtex(),
     )
 
 
 def bibtex() -> str:
-    """An entry for the benchmark itself."""
+    """Return a BibTeX entry for the benchmark."""
     return (
         "@software{conebench,\n"
         "  author  = {{The conebench contributors}},\n"
@@ -61,28 +51,6 @@ def bibtex() -> str:
     )
 
 
-def arm_rows(record: Record, record_id: str) -> list[ArmCells]:
-    """Every arm of every seed, in the columns of arms.csv."""
-    return [
-        (
-            *(record_id, seed.seed, arm.arm, arm.step, seed.phases.T_star),
-            *(arm.status, arm.diverged_at),
-            *(arm.test_accuracy, arm.test_loss, arm.learning_rate),
-        )
-        for seed in record.seeds
-        for arm in seed.arms
-    ]
-
-
-def arms_csv(rows: Iterable[ArmCells]) -> str:
-    """The arms of all records as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(ARMS)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def schema_text() -> str:
-    """The JSON Schema of records as written today."""
-    return json.dumps(Record.model_json_schema(), indent=1) + "\n"
+    """Return the JSON Schema of records as text."""
+    return json.dumps(record_json_schema(), indent=1) + "\n"

@@ -1,15 +1,16 @@
-"""The board as CSV and JSON: raw numbers, accuracies as fractions."""
+"""Tables as CSV and JSON."""
 
 import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from conebench.record.quantities import BOARD, MORE, UNDEFINED
-from conebench.site.board.factors import FACTORS
-from conebench.site.board.rows import Group, Row
+from conebench.record.quantities import UNDEFINED
 from conebench.site.charts.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # A spreadsheet runs a cell that begins like this as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -18,78 +19,37 @@ NOT_PLAIN = (*FORMULA_STARTS, UNDEFINED)
 
 NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
-# Factors that are no columns of their own already.
-TOLD = tuple(f.key for f in FACTORS if f.key not in ("family", "optimizer", "dataset"))
 
-Value = str | int | float | None
+def frame_csv(frame: "pd.DataFrame") -> str:
+    """Write a frame as CSV that is safe to open in a spreadsheet."""
+    texts = frame.select_dtypes("string")
+    guarded = frame.assign(**{name: texts[name].map(_guarded, "ignore") for name in texts})
+    return str(guarded.to_csv(index=False, lineterminator="\n"))
 
 
-def csv_text(groups: Sequence[Group]) -> str:
-    """All rows, in the board's order; text that would run as a formula gets a quote before it."""
-    rows = flat_rows(groups)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: guarded(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
+def frame_json(frame: "pd.DataFrame") -> str:
+    """Write a frame as a list of rows."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return json.dumps(rows, indent=1, allow_nan=False) + "\n"
 
 
 def table_csv(table: Table) -> str:
-    """A table of a page; numbers without the commas between thousands, nothing for a dash."""
+    """Write a table of a page as CSV, with plain numbers."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([_plain(cell) for cell in row] for row in (table.head, *table.rows))
     return text.getvalue()
 
 
-def _plain(cell: str) -> Value:
+def _plain(cell: str) -> str:
     if "," not in cell and not cell.startswith(NOT_PLAIN):
         return cell
     if cell == UNDEFINED:
         return ""
     if NUMBER.fullmatch(cell):
         return cell.replace(",", "")
-    return guarded(cell)
+    return _guarded(cell)
 
 
-def json_text(groups: Sequence[Group]) -> str:
-    """All rows, in the board's order; null where a figure is undefined."""
-    return json.dumps(flat_rows(groups), indent=1, allow_nan=False) + "\n"
-
-
-def flat_rows(groups: Sequence[Group]) -> list[dict[str, Value]]:
-    """The values of every column, row by row, in the board's order."""
-    return [dict(zip(columns(), _values(row), strict=True)) for g in groups for row in g.rows]
-
-
-def columns() -> list[str]:
-    """The columns of the table, in order."""
-    figures = [
-        name
-        for quantity in (*BOARD, *MORE)
-        for name in (quantity.field, f"{quantity.field}_low", f"{quantity.field}_high")
-    ]
-    identity = ["rank", "record", "spec", "title", "model", "family", "optimizer"]
-    group = ["dataset", "kernel_outputs", "probe_samples", "batchnorm", "schema"]
-    end = ["seeds", "date", "status", "verdict", "outcome", "unranked_reason"]
-    trust = ["trust", "replicated_by"]
-    return [*identity, *TOLD, *group, *figures, *end, *trust]
-
-
-def _values(row: Row) -> list[Value]:
-    values: list[Value] = [row.rank, row.record_id, row.spec_name, row.title]
-    values += [row.model, row.family, row.optimizer]
-    values += [row.factors[f.key] for f in FACTORS if f.key in TOLD]
-    values += row.group
-    for quantity in (*BOARD, *MORE):
-        figure = row.figures[quantity.field]
-        values += [figure.value, figure.low, figure.high] if figure else [None, None, None]
-    values += [row.seeds, row.date, row.status, row.verdict, row.outcome, row.reason]
-    return [*values, row.trust, row.replicated_by or None]
-
-
-def guarded(value: Value) -> Value:
-    """The value as it may stand in a cell: text that would run as a formula gets a quote."""
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value
+def _guarded(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

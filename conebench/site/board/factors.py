@@ -1,4 +1,4 @@
-"""What a record's run was made with: the factors that may govern the effect, and all its fields."""
+"""Factors to compare records by, and all fields of their specs."""
 
 import json
 import re
@@ -9,11 +9,13 @@ from typing import Any
 from conebench.record import Record
 from conebench.spec import Spec
 
+# A family may follow cifar_ or tf_.
 FAMILY = re.compile(r"(?:cifar_|tf_)?([a-z]+?)(?:v?[0-9]|[^a-z]|$)", re.IGNORECASE)
+# These families have their depth in their names.
 DEPTH = re.compile(r"(?:cifar_)?(?:resnet|vgg|densenet|wide_resnet)([0-9]+)")
-# Fields that say nothing of a network's dynamics.
+# Fields without influence on training.
 UNTOLD = ("name", "title", "seeds", "chaos")
-# Fields that decide what is measured, not what is trained: their figures are not compared.
+# Fields that decide what is measured, not what is trained; their figures are not comparable.
 MEASURING = ("kernel.outputs", "kernel.samples", "kernel.probe_seed", "kernel.batchnorm")
 
 Value = float | str
@@ -21,7 +23,7 @@ Value = float | str
 
 @dataclass(frozen=True)
 class Factor:
-    """A factor: its key and label, and whether it is a number."""
+    """Something that records differ in."""
 
     key: str
     label: str
@@ -42,7 +44,7 @@ FACTORS = (
 
 
 def factors_of(record: Record) -> dict[str, Value | None]:
-    """The value of each factor; None where the spec does not say it.
+    """Return the value of each factor, None if the spec does not state it.
 
     Width is `model.kwargs.width`; depth `model.kwargs.depth`, or the number in the name of a
     network that is named by it; normalization the keyword argument that sets it.
@@ -64,9 +66,9 @@ def factors_of(record: Record) -> dict[str, Value | None]:
 
 
 def model_family(name: str) -> str:
-    """The letters that a model's name begins with: cifar_resnet20 and resnetv2_50 are resnets."""
-    found = FAMILY.match(name)
-    return found[1].lower() if found else name
+    """Return the letters a model's name begins with: resnet, vgg, vit."""
+    family = FAMILY.match(name)
+    return family[1].lower() if family else name
 
 
 def _number(value: Any) -> float | None:
@@ -75,10 +77,10 @@ def _number(value: Any) -> float | None:
 
 
 def fields_of(spec: Spec) -> dict[str, str]:
-    """Every field that two runs may differ in, by its dotted name, as JSON text.
+    """Return every field of a spec that matters, as JSON text.
 
-    An optimizer is one field apart from its learning rate: another one has other options. So is
-    the dataset. The length of a run is its steps, also where it was written in epochs.
+    The dataset is one field, and so is the optimizer without its learning rate: another one has
+    other options. The length of a run is its steps, also if the spec says epochs.
     """
     data = {name: part for name, part in spec.dump().items() if name not in UNTOLD}
     optimizer = data["training"]["optimizer"]

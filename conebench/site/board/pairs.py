@@ -1,4 +1,4 @@
-"""Matched pairs: records whose specs differ in one field only."""
+"""Pairs of records whose specs differ in one field."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ MAX_PAIRS = 300
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows, and the one field of their specs that differs, with its value in each."""
+    """Two rows, the field that differs, and its values."""
 
     field: str
     values: tuple[str, str]
@@ -20,12 +20,13 @@ class Pair:
 
 
 def matched_pairs(rows: Sequence[Row]) -> list[Pair]:
-    """All pairs of neighboring values of one field, everything else equal; by field, then value.
+    """Return all pairs of neighboring values of one field.
 
-    Of several records of one spec the latest stands for all. A field that one spec lacks counts as
-    undefined there.
+    All other fields are equal. The latest record of a spec stands for all of them. A field that a
+    spec lacks is undefined.
     """
-    latest = {_key(row): row for row in sorted(rows, key=lambda r: (r.date, r.record_id))}
+    # A later row of the same spec replaces an earlier one.
+    latest = {_fields_key(row): row for row in sorted(rows, key=lambda r: (r.date, r.record_id))}
     names = sorted({name for row in latest.values() for name in row.fields} - set(MEASURING))
     pairs = [pair for name in names for pair in _pairs_in(name, list(latest.values()))]
     return sorted(pairs, key=lambda p: (p.field, p.rows[0].dataset, p.rows[0].title, p.values))
@@ -37,18 +38,18 @@ def _pairs_in(name: str, rows: Sequence[Row]) -> Iterator[Pair]:
         rest = frozenset(item for item in row.fields.items() if item[0] != name)
         groups.setdefault(rest, []).append(row)
     for group in groups.values():
-        ordered = sorted(group, key=lambda row: _order(row.fields.get(name, "undefined")))
+        ordered = sorted(group, key=lambda row: _value_order(row.fields.get(name, "undefined")))
         for a, b in itertools.pairwise(ordered):
             values = a.fields.get(name, "undefined"), b.fields.get(name, "undefined")
             yield Pair(name, values, (a, b))
 
 
-def _key(row: Row) -> frozenset[tuple[str, str]]:
+def _fields_key(row: Row) -> frozenset[tuple[str, str]]:
     return frozenset(row.fields.items())
 
 
-def _order(value: str) -> tuple[float, str]:
-    """Numbers by size, then everything else by its text."""
+def _value_order(value: str) -> tuple[float, str]:
+    """Sort numbers by size, then texts."""
     try:
         return float(value), value
     except ValueError:

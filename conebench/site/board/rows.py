@@ -1,4 +1,4 @@
-"""Records as rows of the board: groups, order, shared ranks, reasons."""
+"""Records as rows of the board."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from conebench.analysis.intervals import Estimate
 from conebench.analysis.strength import shared_ranks
 from conebench.record import Record, Replication
-from conebench.record.quantities import BOARD, MORE, check_finite
+from conebench.record.quantities import QUANTITIES, check_finite
 from conebench.site.board.factors import Value, factors_of, fields_of, model_family
 from conebench.site.board.sparks import Spark, sparks_of
 
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-# The facts that rows are filtered by, with their labels.
+# What rows are filtered by, with labels.
 FILTERS = {
     "dataset": "Dataset",
     "family": "Model family",
@@ -22,13 +22,13 @@ FILTERS = {
     "outcome": "Outcome",
     "trust": "Trust",
 }
-# The outcome of a seed that needs no word.
+# The outcome of a seed that is not worth a filter.
 USUAL = "two phases"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One record on the board; `reason` says why it is not ranked, empty where it may be."""
+    """One record on the board."""
 
     record_id: str
     group: tuple[str, str, int, str, str]
@@ -39,26 +39,29 @@ class Row:
     optimizer: str
     outcome: str
     seed_outcomes: tuple[str, ...]
+    # By the field of their quantity.
     figures: Mapping[str, Estimate | None]
     seeds: int
     date: str
     status: str
     verdict: str
+    # Why it is not ranked, if so.
     reason: str
     sparks: tuple[Spark, Spark]
     factors: Mapping[str, Value | None]
+    # Every field of its spec that matters, as JSON text.
     fields: Mapping[str, str]
     replications: tuple[Replication, ...] = ()
     rank: int | None = None
 
     @property
     def dataset(self) -> str:
-        """What the board calls the data."""
+        """Name of the data on the board."""
         return self.group[0]
 
     @property
-    def facts(self) -> Mapping[str, tuple[str, ...]]:
-        """What the row is filtered by; its outcome, and those of seeds that are out of the way."""
+    def filter_values(self) -> Mapping[str, tuple[str, ...]]:
+        """Values of the row to filter by."""
         return {
             "dataset": (self.dataset,),
             "family": (self.family,),
@@ -69,13 +72,13 @@ class Row:
 
     @property
     def trust(self) -> str:
-        """Whether anybody has replayed the record and said so."""
+        """State of replication: replicated, or self-reported."""
         return "replicated" if self.replications else "self-reported"
 
     @property
     def replicated_by(self) -> str:
-        """Names of those who have, with commas; empty where there is none."""
-        return ", ".join(found.by for found in self.replications)
+        """Names of all who replicated the record."""
+        return ", ".join(replication.by for replication in self.replications)
 
 
 @dataclass(frozen=True)
@@ -87,34 +90,38 @@ class Group:
 
     @property
     def count(self) -> int:
-        """How many records it has."""
+        """Number of records."""
         return len(self.rows)
 
 
 @dataclass(frozen=True)
 class Filter:
-    """A fact that rows are filtered by: its name in addresses, its label, its values."""
+    """Something to filter rows by."""
 
+    # Its name in addresses.
     key: str
     label: str
     values: tuple[str, ...]
 
 
 def filters_of(groups: Sequence[Group]) -> list[Filter]:
-    """The facts to filter by, each with the values that some row has."""
-    facts = [row.facts for group in groups for row in group.rows]
+    """Return all filters with the values of the rows."""
+    rows = [row for group in groups for row in group.rows]
     return [
-        Filter(key, label, tuple(sorted({value for found in facts for value in found[key]})))
+        Filter(
+            key, label, tuple(sorted({value for row in rows for value in row.filter_values[key]}))
+        )
         for key, label in FILTERS.items()
     ]
 
 
 def row_of(record: Record, record_id: str, replications: Sequence[Replication] = ()) -> Row:
-    """The row of a record whose figures were recomputed, under the id of its file."""
+    """Return the row of a recomputed record."""
     summary = record.summary
-    figures = {quantity.field: getattr(summary, quantity.field) for quantity in (*BOARD, *MORE)}
+    figures = {quantity.field: getattr(summary, quantity.field) for quantity in QUANTITIES}
     for estimate in figures.values():
         check_finite(estimate)
+    # Anybody can write a record: its date may be any text.
     date = DATE.match(record.provenance.created_at)
     return Row(
         record_id=record_id,
@@ -140,18 +147,19 @@ def row_of(record: Record, record_id: str, replications: Sequence[Replication] =
 
 
 def _seed_outcomes(record: Record) -> tuple[str, ...]:
-    """The phases that some seed shows instead of the usual two, such as none that moves."""
+    """Return unusual outcomes of seeds."""
     return tuple(sorted({seed.phases.outcome for seed in record.seeds} - {USUAL}))
 
 
 def is_partial(record: Record) -> bool:
-    """Whether seeds are missing, or twice there: a repeated seed narrows intervals."""
+    """Return True if seeds are missing or repeated."""
+    # A repeated seed would narrow the intervals.
     measured = sorted(seed.seed for seed in record.seeds)
     return record.status != "complete" or measured != sorted(record.spec.seeds)
 
 
 def unranked_reason(record: Record) -> str:
-    """Why the record has no rank, in words; empty where it may have one."""
+    """Say why a record has no rank, if so."""
     summary, reasons = record.summary, []
     measured, planned = [seed.seed for seed in record.seeds], record.spec.seeds
     if is_partial(record):
@@ -165,7 +173,8 @@ def unranked_reason(record: Record) -> str:
 
 
 def group_rows(rows: Sequence[Row]) -> list[Group]:
-    """One group a comparability key, each ranked within itself: best first, unranked last."""
+    """Group rows by comparability key, each group ranked."""
+    # Records are compared within their group only.
     keys = sorted({row.group for row in rows})
     return [
         Group(group_label(key), tuple(_ranked([row for row in rows if row.group == key])))
@@ -174,17 +183,18 @@ def group_rows(rows: Sequence[Row]) -> list[Group]:
 
 
 def _ranked(rows: Sequence[Row]) -> list[Row]:
-    ordered = sorted(rows, key=_order)
+    ordered = sorted(rows, key=_board_order)
     ranks = shared_ranks([None if row.reason else row.figures["CES"] for row in ordered])
     return [replace(row, rank=rank) for row, rank in zip(ordered, ranks, strict=True)]
 
 
-def _order(row: Row) -> tuple[bool, float, str, str]:
+def _board_order(row: Row) -> tuple[bool, float, str, str]:
+    # Best first; rows with a reason not to be ranked come last.
     strength = row.figures["CES"]
     return bool(row.reason), -strength.value if strength else 1.0, row.title, row.record_id
 
 
 def group_label(key: tuple[str, str, int, str, str]) -> str:
-    """A comparability key in words."""
+    """Return a comparability key in words."""
     dataset, outputs, samples, batchnorm, schema = key
     return f"{dataset}, kernel {outputs}, {samples:,} probe images, BatchNorm {batchnorm}, {schema}"

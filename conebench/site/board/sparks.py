@@ -1,12 +1,10 @@
-"""The small curves in a row of the board: the kernel's moves and the accuracy."""
+"""Small curves in a row of the board."""
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from conebench.analysis.distance import lagged_distances, uniform_part
+from conebench.analysis.distance import lagged_distances
 from conebench.record import Record, SeedResult
 from conebench.record.quantities import distance, percent
 from conebench.site.charts.drawing import Scale
@@ -19,53 +17,57 @@ MAX_POINTS = 24
 
 @dataclass(frozen=True)
 class Spark:
-    """A curve without axes: SVG path data, where T* is, and its ends in words."""
+    """A curve without axes."""
 
+    # SVG path data.
     path: str
+    # The x of T*.
     boundary: int | None
-    says: str
+    label: str
 
 
 def sparks_of(record: Record) -> tuple[Spark, Spark]:
-    """S(t, t+dt) on a logarithmic axis, and test accuracy, of the record's first seed."""
+    """Draw S(t, t+dt) and test accuracy of the first seed."""
     seed = record.seeds[0]
     return _moves(seed, record.spec.kernel.checkpoints.every), _accuracies(seed)
 
 
 def _moves(seed: SeedResult, every: int) -> Spark:
-    steps = np.array(seed.kernel.steps)
-    uniform = uniform_part(steps, every)
-    S = lagged_distances(seed.kernel.G()[np.ix_(uniform, uniform)], 1).tolist()
-    known = [(int(t), s) for t, s in zip(steps[uniform], S, strict=False) if s > 0]
-    says = f"S over {every:,} steps"
+    steps, G = seed.kernel.uniform(every)
+    S = lagged_distances(G, 1)
+    known = [(t, s) for t, s in zip(steps.tolist(), S.tolist(), strict=False) if s > 0]
+    label = f"S over {every:,} steps"
     if known:
-        says += f", from {distance(known[0][1])} to {distance(known[-1][1])}"
-    return _spark(known, seed, says, log=True)
+        label += f", from {distance(known[0][1])} to {distance(known[-1][1])}"
+    return _scaled_spark(known, seed, label, log=True)
 
 
 def _accuracies(seed: SeedResult) -> Spark:
     curve = seed.training
     known = list(zip(curve.steps, curve.test_accuracy, strict=True))
     first, last = percent(known[0][1]), percent(known[-1][1])
-    return _spark(known, seed, f"Test accuracy from {first} to {last} %", log=False)
+    return _scaled_spark(known, seed, f"Test accuracy from {first} to {last} %", log=False)
 
 
-def _spark(points: Sequence[tuple[int, float]], seed: SeedResult, says: str, *, log: bool) -> Spark:
+def _scaled_spark(
+    points: Sequence[tuple[int, float]], seed: SeedResult, label: str, *, log: bool
+) -> Spark:
     end, T_star = seed.kernel.steps[-1], seed.phases.T_star
     x = Scale(0, end, EDGE, WIDTH - EDGE)
     heights = [y for _, y in points] or [1.0]
     low, high = min(heights), max(heights)
     y = Scale(low, high if high > low else 2 * low + 1, HEIGHT - EDGE, EDGE, log)
+    # A curve this small needs few points.
     few = [points[i] for i in evenly(len(points), MAX_POINTS)] if points else []
-    path = _path([(round(x.at(t)), round(y.at(value))) for t, value in few])
-    says = f"{says}, seed {seed.seed}"
-    return Spark(path, None if T_star is None else round(x.at(T_star)), says)
+    path = _spark_line([(round(x.at(t)), round(y.at(value))) for t, value in few])
+    label = f"{label}, seed {seed.seed}"
+    return Spark(path, None if T_star is None else round(x.at(T_star)), label)
 
 
-def _path(places: Sequence[tuple[int, int]]) -> str:
-    """A line through the places: the first one, then the way to each next one."""
-    if not places:
+def _spark_line(points: Sequence[tuple[int, int]]) -> str:
+    """Write a line through points, as moves from each to the next."""
+    if not points:
         return ""
-    moves = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(places)]
-    way = " ".join(f"{across} {down}" for across, down in moves)
-    return f"M{places[0][0]} {places[0][1]}" + (f"l{way}" if way else "")
+    moves = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(points)]
+    line = " ".join(f"{across} {down}" for across, down in moves)
+    return f"M{points[0][0]} {points[0][1]}" + (f"l{line}" if line else "")

@@ -1,1 +1,1 @@
-"""Charts as SVG with their tables; no records, no HTML pages."""
+"""Charts as shapes in coordinates, and tables of text."""

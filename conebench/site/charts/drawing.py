@@ -1,10 +1,12 @@
-"""Scales, ticks and shapes of a plot: from data to coordinates; no HTML, no records."""
+"""Scales, ticks and shapes of a plot."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from conebench.analysis.intervals import Estimate
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 80, 26, 12, 50
@@ -14,7 +16,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark on an axis: its coordinate and its label."""
+    """A mark on an axis."""
 
     at: float
     label: str
@@ -22,16 +24,18 @@ class Tick:
 
 @dataclass(frozen=True)
 class Scale:
-    """Data from `low` to `high` onto coordinates from `start` to `end`."""
+    """A map from data to coordinates."""
 
+    # Ends of the data.
     low: float
     high: float
+    # Coordinates of the ends.
     start: float
     end: float
     log: bool = False
 
     def at(self, value: float) -> float:
-        """The coordinate of a value; beyond the ends, the end."""
+        """Return the coordinate of a value, cut off at the ends."""
         if self.log:
             floor = max(value, self.low)
             share = math.log(floor / self.low) / math.log(self.high / self.low)
@@ -40,30 +44,31 @@ class Scale:
         return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 1)
 
     def every(self, values: Sequence[float]) -> list[float]:
-        """The coordinates of many values, which takes a fraction of the time."""
+        """Return the coordinates of many values, much faster."""
         known = np.minimum(np.maximum(np.array(values, dtype=np.float64), self.low), self.high)
         low, high = self.low, self.high
         if self.log:
             known, low, high = np.log(known), math.log(low), math.log(high)
         share = (known - low) / (high - low)
         tenths = np.rint(10 * (self.start + share * (self.end - self.start)))
-        places: list[float] = (tenths / 10).tolist()
-        return places
+        coordinates: list[float] = (tenths / 10).tolist()
+        return coordinates
 
     def ticks(self, label: Callable[[float], str]) -> tuple[Tick, ...]:
-        """About five labeled marks at round values."""
-        values = _log_ticks(self.low, self.high) if self.log else _ticks(self.low, self.high)
+        """Return about five labeled marks at round values."""
+        values = (_round_log_values if self.log else _round_values)(self.low, self.high)
         return tuple(Tick(self.at(value), label(value)) for value in values)
 
 
 def horizontal(values: Iterable[float], *, log: bool = False) -> Scale:
-    """The x scale that shows all the values."""
+    """Return the x scale that shows all values."""
     return Scale(*_range(values, log), LEFT, WIDTH - RIGHT, log)
 
 
 def vertical(values: Iterable[float], *, log: bool = False) -> Scale:
-    """The y scale that shows all the values, with a little room."""
+    """Return the y scale that shows all values."""
     low, high = _range(values, log)
+    # Some room, so that no curve touches the frame.
     room = 0.0 if log else 0.04 * (high - low)
     return Scale(low - room, high + room, HEIGHT - BOTTOM, TOP, log)
 
@@ -73,20 +78,23 @@ def _range(values: Iterable[float], log: bool) -> tuple[float, float]:
     low, high = (min(known), max(known)) if known else (1.0, 10.0)
     if low < high:
         return low, high
+    # A single value needs an axis of some length, too.
     return (low / 2, 2 * low) if log else (low - 0.5, low + 0.5)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def _round_values(low: float, high: float) -> list[float]:
     raw = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(raw))
+    # 0.999 allows for rounding in the quotient.
     step = next(power * unit for unit in (1, 2, 5, 10) if power * unit >= raw * 0.999)
     return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def _round_log_values(low: float, high: float) -> list[float]:
     decades = math.log10(high / low)
+    # Less than a decade holds too few round powers of 10.
     if decades < 1:
-        return _ticks(low, high)
+        return _round_values(low, high)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     units = (1, 2, 5) if decades < 3 else (1,)
     stride = max(1, math.ceil(decades / 6))
@@ -96,17 +104,36 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one meaning; `style` is their CSS class.
-
-    `intervals` are (x, low, high). Points of None break the line.
-    """
+    """A curve or a set of dots; `style` is its CSS class."""
 
     name: str
     style: str
+    # None breaks the line.
     points: Sequence[Point | None]
+    # Each is (x, low, high).
     intervals: Sequence[tuple[float, float, float]] = ()
     joined: bool = True
     dots: bool = False
+
+    @property
+    def heights(self) -> list[float]:
+        """All y that the series reaches, with its intervals."""
+        ends = [y for _, low, high in self.intervals for y in (low, high)]
+        return [*(point[1] for point in self.points if point), *ends]
+
+
+def estimates_series(
+    name: str, style: str, estimates: Iterable[tuple[float, Estimate]], *, joined: bool = True
+) -> Series:
+    """Return estimates as dots with their intervals."""
+    known = list(estimates)
+    intervals = [
+        (x, estimate.low, estimate.high)
+        for x, estimate in known
+        if estimate.low is not None and estimate.high is not None
+    ]
+    points = [(x, estimate.value) for x, estimate in known]
+    return Series(name, style, points, intervals, joined=joined, dots=True)
 
 
 @dataclass(frozen=True)
@@ -120,10 +147,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Key:
-    """An entry of the legend; `mark` is "line", "dot" or "cell"."""
+    """An entry of the legend."""
 
     name: str
     style: str
+    # Kind of mark: "line", "dot" or "cell".
     mark: str
 
 
@@ -140,7 +168,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point's mark."""
+    """Mark of a point."""
 
     style: str
     x: float
@@ -149,7 +177,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Path:
-    """A line through points, or cells of one color, as SVG path data."""
+    """A line, or cells of one color, as SVG path data."""
 
     style: str
     data: str
@@ -157,7 +185,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Everything the template draws, in coordinates; `x` is the horizontal scale, if any."""
+    """All shapes of a plot, in coordinates."""
 
     width: int
     height: int
@@ -165,11 +193,13 @@ class Drawing:
     y_label: str
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
+    # Left, top, width and height.
     frame: tuple[float, float, float, float]
     paths: tuple[Path, ...]
     segments: tuple[Segment, ...]
     dots: tuple[Dot, ...]
     legend: tuple[Key, ...]
+    # The scale of x, for scripts that mark a step.
     x: Scale | None = None
 
 
@@ -182,7 +212,14 @@ def draw(
     upright: Sequence[Rule] = (),
     level: Sequence[Rule] = (),
 ) -> Drawing:
-    """A plot of series over axes, with upright lines at steps and level lines at values."""
+    """Draw series over axes, with rules at values of x and y.
+
+    On a logarithmic y axis, points at or below 0 are left out.
+    """
+    if y.log:
+        series = [
+            replace(s, points=[p if p and p[1] > 0 else None for p in s.points]) for s in series
+        ]
     rules = [Segment(r.style, x.at(r.at), TOP, x.at(r.at), HEIGHT - BOTTOM) for r in upright]
     rules += [Segment(r.style, LEFT, y.at(r.at), WIDTH - RIGHT, y.at(r.at)) for r in level]
     bars = [
@@ -198,47 +235,48 @@ def draw(
         x_ticks=x.ticks(compact),
         y_ticks=y.ticks(compact),
         frame=(LEFT, TOP, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM),
-        paths=tuple(Path(s.style, _path(s.points, x, y)) for s in series if s.joined),
+        paths=tuple(Path(s.style, _line_data(s.points, x, y)) for s in series if s.joined),
         segments=(*rules, *bars),
-        dots=tuple(_dots(series, x, y)),
-        legend=_legend(series, [*level, *upright]),
+        dots=tuple(_dot_marks(series, x, y)),
+        legend=_legend_keys(series, [*level, *upright]),
         x=x,
     )
 
 
-def _path(points: Sequence[Point | None], x: Scale, y: Scale) -> str:
+def _line_data(points: Sequence[Point | None], x: Scale, y: Scale) -> str:
     parts, pen = [], "M"
-    places = iter(_places(points, x, y))
+    coordinates = iter(_coordinates(points, x, y))
     for point in points:
         if point is None:
             pen = "M"
             continue
-        across, down = next(places)
+        across, down = next(coordinates)
         parts.append(f"{pen}{across:g} {down:g}")
         pen = "L"
     return "".join(parts)
 
 
-def _places(points: Sequence[Point | None], x: Scale, y: Scale) -> Iterable[Point]:
-    """Where the points stand that are not None."""
+def _coordinates(points: Sequence[Point | None], x: Scale, y: Scale) -> Iterable[Point]:
+    """Return the coordinates of points that are not None."""
     known = [point for point in points if point is not None]
     across, down = x.every([point[0] for point in known]), y.every([point[1] for point in known])
     return zip(across, down, strict=True)
 
 
-def _dots(series: Sequence[Series], x: Scale, y: Scale) -> list[Dot]:
+def _dot_marks(series: Sequence[Series], x: Scale, y: Scale) -> list[Dot]:
     return [
         Dot(s.style, across, down)
         for s in series
         if s.dots
-        for across, down in _places(s.points, x, y)
+        for across, down in _coordinates(s.points, x, y)
     ]
 
 
-def _legend(series: Sequence[Series], rules: Sequence[Rule]) -> tuple[Key, ...]:
-    """Each name once, in the order drawn; nameless shapes are left out."""
+def _legend_keys(series: Sequence[Series], rules: Sequence[Rule]) -> tuple[Key, ...]:
+    """Return each name once, in the order drawn."""
     keys = [Key(s.name, s.style, "line" if s.joined else "dot") for s in series]
     keys += [Key(rule.name, rule.style, "line") for rule in rules]
+    # The first of equal names is kept, and no entry without a name.
     return tuple({key.name: key for key in reversed(keys) if key.name}.values())[::-1]
 
 
@@ -246,7 +284,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def compact(value: float) -> str:
-    """A short label: 0.05, 200, 20k, 3M, 5×10⁻⁷."""
+    """Write a short label: 0.05, 200, 20k, 3M, 5×10⁻⁷."""
     size = abs(value)
     if size and not 1e-4 <= size < 1e9:
         digits, _, power = f"{value:.0e}".partition("e")

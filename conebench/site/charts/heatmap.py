@@ -1,4 +1,4 @@
-"""The heat map of S between checkpoints, as cells of 32 colors."""
+"""Heat map of S between checkpoints."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,10 +13,11 @@ LEFT, TOP, SIDE, BOTTOM, RIGHT = 80, 12, 384, 50, 26
 def draw_heatmap(
     S: Float[FloatArray, "t t"], steps: Int[IntArray, " t"], T_star: int | None
 ) -> Drawing:
-    """Cells of equal size, one a pair of checkpoints; both axes run with training."""
+    """Draw a cell for each pair of checkpoints."""
     edges = [round(LEFT + i * SIDE / len(steps), 2) for i in range(len(steps) + 1)]
+    # S is 0 everywhere if the kernel never moves.
     top = float(S.max()) or 1.0
-    ticks = _ticks(steps, edges)
+    ticks = _step_ticks(steps, edges)
     return Drawing(
         width=LEFT + SIDE + RIGHT,
         height=TOP + SIDE + BOTTOM,
@@ -25,10 +26,10 @@ def draw_heatmap(
         x_ticks=ticks,
         y_ticks=tuple(Tick(_flip(tick.at), tick.label) for tick in ticks),
         frame=(LEFT, TOP, SIDE, SIDE),
-        paths=tuple(_cells(np.clip(S / top * COLORS, 0, COLORS - 1).astype(int), edges)),
-        segments=_boundary(steps, edges, T_star),
+        paths=tuple(_cell_paths(np.clip(S / top * COLORS, 0, COLORS - 1).astype(int), edges)),
+        segments=_boundary_lines(steps, edges, T_star),
         dots=(),
-        legend=_legend(top, T_star),
+        legend=_color_keys(top, T_star),
     )
 
 
@@ -36,18 +37,19 @@ def _flip(x: float) -> float:
     return round(TOP + SIDE - (x - LEFT), 2)
 
 
-def _ticks(steps: IntArray, edges: list[float]) -> tuple[Tick, ...]:
+def _step_ticks(steps: IntArray, edges: list[float]) -> tuple[Tick, ...]:
     indices = sorted({round(i) for i in np.linspace(0, len(steps) - 1, min(5, len(steps)))})
     return tuple(
         Tick(round((edges[i] + edges[i + 1]) / 2, 2), compact(float(steps[i]))) for i in indices
     )
 
 
-def _cells(colors: IntArray, edges: list[float]) -> list[Path]:
-    """One path a color; neighbors of one color in a row are one rectangle."""
+def _cell_paths(colors: IntArray, edges: list[float]) -> list[Path]:
+    """Return a path for each color."""
     data: dict[int, list[str]] = {}
     across, up = [f"{x:g}" for x in edges], [f"{_flip(x):g}" for x in edges]
     for row, line in enumerate(colors.tolist()):
+        # Neighbors of one color in a row are one rectangle.
         start = 0
         for end in range(1, len(line) + 1):
             if end < len(line) and line[end] == line[start]:
@@ -59,7 +61,7 @@ def _cells(colors: IntArray, edges: list[float]) -> list[Path]:
     return [Path(f"cell h{color}", "".join(cells)) for color, cells in sorted(data.items())]
 
 
-def _boundary(steps: IntArray, edges: list[float], T_star: int | None) -> tuple[Segment, ...]:
+def _boundary_lines(steps: IntArray, edges: list[float], T_star: int | None) -> tuple[Segment, ...]:
     if T_star is None:
         return ()
     x = edges[int(np.searchsorted(steps, T_star))]
@@ -71,7 +73,7 @@ def _boundary(steps: IntArray, edges: list[float], T_star: int | None) -> tuple[
     )
 
 
-def _legend(top: float, T_star: int | None) -> tuple[Key, ...]:
+def _color_keys(top: float, T_star: int | None) -> tuple[Key, ...]:
     colors = [0, 8, 16, 24, COLORS - 1]
     cells = [Key(f"S = {(c / (COLORS - 1)) * top:.2g}", f"cell h{c}", "cell") for c in colors]
     return (*cells, *([] if T_star is None else [Key("T*", "boundary", "line")]))

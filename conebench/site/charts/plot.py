@@ -1,59 +1,56 @@
-"""A plot: a drawing with its title, caption and table."""
+"""Plots: a drawing with title, caption and table."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from conebench.analysis.distance import (
-    IntArray,
-)
+from conebench.analysis.distance import IntArray
 from conebench.site.charts.drawing import Drawing
 from conebench.site.charts.table import Table
 
-MAX_TABLE_ROWS = 40
-
-MAX_TABLE_CHECKPOINTS = 12
-
+# Limits of what a page can hold; files have all.
+MAX_TABLE_ROWS, MAX_TABLE_CHECKPOINTS = 40, 12
 MAX_COLORS = 6
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing with its words and all its points as a table; `key` is its name in the page.
+    """A drawing with title, caption and its points as a table."""
 
-    `seed` is the seed it shows, None where it shows all. `steps` are those of the cells of a heat
-    map.
-    """
-
+    # Its id on the page, and the name of its files.
     key: str
     title: str
     caption: str
     drawing: Drawing
     table: Table
+    # None if it shows all seeds.
     seed: int | None = None
+    # Steps of the cells of a heat map.
     steps: tuple[int, ...] = ()
 
     @property
     def page_table(self) -> Table:
-        """The points as the page has them: as many as it can hold."""
+        """The table, thinned to what a page can hold."""
         return for_page(self.table, square=bool(self.steps))
 
 
 def evenly(count: int, limit: int) -> IntArray:
-    """At most `limit` of `count` indices, evenly spread, the first and the last among them."""
+    """Return at most `limit` of `count` indices, with both ends."""
     return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(np.int64))
 
 
 def thinned(shown: int, total: int, what: str) -> str:
-    """How many of all are shown, in words."""
+    """Describe a selection, such as "40 of 100 steps, evenly"."""
     return f"all {total:,} {what}" if shown == total else f"{shown:,} of {total:,} {what}, evenly"
 
 
 def for_page(table: Table, *, square: bool = False) -> Table:
-    """The table thinned to what a page can hold, with a note of it; of a square one, columns too.
+    """Thin a table to what a page can hold.
 
-    A table whose rows are few by nature stays as it is.
+    Of a square table, columns are thinned with the rows. A table whose rows are always few stays
+    as it is.
     """
+    # Few rows by nature.
     if not table.each:
         return table
     if not square and len(table.rows) <= MAX_TABLE_ROWS:

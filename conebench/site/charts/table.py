@@ -1,16 +1,20 @@
-"""A table of text: what every plot and page shows its numbers with."""
+"""Tables of text, as pages and files show them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Table:
-    """Header and rows as text; the first cell of a row names it.
-
-    `each` is what a row stands for where there may be more of them than a page can hold.
-    """
+    """Header and rows as text; the first cell of a row names it."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    # What a row is, if a page may be too small for all of them.
     each: str = ""
+
+
+def table_of(rows: Sequence[Mapping[str, str]], note: str = "") -> Table:
+    """Return the table of rows that have cells by column."""
+    return Table(tuple(rows[0]), tuple(tuple(row[name] for name in rows[0]) for row in rows), note)

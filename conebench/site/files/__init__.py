@@ -1,1 +1,1 @@
-"""Files of the site: finding records, writing pages, reusing earlier ones."""
+"""Files of the site: found, written, or kept from earlier."""

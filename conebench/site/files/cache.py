@@ -1,8 +1,9 @@
-"""What an earlier build of a site left that still holds, so that only what changed is made anew.
+"""Reusing the files of an earlier site.
 
-A site has notes: for each record, the hash of the file it was made from and what the shared pages
-say of it; for all, the hash of the program. They follow from the records and the program alone, as
-every file of the site does: a site built in steps has the bytes of one built at once.
+The board is to hold hundreds of records, and most builds add one: docs/performance.md has the times
+with and without reuse. A site keeps notes: for each record, the hash of its file and what shared
+pages say of it; for all, the hash of the program. Every file follows from records and program
+alone, so a site built in steps has the bytes of one built at once.
 """
 
 import filecmp
@@ -23,76 +24,81 @@ from pydantic import TypeAdapter, ValidationError
 import conebench
 from conebench.record.files import MAX_BYTES
 from conebench.record.replication import MAX_REPLICATION_BYTES, replications_of
-from conebench.site.files.find import Found
-from conebench.site.files.write import Shown, own_files, size_of
+from conebench.site.files.find import RecordFile
+from conebench.site.files.write import SiteRecord, own_files, size_of
 
 NOTES = ".conebench-notes.json.gz"
 ALL_RECORDS = "records.jsonl.gz"
-# What turns records into pages, beside this package.
+# Other packages that pages are made with.
 MAKERS = ("jinja2", "markupsafe", "numpy", "pydantic", "ruamel.yaml")
 
 
 @dataclass(frozen=True)
 class Note:
-    """A record on a site, and the hash of the file that it was made from."""
+    """A record on a site, with the hash of its file."""
 
     key: str
-    shown: Shown
+    record: SiteRecord
 
 
 @dataclass(frozen=True)
 class Notes:
-    """Everything on a site, in the order of the file of all records."""
+    """All records of a site, in order."""
 
     program: str
     records: list[Note]
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A record whose files on an earlier site still hold, and where its line begins there."""
+class RecordSource:
+    """Where a record's files are."""
 
-    shown: Shown
-    start: int
+    record: SiteRecord
+    # The folder of new files; None if the earlier site has them.
+    made: Path | None = None
+    # Where the record's line begins in the earlier file of all records.
+    start: int = 0
 
 
 _NOTES = TypeAdapter(Notes)
 
 
 def write_notes(records: Sequence[Note], site: Path) -> None:
-    """Note what the site holds, for the next build."""
+    """Write what the site holds, for the next build."""
     text = _NOTES.dump_json(Notes(program(), list(records)))
     (site / NOTES).write_bytes(gzip.compress(text, mtime=0))
 
 
-def kept_records(site: Path) -> dict[str, Kept]:
-    """The records of an earlier site, by the hash of their file, whose files are all there.
+def kept_records(site: Path) -> dict[str, RecordSource]:
+    """Return the records whose files on an earlier site are whole.
 
-    None where there is no site, another program built it, or its notes cannot be read.
+    The keys are the hashes of their files. Empty if there is no site, another program built it, or
+    its notes cannot be read.
     """
     try:
         notes = _NOTES.validate_json(gzip.decompress((site / NOTES).read_bytes()))
         lines = (site / ALL_RECORDS).stat().st_size
     except (OSError, EOFError, zlib.error, ValidationError):
         return {}
-    if notes.program != program() or lines != sum(note.shown.line for note in notes.records):
+    # Other code may write other pages, and a cut file has lost lines.
+    if notes.program != program() or lines != sum(note.record.line for note in notes.records):
         return {}
     kept, start = {}, 0
     for note in notes.records:
-        if _is_whole(note.shown, site / "records"):
-            kept[note.key] = Kept(note.shown, start)
-        start += note.shown.line
+        if _is_whole(note.record, site / "records"):
+            kept[note.key] = RecordSource(note.record, start=start)
+        start += note.record.line
     return kept
 
 
-def _is_whole(shown: Shown, folder: Path) -> bool:
-    files = own_files(folder, shown.row.record_id)
-    return (len(files), size_of(files)) == (shown.files, shown.size)
+def _is_whole(record: SiteRecord, folder: Path) -> bool:
+    files = own_files(folder, record.row.record_id)
+    return (len(files), size_of(files)) == (record.files, record.size)
 
 
 @functools.cache
 def program() -> str:
-    """The hash of all that makes pages: this package with its templates, and what it calls."""
+    """Return the hash of all code that makes pages."""
     digest = hashlib.sha256()
     package = Path(conebench.__file__).parent
     for path in sorted(package.rglob("*")):
@@ -105,28 +111,28 @@ def program() -> str:
     return digest.hexdigest()
 
 
-def content_key(found: Found) -> str:
-    """The hash of a file that may be a record, and of the replications beside it, after a plus.
+def content_key(file: RecordFile) -> str:
+    """Return the hash of a record's file and of its replications.
 
-    Its path where it cannot be a record.
+    A plus joins the two. A file that cannot be a record has its path instead.
     """
     try:
-        if found.problem or found.path.stat().st_size > MAX_BYTES:
-            return str(found.path)
-        key = hashlib.sha256(found.path.read_bytes()).hexdigest()
-        beside = replications_of(found.path)
-        return f"{key}+{_hash_of(beside)}" if beside else key
+        if file.problem or file.path.stat().st_size > MAX_BYTES:
+            return str(file.path)
+        key = hashlib.sha256(file.path.read_bytes()).hexdigest()
+        replications = replications_of(file.path)
+        return f"{key}+{_hash_of(replications)}" if replications else key
     except OSError:
-        return str(found.path)
+        return str(file.path)
 
 
 def same_record(key: str, other: str) -> bool:
-    """Whether two keys are of files with the same bytes, whatever is beside them."""
+    """Return True if two keys are of equal record files."""
     return key.partition("+")[0] == other.partition("+")[0]
 
 
 def _hash_of(replications: Sequence[Path]) -> str:
-    """The hash of their names, and of what those hold that can be read as one."""
+    """Hash the names and contents of replications."""
     digest = hashlib.sha256()
     for path in replications:
         readable = path.is_file() and path.stat().st_size <= MAX_REPLICATION_BYTES
@@ -136,14 +142,14 @@ def _hash_of(replications: Sequence[Path]) -> str:
 
 
 def keep_files(record_id: str, old: Path, new: Path) -> None:
-    """Give the new site a record's files of the old one: the files themselves, not copies."""
+    """Link a record's files on the old site into the new one."""
     (new / record_id).mkdir()
     for path in own_files(old, record_id):
         keep_file(path, new / path.relative_to(old))
 
 
 def keep_equal(old: Path, new: Path) -> None:
-    """Of the shared files of the new site, keep the old ones where they have the same bytes."""
+    """Link shared files of the old site that are equal."""
     for path in _shared_files(new):
         earlier = old / path.relative_to(new)
         if earlier.is_file() and filecmp.cmp(path, earlier, shallow=False):
@@ -152,14 +158,14 @@ def keep_equal(old: Path, new: Path) -> None:
 
 
 def _shared_files(site: Path) -> list[Path]:
-    """The files that are of no single record."""
+    """Return the files that belong to no single record."""
     inside = [path for path in site.iterdir() if path.name != "records"]
     below = [path for folder in inside for path in folder.rglob("*")]
     return [path for path in (*inside, *below) if path.is_file()]
 
 
 def keep_file(old: Path, new: Path) -> None:
-    """A second name for a file, or a copy where the disk has no such thing."""
+    """Link a file, or copy it where links are impossible."""
     try:
         os.link(old, new)
     except OSError:

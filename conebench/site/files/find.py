@@ -1,4 +1,4 @@
-"""Which files under the given folders are records."""
+"""Finding the files of records under the given folders."""
 
 import os
 import re
@@ -13,32 +13,36 @@ RECORD_NAME = re.compile(r"record\.json|[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9a-f]{8}\.
 
 
 @dataclass(frozen=True)
-class Found:
-    """A file to read, the name it goes by on the site, and why it cannot be read, if so.
-
-    `label` starts at the folder that was given: the site never names a machine's own paths.
-    """
+class RecordFile:
+    """A file to read as a record."""
 
     path: Path
+    # Its name on the site, which never names a machine's own paths.
     label: str
+    # Why it cannot be read, if so.
     problem: str = ""
 
 
-def find_records(folders: Sequence[Path]) -> list[Found]:
-    """All files named as records are, each once, folder by folder and sorted within each."""
-    every = [found for folder in folders for found in sorted(_walk(folder), key=lambda f: f.label)]
-    once = {found.path.resolve(): found for found in reversed(every)}
-    return [found for found in every if once[found.path.resolve()] is found]
+def find_records(folders: Sequence[Path]) -> list[RecordFile]:
+    """Return all files named as records are, each once."""
+    files = [
+        file
+        for folder in folders
+        for file in sorted(_walk_records(folder), key=lambda file: file.label)
+    ]
+    # Of a file in several folders, the first one counts.
+    first = {file.path.resolve(): file for file in reversed(files)}
+    return [file for file in files if first[file.path.resolve()] is file]
 
 
 def record_files(paths: Sequence[Path]) -> list[Path]:
-    """The record files at the given paths: files as they are, folders by the names of records.
+    """Return the record files at paths; folders are searched.
 
     Raises a RecordError for a folder without any.
     """
     files: list[Path] = []
     for path in paths:
-        inside = [found.path for found in find_records([path])] if path.is_dir() else [path]
+        inside = [file.path for file in find_records([path])] if path.is_dir() else [path]
         if not inside:
             raise RecordError(f"{path}: the folder holds no record")
         files += inside
@@ -46,7 +50,10 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def replication_files(paths: Sequence[Path]) -> list[Path]:
-    """The replications beside records at the given paths, and in folders those without a record."""
+    """Return the replications of the records at paths.
+
+    In folders, replications without a record are among them.
+    """
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -57,18 +64,18 @@ def replication_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _walk(folder: Path) -> Iterator[Found]:
+def _walk_records(folder: Path) -> Iterator[RecordFile]:
     unreadable: list[OSError] = []
     for parent, inside, names in os.walk(folder, onerror=unreadable.append, followlinks=False):
-        # A replication is named after whoever made it, who may be called like a record.
+        # A replication has its author's name, which may look like the name of a record.
         inside[:] = [name for name in inside if not name.endswith(SUFFIX)]
         for name in filter(RECORD_NAME.fullmatch, names):
-            yield _found(Path(parent, name), folder)
+            yield _record_file(Path(parent, name), folder)
     for error in unreadable:
-        yield _found(Path(error.filename), folder, f"cannot be read: {error.strerror}")
+        yield _record_file(Path(error.filename), folder, f"cannot be read: {error.strerror}")
 
 
-def _found(path: Path, folder: Path, problem: str = "") -> Found:
+def _record_file(path: Path, folder: Path, problem: str = "") -> RecordFile:
     if path.is_symlink() or not (path.is_file() or problem):
         problem = "not a regular file"
-    return Found(path, (folder.name / path.relative_to(folder)).as_posix(), problem)
+    return RecordFile(path, (folder.name / path.relative_to(folder)).as_posix(), problem)

@@ -1,110 +1,105 @@
-"""Each record's files in their place on a new site: kept where they still hold, made where not."""
+"""Putting each record's files on a new site."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from conebench.site.files.cache import (
     ALL_RECORDS,
-    Kept,
     Note,
+    RecordSource,
     content_key,
     keep_files,
     kept_records,
     same_record,
 )
-from conebench.site.files.find import Found
-from conebench.site.files.write import LINE, Shown, write_records
+from conebench.site.files.find import RecordFile
+from conebench.site.files.write import LINE, Refused, write_records
+
+Skipped = list[tuple[RecordFile, str]]
 
 
 @dataclass(frozen=True)
 class _Placed:
-    """A record to show, the first file that holds it, and what there is of it already.
+    """A record to show, and its first file."""
 
-    `made` is the folder of its new files, None where those of the earlier site are kept.
-    """
-
-    found: Found
-    note: Note
-    made: Path | None
-    start: int = 0
+    file: RecordFile
+    key: str
+    source: RecordSource
 
 
 def place_records(
-    records: Sequence[Found], new: Path, old: Path, aside: Path
-) -> tuple[list[Note], list[tuple[Found, str]]]:
-    """The files of all records on the site `new`; what is shown, and what is left out and why.
+    files: Sequence[RecordFile], new: Path, old: Path, aside: Path
+) -> tuple[list[Note], Skipped]:
+    """Put the files of all records on the site `new`.
 
-    Files of an earlier site at `old` are kept where they hold. New ones are made under `aside`.
+    Files of an earlier site at `old` are kept if still valid; others are made under `aside`.
+
+    Returns:
+        The records shown, and the files left out with the reason.
+
     """
-    keyed = [(content_key(found), found) for found in records]
-    kept = kept_records(old)
-    todo = {key: found for key, found in reversed(keyed) if key not in kept}
-    made = write_records(list(todo.values()), aside)
-    folders = [aside / str(i) for i in range(len(todo))]
-    fresh = dict(zip(todo, zip(made, folders, strict=True), strict=True))
-    placed, skipped = _first_of_each(keyed, kept, fresh)
+    keyed = [(content_key(file), file) for file in files]
+    sources: dict[str, RecordSource | Refused] = {**kept_records(old)}
+    # Of files with equal bytes the first is read.
+    todo = {key: file for key, file in reversed(keyed) if key not in sources}
+    written = write_records(list(todo.values()), aside)
+    for i, (key, record) in enumerate(zip(todo, written, strict=True)):
+        sources[key] = (
+            record if isinstance(record, Refused) else RecordSource(record, aside / str(i))
+        )
+    placed, skipped = _first_of_each(keyed, sources)
     (new / "records").mkdir()
     for item in placed:
-        _move(item, new / "records", old / "records")
-    _join_lines(placed, new, old)
-    return [item.note for item in placed], skipped
+        _move(item.source, new / "records", old / "records")
+    _join_lines([item.source for item in placed], new, old)
+    return [Note(item.key, item.source.record) for item in placed], skipped
 
 
 def _first_of_each(
-    keyed: Iterable[tuple[str, Found]],
-    kept: dict[str, Kept],
-    fresh: dict[str, tuple[Shown | str, Path]],
-) -> tuple[list[_Placed], list[tuple[Found, str]]]:
-    """The first file of each record that can be shown, and the files left out with the reason."""
+    keyed: Iterable[tuple[str, RecordFile]], sources: Mapping[str, RecordSource | Refused]
+) -> tuple[list[_Placed], Skipped]:
+    """Return the first file of each record, and the others."""
     placed: dict[str, _Placed] = {}
-    skipped: list[tuple[Found, str]] = []
-    for key, found in keyed:
-        item = _item(key, found, kept, fresh)
-        if isinstance(item, str):
-            skipped.append((found, item))
+    skipped: Skipped = []
+    for key, file in keyed:
+        source = sources[key]
+        if isinstance(source, Refused):
+            skipped.append((file, source.reason))
             continue
-        twin = placed.setdefault(item.note.shown.row.record_id, item)
+        item = _Placed(file, key, source)
+        twin = placed.setdefault(source.record.row.record_id, item)
         if twin is item:
-            skipped += _refused(found, item.note.shown)
-        # A plain copy of a file is not worth a word: a run's record is submitted by copying it.
-        elif not same_record(twin.note.key, key):
-            skipped.append((found, f"the same results as {twin.found.label}"))
+            skipped += _refused_replications(file, source)
+        # A plain copy is not reported: a run's record is submitted by copying it.
+        elif not same_record(twin.key, key):
+            skipped.append((file, f"the same results as {twin.file.label}"))
     return list(placed.values()), skipped
 
 
-def _refused(found: Found, shown: Shown) -> list[tuple[Found, str]]:
-    """Files beside a record that are no replications of it; the record itself is shown."""
-    folder = found.label.rpartition("/")[0]
+def _refused_replications(file: RecordFile, source: RecordSource) -> Skipped:
+    folder = file.label.rpartition("/")[0]
     return [
-        (Found(found.path.parent / name, f"{folder}/{name}"), reason)
-        for name, reason in shown.refused
+        (RecordFile(file.path.parent / name, f"{folder}/{name}"), reason)
+        for name, reason in source.record.refused
     ]
 
 
-def _item(
-    key: str, found: Found, kept: dict[str, Kept], fresh: dict[str, tuple[Shown | str, Path]]
-) -> _Placed | str:
-    if key in kept:
-        return _Placed(found, Note(key, kept[key].shown), None, kept[key].start)
-    shown, folder = fresh[key]
-    return shown if isinstance(shown, str) else _Placed(found, Note(key, shown), folder)
-
-
-def _move(item: _Placed, new: Path, old: Path) -> None:
-    if item.made is None:
-        keep_files(item.note.shown.row.record_id, old, new)
+def _move(source: RecordSource, new: Path, old: Path) -> None:
+    if source.made is None:
+        keep_files(source.record.row.record_id, old, new)
         return
-    for path in item.made.iterdir():
+    for path in source.made.iterdir():
         if path.name != LINE:
             path.rename(new / path.name)
 
 
-def _join_lines(placed: Sequence[_Placed], new: Path, old: Path) -> None:
-    """One file of all records: compressed lines one after the other are a compressed file."""
+def _join_lines(sources: Sequence[RecordSource], new: Path, old: Path) -> None:
+    """Write the file of all records."""
+    # Compressed lines one after the other are a compressed file.
     with (new / ALL_RECORDS).open("wb") as target:
-        for item in placed:
-            source = old / ALL_RECORDS if item.made is None else item.made / LINE
-            with source.open("rb") as lines:
-                lines.seek(item.start)
-                target.write(lines.read(item.note.shown.line))
+        for source in sources:
+            path = old / ALL_RECORDS if source.made is None else source.made / LINE
+            with path.open("rb") as lines:
+                lines.seek(source.start)
+                target.write(lines.read(source.record.line))

@@ -1,4 +1,4 @@
-"""A plot as files of its own: an SVG that needs no page, and the table behind it as CSV."""
+"""Plots as files of their own: SVG and CSV."""
 
 import functools
 import re
@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from conebench.site.board.download import table_csv
 from conebench.site.charts.plot import Plot
-from conebench.site.html.environment import environment
+from conebench.site.html.environment import render_template
 
 ASSETS = Path(__file__).parents[1] / "assets"
 LEGEND_LINE = 20
@@ -17,27 +17,22 @@ USE = re.compile(r"var\(--([a-z0-9]+)\)")
 
 
 def svg_file(plot: Plot) -> str:
-    """The drawing with its legend below, in the colors of a light page, styles inside."""
-    style, back = _style()
+    """Write the drawing with its legend, for a light page."""
+    rules, back = _rules_and_back()
     height = plot.drawing.height + LEGEND_LINE * len(plot.drawing.legend)
-    return (
-        environment()
-        .get_template("plot.svg.j2")
-        .render(item=plot, style=Markup(style), back=back, height=height)  # noqa: S704  # our own file
-    )
+    style = Markup(rules)  # noqa: S704  # our own file
+    return render_template("plot.svg.j2", item=plot, style=style, back=back, height=height)
 
 
 def csv_file(plot: Plot) -> str:
-    """The table behind the plot."""
+    """Write the table behind the plot."""
     return table_csv(plot.table)
 
 
 @functools.cache
-def _style() -> tuple[str, str]:
-    """The rules of shapes with every color written out, and the background.
-
-    Programs that draw for print know no variables.
-    """
+def _rules_and_back() -> tuple[str, str]:
+    """Return the CSS rules of shapes, and the background."""
+    # Programs that draw for print know no CSS variables.
     page = (ASSETS / "site.css").read_text("utf-8")
     light = page[: page.index("@media")]
     colors = dict(COLOR.findall(light))

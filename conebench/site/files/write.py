@@ -1,4 +1,4 @@
-"""The files of each record on the site, several records at once where there are many."""
+"""Writing the files of each record on the site."""
 
 import gzip
 import multiprocessing
@@ -14,13 +14,13 @@ from conebench.errors import RecordError
 from conebench.record import Record, Replication, read_record, recompute
 from conebench.record.derive import UNUSABLE
 from conebench.record.replication import check_replication, replications_of
-from conebench.site.board.data_page import ArmCells, arm_rows
+from conebench.site.board.frames import ArmRow, arm_rows
 from conebench.site.board.rows import Row, group_label, row_of
 from conebench.site.charts.plot import Plot
-from conebench.site.files.find import Found
+from conebench.site.files.find import RecordFile
 from conebench.site.files.plot_files import csv_file, svg_file
 from conebench.site.pages import record_page, sections_of
-from conebench.site.record_page.script_data import walk_script
+from conebench.site.record_page.script_data import record_script
 from conebench.spec import spec_text
 
 # Below this many records new processes take longer to start than they save.
@@ -31,107 +31,113 @@ COMPRESSION = 6
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A record on the site: what the shared pages need of it, and the size of what is its own.
-
-    `files` and `size` are its files' count and bytes, `line` the bytes of it among all records.
-    `refused` are replications beside it that are none of it: their files' names, and why.
-    """
+class SiteRecord:
+    """A record on the site, as shared pages need it."""
 
     row: Row
-    arms: list[ArmCells]
+    arms: list[ArmRow]
+    # Count and bytes of its own files.
     files: int
     size: int
+    # Bytes of its line in the file of all records.
     line: int
+    # Files next to the record that are not valid replications, with the reason.
     refused: list[tuple[str, str]]
 
 
-def write_records(records: Sequence[Found], folder: Path, *, many: int = MANY) -> list[Shown | str]:
-    """Page, data and plots of each record, in folders named 0, 1, ...
+@dataclass(frozen=True)
+class Refused:
+    """The reason why a file is not shown."""
 
-    In its place, the reason where that cannot be done. From `many` records on, in processes side by
-    side.
+    reason: str
+
+
+def write_records(
+    files: Sequence[RecordFile], folder: Path, *, many: int = MANY
+) -> list[SiteRecord | Refused]:
+    """Write page, data and plots of each record.
+
+    The folders are named 0, 1, ... From `many` records on, several processes share the work.
     """
-    folders = [folder / str(i) for i in range(len(records))]
-    if len(records) < many:
-        return list(map(_write_record, records, folders))
+    folders = [folder / str(i) for i in range(len(files))]
+    if len(files) < many:
+        return list(map(_write_record, files, folders))
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), spawn) as pool:
-        return list(pool.map(_write_record, records, folders, chunksize=8))
+        return list(pool.map(_write_record, files, folders, chunksize=8))
 
 
 def own_files(folder: Path, record_id: str) -> list[Path]:
-    """The files of one record that are there: page, script, the record itself, spec and plots."""
-    beside = [folder / f"{record_id}.{ending}" for ending in ("html", "js", "json")]
+    """Return the files of one record on the site."""
+    direct = [folder / f"{record_id}.{ending}" for ending in ("html", "js", "json")]
     inside = folder / record_id
-    return [*filter(Path.is_file, beside), *(sorted(inside.iterdir()) if inside.is_dir() else ())]
+    return [*filter(Path.is_file, direct), *(sorted(inside.iterdir()) if inside.is_dir() else ())]
 
 
 def size_of(files: Iterable[Path]) -> int:
-    """Bytes in all of them."""
+    """Return the bytes of all files together."""
     return sum(path.stat().st_size for path in files)
 
 
-def _write_record(found: Found, folder: Path) -> Shown | str:
+def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
     try:
-        stored = _read(found)
+        stored = _read_file(file)
         record_id = stored.id
+        # Numbers that no run can write are to be refused, not shown as nan.
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             record = recompute(stored)
-            replications, refused = _replications(found.path, stored)
+            replications, refused = _replications(file.path, stored)
             row = row_of(record, record_id, replications)
             sections = sections_of(record)
             spec = spec_text(record.spec)
             page = record_page(record, row, sections, spec)
-            script = walk_script(record, row, group_label(row.group))
+            script = record_script(record, row, group_label(row.group))
     except RecordError as error:
         # Without the path, which the site never names.
-        return str(error).removeprefix(f"{found.path}: ")
+        return Refused(str(error).removeprefix(f"{file.path}: "))
     except UNUSABLE as error:
-        return f"its figures cannot be recomputed: {error}"
+        return Refused(f"its figures cannot be recomputed: {error}")
     folder.mkdir(parents=True)
     write_text(folder / f"{record_id}.html", page)
     write_text(folder / f"{record_id}.js", script)
-    original = found.path.read_bytes()
+    original = file.path.read_bytes()
     (folder / f"{record_id}.json").write_bytes(original)
     write_plots([plot for section in sections for plot in section], folder / record_id)
     write_text(folder / record_id / f"{row.spec_name}.yaml", spec)
     (folder / LINE).write_bytes(line := _packed_line(original))
-    files = own_files(folder, record_id)
-    return Shown(row, arm_rows(record, record_id), len(files), size_of(files), len(line), refused)
+    written = own_files(folder, record_id)
+    arms = arm_rows(record, record_id)
+    return SiteRecord(row, arms, len(written), size_of(written), len(line), refused)
 
 
-def _read(found: Found) -> Record:
-    if found.problem:
-        raise RecordError(found.problem)
-    return read_record(found.path)
+def _read_file(file: RecordFile) -> Record:
+    if file.problem:
+        raise RecordError(file.problem)
+    return read_record(file.path)
 
 
 def _packed_line(original: bytes) -> bytes:
-    """The record on one line, compressed; the same record gives the same bytes.
-
-    No text in JSON holds the end of a line: its lines, joined, are the same document.
-    """
+    """Compress the record as one line, always to the same bytes."""
+    # No text in JSON holds the end of a line: its lines, joined, are the same document.
     text = b"".join(map(bytes.strip, original.splitlines()))
     return gzip.compress(text + b"\n", COMPRESSION, mtime=0)
 
 
 def _replications(path: Path, record: Record) -> tuple[list[Replication], list[tuple[str, str]]]:
-    """Those beside a record's file, and the files that are none of it with the reason."""
-    kept: list[Replication] = []
+    """Return valid replications, and other files with the reason."""
+    valid: list[Replication] = []
     refused: list[tuple[str, str]] = []
     for file in replications_of(path):
         try:
-            kept.append(check_replication(file, record))
+            valid.append(check_replication(file, record))
         except RecordError as error:
-            refused.append(
-                (f"{file.parent.name}/{file.name}", str(error).removeprefix(f"{file}: "))
-            )
-    return kept, refused
+            reason = str(error).removeprefix(f"{file}: ")
+            refused.append((f"{file.parent.name}/{file.name}", reason))
+    return valid, refused
 
 
 def write_plots(plots: Iterable[Plot], folder: Path) -> None:
-    """Every plot as SVG and CSV."""
+    """Write every plot as SVG and CSV."""
     folder.mkdir(exist_ok=True)
     for plot in plots:
         write_text(folder / f"{plot.key}.svg", svg_file(plot))
@@ -139,5 +145,5 @@ def write_plots(plots: Iterable[Plot], folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """UTF-8 with line feeds on every system."""
+    """Write UTF-8 with line feeds on every system."""
     path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,1 +1,1 @@
-"""HTML: templates, markup and text that is safe to show."""
+"""Templates, markup, and text that is safe to show."""

@@ -1,4 +1,4 @@
-"""Templates that escape everything, and show what would hide."""
+"""Templates that escape all text."""
 
 import functools
 from pathlib import Path
@@ -11,7 +11,7 @@ from conebench.site.html.markup import shapes, swatch, table_rows
 from conebench.site.html.visible import visible
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-# The pages beside the board: file and label.
+# Pages of the header: file and label.
 PAGES = (
     ("compare", "Compare"),
     ("factors", "Factors"),
@@ -21,24 +21,29 @@ PAGES = (
 )
 
 
-def _shown(value: object) -> object:
-    """Every text that a template prints passes here; Markup is a template's own output."""
+def _reveal(value: object) -> object:
+    """Write out hidden characters, except in a template's own output."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return visible(value)
     return value
 
 
+def render_template(template: str, **values: object) -> str:
+    """Return the page of a template."""
+    return environment().get_template(template).render(values)
+
+
 @functools.cache
 def environment() -> Environment:
-    """The one environment of all pages."""
-    made = Environment(
+    """Return the environment of all pages."""
+    templates = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_shown,
+        finalize=_reveal,
     )
-    made.globals |= {"PAGES": PAGES, "UNDEFINED": UNDEFINED}
-    made.globals |= {"shapes": shapes, "swatch": swatch, "table_rows": table_rows}
-    return made
+    templates.globals |= {"PAGES": PAGES, "UNDEFINED": UNDEFINED}
+    templates.globals |= {"shapes": shapes, "swatch": swatch, "table_rows": table_rows}
+    return templates

@@ -1,7 +1,7 @@
-"""The long parts of pages as markup: shapes of a drawing and rows of a table.
+"""Shapes of a drawing and rows of a table, as markup.
 
-In Python, since templates take several times as long over them, and every plot is drawn twice, in
-its page and in a file.
+Templates take several times as long for these, and every plot is written twice: in its page and in
+a file of its own.
 """
 
 import functools
@@ -15,17 +15,18 @@ from conebench.site.charts.drawing import Drawing, Key
 from conebench.site.charts.table import Table
 from conebench.site.html.visible import visible
 
-# Text as most cells have it, which needs no escaping.
+# Most cells look like this and need no escaping.
 PLAIN = re.compile(r"[0-9A-Za-z .,:+\-–°]*")
 
 
 def table_rows(table: Table, text_columns: Iterable[int] = ()) -> Markup:
-    """The rows of a table; the first cell of each names it, cells of text are set as such."""
+    """Write rows of a table; `text_columns` are aligned as text."""
     marks = [' class="text"' if i in text_columns else "" for i in range(len(table.head))]
     rows = (
-        f'<tr>\n<th scope="row"{marks[0]}>{_text(row[0])}</th>\n'
+        f'<tr>\n<th scope="row"{marks[0]}>{_escaped(row[0])}</th>\n'
         + "".join(
-            f"<td{mark}>{_text(cell)}</td>\n" for mark, cell in zip(marks[1:], row[1:], strict=True)
+            f"<td{mark}>{_escaped(cell)}</td>\n"
+            for mark, cell in zip(marks[1:], row[1:], strict=True)
         )
         + "</tr>"
         for row in table.rows
@@ -35,13 +36,18 @@ def table_rows(table: Table, text_columns: Iterable[int] = ()) -> Markup:
 
 @functools.lru_cache(maxsize=128)
 def shapes(drawing: Drawing) -> Markup:
-    """Everything within the SVG element of a drawing: curves, axes, rules, dots."""
-    parts = [*_paths(drawing), *_axes(drawing), *_segments(drawing), *_dots(drawing)]
+    """Write all shapes of a drawing."""
+    parts = [
+        *_path_tags(drawing),
+        *_axis_tags(drawing),
+        *_segment_tags(drawing),
+        *_dot_tags(drawing),
+    ]
     return Markup("\n".join(parts))  # noqa: S704  # numbers, our own classes, escaped labels
 
 
 def swatch(key: Key) -> Markup:
-    """The mark of an entry of the legend."""
+    """Write the mark of an entry of the legend."""
     shapes_of = {
         "line": f'<path class="line {key.style}" d="M0 6H24"/>',
         "dot": f'<circle class="dot {key.style}" cx="12" cy="6" r="4"/>',
@@ -51,42 +57,42 @@ def swatch(key: Key) -> Markup:
     return Markup(mark)  # noqa: S704  # our own classes
 
 
-def _text(text: str) -> str:
+def _escaped(text: str) -> str:
     if PLAIN.fullmatch(text):
         return text
     return escape(visible(text))
 
 
-def _paths(d: Drawing) -> Iterator[str]:
+def _path_tags(d: Drawing) -> Iterator[str]:
     for path in d.paths:
         style = path.style if path.style.startswith("cell") else f"line {path.style}"
         yield f'<path class="{style}" d="{path.data}"/>'
 
 
-def _axes(d: Drawing) -> Iterator[str]:
+def _axis_tags(d: Drawing) -> Iterator[str]:
     left, top, width, height = d.frame
     bottom = top + height
     yield f'<rect class="frame" x="{left}" y="{top}" width="{width}" height="{height}"/>'
     for tick in d.x_ticks:
         yield f'<path class="tick" d="M{tick.at} {bottom}v5"/>'
-        yield _label("middle", tick.at, bottom + 19, tick.label)
+        yield _label_tag("middle", tick.at, bottom + 19, tick.label)
     for tick in d.y_ticks:
         yield f'<path class="tick" d="M{left} {tick.at}h-5"/>'
-        yield _label("end", left - 8, tick.at + 4, tick.label)
-    yield _label("middle", left + width / 2, d.height - 10, d.x_label)
+        yield _label_tag("end", left - 8, tick.at + 4, tick.label)
+    yield _label_tag("middle", left + width / 2, d.height - 10, d.x_label)
     turned = f"translate(14 {top + height / 2}) rotate(-90)"
-    yield f'<text class="label middle" transform="{turned}">{_text(d.y_label)}</text>'
+    yield f'<text class="label middle" transform="{turned}">{_escaped(d.y_label)}</text>'
 
 
-def _label(anchor: str, x: float, y: float, text: str) -> str:
-    return f'<text class="label {anchor}" x="{x}" y="{y}">{_text(text)}</text>'
+def _label_tag(anchor: str, x: float, y: float, text: str) -> str:
+    return f'<text class="label {anchor}" x="{x}" y="{y}">{_escaped(text)}</text>'
 
 
-def _segments(d: Drawing) -> Iterator[str]:
+def _segment_tags(d: Drawing) -> Iterator[str]:
     for s in d.segments:
         yield f'<path class="line {s.style}" d="M{s.x1} {s.y1}L{s.x2} {s.y2}"/>'
 
 
-def _dots(d: Drawing) -> Iterator[str]:
+def _dot_tags(d: Drawing) -> Iterator[str]:
     for dot in d.dots:
         yield f'<circle class="dot {dot.style}" cx="{dot.x}" cy="{dot.y}" r="4"/>'

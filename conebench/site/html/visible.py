@@ -1,10 +1,10 @@
-"""Text in which nothing can hide."""
+"""Text without hidden characters."""
 
 import unicodedata
 
 
 def visible(text: str) -> str:
-    """The text with control and direction characters written out, so that none can hide."""
+    """Write out control and direction characters of a text."""
     if text.isprintable():
         return text
     return "".join(f"\\u{ord(char):04x}" if _is_hidden(char) else char for char in text)

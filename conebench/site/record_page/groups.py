@@ -1,4 +1,4 @@
-"""Cones by group of parameters: which layers settle first."""
+"""Cones by group of parameters, on a record's page."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,105 +9,87 @@ from conebench.analysis.distance import distances
 from conebench.record import GroupTrajectory, Record, SeedResult
 from conebench.record.quantities import (
     UNDEFINED,
+    degrees,
     distance,
-    one_decimal,
     optional,
     two_decimals,
     whole,
 )
 from conebench.site.charts.drawing import Series, draw, horizontal, vertical
 from conebench.site.charts.plot import MAX_COLORS, Plot, evenly, thinned
-from conebench.site.charts.table import Table
-
-HEAD = (
-    "Group",
-    "Parameters",
-    "T*",
-    "T* of each seed",
-    "Half-angle",
-    "Turn",
-    "N",
-    "Floor",
-    "Seeds with a Phase II",
-)
+from conebench.site.charts.table import Table, table_of
+from conebench.site.record_page.plots import curve_series, curves_table
 
 
 @dataclass(frozen=True)
-class Layers:
-    """What the page shows of a record's groups."""
+class GroupsSection:
+    """Table and plot of a record's groups."""
 
     table: Table
     plot: Plot
 
 
-def layers_of(record: Record) -> Layers | None:
-    """The groups of a record, None where their kernels were not measured."""
+def groups_section(record: Record) -> GroupsSection | None:
+    """Return table and plot of the groups, if measured."""
     if record.spec.kernel.by is None:
         return None
-    return Layers(_table(record), _plot(record.seeds[0]))
+    return GroupsSection(_groups_table(record), _groups_plot(record.seeds[0]))
 
 
-def _table(record: Record) -> Table:
-    """One row a group, in the network's order: means over the seeds with a Phase II there."""
-    groups = record.seeds[0].kernel.groups or []
-    rows = tuple(_cells(record, index, group) for index, group in enumerate(groups))
-    return Table(HEAD, rows, " ".join(late for seed in record.seeds if (late := _late(seed))))
+def _groups_table(record: Record) -> Table:
+    """Return one row per group, in network order."""
+    groups = enumerate(record.seeds[0].kernel.groups or [])
+    rows = [_group_cells(record, index, group) for index, group in groups]
+    return table_of(rows, " ".join(zero for seed in record.seeds if (zero := _zero_kernels(seed))))
 
 
-def _cells(record: Record, index: int, group: GroupTrajectory) -> tuple[str, ...]:
-    found = [seed.groups[index] for seed in record.seeds if seed.groups]
-    starts = [geometry.phases.T_star if geometry.phases else None for geometry in found]
-    cones = [geometry.cone for geometry in found if geometry.cone]
-    floors = [geometry.phases.floor for geometry in found if geometry.cone and geometry.phases]
-    return (
-        group.name,
-        f"{group.parameters:,}",
-        _mean(whole, starts),
-        ", ".join(optional(whole, T_star) for T_star in starts),
-        _mean(_degrees, [cone.half_angle_deg for cone in cones]),
-        _mean(_degrees, [cone.turn_deg for cone in cones]),
-        _mean(two_decimals, [cone.N for cone in cones]),
-        _mean(distance, floors),
-        f"{len(cones)} of {len(found)}",
-    )
+def _group_cells(record: Record, index: int, group: GroupTrajectory) -> dict[str, str]:
+    geometries = [seed.groups[index] for seed in record.seeds if seed.groups]
+    starts = [geometry.phases.T_star if geometry.phases else None for geometry in geometries]
+    cones = [geometry.cone for geometry in geometries if geometry.cone]
+    floors = [geometry.phases.floor for geometry in geometries if geometry.cone and geometry.phases]
+    return {
+        "Group": group.name,
+        "Parameters": f"{group.parameters:,}",
+        "T*": _mean_text(whole, starts),
+        "T* of each seed": ", ".join(optional(whole, T_star) for T_star in starts),
+        "Half-angle": _mean_text(degrees, [cone.half_angle_deg for cone in cones]),
+        "Turn": _mean_text(degrees, [cone.turn_deg for cone in cones]),
+        "N": _mean_text(two_decimals, [cone.N for cone in cones]),
+        "Floor": _mean_text(distance, floors),
+        "Seeds with a Phase II": f"{len(cones)} of {len(geometries)}",
+    }
 
 
-def _mean(write: Callable[[float], str], values: Sequence[float | None]) -> str:
+def _mean_text(write: Callable[[float], str], values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
     return write(float(np.mean(known))) if known else UNDEFINED
 
 
-def _degrees(angle: float) -> str:
-    return f"{one_decimal(angle)}°"
-
-
-def _late(seed: SeedResult) -> str:
-    """Which groups' kernels are zero at first, or at the end."""
+def _zero_kernels(seed: SeedResult) -> str:
+    """Name groups whose kernels are zero at some time."""
     parts = []
     for group in seed.kernel.groups or []:
         if not group.steps:
-            parts.append(f"that of {group.name} is zero at the end")
+            parts.append(f"{group.name} is zero at the end")
         elif group.steps[0] > 0:
-            parts.append(f"that of {group.name} is zero before step {whole(group.steps[0])}")
+            parts.append(f"{group.name} is zero before step {whole(group.steps[0])}")
     return f"Kernels of seed {seed.seed}: {', '.join(parts)}." if parts else ""
 
 
-def _plot(seed: SeedResult) -> Plot:
+def _groups_plot(seed: SeedResult) -> Plot:
     pairs = zip(seed.kernel.groups or [], seed.groups or [], strict=True)
-    measured = [(group, found.phases) for group, found in pairs if group.steps]
+    measured = [(group, geometry.phases) for group, geometry in pairs if group.steps]
     drawn = [measured[i] for i in evenly(len(measured), MAX_COLORS)]
-    # S to the last checkpoint, by step.
+    # S to the last checkpoint, by step, for each group.
     curves = {
         group.name: dict(zip(group.steps, distances(group.G())[-1].tolist(), strict=True))
         for group, _ in drawn
     }
-    series = [
-        Series(name, f"c{i}", [_shown(t, S) for t, S in curve.items()])
-        for i, (name, curve) in enumerate(curves.items())
-    ]
+    series = curve_series(curves)
     for i, (group, phases) in enumerate(drawn):
         if phases and phases.T_star is not None:
-            dot = _shown(phases.T_star, curves[group.name][phases.T_star])
+            dot = (phases.T_star, curves[group.name][phases.T_star])
             series.append(Series("T*", f"c{i}", [dot], joined=False, dots=True))
     steps = sorted({step for curve in curves.values() for step in curve})
     return Plot(
@@ -115,22 +97,12 @@ def _plot(seed: SeedResult) -> Plot:
         title="Kernel distance S to the last checkpoint, by group",
         caption=f"S between the trace kernel of a group at each checkpoint and at the last one, "
         f"for seed {seed.seed}, {thinned(len(drawn), len(measured), 'groups')}; dots mark T*. "
-        "The axis is logarithmic: the last checkpoint itself, at 0, is left out.",
+        "The axis is logarithmic, so the last checkpoint itself, at 0, is left out.",
         drawing=draw(
             horizontal(steps),
             vertical((S for curve in curves.values() for S in curve.values()), log=True),
             ("step", "S to the last checkpoint"),
             series,
         ),
-        table=Table(
-            ("Step", *curves),
-            tuple(
-                (whole(t), *(optional(distance, c.get(t)) for c in curves.values())) for t in steps
-            ),
-            each="checkpoints",
-        ),
+        table=curves_table(steps, curves, distance),
     )
-
-
-def _shown(t: int, S: float) -> tuple[float, float] | None:
-    return (t, S) if S > 0 else None

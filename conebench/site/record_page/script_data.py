@@ -1,6 +1,6 @@
-"""The data of a record's page for its script: every seed at every checkpoint, and the figures.
+"""Data of a record for the scripts of pages.
 
-They come as a script file, one a record: a page from a folder may load scripts, but no data.
+They are a script file per record: a page opened from a folder may load scripts, but no data.
 """
 
 import json
@@ -14,17 +14,15 @@ from conebench.analysis.distance import (
     IntArray,
     between,
     distances,
-    lagged_distances,
-    uniform_part,
     velocity,
 )
 from conebench.analysis.intervals import Estimate
 from conebench.record import Record, SeedResult
-from conebench.record.quantities import BOARD, MORE
+from conebench.record.quantities import QUANTITIES
+from conebench.record.seed_means import arm_means
 from conebench.site.board.rows import Row
 from conebench.site.html.visible import visible
 from conebench.site.record_page.plots import MAX_SEEDS
-from conebench.site.record_page.switch_curve import arm_means
 from conebench.spec import Spec, constant_stretches
 
 DIGITS = 5
@@ -32,26 +30,30 @@ DIGITS = 5
 Json = str | int | float | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
-def walk_script(record: Record, row: Row, group: str) -> str:
-    """A script that puts the record's data where the pages' scripts look for them."""
-    data = json.dumps(walk_data(record, row, group), separators=(",", ":"), allow_nan=False)
+def record_script(record: Record, row: Row, group: str) -> str:
+    """Return a script that holds the data of a record."""
+    data = json.dumps(record_data(record, row, group), separators=(",", ":"), allow_nan=False)
     # No text can end a script element or begin a comment, wherever this is put.
     safe = data.replace("<", "\\u003c")
     return f'(window.conebench ??= {{}})["{row.record_id}"] = {safe};\n'
 
 
-def walk_data(record: Record, row: Row, group: str) -> dict[str, Json]:
-    """Figures, arms and seeds of one record, numbers to 5 digits, accuracies in percent."""
-    figures = {q.field: _estimate(row.figures[q.field]) for q in (*BOARD, *MORE)}
+def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
+    """Return figures, arms and seeds, numbers to 5 digits."""
+    figures = {q.field: _estimate_data(row.figures[q.field]) for q in QUANTITIES}
     arms: list[Json] = [
-        [mean.arm, mean.step, *_in_percent(mean.estimate)] for mean in arm_means(record)
+        [
+            arm,
+            step,
+            *_estimate_data(mean.estimate and mean.estimate.mapped(lambda share: 100 * share)),
+        ]
+        for (arm, step), mean in arm_means(record).items()
     ]
     return {
         "id": row.record_id,
         "title": visible(row.title),
         "model": row.model,
         "group": visible(group),
-        "reason": visible(row.reason),
         "figures": figures,
         "arms": arms,
         "seeds": [seed_data(record.spec, seed) for seed in record.seeds[:MAX_SEEDS]],
@@ -59,56 +61,39 @@ def walk_data(record: Record, row: Row, group: str) -> dict[str, Json]:
 
 
 def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
-    """One list a figure, one entry a checkpoint; nothing where a figure is not defined.
-
-    `move` is S between neighbors, at the later one, on the uniform part of the grid only.
-    """
+    """Return a list per figure, with an entry per checkpoint."""
     G, steps = seed.kernel.G(), np.array(seed.kernel.steps)
-    every = spec.kernel.checkpoints.every
-    picture, stress = cone_picture(G)
-    uniform = uniform_part(steps, every)
-    moves = lagged_distances(G[np.ix_(uniform, uniform)], 1).tolist()
-    accuracy = dict(zip(seed.training.steps, seed.training.test_accuracy, strict=True))
+    picture, _ = cone_picture(G)
+    percents = [100 * accuracy for accuracy in seed.training.test_accuracy]
+    accuracy = dict(zip(seed.training.steps, percents, strict=True))
     return {
         "seed": seed.seed,
         "T_star": seed.phases.T_star,
         "steps": steps.tolist(),
-        "S0": _short(distances(G)[0].tolist()),
-        "velocity": [None, *_short(velocity(G, steps).tolist())],
-        "uniform": steps[uniform].tolist(),
-        "move": [None, *_short(moves)],
+        "S0": _rounded_all(distances(G)[0].tolist()),
+        "velocity": [None, *_rounded_all(velocity(G, steps).tolist())],
         "angle": _to_axis(spec, seed, G, steps),
-        "accuracy": _short([_percent(accuracy.get(int(step))) for step in steps]),
-        "picture": [_short(point) for point in picture.tolist()],
-        "stress": _digits(stress),
+        "accuracy": _rounded_all([accuracy.get(step) for step in seed.kernel.steps]),
+        "picture": [_rounded_all(point) for point in picture.tolist()],
     }
 
 
 def _to_axis(spec: Spec, seed: SeedResult, G: FloatArray, steps: IntArray) -> Sequence[Json]:
-    """Angle of every kernel to the axis of Phase II, in degrees."""
+    """Return the angle of every kernel to the axis, in degrees."""
     if seed.phases.T_star is None:
         return []
     end = constant_stretches(spec)[0][1]
     phase2 = between(steps, spec.kernel.checkpoints.every, seed.phases.T_star, end)
-    return _short(to_axis_deg(G, phase2).tolist())
+    return _rounded_all(to_axis_deg(G, phase2).tolist())
 
 
-def _estimate(found: Estimate | None) -> Sequence[Json]:
-    return _short([found.value, found.low, found.high]) if found else [None, None, None]
+def _estimate_data(estimate: Estimate | None) -> Sequence[Json]:
+    return _rounded_all([getattr(estimate, end, None) for end in ("value", "low", "high")])
 
 
-def _in_percent(found: Estimate | None) -> Sequence[Json]:
-    ends = [found.value, found.low, found.high] if found else [None, None, None]
-    return _short([_percent(end) for end in ends])
+def _rounded_all(values: Sequence[float | None]) -> list[Json]:
+    return [_rounded(value) for value in values]
 
 
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
-
-
-def _short(values: Sequence[float | None]) -> list[Json]:
-    return [_digits(value) for value in values]
-
-
-def _digits(value: float | None) -> float | None:
+def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.{DIGITS}g}")

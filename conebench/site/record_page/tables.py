@@ -1,140 +1,114 @@
-"""The tables of a record's page, as text."""
+"""Tables of a record's page."""
 
 from collections.abc import Iterable
 
-from conebench.analysis.cone import Cone
 from conebench.record import ArmResult, Provenance, Record, SeedResult
 from conebench.record.quantities import (
-    BOARD,
-    MORE,
+    QUANTITIES,
     UNDEFINED,
+    degrees,
     distance,
-    one_decimal,
     optional,
     percent,
     two_decimals,
     whole,
 )
-from conebench.site.charts.table import Table
+from conebench.site.charts.table import Table, table_of
 
 GRID_NOTE = (
-    "Each linear arm and probe has the learning rate of its best accuracy on validation images; "
-    "a control has that of the switched arm."
+    "Linear arms and probes use the learning rate with the best accuracy on validation images; "
+    "controls use the rate of their switched arm."
 )
+# Columns of a cone: how each is written, and its field.
+CONE_COLUMNS = {
+    "Half-angle": (degrees, "half_angle_deg"),
+    "95th percentile": (degrees, "half_angle_95_deg"),
+    "Turn": (degrees, "turn_deg"),
+    "N": (two_decimals, "N"),
+    "α": (two_decimals, "alpha"),
+    "Path": (degrees, "path_deg"),
+    "End to end": (degrees, "end_to_end_deg"),
+}
 
 
 def figures_table(record: Record) -> Table:
-    """Every summary figure with its interval and what it says."""
+    """Return every summary figure with interval and meaning."""
     rows = []
-    for quantity in (*BOARD, *MORE):
+    for quantity in QUANTITIES:
         estimate = getattr(record.summary, quantity.field)
-        interval = quantity.interval(estimate) or UNDEFINED
-        seeds = f"{estimate.seeds if estimate else 0} of {len(record.spec.seeds)}"
-        rows.append((quantity.symbol, quantity.value(estimate), interval, seeds, quantity.meaning))
-    return Table(("Figure", "Value", "95 % interval", "Seeds", "What it says"), tuple(rows))
+        cells = {
+            "Figure": quantity.symbol,
+            "Value": quantity.value(estimate),
+            "95 % interval": quantity.interval(estimate) or UNDEFINED,
+            "Seeds": f"{estimate.seeds if estimate else 0} of {len(record.spec.seeds)}",
+            "Meaning": quantity.meaning,
+        }
+        rows.append(cells)
+    return table_of(rows)
 
 
 def seeds_table(record: Record) -> Table:
-    """Phases and cone of each seed."""
-    head = (
-        "Seed",
-        "Outcome",
-        "T*, velocity floor",
-        "T*, change-point",
-        "Estimators",
-        "Floor",
-        "Drift",
-        "Half-angle",
-        "95th percentile",
-        "Turn",
-        "N",
-        "α",
-        "Path",
-        "End to end",
-    )
-    return Table(head, tuple(_seed_cells(seed) for seed in record.seeds))
+    """Return phases and cone of each seed."""
+    return table_of([_seed_cells(seed) for seed in record.seeds])
 
 
-def _seed_cells(seed: SeedResult) -> tuple[str, ...]:
+def _seed_cells(seed: SeedResult) -> dict[str, str]:
     phases = seed.phases
     agreement = "differ by more than a factor of 2" if phases.estimators_disagree else "agree"
-    return (
-        str(seed.seed),
-        phases.outcome,
-        optional(whole, phases.T_star),
-        optional(whole, phases.change_point),
-        UNDEFINED if phases.T_star is None else agreement,
-        optional(distance, phases.floor),
-        optional(two_decimals, phases.drift),
-        *_cone_cells(seed.cone),
-    )
-
-
-def _cone_cells(cone: Cone | None) -> tuple[str, ...]:
-    if cone is None:
-        return (UNDEFINED,) * 7
-    return (
-        _degrees(cone.half_angle_deg),
-        _degrees(cone.half_angle_95_deg),
-        _degrees(cone.turn_deg),
-        two_decimals(cone.N),
-        optional(two_decimals, cone.alpha),
-        _degrees(cone.path_deg),
-        _degrees(cone.end_to_end_deg),
-    )
+    cone = {
+        name: optional(number, getattr(seed.cone, field, None))
+        for name, (number, field) in CONE_COLUMNS.items()
+    }
+    return {
+        "Seed": str(seed.seed),
+        "Outcome": phases.outcome,
+        "T*, velocity floor": optional(whole, phases.T_star),
+        "T*, change-point": optional(whole, phases.change_point),
+        "Estimators": UNDEFINED if phases.T_star is None else agreement,
+        "Floor": optional(distance, phases.floor),
+        "Drift": optional(two_decimals, phases.drift),
+        **cone,
+    }
 
 
 def stretches_table(record: Record) -> Table | None:
-    """The cone after each drop of the learning rate; None where there is none."""
+    """Return the cone after each drop of the rate, if any."""
     rows = [
-        (
-            str(seed.seed),
-            f"{whole(found.start)} to {whole(found.end)}",
-            UNDEFINED if found.settled is None else whole(found.settled),
-            distance(found.floor),
-            _degrees(seed.cone.half_angle_deg) if seed.cone else UNDEFINED,
-            _degrees(found.half_angle_deg),
-            optional(_degrees, found.axis_turn_deg),
-        )
+        {
+            "Seed": str(seed.seed),
+            "Steps": f"{whole(stretch.start)} to {whole(stretch.end)}",
+            "Settled at": optional(whole, stretch.settled),
+            "Floor": distance(stretch.floor),
+            "Half-angle before": degrees(seed.cone.half_angle_deg) if seed.cone else UNDEFINED,
+            "Half-angle after": degrees(stretch.half_angle_deg),
+            "Axis turned by": optional(degrees, stretch.axis_turn_deg),
+        }
         for seed in record.seeds
-        for found in seed.stretches or ()
+        for stretch in seed.stretches or ()
     ]
-    head = (
-        "Seed",
-        "Steps",
-        "Settled at",
-        "Floor",
-        "Half-angle before",
-        "Half-angle after",
-        "Axis turned by",
-    )
-    return Table(head, tuple(rows)) if rows else None
-
-
-def _degrees(angle: float) -> str:
-    return f"{one_decimal(angle)}°"
+    return table_of(rows) if rows else None
 
 
 def arms_table(record: Record) -> Table:
-    """How each arm of each seed ended, and the constant learning rate that it had or chose."""
+    """Return accuracy, learning rate and end of each arm."""
     rows = [
-        (
-            str(seed.seed),
-            arm_name(arm, seed.phases.T_star),
-            _accuracy(arm),
-            optional(distance, arm.test_loss),
-            _rate(arm, record),
-            _end(arm),
-        )
+        {
+            "Seed": str(seed.seed),
+            "Arm": arm_name(arm, seed.phases.T_star),
+            "Test accuracy at T": _accuracy_text(arm),
+            "Test loss at T": optional(distance, arm.test_loss),
+            "Learning rate": _rate_text(arm, record),
+            "Outcome": _outcome_text(arm),
+        }
         for seed in record.seeds
         for arm in seed.arms
     ]
-    head = ("Seed", "Arm", "Test accuracy at T", "Test loss at T", "Learning rate", "Outcome")
-    return Table(head, tuple(rows), GRID_NOTE if _has_grid(record) else "")
+    return table_of(rows, GRID_NOTE if _has_grid(record) else "")
 
 
-def _rate(arm: ArmResult, record: Record) -> str:
-    """The constant rate of an arm; records before schema 1.2 have it in the spec alone."""
+def _rate_text(arm: ArmResult, record: Record) -> str:
+    """Write the constant rate of an arm, or "schedule"."""
+    # Before schema 1.2 only the spec has it.
     chosen = record.spec.linearization.learning_rate
     rate = arm.learning_rate
     if rate is None and arm.arm != "full" and isinstance(chosen, float):
@@ -147,24 +121,24 @@ def _has_grid(record: Record) -> bool:
 
 
 def arm_name(arm: ArmResult, T_star: int | None) -> str:
-    """The arm with its step, as docs/method.md writes it."""
+    """Write an arm with its step, as docs/method.md does."""
     if arm.arm in ("full", "lazy"):
         return arm.arm
     return f"{arm.arm}({optional(whole, arm.step)}{' = T*' if arm.step == T_star else ''})"
 
 
-def _accuracy(arm: ArmResult) -> str:
+def _accuracy_text(arm: ArmResult) -> str:
     return UNDEFINED if arm.test_accuracy is None else f"{percent(arm.test_accuracy)} %"
 
 
-def _end(arm: ArmResult) -> str:
+def _outcome_text(arm: ArmResult) -> str:
     if arm.status == "finished":
         return "finished"
     return f"diverged at step {optional(whole, arm.diverged_at)}"
 
 
-def facts_table(record: Record) -> Table:
-    """What was trained on what, and where."""
+def provenance_table(record: Record) -> Table:
+    """Return network, data, machine and versions of a run."""
     data, made = record.data, record.provenance
     rows = [
         ("Network", f"{record.spec.model.name}, {record.model.parameters:,} parameters"),
@@ -177,23 +151,24 @@ def facts_table(record: Record) -> Table:
         ("Spec hash (SHA-256)", record.spec.hash),
         ("Device", device_text(made)),
         ("Platform", made.platform),
-        ("Kernels", _kernels(record)),
+        ("Kernels", _kernels_text(record)),
         ("Method", f"figures recomputed by version {record.method}"),
         ("Made at", made.created_at),
         ("Wall time", f"{made.wall_seconds:,.0f} s"),
-        ("Versions", _joined(f"{name} {version}" for name, version in made.versions.items())),
+        ("Versions", _sorted_list(f"{name} {version}" for name, version in made.versions.items())),
         ("Commit of conebench", commit_text(made)),
     ]
-    return Table(("Fact", "Value"), tuple(rows))
+    return Table(("Item", "Value"), tuple(rows))
 
 
-def _kernels(record: Record) -> str:
-    """Probe, how the kernels were built, and how far they are from the network's derivatives."""
+def _kernels_text(record: Record) -> str:
+    """Write probe set, construction and error of the kernels."""
     kernel, build = record.spec.kernel, record.provenance.kernel_build
     parts = [f"{kernel.samples:,} images, {kernel.outputs}, {kernel.dtype}"]
     if build is not None:
         passes = f"{build.passes} pass{'' if build.passes == 1 else 'es'}"
         parts.append(f"{passes}, {build.samples_at_once:,} images at a time")
+    # Records before schema 1.1 have no self-check.
     checks = [seed.kernel.self_check for seed in record.seeds]
     errors = [error for check in checks if check for error in check.relative_error]
     parts.append(f"self-check {max(errors):.0e}" if errors else "no self-check")
@@ -201,21 +176,21 @@ def _kernels(record: Record) -> str:
 
 
 def device_text(made: Provenance) -> str:
-    """The device, and how it was used."""
-    return f"{made.device}: {made.device_name}, {_threads(made.cpu_threads, made.jobs)}"
+    """Write the device, its threads and processes."""
+    return f"{made.device}: {made.device_name}, {_threads_text(made.cpu_threads, made.jobs)}"
 
 
-def _threads(count: int, jobs: int | None) -> str:
+def _threads_text(count: int, jobs: int | None) -> str:
     together = f" in each of {jobs} processes side by side" if jobs and jobs > 1 else ""
     return f"{count} CPU thread{'' if count == 1 else 's'}{together}"
 
 
-def _joined(items: Iterable[str]) -> str:
+def _sorted_list(items: Iterable[str]) -> str:
     return ", ".join(sorted(items)) or UNDEFINED
 
 
 def commit_text(made: Provenance) -> str:
-    """The commit of the code, and whether it was changed."""
+    """Write the commit of the code."""
     if made.git_commit is None:
         return "not known"
     return f"{made.git_commit}, with local changes" if made.git_dirty else made.git_commit

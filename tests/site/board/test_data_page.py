@@ -1,4 +1,4 @@
-"""The data page's files: everything in them, the same bytes each time."""
+"""The files of the data page: complete, and the same bytes each time."""
 
 import csv
 import gzip
@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from site_folders import save_all
 from synthetic import make_record, make_spec
 
 import conebench
-from conebench.record import Record, record_text
+from conebench.cli.schema import schema
+from conebench.record import Record
 from conebench.site import build_site
 from conebench.site.board.data_page import FILES, bibtex
 
-RECORDS = (make_record(), make_record(make_spec(title="Another\u2028", seeds=[3, 4])))
+RECORDS = [make_record(), make_record(make_spec(title="Another\u2028", seeds=[3, 4]))]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    for record in RECORDS:
-        (folder / "records" / record.id).mkdir(parents=True)
-        (folder / "records" / record.id / "record.json").write_text(record_text(record))
+    save_all(RECORDS, folder / "records")
     build_site([folder / "records"], folder / "again")
     return build_site([folder / "records"], folder / "site").index.parent
 
@@ -50,9 +50,14 @@ def test_every_arm_of_every_seed_is_a_row(site):
 
 
 def test_the_schema_names_every_field_of_a_record(site):
-    schema = json.loads((site / "schema.json").read_text())
+    found = json.loads((site / "schema.json").read_text())
     # Failures are left out of a record without any.
-    assert set(schema["properties"]) == {*RECORDS[0].dump(), "failures"}
+    assert set(found["properties"]) == {*RECORDS[0].dump(), "failures"}
+
+
+def test_the_schema_is_the_portable_one(site, capsys):
+    schema(record=True)
+    assert (site / "schema.json").read_text() == capsys.readouterr().out
 
 
 def test_both_citations_say_the_same():

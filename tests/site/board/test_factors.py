@@ -1,4 +1,4 @@
-"""What runs were made with: factors, their plots, and pairs that differ in one field."""
+"""Factors of runs, their plots, and pairs that differ in one field."""
 
 import pytest
 from synthetic import BASE_SPEC, make_record, make_spec

@@ -1,4 +1,4 @@
-"""A board of more rows than its index shows, in a real browser."""
+"""A board with more rows than its index shows, in a real browser."""
 
 import shutil
 from dataclasses import replace
@@ -23,7 +23,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The pages of a board of 130 rows; N is high, low or undefined. Its records have no pages."""
+    """Write the board of 130 rows with N high, low or undefined, but no pages of records."""
     record = make_record()
     (group,) = group_rows([row_of(record, record.id)])
     figures = group.rows[0].figures
@@ -137,12 +137,12 @@ def test_plain_pages_fit_everyone(browser, site):
 def test_a_board_without_its_rows_says_so_and_tries_again(browser, site, tmp_path):
     shutil.copytree(site, tmp_path / "cut", ignore=shutil.ignore_patterns("rows.js"))
     visit = Visit(browser, (tmp_path / "cut").as_uri())
-    visit.context.add_init_script(SAVES_DATA)  # else it tries on its own, too, sooner or later
+    visit.context.add_init_script(SAVES_DATA)  # else it also tries on its own at some time
     page = visit.open("index.html#q=129")
     settle(page)
     assert page.locator("#count").inner_text() == "rows.js cannot be loaded"
     assert len(titles(page)) == 30
-    (problem,) = visit.problems  # the browser's own word of the missing file
+    (problem,) = visit.problems  # the browser reports the missing file
     assert "ERR_FILE_NOT_FOUND" in problem
     visit.problems.clear()
     shutil.copy(site / "rows.js", tmp_path / "cut")

@@ -1,4 +1,4 @@
-"""The index and what waits beside it: every row somewhere, the index small."""
+"""Splitting the board: every row is on some page, and the index is small."""
 
 import json
 from dataclasses import replace
@@ -22,7 +22,7 @@ def row() -> Row:
 
 
 def board(row: Row, *sizes: int) -> list[Group]:
-    """Tables of so many rows, each row with an id of its own."""
+    """Return tables of these sizes, each row with its own id."""
     ids = iter(range(sum(sizes)))
     return [
         Group(f"group {i}", tuple(replace(row, record_id=f"{next(ids):08d}") for _ in range(size)))

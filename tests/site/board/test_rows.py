@@ -11,7 +11,8 @@ from synthetic import BASE_SPEC, make_record, make_seed_result, make_spec
 
 from conebench.analysis.intervals import Estimate
 from conebench.record import Failure, Record, derive_summary
-from conebench.site.board.download import csv_text, json_text
+from conebench.site.board.download import frame_csv, frame_json
+from conebench.site.board.frames import board_frame
 from conebench.site.board.rows import Row, filters_of, group_rows, row_of
 
 
@@ -20,7 +21,7 @@ def row(record: Record) -> Row:
 
 
 def with_full_accuracy(record: Record, accuracy: float, spread: float = 0.001) -> Record:
-    """The record with A(full) = accuracy, and another by `spread` with each seed."""
+    """Return the record with A(full) = accuracy, higher by `spread` with each seed."""
     seeds = [
         seed.model_copy(
             update={
@@ -148,13 +149,13 @@ def test_a_figure_that_is_no_number_is_refused(value):
 def test_downloads_hold_raw_numbers_and_nulls():
     record = make_record()
     groups = group_rows([row(record), row(diverged())])
-    measured, undefined = json.loads(json_text(groups))
+    measured, undefined = json.loads(frame_json(board_frame(groups)))
     assert measured["CES"] == record.summary.CES.value
     assert measured["A_full_low"] == record.summary.A_full.low
     assert (measured["rank"], measured["record"]) == (1, record.id)
     assert undefined["rank"] is None
     assert undefined["CES"] is None
-    table = list(csv.DictReader(io.StringIO(csv_text(groups))))
+    table = list(csv.DictReader(io.StringIO(frame_csv(board_frame(groups)))))
     assert float(table[0]["CES"]) == record.summary.CES.value
     assert table[1]["CES"] == ""
     assert set(table[0]) == set(measured)
@@ -163,15 +164,15 @@ def test_downloads_hold_raw_numbers_and_nulls():
 @pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)"])
 def test_text_that_would_run_as_a_formula_is_guarded_in_the_csv_only(title):
     groups = group_rows([row(make_record(make_spec(title=title)))])
-    (cells,) = csv.DictReader(io.StringIO(csv_text(groups)))
+    (cells,) = csv.DictReader(io.StringIO(frame_csv(board_frame(groups))))
     assert cells["title"] == f"'{title}"
-    assert json.loads(json_text(groups))[0]["title"] == title
+    assert json.loads(frame_json(board_frame(groups)))[0]["title"] == title
 
 
 def test_a_negative_number_is_not_guarded():
     below_zero = replace(row(make_record()), figures={"alpha": Estimate(-0.5, -1.0, 0.0, 3)})
     figures = {**row(make_record()).figures, **below_zero.figures}
-    text = csv_text(group_rows([replace(below_zero, figures=figures)]))
+    text = frame_csv(board_frame(group_rows([replace(below_zero, figures=figures)])))
     (cells,) = csv.DictReader(io.StringIO(text))
     assert float(cells["alpha_low"]) == -1
 
@@ -186,7 +187,7 @@ def test_a_negative_number_is_not_guarded():
 )
 def test_a_row_is_filtered_by_its_outcome_and_those_of_its_seeds(shape, outcomes):
     found = row(make_record(**shape))
-    assert found.facts["outcome"] == outcomes
+    assert found.filter_values["outcome"] == outcomes
     (group,) = group_rows([found])
     filters = {chosen.key: chosen.values for chosen in filters_of([group])}
     assert filters["outcome"] == tuple(sorted(outcomes))
@@ -194,5 +195,5 @@ def test_a_row_is_filtered_by_its_outcome_and_those_of_its_seeds(shape, outcomes
 
 def test_a_seed_without_phase_ii_is_named_once():
     cosine = make_spec(training={**BASE_SPEC["training"], "schedule": {"name": "cosine"}})
-    assert row(make_record(cosine)).facts["outcome"] == ("no constant learning rate",)
-    assert row(first_seeds(2, "partial")).facts["outcome"] == ("partial",)
+    assert row(make_record(cosine)).filter_values["outcome"] == ("no constant learning rate",)
+    assert row(first_seeds(2, "partial")).filter_values["outcome"] == ("partial",)

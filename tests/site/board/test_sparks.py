@@ -1,4 +1,4 @@
-"""The small curves of the board: whole numbers, and where they begin and end."""
+"""Small curves of the board: whole numbers, and both ends."""
 
 import itertools
 import re
@@ -9,7 +9,7 @@ from conebench.site.board.sparks import EDGE, HEIGHT, WIDTH, sparks_of
 
 
 def places(path: str) -> list[tuple[int, int]]:
-    """The points of a path that begins at a place and goes on by steps."""
+    """Return the points of a path of relative moves."""
     numbers = list(map(int, re.findall(r"-?[0-9]+", path)))
     across = list(itertools.accumulate(numbers[::2]))
     return list(zip(across, itertools.accumulate(numbers[1::2]), strict=True))
@@ -24,8 +24,8 @@ def test_curves_run_from_edge_to_edge_and_mark_the_boundary():
     assert {y for _, y in found} >= {EDGE, HEIGHT - EDGE}
     T_star = record.seeds[0].phases.T_star
     assert moves.boundary == accuracies.boundary == EDGE + round((WIDTH - 2 * EDGE) * T_star / 1000)
-    assert moves.says.startswith("S over 50 steps, from ")
-    assert accuracies.says == "Test accuracy from 10.0 to 95.0 %, seed 0"
+    assert moves.label.startswith("S over 50 steps, from ")
+    assert accuracies.label == "Test accuracy from 10.0 to 95.0 %, seed 0"
 
 
 def test_a_kernel_that_stands_still_has_no_curve():
@@ -35,5 +35,5 @@ def test_a_kernel_that_stands_still_has_no_curve():
     record = make_record()
     frozen = record.model_copy(update={"seeds": [seed.model_copy(update={"kernel": still})]})
     moves, accuracies = sparks_of(frozen)
-    assert (moves.path, moves.says) == ("", "S over 50 steps, seed 0")
+    assert (moves.path, moves.label) == ("", "S over 50 steps, seed 0")
     assert accuracies.path

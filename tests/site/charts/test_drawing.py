@@ -1,4 +1,4 @@
-"""Scales, ticks and the plots' data."""
+"""Scales, ticks and data of plots."""
 
 import itertools
 import re
@@ -150,7 +150,7 @@ def test_the_velocity_stands_at_the_end_of_its_interval():
 def test_many_seeds_share_one_entry_of_the_legend():
     record = make_record(make_spec(seeds=list(range(8))))
     plot = next(plot for plot in all_plots(record) if plot.key == "training")
-    assert [key.name for key in plot.drawing.legend] == ["one line a seed", "T*"]
+    assert [key.name for key in plot.drawing.legend] == ["one line per seed", "T*"]
     assert len(plot.drawing.paths) == 8
 
 

@@ -1,4 +1,4 @@
-"""Building again: only what changed is made anew, and the bytes are those of a build at once."""
+"""Rebuilding a site: it makes only what changed, and gives the bytes of a new build."""
 
 import gzip
 import shutil
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from site_folders import contents, save
 from synthetic import make_record, make_replication, make_spec, save_replication
 
-from conebench.record import Record, record_text
 from conebench.site import build_site
 from conebench.site.files.cache import ALL_RECORDS, NOTES, kept_records, program
 
@@ -16,32 +16,18 @@ RECORDS = [make_record(make_spec(title=f"Run {i}", seeds=[i])) for i in range(4)
 ALPHA, BETA, GAMMA, DELTA = RECORDS
 
 
-def save(record: Record, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "record.json").write_text(record_text(record))
-    return folder / "record.json"
-
-
-def files_of(site: Path) -> list[Path]:
-    return sorted(path for path in site.rglob("*") if path.is_file())
-
-
-def contents(site: Path) -> dict[str, bytes]:
-    return {path.relative_to(site).as_posix(): path.read_bytes() for path in files_of(site)}
-
-
 def inodes(site: Path) -> dict[str, int]:
-    return {path.relative_to(site).as_posix(): path.stat().st_ino for path in files_of(site)}
+    return {name: (site / name).stat().st_ino for name in contents(site)}
 
 
 def touched(site: Path, before: dict[str, int]) -> set[str]:
-    """The files that are not those of before: new, or made anew."""
+    """Return the names of files that are new or replaced."""
     return {name for name, inode in inodes(site).items() if before.get(name) != inode}
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    """Records and their site, built once: each test has a copy."""
+    """Return records and their site, built once; each test has a copy."""
     folder = tmp_path_factory.mktemp("built")
     for name, record in (("a", ALPHA), ("b", BETA), ("c", GAMMA)):
         save(record, folder / "records" / name)
@@ -76,7 +62,7 @@ def spoil(records: Path) -> None:
 
 
 def repeat(records: Path) -> None:
-    """The results of c again, from another machine: that file comes first."""
+    """Add the results of c from another machine, in a file that sorts first."""
     elsewhere = GAMMA.provenance.model_copy(update={"device_name": "another machine"})
     save(GAMMA.model_copy(update={"provenance": elsewhere}), records / "0")
 
@@ -86,7 +72,7 @@ def copy(records: Path) -> None:
 
 
 def replicate(records: Path) -> None:
-    """One replication that holds, and one of another record."""
+    """Add a valid replication, and one of another record."""
     path = records / "b" / "record.json"
     save_replication(path, make_replication(BETA))
     save_replication(path, make_replication(GAMMA, by="someone-else"))

@@ -1,4 +1,4 @@
-"""Plots as files: drawings that need no page, tables that need no parser of ours."""
+"""Plots as files: drawings without a page, tables for any CSV reader."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The chaos probe on a record's page: a table and a plot, where the record has it."""
+"""The chaos probe on a record's page: a table and a plot."""
 
 import pytest
 from synthetic import make_record, make_spec
@@ -25,7 +25,7 @@ def probed(pairs: list[list[int]] = PAIRS, **changes: object) -> Record:
 
 
 def diverged(record: Record, pair: int, seeds: int) -> Record:
-    """The record with one pair lost in its first seeds."""
+    """Return the record with one pair diverged in its first seeds."""
     changed = []
     for seed in record.seeds:
         results = list(seed.chaos or ())
@@ -78,5 +78,5 @@ def test_a_pair_that_every_seed_lost_is_a_dash(seeds: list[int]) -> None:
 
 def test_many_t1_share_one_color_without_lines() -> None:
     plot = chaos_plots(probed([[t, t + 50] for t in range(0, 500, 50)]))[0]
-    assert [key.name for key in plot.drawing.legend] == ["one dot a pair", "T*"]
+    assert [key.name for key in plot.drawing.legend] == ["one dot per pair", "T*"]
     assert (len(plot.drawing.dots), len(plot.drawing.paths)) == (10, 0)

@@ -16,7 +16,7 @@ def test_velocities_are_per_rate_where_the_rate_changes(schedule: dict[str, obje
     record = make_record(spec)
     (plot,) = rate_plots(record)
     kernel = record.seeds[0].kernel
-    # From step 550 to 600 the rate is that of neither a drop nor a warm-up.
+    # From step 550 to 600 there is no drop and no warm-up.
     i = kernel.steps.index(550)
     S = 1 - kernel.G()[i, i + 1]
     rate = 0.05 * (1 + np.cos(np.pi * (np.arange(550, 600) / 1000)))

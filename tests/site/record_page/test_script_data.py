@@ -1,4 +1,4 @@
-"""The data that a record's page hands to its script."""
+"""Data of a record for scripts."""
 
 import json
 
@@ -8,20 +8,19 @@ from synthetic import make_record, make_spec
 
 from conebench.record import Record
 from conebench.site.board.rows import row_of
-from conebench.site.record_page.script_data import walk_data, walk_script
+from conebench.site.record_page.script_data import record_data, record_script
 
 
 def data_of(record: Record) -> dict:
-    return walk_data(record, row_of(record, record.id), "the group")
+    return record_data(record, row_of(record, record.id), "the group")
 
 
-def test_every_list_has_one_entry_a_checkpoint():
+def test_every_list_has_one_entry_per_checkpoint():
     record = make_record()
     for seed, result in zip(data_of(record)["seeds"], record.seeds, strict=True):
         assert seed["steps"] == result.kernel.steps
         for name in ("S0", "velocity", "angle", "accuracy", "picture"):
             assert len(seed[name]) == len(seed["steps"]), name
-        assert len(seed["move"]) == len(seed["uniform"])
 
 
 def test_numbers_are_those_of_the_record():
@@ -49,7 +48,7 @@ def test_without_a_phase_ii_there_is_no_angle():
 
 def test_the_script_is_one_assignment_of_plain_text():
     record = make_record(make_spec(title="</script><!-- \u2028 \u202e"))
-    text = walk_script(record, row_of(record, record.id), "</script>")
+    text = record_script(record, row_of(record, record.id), "</script>")
     assert text.isascii()
     assert "<" not in text
     start = f'(window.conebench ??= {{}})["{record.id}"] = '
