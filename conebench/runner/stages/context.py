@@ -24,8 +24,11 @@ from conebench.storage.store import Stage, Store, read_tensors
 
 CALIBRATION_BATCH = 256
 
-# It reads a file, and every stage's inputs hold it.
-_version = cache(version)
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Return the versions that a stage's result depends on."""
+    return {"torch": str(torch.__version__), "timm": version("timm")}
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,7 @@ class Context:
         return {
             "data": self.data.hash,
             "device": self.device.type,
-            "torch": torch.__version__,
-            "timm": _version("timm"),
+            **library_versions(),
             **{section: whole[section] for section in sections},
         }
 
