@@ -52,7 +52,15 @@ class RunError(ConebenchError):
 
 
 class StageFailedError(RunError):
-    """A stage failed; stages that do not need it go on."""
+    """A stage of a seed failed; stages that do not need it go on."""
+
+    def __init__(self, seed: int, stage: str, reason: str) -> None:
+        # All of them, so that other processes can send it back.
+        super().__init__(seed, stage, reason)
+        self.seed, self.stage, self.reason = seed, stage, reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class UnmetNeedError(ConebenchError):

@@ -87,9 +87,7 @@ def _check(recorded: Record, seeds: list[int] | None, tolerance: str) -> None:
                 f"--seed: got {seed}, expected the record's: {', '.join(map(str, known))}"
             )
     if tolerance not in (*TOLERANCES, "auto"):
-        raise InputError(
-            f"--tolerance: got {tolerance!r}, expected {', '.join(TOLERANCES)}, auto"
-        )
+        raise InputError(f"--tolerance: got {tolerance!r}, expected {', '.join(TOLERANCES)}, auto")
 
 
 def _check_folder(record: Path, recorded: Record, run_dir: Path | None) -> None:

@@ -9,6 +9,7 @@ from conebench.analysis.barrier import barrier
 from conebench.errors import RecordError
 from conebench.record.schema import ChaosResult, Failure, SeedResult
 from conebench.spec import Spec
+from conebench.spec.arms import plan_pairs
 
 
 def derive_barriers(results: Sequence[ChaosResult] | None) -> list[ChaosResult] | None:
@@ -33,8 +34,7 @@ def check_chaos(where: str, seed: SeedResult, spec: Spec, failures: Sequence[Fai
         )
     if spec.chaos is None or seed.chaos is None:
         return
-    # Ordinary training that diverged before t1 leaves nothing to compare with.
-    pairs = [pair for pair in spec.chaos.pairs if pair[1] <= seed.kernel.steps[-1]]
+    pairs = plan_pairs(spec, seed.kernel.steps[-1])
     found = [(result.t0, result.t1) for result in seed.chaos]
     if any(failure.seed == seed.seed for failure in failures):
         pairs = [pair for pair in pairs if pair in found]

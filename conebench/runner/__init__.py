@@ -1,4 +1,4 @@
-"""Runs: from a spec to its record, stage by stage, resuming where the last run stopped."""
+"""Runs: from a spec to its record, stage by stage."""
 
 from conebench.runner.executors.local import run_spec
 from conebench.runner.stages.context import RunOptions

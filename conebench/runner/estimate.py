@@ -1,40 +1,40 @@
-"""What a spec will take before it is run: parameters, operations, memory, disk, time."""
+"""What a spec will take: parameters, operations, memory, disk, time."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from conebench.entk import KernelPlan, MemoryLimitError
+from conebench.entk import KernelPlan
 from conebench.entk.cost_model import FITTED, multiply_adds, nanoseconds
 from conebench.entk.plan import pieces_of
-from conebench.errors import SpecError, UnmetNeedError
+from conebench.errors import SpecError
 from conebench.linearize import LinearizedModel
-from conebench.networks.scaled_output import ScaledOutput
-from conebench.networks.timm_models import first_line, make_model
-from conebench.runner.stages.copies import networks_compared
+from conebench.networks.timm_models import first_line
+from conebench.runner.stages.arms import ArmStage
+from conebench.runner.stages.base import Stage
+from conebench.runner.stages.context import build_network, state_bytes
 from conebench.runner.stages.kernels import group_sizes, plan_kernel
-from conebench.runner.stages.training import curve_size
+from conebench.runner.stages.planned import planned_stages
+from conebench.runner.stages.work import PASSES, Sizes, Step, Work
 from conebench.spec import Spec
-from conebench.spec.arms import Kind, PerturbedCopy, plan_arms, plan_copies
+from conebench.spec.arms import plan_copies
 from conebench.training.optimizers import make_optimizer
 
 MATRIX_SIDE = 1024
 CALIBRATION_SAMPLES = 8
-# Of a record's text: a cosine with all digits of float64, and the comma and space after it.
-BYTES_AN_ENTRY = 20
-# Work of a training step in forward passes: a tangent pass and its backward pass come on top of
-# an ordinary step; a probe needs no backward pass through the network.
-PASSES: dict[Kind, int] = {"linear": 5, "control": 3, "probe": 1}
+# In a record's text: a cosine with all digits of float64, and the comma and space after it.
+BYTES_PER_ENTRY = 20
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One trainable parameter of the kernel: how its gradients are found and contracted."""
+    """One trainable parameter: how its gradients are found and contracted for a kernel."""
 
     parameter: str
     route: str
@@ -47,11 +47,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What running a spec will take, all its seeds together.
+    """What running a spec will take, for all its seeds.
 
-    `seconds` are extrapolated from a few steps on this machine; `flops` counts multiply-adds as
+    `seconds` are extrapolated from a few steps on this machine; `flops` counts a multiply-add as
     two. The arm at T* is taken to start a third of the way. `arms` counts each learning rate of a
-    grid; f_0 of a scaled output counts as the network itself. Perturbed copies count as ordinary
+    grid. f_0 of a scaled output counts as the network itself. Perturbed copies count as ordinary
     training, with two kernels and the tests along the line for each pair.
     """
 
@@ -73,12 +73,14 @@ def estimate(
 ) -> Estimate:
     """Estimate a spec for images of shape (channels, height, width); needs no data.
 
-    Time is that of float32 kernels also where the spec asks for float64.
+    Time is that of float32 kernels even if the spec asks for float64.
 
-    Raises a SpecError for a network or optimizer that cannot be made, an UnmetNeedError where
-    the kernel does not fit into `memory` bytes.
+    Raises:
+        SpecError: The network or the optimizer cannot be made.
+        UnmetNeedError: A kernel does not fit into `memory` bytes.
+
     """
-    network = _network(spec, classes, image[0]).to(device)
+    network = build_network(spec.model, classes=classes, channels=image[0], seed=0).to(device)
     trainable = [p for p in network.parameters() if p.requires_grad]
     make_optimizer(trainable, spec.training.optimizer, 0.0)
     generator = torch.Generator().manual_seed(0)
@@ -86,52 +88,60 @@ def estimate(
     x = torch.randn(max(n, batch), *image, generator=generator).to(device)
     plan = _kernel_plan(network, x[:n], spec, memory)
     itemsize = 8 if spec.kernel.dtype == "float64" else 4
-    steps, checkpoints, seeds = spec.total_steps, len(spec.checkpoint_steps), len(spec.seeds)
-    copies = plan_copies(spec, steps)
-    trained = steps + sum(copy.ends[-1] - copy.t0 for copy in copies)
-    kernels = checkpoints + 2 * sum(len(copy.ends) for copy in copies)
-    # T* is taken to be a third of the way.
-    arms = [arm for arm in plan_arms(spec, steps, steps // 3) for _ in arm.planned_rates]
-    arm_steps = [(arm.kind, steps - arm.start) for arm in arms]
-    tests = _tested_images(spec, classes, len(arms)) + _images_on_lines(spec, copies)
+    checkpoints, seeds = len(spec.checkpoint_steps), len(spec.seeds)
+    sizes = Sizes(spec, classes, spec.dataset.test_size or spec.dataset.facts.test_images or 0)
+    stages = planned_stages(spec, spec.seeds[0])
+    work = [(stage, stage.work(sizes)) for stage in stages]
     pass_flops = _forward_flops(network, x[:2])
-    flops = {
-        "training": 3 * pass_flops * batch * trained,
-        "kernels": kernels
-        * (2 * plan.multiply_adds + sum(1 + p.directions for p in plan.passes) * n * pass_flops),
-        "arms": pass_flops * batch * sum(PASSES[kind] * count for kind, count in arm_steps),
-        "evaluation": pass_flops * tests,
-    }
-    ordinary, linear = _step_seconds(network, x[:batch], classes)
-    seconds = {
-        "training": ordinary * trained,
-        "kernels": kernels * _kernel_seconds(network, x[:n], plan),
-        "arms": sum(
-            (linear if kind == "linear" else ordinary * PASSES[kind] / 3) * count
-            for kind, count in arm_steps
-        ),
-        "evaluation": _evaluation_seconds(network, x[:batch]) / batch * tests,
-    }
-    state = sum(t.numel() * t.element_size() for t in network.state_dict().values())
+    directions = sum(1 + planned.directions for planned in plan.passes)
+    flops = _costs(
+        work,
+        {step: passes * batch * pass_flops for step, passes in PASSES.items()},
+        kernel=2 * plan.multiply_adds + directions * n * pass_flops,
+        image=pass_flops,
+    )
+    seconds = _costs(
+        work,
+        _step_seconds(network, x[:batch], classes),
+        kernel=_kernel_seconds(network, x[:n], plan),
+        image=_evaluation_seconds(network, x[:batch]) / batch,
+    )
     return Estimate(
         parameters=sum(p.numel() for p in trainable),
         layers=tuple(_layers(plan, n, itemsize)),
         kernel=plan,
-        kernels=kernels * seeds,
-        arms=len(arms) * seeds,
-        copies=len(copies) * seeds,
+        kernels=sum(part.kernels for _, part in work) * seeds,
+        arms=sum(isinstance(stage, ArmStage) for stage in stages) * seeds,
+        copies=len(plan_copies(spec, spec.total_steps)) * seeds,
         flops={name: value * seeds for name, value in flops.items()},
         seconds={name: value * seeds for name, value in seconds.items()},
-        disk_bytes=state * checkpoints * seeds,
+        disk_bytes=state_bytes(network) * checkpoints * seeds,
         kernel_disk_bytes=itemsize * _stored_numbers(network, spec, classes) * checkpoints,
         record_bytes=_record_bytes(network, spec),
     )
 
 
+def _costs(
+    work: Sequence[tuple[Stage[Any], Work]],
+    steps: Mapping[Step, float],
+    kernel: float,
+    image: float,
+) -> dict[str, float]:
+    """Add up the work of one seed, given the cost of a step, of a kernel, of a tested image."""
+    costs = {"training": 0.0, "kernels": 0.0, "arms": 0.0, "evaluation": 0.0}
+    for stage, part in work:
+        costs["arms" if isinstance(stage, ArmStage) else "training"] += (
+            steps[part.step] * part.steps
+        )
+        costs["kernels"] += kernel * part.kernels
+        costs["evaluation"] += image * part.tested_images
+    return costs
+
+
 def _record_bytes(network: nn.Module, spec: Spec) -> int:
-    """The record's G, G centred and those of groups; nearly all of it from 50 checkpoints on."""
+    """Count the bytes of G, of G centred and of groups: nearly all of a long record."""
     t, groups = len(spec.checkpoint_steps), _groups(network, spec)
-    return BYTES_AN_ENTRY * len(spec.seeds) * (2 + groups) * t * (t + 1) // 2
+    return BYTES_PER_ENTRY * len(spec.seeds) * (2 + groups) * t * (t + 1) // 2
 
 
 def _groups(network: nn.Module, spec: Spec) -> int:
@@ -139,7 +149,7 @@ def _groups(network: nn.Module, spec: Spec) -> int:
 
 
 def _stored_numbers(network: nn.Module, spec: Spec, classes: int) -> int:
-    """Entries of one checkpoint's kernel and its groups' in the run directory."""
+    """Count the entries of one checkpoint's kernel and those of its groups in the run folder."""
     kernel = spec.kernel
     side = kernel.samples * (1 if kernel.outputs in ("trace", "sum") else classes)
     return side**2 + _groups(network, spec) * kernel.samples**2
@@ -152,8 +162,6 @@ def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> Kern
         network = network.double()
     try:
         return plan_kernel(network, x, spec.kernel, memory)
-    except MemoryLimitError as error:
-        raise UnmetNeedError(f"kernel {error}; see --kernel-memory") from None
     except (RuntimeError, NotImplementedError, ValueError, AssertionError) as error:
         raise SpecError(
             f"model.name: {spec.model.name!r} cannot take images of {list(x.shape[1:])}: "
@@ -163,42 +171,15 @@ def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> Kern
         network.float()
 
 
-def _network(spec: Spec, classes: int, channels: int) -> nn.Module:
-    model = spec.model
-    network = make_model(
-        model.name, model.kwargs, pretrained=False, classes=classes, channels=channels, seed=0
-    )
-    if model.output_scale is None:
-        return network
-    return ScaledOutput(network, model.output_scale)
-
-
-def _tested_images(spec: Spec, classes: int, arms: int) -> int:
-    """Images that one seed's evaluations pass through the network."""
-    tested = _test_images(spec)
-    on_curve = min(tested, curve_size(spec, classes)) * (len(spec.checkpoint_steps) - 1)
-    return on_curve + tested + arms * (tested + (spec.dataset.validation_size or 0))
-
-
-def _images_on_lines(spec: Spec, copies: Sequence[PerturbedCopy]) -> int:
-    """Images that one seed's comparisons pass, with those that recalibrate BatchNorm."""
-    each = _test_images(spec) + spec.kernel.calibration_samples
-    return sum(len(copy.ends) * networks_compared(copy) * each for copy in copies)
-
-
-def _test_images(spec: Spec) -> int:
-    return spec.dataset.test_size or spec.dataset.facts.test_images or 0
-
-
 def _forward_flops(network: nn.Module, x: Tensor) -> float:
-    """Floating-point operations of one forward pass of one image."""
+    """Count the floating-point operations of one forward pass of one image."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(x)
     return float(counter.get_total_flops()) / len(x)
 
 
 def _timed(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of one call, after one to warm up."""
+    """Return the seconds of one call, after one to warm up."""
     work()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -209,18 +190,21 @@ def _timed(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - began
 
 
-def _step_seconds(network: nn.Module, x: Tensor, classes: int) -> tuple[float, float]:
-    """Seconds of an ordinary and of a linearized training step."""
+def _step_seconds(network: nn.Module, x: Tensor, classes: int) -> dict[Step, float]:
+    """Time a training step of each kind; a probe's follows from an ordinary one."""
     labels = torch.arange(len(x), device=x.device) % classes
-    linear = LinearizedModel(network)
+    linearized = LinearizedModel(network)
 
     def step(model: nn.Module) -> None:
         torch.autograd.backward(F.cross_entropy(model(x), labels))
 
     try:
-        return _timed(lambda: step(network), x.device), _timed(lambda: step(linear), x.device)
+        ordinary = _timed(lambda: step(network), x.device)
+        linear = _timed(lambda: step(linearized), x.device)
     except (RuntimeError, NotImplementedError) as error:
         raise SpecError(f"model.name: cannot be linearized: {first_line(error)}") from None
+    probe = ordinary * PASSES["probe"] / PASSES["ordinary"]
+    return {"ordinary": ordinary, "linear": linear, "probe": probe}
 
 
 def _evaluation_seconds(network: nn.Module, x: Tensor) -> float:
@@ -229,7 +213,7 @@ def _evaluation_seconds(network: nn.Module, x: Tensor) -> float:
 
 
 def _kernel_seconds(network: nn.Module, x: Tensor, plan: KernelPlan) -> float:
-    """Seconds of one kernel: backward passes as measured, contractions by the cost model."""
+    """Estimate the seconds of one kernel: backward passes timed, contractions by the cost model."""
     few = x[:CALIBRATION_SAMPLES].detach().requires_grad_()
 
     def gradients() -> None:
@@ -249,7 +233,7 @@ def _kernel_seconds(network: nn.Module, x: Tensor, plan: KernelPlan) -> float:
 
 
 def _layers(plan: KernelPlan, n: int, itemsize: int) -> list[Layer]:
-    """Each parameter with what all its pieces take, in every pass."""
+    """List the parameters, each with what all its pieces take in every pass."""
     found: dict[str, Layer] = {}
     for planned in plan.passes:
         for piece in planned.pieces:

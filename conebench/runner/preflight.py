@@ -1,4 +1,4 @@
-"""Every check that needs the data or the network, before any training."""
+"""Checks that need the data or the network, made before any training."""
 
 import copy
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from conebench.entk import KernelError, KernelPlan, MemoryLimitError, empirical_ntk
-from conebench.errors import SpecError, UnmetNeedError
+from conebench.entk import KernelError, KernelPlan, empirical_ntk
+from conebench.errors import SpecError
 from conebench.linearize import LinearizedModel
 from conebench.networks.timm_models import classifier_parameters, first_line
 from conebench.runner.stages.context import Context
@@ -15,22 +15,25 @@ from conebench.runner.stages.kernels import plan_kernel
 from conebench.spec.schema import OtherOptimizer
 from conebench.training.optimizers import depends_on_size, make_optimizer, state_tensors
 
-# Of the linearization at w = 0 from the network, relative: rounding was seen up to 1e-5.
+# Relative difference of network and linearization at w = 0. Rounding was seen up to 1e-5.
 LARGEST_DIFFERENCE = 1e-2
 
 
 @dataclass(frozen=True)
-class NetworkFacts:
-    """What the checks learn of the network: how many parameters it trains, its kernels' plan."""
+class CheckedNetwork:
+    """What the checks found: the number of trainable parameters, and the plan of a kernel."""
 
     parameters: int
     kernel_plan: KernelPlan
 
 
-def check_context(context: Context) -> NetworkFacts:
-    """Raise a SpecError where data, network and spec do not fit.
+def check_context(context: Context) -> CheckedNetwork:
+    """Check that data, network and spec fit together.
 
-    Raises an UnmetNeedError where a kernel does not fit into the memory it may take.
+    Raises:
+        SpecError: They do not fit.
+        UnmetNeedError: A kernel does not fit into the memory it may take.
+
     """
     _check_counts(context)
     network = context.initial_network(context.spec.seeds[0])
@@ -43,7 +46,7 @@ def check_context(context: Context) -> NetworkFacts:
     if context.spec.linearization.point == "pretrained":
         context.initial_network(context.spec.seeds[0], pretrained=True)
     parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    return NetworkFacts(parameters, plan)
+    return CheckedNetwork(parameters, plan)
 
 
 def _check_counts(context: Context) -> None:
@@ -57,13 +60,14 @@ def _check_counts(context: Context) -> None:
             raise SpecError(f"{field}: got {count}, expected at most the {images} images")
     if spec.kernel.samples < classes:
         raise SpecError(
-            f"kernel.samples: got {spec.kernel.samples}, expected at least one a class: {classes}"
+            f"kernel.samples: got {spec.kernel.samples}, expected at least {classes} "
+            "(one per class)"
         )
     held_out = context.data.validation
     if held_out is not None and len(held_out) < classes:
         raise SpecError(
-            f"dataset.validation_size: got {len(held_out)}, expected at least one a class: "
-            f"{classes}"
+            f"dataset.validation_size: got {len(held_out)}, expected at least {classes} "
+            "(one per class)"
         )
 
 
@@ -78,7 +82,7 @@ def _check_forward(context: Context, network: nn.Module) -> None:
     sides = f"images of {x.shape[-1]} x {x.shape[-1]}"
     name = context.spec.model.name
     try:
-        # On a copy of the statistics, so that the check leaves no trace in the network.
+        # BatchNorm statistics are put back, so that the check leaves no trace in the network.
         with torch.no_grad(), torch.random.fork_rng():
             state = {k: v.clone() for k, v in network.state_dict().items()}
             logits = network(x)
@@ -91,25 +95,24 @@ def _check_forward(context: Context, network: nn.Module) -> None:
     if shape != [len(x), classes]:
         raise SpecError(
             f"model.name: {name!r} gives an output of shape {shape} for {len(x)} images, "
-            f"expected one logit a class: [{len(x)}, {classes}]"
+            f"expected one logit per class: [{len(x)}, {classes}]"
         )
 
 
 def _check_kernel(context: Context, network: nn.Module) -> KernelPlan:
     kernel, memory = context.spec.kernel, context.kernel_memory
+    x, planned = context.data.normalize(context.probe.pixels), network
+    if kernel.dtype == "float64":
+        planned, x = copy.deepcopy(network).double(), x.double()
     try:
+        plan = plan_kernel(planned, x, kernel, memory)
         empirical_ntk(network, _two_images(context)[:1], outputs="sum", memory_limit=memory)
-        x = context.data.normalize(context.probe.pixels)
-        if kernel.dtype == "float64":
-            network, x = copy.deepcopy(network).double(), x.double()
-        return plan_kernel(network, x, kernel, memory)
-    except MemoryLimitError as error:
-        raise UnmetNeedError(f"kernel {error}; see --kernel-memory") from None
     except (KernelError, RuntimeError, NotImplementedError) as error:
         raise SpecError(
             f"model.name: no kernel can be built of {context.spec.model.name!r}: "
             f"{first_line(error)}"
         ) from None
+    return plan
 
 
 def _check_classifier(context: Context, network: nn.Module) -> None:
@@ -125,7 +128,8 @@ def _check_classifier(context: Context, network: nn.Module) -> None:
 
 
 def _check_optimizer(context: Context, network: nn.Module) -> None:
-    """One step on a copy: some optimizers need second derivatives, or state that has no file."""
+    """Take one step on a copy."""
+    # Some optimizers need second derivatives, or keep state that cannot be stored.
     choice, copied = context.spec.training.optimizer, copy.deepcopy(network)
     trainable = [p for p in copied.parameters() if p.requires_grad]
     optimizer = make_optimizer(trainable, choice, choice.weight_decay)

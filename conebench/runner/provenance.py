@@ -19,9 +19,9 @@ PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "p
 def gather_provenance(
     device: torch.device, wall_seconds: float, kernel_plan: KernelPlan, jobs: int
 ) -> Provenance:
-    """Provenance of a record made now on this machine.
+    """Describe how a record was made, now and on this machine.
 
-    `wall_seconds` are those of all its stages, `jobs` of which ran side by side.
+    `wall_seconds` is the time of all stages, of which `jobs` ran at once.
     """
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     commit, dirty = package_git_state()
@@ -53,7 +53,7 @@ def gather_provenance(
 
 
 def package_git_state() -> tuple[str | None, bool | None]:
-    """Commit of the checkout that the package runs from, and whether its code was changed."""
+    """Return the commit that the package runs from, and if its code was changed."""
     package = Path(conebench.__file__).parent
     tracked = _git(package, "ls-files", "--error-unmatch", "__init__.py")
     commit = _git(package, "rev-parse", "HEAD") if tracked else None

@@ -1,4 +1,4 @@
-"""A record's spec and seeds run again, as it was run."""
+"""Replay: a record's spec and seeds run again."""
 
 from dataclasses import replace
 
@@ -12,10 +12,14 @@ from conebench.runner.stages.progress import Progress
 
 
 def replay(record: Record, options: RunOptions, progress: Progress) -> Record:
-    """The record that the same spec gives here, with as many threads and as much kernel memory.
+    """Run a record's spec with the same number of threads and the same kernel memory.
 
-    Seeds are those of the options, else all that the record has. Raises what a run raises, a
-    RunError where a stage failed, and a RecordError where the images are not those of the record.
+    Seeds are those of the options, else all that the record has.
+
+    Raises:
+        RunError: A stage failed.
+        RecordError: The images are not those of the record.
+
     """
     build = record.provenance.kernel_build
     memory = build.memory_limit_bytes if build else None

@@ -1,4 +1,4 @@
-"""The arms that a spec asks for, once it is known how far ordinary training came and what T* is."""
+"""Arms and perturbed copies that a spec plans for each seed."""
 
 from typing import Literal, NamedTuple
 
@@ -10,10 +10,10 @@ Rate = float | Literal["inherit"]
 
 
 class Arm(NamedTuple):
-    """One arm of one seed: what it is called, where it starts and what its network is.
+    """One arm of one seed: its name, where it starts, and what its network is.
 
-    It is trained with each of `rates`, constants or the schedule, and the best is kept; a control
-    only with that which was chosen for the linear arm of the same start.
+    It is trained with each of `rates`, constants or the schedule, and the best is kept. A control
+    is trained only with the rate chosen for the linear arm of the same start.
     """
 
     name: ArmName
@@ -21,23 +21,26 @@ class Arm(NamedTuple):
     start: int
     anchor: int | Literal["pretrained"]
     rates: tuple[Rate, ...]
+    start_is_guess: bool = False
 
     @property
     def planned_rates(self) -> tuple[Rate, ...]:
-        """The rates it will be trained with; the first stands for a control's, not chosen yet."""
+        """The rates it is trained with; for a control, the first stands for the chosen one."""
         return self.rates[:1] if self.kind == "control" else self.rates
 
     @property
     def label(self) -> str:
         """The arm's name as the documentation writes it."""
-        return "lazy" if self.name == "lazy" else f"{self.name}({self.start})"
+        if self.name == "lazy":
+            return "lazy"
+        return f"{self.name}({'T*' if self.start_is_guess else self.start})"
 
 
 def plan_arms(spec: Spec, reached: int, T_star: int | None) -> list[Arm]:
-    """The arms `lazy`, then `switched`, `control` and `probe` at each switch step.
+    """List the arms: `lazy`, then `switched`, `control` and `probe` at each switch step.
 
     Switch steps are those of the spec up to `reached`, the last checkpoint of ordinary training,
-    and T* if it is asked for.
+    and T* if the spec asks for it.
     """
     point = spec.linearization.point
     switches = {step for step in spec.switching.steps if step <= reached}
@@ -56,8 +59,16 @@ def plan_arms(spec: Spec, reached: int, T_star: int | None) -> list[Arm]:
     return arms
 
 
+def guess_arms(spec: Spec) -> list[Arm]:
+    """List the arms before T* is known, with T* a third of the way."""
+    guess = spec.total_steps // 3
+    known = (0, *spec.switching.steps)
+    arms = plan_arms(spec, spec.total_steps, guess)
+    return [arm._replace(start_is_guess=arm.start not in known) for arm in arms]
+
+
 def settings_differ(spec: Spec) -> bool:
-    """Whether linear arms are trained otherwise than `full`, so that a control is needed."""
+    """Return True if linear arms are trained unlike `full`, so that controls are needed."""
     choice = spec.linearization
     augmentation = spec.dataset.augmentation
     augments = augmentation.flip or augmentation.crop_padding > 0
@@ -70,9 +81,9 @@ def settings_differ(spec: Spec) -> bool:
 
 
 class PerturbedCopy(NamedTuple):
-    """A copy that leaves ordinary training at `t0` and is compared at each of `ends`, ascending.
+    """A copy perturbed at `t0` and compared with ordinary training at each of `ends`, ascending.
 
-    `sigma` is the size of its perturbation, `points` how many losses along the line are taken.
+    `sigma` is the size of the perturbation, `points` the number of losses along the line.
     """
 
     t0: int
@@ -82,20 +93,24 @@ class PerturbedCopy(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What the progress display calls it."""
+        """The copy's name in messages."""
         return f"perturbed copy({self.t0})"
 
 
-def plan_copies(spec: Spec, reached: int) -> list[PerturbedCopy]:
-    """One copy for each t0 of the spec, with every t1 up to `reached`.
+def plan_pairs(spec: Spec, reached: int) -> list[tuple[int, int]]:
+    """List the pairs (t0, t1) of the chaos probe up to `reached`, in the spec's order.
 
-    That is the last checkpoint with a kernel: beyond it there is nothing to compare with.
+    `reached` is the last checkpoint with a kernel: beyond it there is nothing to compare with.
     """
+    return [pair for pair in spec.chaos.pairs if pair[1] <= reached] if spec.chaos else []
+
+
+def plan_copies(spec: Spec, reached: int) -> list[PerturbedCopy]:
+    """List one copy per t0 of the chaos probe, with all its t1 up to `reached`."""
     chaos = spec.chaos
     if chaos is None:
         return []
     ends: dict[int, list[int]] = {}
-    for t0, t1 in sorted(chaos.pairs):
-        if t1 <= reached:
-            ends.setdefault(t0, []).append(t1)
+    for t0, t1 in sorted(plan_pairs(spec, reached)):
+        ends.setdefault(t0, []).append(t1)
     return [PerturbedCopy(t0, tuple(t1s), chaos.sigma, chaos.points) for t0, t1s in ends.items()]

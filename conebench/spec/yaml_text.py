@@ -108,9 +108,7 @@ def _check_size(depth: int, count: int, path: Path, line: int) -> None:
     if depth > MAX_DEPTH:
         raise SpecError(f"{path}:{line}: expected at most {MAX_DEPTH} levels")
     if count > MAX_NODES:
-        raise SpecError(
-            f"{path}:{line}: expected at most {MAX_NODES:,} values, aliases expanded"
-        )
+        raise SpecError(f"{path}:{line}: expected at most {MAX_NODES:,} values, aliases expanded")
 
 
 def _walk(

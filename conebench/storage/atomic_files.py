@@ -1,7 +1,7 @@
-"""Files that are whole or not there, each with its own SHA-256 in it.
+"""Atomic file writes with an embedded SHA-256.
 
-The digest is that of the file with zeros in the digest's place. So one rename brings both, and any
-flipped bit and any cut is found.
+The digest is that of the file with zeros in the digest's place. One rename thus brings content and
+digest together, and a read finds any flipped bit and any cut.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from typing import Any, BinaryIO
 
 from conebench.errors import StorageError
 
-# What a file says of itself until it is sealed.
+# Stands for the digest until the file is sealed.
 UNSEALED = {"checksum": "0" * 64}
 
 _MARK = re.compile(rb'"checksum": ?"([0-9a-f]{64})"')
-# The mark stands at the front: first in JSON, in the header of tensors.
+# The mark is near the start: the first field of JSON, the header of tensors.
 _BLOCK = 2**20
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when all went well."""
+    """Give a temporary path that replaces `path` if the block succeeds."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,13 +44,13 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def storage_error(error: OSError, path: Path | None = None) -> StorageError:
-    """The error as one line that names the file."""
+    """Turn an OSError into one line that names the file."""
     place, reason = path or error.filename, error.strerror or str(error)
     return StorageError(f"{place}: {reason}" if place else reason)
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file where there is none, whole or not at all; else a FileExistsError."""
+    """Write a file atomically; raise a FileExistsError if it is there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("xb").close()
@@ -67,7 +67,7 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 def seal(path: Path) -> None:
-    """Put the digest of an unsealed file into it."""
+    """Write the digest of an unsealed file into it."""
     with path.open("r+b") as file:
         digest, place = _digest(file)
         if place is None:
@@ -77,7 +77,7 @@ def seal(path: Path) -> None:
 
 
 def is_whole(file: BinaryIO) -> bool:
-    """Whether a sealed file is, byte for byte, what was written."""
+    """Return True if a sealed file is byte for byte what was written."""
     digest, place = _digest(file)
     if place is None:
         return False
@@ -86,13 +86,14 @@ def is_whole(file: BinaryIO) -> bool:
 
 
 def _digest(file: BinaryIO) -> tuple[bytes, slice | None]:
-    """The digest that belongs into a file, and where."""
+    """Compute the digest of a file and find its place in it."""
     head = bytearray(file.read(_BLOCK))
     mark = _MARK.search(head)
     if mark is None:
         return b"", None
     place = slice(*mark.span(1))
-    del mark  # it holds the bytes fast
+    # A match keeps the bytearray from being changed.
+    del mark
     head[place] = b"0" * 64
     digest = hashlib.sha256(head)
     while block := file.read(_BLOCK):
@@ -100,8 +101,8 @@ def _digest(file: BinaryIO) -> tuple[bytes, slice | None]:
     return digest.hexdigest().encode(), place
 
 
-def found_whole(path: Path) -> bool:
-    """Whether a file is there and whole; a damaged one is set aside, with a line that says so."""
+def find_whole(path: Path) -> bool:
+    """Return True if the file is there and whole; rename it if it is damaged."""
     try:
         with path.open("rb") as file:
             if is_whole(file):
@@ -115,10 +116,10 @@ def found_whole(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> None:
-    """Rename a damaged file, and say so."""
+    """Rename a damaged file, and log it."""
     aside = path.with_name(f"{path.name}.damaged")
     path.replace(aside)
-    _log.warning("%s: damaged; set aside as %s and made anew", path, aside.name)
+    _log.warning("%s: damaged; renamed to %s, will be made again", path, aside.name)
 
 
 def remove(path: Path) -> None:
@@ -130,7 +131,7 @@ def remove(path: Path) -> None:
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write plain JSON data, sealed."""
+    """Write plain JSON data as a sealed file."""
     with whole_file(path) as temporary:
         text = json.dumps({**UNSEALED, **data}, allow_nan=False)
         temporary.write_text(text, encoding="utf-8")
@@ -138,8 +139,8 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The data of a sealed file; None where there is none, or a damaged one."""
-    if not found_whole(path):
+    """Read a sealed file; None if it is missing or damaged."""
+    if not find_whole(path):
         return None
     data: dict[str, Any] = json.loads(path.read_bytes())
     del data["checksum"]

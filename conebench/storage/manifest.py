@@ -1,10 +1,10 @@
-"""The stages that a run expects, kept in its folder: what each is for, and what it follows on."""
+"""The manifest of a run folder: planned stages, and why stored ones are stale."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from conebench.storage.store import Stage, Store
+from conebench.storage.store import StageKey, Store
 
 LONGEST_VALUE = 40
 MOST_CHANGES = 3
@@ -12,51 +12,54 @@ MOST_CHANGES = 3
 
 @dataclass(frozen=True)
 class Planned:
-    """One stage under the name that a user knows it by.
+    """One stage that a run plans.
 
     `work` is counted in passes of one image through the network, over steps `first` to `last`.
-    `stale` says in which inputs it differs from the stage that is stored under this label.
+    Stages of one `kind` take about the same time for the same work. `stale` names the inputs in
+    which the stage differs from the one stored under its label.
     """
 
     label: str
     seed: int
-    stage: Stage
+    stage: StageKey
     work: float
     first: int
     last: int
+    # Manifests of older versions do not say it.
+    kind: str = ""
     stale: str = ""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Stages that are expected, and the last others that were, one a label."""
+    """Planned stages, and the last other stage of each label."""
 
     stages: tuple[Planned, ...] = ()
     before: tuple[Planned, ...] = ()
 
     def find(self, label: str) -> Planned | None:
-        """The stage of this label that is expected, or was."""
+        """Find the stage of this label, planned now or before."""
         return next((p for p in (*self.stages, *self.before) if p.label == label), None)
 
 
 def read_manifest(store: Store) -> Manifest:
-    """The manifest of a folder; an empty one where there is none."""
+    """Read the manifest of a folder; empty if there is none."""
     data = store.manifest() or {"stages": [], "before": []}
     return Manifest(*(tuple(map(_planned, data[part])) for part in ("stages", "before")))
 
 
 def _planned(data: dict[str, Any]) -> Planned:
-    return Planned(**{**data, "stage": Stage(**data["stage"])})
+    return Planned(**{**data, "stage": StageKey(**data["stage"])})
 
 
 def update_manifest(store: Store, stages: Sequence[Planned]) -> Manifest:
     """Write the manifest of these stages, each compared with what is stored under its label."""
     old = read_manifest(store)
-    expected = [(planned.label, planned.stage) for planned in stages]
+    planned_now = [(planned.label, planned.stage) for planned in stages]
     before = {
         planned.label: planned
         for planned in (*old.before, *old.stages)
-        if (planned.label, planned.stage) not in expected and store.has_result(planned.stage)
+        if (planned.label, planned.stage) not in planned_now and store.has_result(planned.stage)
     }
     manifest = Manifest(
         tuple(replace(planned, stale=_why_stale(store, planned, old)) for planned in stages),
@@ -78,7 +81,7 @@ def _why_stale(store: Store, planned: Planned, old: Manifest) -> str:
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Fields in which two sets of inputs differ, as `training.batch_size: 20 -> 40`."""
+    """Name the fields in which two inputs differ, as `training.batch_size: 20 -> 40`."""
     old, new = dict(_fields(before)), dict(_fields(after))
     changes = [
         f"{field}: {_shown(old, field)} -> {_shown(new, field)}"

@@ -1,4 +1,4 @@
-"""What stands in run directories: stages, how far they are, time left, files no longer needed."""
+"""Status of run folders: progress of stages, time left, files no longer needed."""
 
 import shutil
 from collections import defaultdict
@@ -14,14 +14,15 @@ from conebench.storage.manifest import Planned, read_manifest
 from conebench.storage.store import Store
 
 State = Literal["done", "begun", "stale", "to do", "failed"]
+ALL_KINDS = "all"
 
 
 def find_runs(folder: Path) -> list[Store]:
-    """The run directory of one spec, or those in a folder of them; an InputError for none."""
+    """Find the run folder of one spec, or those in a folder; raise an InputError for none."""
     candidates = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
     stores = [store for store in map(Store, candidates) if store.holds_a_run()]
     if not stores:
-        raise InputError(f"{folder}: no run is kept there; expected what --run-dir named")
+        raise InputError(f"{folder}: no run is kept there; expected a folder that --run-dir named")
     for store in stores:
         store.check_layout()
     return stores
@@ -29,9 +30,9 @@ def find_runs(folder: Path) -> list[Store]:
 
 @dataclass(frozen=True)
 class StageStatus:
-    """How far one expected stage is; `seconds` it took, if it is done.
+    """Progress of one planned stage.
 
-    `why` says why it failed or is stale.
+    `seconds` is the time it took, if it is done; `why` is why it failed or is stale.
     """
 
     planned: Planned
@@ -40,14 +41,9 @@ class StageStatus:
     seconds: float | None = None
     why: str = ""
 
-    @property
-    def kind(self) -> str:
-        """What its work is: stages of one kind take about the same time for it."""
-        return self.planned.stage.name.partition("-")[0]
-
 
 def stage_statuses(store: Store) -> list[StageStatus]:
-    """All expected stages of a run, in its order; those that failed last."""
+    """List all planned stages in the order of the run, failed ones last."""
     found = [_status(store, planned) for planned in read_manifest(store).stages]
     return sorted(found, key=lambda status: status.state == "failed")
 
@@ -67,43 +63,44 @@ def _status(store: Store, planned: Planned) -> StageStatus:
 
 
 def seconds_left(statuses: Sequence[StageStatus]) -> float | None:
-    """Time for what is not done, at the pace of the stages that are; None before the first is.
+    """Estimate the time left from the stages that are done; None before the first is.
 
-    The pace is that of stages of the same kind, else of all.
+    A stage is taken to run at the pace of its kind, or at that of all kinds if none of its own
+    is done.
     """
     work: dict[str, float] = defaultdict(float)
     seconds: dict[str, float] = defaultdict(float)
     for status in statuses:
         if status.seconds is not None:
-            for kind in (status.kind, "all"):
+            for kind in (status.planned.kind, ALL_KINDS):
                 work[kind] += status.planned.work
                 seconds[kind] += status.seconds
     if not work:
         return None
     left = 0.0
     for status in statuses:
-        kind = status.kind if status.kind in work else "all"
+        kind = status.planned.kind if status.planned.kind in work else ALL_KINDS
         left += (1 - status.share) * status.planned.work * seconds[kind] / work[kind]
     return left
 
 
 @dataclass(frozen=True)
 class OldFile:
-    """A file or folder that no expected stage needs."""
+    """A file or folder that no planned stage needs."""
 
     path: Path
     bytes: int
 
 
 def old_files(store: Store) -> list[OldFile]:
-    """Stages that the manifest does not expect any more, and damaged files set aside.
+    """List files of stages no longer planned, and damaged files.
 
-    None without a manifest: what is expected is then not known until the next run.
+    Empty without a manifest: the next run writes which stages are planned.
     """
     if store.manifest() is None:
         return []
-    expected = {planned.stage.file_stem for planned in read_manifest(store).stages}
-    old = [path for path in store.stage_paths() if path.name.removesuffix(".json") not in expected]
+    planned = {planned.stage.file_stem for planned in read_manifest(store).stages}
+    old = [path for path in store.stage_paths() if path.name.removesuffix(".json") not in planned]
     damaged = [path for path in store.damaged_paths() if not set(path.parents) & set(old)]
     found = sorted({*old, *damaged})
     return [OldFile(path, sum(map(_size, _files(path)))) for path in found]
@@ -121,7 +118,7 @@ def _size(path: Path) -> int:
 
 
 def remove_old_files(store: Store) -> list[OldFile]:
-    """Remove them; a StorageError while a process runs in the folder."""
+    """Remove old files; raise a StorageError if a process runs in the folder."""
     with ExitStack() as locks:
         for name in store.lock_names():
             locks.enter_context(store.locked(name, wait=False))

@@ -1,20 +1,20 @@
-"""The run directory: every file name in it, and writes that are whole or not there.
+"""Files of a run folder: their names, and how they are read and written.
 
     <run dir>/<spec name>/
-        manifest.json                        layout of this folder, stages expected in it
-        record.json                          the record of the last run
+        manifest.json                        layout of this folder, planned stages
+        record.json                          record of the last run
         record.sha256                        its checksum, as `sha256sum -c` reads it
         stages/<stage>-<key>.json            result of a finished stage
-        failed/<stage>-<key>.json            why a stage failed, until the next run
-        checkpoints/<stage>-<key>/<step>.safetensors            the network, with its metrics
-        checkpoints/<stage>-<key>/<step>.optimizer.safetensors  the optimizer, if it is taken on
+        failed/<stage>-<key>.json            why a stage failed; removed by the next run
+        checkpoints/<stage>-<key>/<step>.safetensors            network and its metrics
+        checkpoints/<stage>-<key>/<step>.optimizer.safetensors  optimizer, if a stage starts here
         kernels/<stage>-<key>/<step>.safetensors                removed once G is stored
-        unfinished/<stage>-<key>/<step>.safetensors             where training is taken up
-        locks/seed<seed>.lock, folder.lock                      held while a seed is run or the
-                                                                manifest and the record are written
+        unfinished/<stage>-<key>/<step>.safetensors             state that training resumes from
+        locks/seed<seed>.lock                                   held while a seed is run
+        locks/folder.lock                                       held while manifest or record change
 
-A stage's key is the hash of its inputs, so a changed spec never meets a stale result. Every other
-file carries its own checksum; one that is damaged is set aside as <file>.damaged.
+A stage's key is the hash of its inputs, so a changed spec never reads a stale result. Every other
+file holds its own checksum. A damaged file is renamed to <file>.damaged.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ from conebench.errors import StorageError
 from conebench.spec import content_hash
 from conebench.storage.atomic_files import (
     UNSEALED,
-    found_whole,
+    find_whole,
     read_json,
     remove,
     seal,
@@ -47,17 +47,17 @@ from conebench.storage.atomic_files import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Raised whenever an older conebench's files would be misread.
+# Bump when files of an older conebench would be misread.
 LAYOUT = 2
-# Where stages keep a file a step.
+# Folders in which a stage keeps one file per step.
 STEP_FOLDERS = ("checkpoints", "kernels", "unfinished")
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A pure function from inputs to one result; `inputs` is plain JSON data."""
+class StageKey:
+    """Name and inputs of a stage; `inputs` is plain JSON data that decides its result."""
 
     name: str
     inputs: dict[str, Any]
@@ -70,7 +70,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class StageResult:
-    """Plain JSON data that a stage gave, and the time it took, in all its parts."""
+    """Result of a stage as plain JSON data, and the time all its parts took."""
 
     value: Any
     wall_seconds: float
@@ -78,22 +78,22 @@ class StageResult:
 
 @dataclass(frozen=True)
 class Store:
-    """The run directory of one spec."""
+    """The run folder of one spec."""
 
     folder: Path
 
     @property
     def record_path(self) -> Path:
-        """Where the record goes."""
+        """File of the record."""
         return self.folder / "record.json"
 
     @property
     def manifest_path(self) -> Path:
-        """What is to be found here; it is written before anything else."""
+        """File of the manifest, written before any other."""
         return self.folder / "manifest.json"
 
     def manifest(self) -> dict[str, Any] | None:
-        """The manifest, None where there is none."""
+        """Read the manifest; None if there is none."""
         return read_json(self.manifest_path)
 
     def save_manifest(self, manifest: dict[str, Any]) -> None:
@@ -101,16 +101,16 @@ class Store:
         write_json(self.manifest_path, {"layout": LAYOUT, **manifest})
 
     def holds_a_run(self) -> bool:
-        """Whether a run was begun here, in this layout or another."""
+        """Return True if a run was started here, in any layout."""
         return self.manifest_path.exists() or (self.folder / "stages").is_dir()
 
     def check_layout(self) -> None:
-        """Raise a StorageError for a folder that another conebench keeps in another way."""
+        """Raise a StorageError for a folder in another layout."""
         manifest = self.manifest()
         if manifest is not None:
             layout = manifest["layout"]
         else:
-            # The first layout had no manifest; one that was damaged is of this layout.
+            # Layout 1 had no manifest. If it was damaged just now, it was of this layout.
             damaged = self.manifest_path.with_name("manifest.json.damaged").exists()
             layout = 1 if (self.folder / "stages").is_dir() and not damaged else LAYOUT
         if layout != LAYOUT:
@@ -121,10 +121,10 @@ class Store:
 
     @contextmanager
     def locked(self, name: str, *, wait: bool = True) -> Iterator[None]:
-        """Keep other processes from the same work here, after waiting for one that is at it.
+        """Hold the lock of this name, so that no other process does the same work.
 
-        Without `wait`, a StorageError if one is at it. What an ended process left half written of
-        that work is removed.
+        Removes half-written files of an earlier process that held the lock. With `wait=False`,
+        raises a StorageError if another process holds it now.
         """
         path = self.folder / "locks" / f"{name}.lock"
         lock = FileLock(path)
@@ -140,7 +140,7 @@ class Store:
             lock.release()
 
     def lock_names(self) -> list[str]:
-        """Everything that was ever locked here."""
+        """List the names of all locks ever held here."""
         return sorted(path.stem for path in (self.folder / "locks").glob("*.lock"))
 
     def _remove_half_written(self, name: str) -> None:
@@ -150,33 +150,51 @@ class Store:
             if mine:
                 path.unlink(missing_ok=True)
 
-    def result(self, stage: Stage) -> StageResult | None:
-        """What a finished stage gave, or None."""
-        data = read_json(self._result_path(stage))
+    def result(self, key: StageKey) -> StageResult | None:
+        """Read the result of a stage; None if it has not finished."""
+        data = read_json(self._result_path(key))
         return None if data is None else StageResult(**data)
 
-    def has_result(self, stage: Stage) -> bool:
-        """Whether a stage has finished; its result may still turn out to be damaged."""
-        return self._result_path(stage).exists()
+    def has_result(self, key: StageKey) -> bool:
+        """Return True if a stage has finished; its file may still be damaged."""
+        return self._result_path(key).exists()
 
-    def stored_steps(self, stage: Stage, *kinds: str) -> list[int]:
-        """Steps of the files that a stage stored on its way; of all kinds if none is named."""
-        folders = (self.folder / kind / stage.file_stem for kind in kinds or STEP_FOLDERS)
+    def save_result(self, key: StageKey, result: StageResult) -> None:
+        """Write the result of a stage, which finishes it."""
+        write_json(self._result_path(key), asdict(result))
+
+    def failure(self, key: StageKey) -> str | None:
+        """Read why a stage failed; None if it did not."""
+        data = read_json(self._failure_path(key))
+        return None if data is None else str(data["reason"])
+
+    def save_failure(self, key: StageKey, reason: str) -> None:
+        """Write why a stage failed."""
+        write_json(self._failure_path(key), {"reason": reason})
+
+    def forget_failures(self, seed: int) -> None:
+        """Let the failed stages of a seed run again."""
+        for path in (self.folder / "failed").glob(f"*-seed{seed}-*"):
+            remove(path)
+
+    def stored_steps(self, key: StageKey, *kinds: str) -> list[int]:
+        """List the steps at which a stage has a file, in these folders or in any."""
+        folders = (self.folder / kind / key.file_stem for kind in kinds or STEP_FOLDERS)
         names = {path.name[:8] for folder in folders for path in folder.glob("*.safetensors")}
         return sorted(int(name) for name in names if name.isdigit())
 
-    def seconds_spent(self, stage: Stage) -> float:
-        """Time that the last file of an unfinished stage counts, 0 where there is none."""
+    def seconds_spent(self, key: StageKey) -> float:
+        """Read the time an unfinished stage took so far; 0 if it has not started."""
         for kind in ("unfinished", "kernels"):
-            for step in reversed(self.stored_steps(stage, kind)):
-                facts = read_facts(self.folder / kind / stage.file_stem / f"{step:08d}.safetensors")
+            for step in reversed(self.stored_steps(key, kind)):
+                facts = read_facts(self._step_path(kind, key, step))
                 if facts is not None:
-                    # Files of an earlier conebench do not say.
+                    # Files of older versions do not hold it.
                     return float(facts.get("seconds", 0.0))
         return 0.0
 
     def stage_paths(self) -> list[Path]:
-        """Every file or folder that belongs to one stage, expected or not."""
+        """List every file or folder of a stage, planned or not."""
         paths = (
             path
             for kind in ("stages", "failed", *STEP_FOLDERS)
@@ -185,57 +203,39 @@ class Store:
         return [path for path in paths if path.suffix not in (".damaged", ".tmp")]
 
     def damaged_paths(self) -> list[Path]:
-        """Every file that was set aside."""
+        """List the files that were found damaged."""
         return list(self.folder.rglob("*.damaged"))
 
-    def save_result(self, stage: Stage, result: StageResult) -> None:
-        """Store what a stage gave; it is finished thereby."""
-        write_json(self._result_path(stage), asdict(result))
+    def checkpoint_path(self, key: StageKey, step: int, *, optimizer: bool = False) -> Path:
+        """File of one checkpoint of ordinary training."""
+        path = self._step_path("checkpoints", key, step)
+        return path.with_suffix(".optimizer.safetensors") if optimizer else path
 
-    def failure(self, stage: Stage) -> str | None:
-        """Why a stage failed, None where it did not."""
-        data = read_json(self._failure_path(stage))
-        return None if data is None else str(data["reason"])
+    def kernel_path(self, key: StageKey, step: int) -> Path:
+        """File of the kernel at one checkpoint."""
+        return self._step_path("kernels", key, step)
 
-    def save_failure(self, stage: Stage, reason: str) -> None:
-        """Store why a stage failed."""
-        write_json(self._failure_path(stage), {"reason": reason})
+    def unfinished_path(self, key: StageKey, step: int) -> Path:
+        """File of the state that an unfinished stage resumes from."""
+        return self._step_path("unfinished", key, step)
 
-    def forget_failures(self, seed: int) -> None:
-        """Let the stages of a seed that failed be tried again."""
-        for path in (self.folder / "failed").glob(f"*-seed{seed}-*"):
-            remove(path)
+    def drop_unfinished(self, key: StageKey) -> None:
+        """Remove the files a stage needs only until it has finished."""
+        for kind in ("unfinished", "kernels"):
+            shutil.rmtree(self._step_path(kind, key, 0).parent, ignore_errors=True)
 
-    def _failure_path(self, stage: Stage) -> Path:
-        return self.folder / "failed" / f"{stage.file_stem}.json"
+    def _step_path(self, kind: str, key: StageKey, step: int) -> Path:
+        return self.folder / kind / key.file_stem / f"{step:08d}.safetensors"
 
-    def _result_path(self, stage: Stage) -> Path:
-        return self.folder / "stages" / f"{stage.file_stem}.json"
+    def _failure_path(self, key: StageKey) -> Path:
+        return self.folder / "failed" / f"{key.file_stem}.json"
 
-    def checkpoint_path(self, stage: Stage, step: int, *, optimizer: bool = False) -> Path:
-        """File of one checkpoint of a training stage."""
-        suffix = ".optimizer.safetensors" if optimizer else ".safetensors"
-        return self.folder / "checkpoints" / stage.file_stem / f"{step:08d}{suffix}"
-
-    def kernel_path(self, stage: Stage, step: int) -> Path:
-        """File of one kernel of a Gram stage."""
-        return self.folder / "kernels" / stage.file_stem / f"{step:08d}.safetensors"
-
-    def unfinished_path(self, stage: Stage, step: int) -> Path:
-        """File of where an unfinished stage stood after a step."""
-        return self.folder / "unfinished" / stage.file_stem / f"{step:08d}.safetensors"
-
-    def drop_unfinished(self, stage: Stage) -> None:
-        """Remove where a stage stood that is finished."""
-        shutil.rmtree(self.unfinished_path(stage, 0).parent, ignore_errors=True)
-
-    def drop_kernels(self, stage: Stage) -> None:
-        """Remove the kernels of a stage whose Gram matrix is stored."""
-        shutil.rmtree(self.kernel_path(stage, 0).parent, ignore_errors=True)
+    def _result_path(self, key: StageKey) -> Path:
+        return self.folder / "stages" / f"{key.file_stem}.json"
 
     def save_record(self, text: str) -> None:
-        """Write the record, and its checksum beside it: a record has no place for one."""
-        # Never beside a record that it is not of.
+        """Write the record, and its checksum to a file of its own."""
+        # First, so that a checksum never stands next to another record.
         remove(self._record_checksum)
         for path, content in (
             (self.record_path, text),
@@ -245,7 +245,7 @@ class Store:
                 temporary.write_text(content, encoding="utf-8")
 
     def check_record(self) -> None:
-        """Set the record aside where it is not what was written."""
+        """Rename the record if it does not match its checksum."""
         try:
             found = self.record_path.read_bytes(), self._record_checksum.read_bytes()
             if found[1].decode(errors="replace") != _checksum_line(self.record_path, found[0]):
@@ -262,7 +262,7 @@ class Store:
     def write_tensors(
         self, path: Path, tensors: "dict[str, Tensor]", facts: dict[str, Any]
     ) -> None:
-        """Write tensors with a few facts beside them, whole or not at all."""
+        """Write tensors and a few facts into one file."""
         from safetensors.torch import save_file
 
         metadata = {"facts": json.dumps(facts, allow_nan=False), **UNSEALED}
@@ -287,22 +287,22 @@ def _acquire(lock: FileLock, message: str, wait: bool) -> None:
 
 
 def _checksum_line(path: Path, content: bytes) -> str:
-    """A line as `sha256sum` writes it."""
+    """Return the line that `sha256sum` would print."""
     return f"{hashlib.sha256(content).hexdigest()}  {path.name}\n"
 
 
 def read_tensors(path: Path) -> "dict[str, Tensor]":
-    """All tensors of a file; a StorageError where there is no whole one."""
+    """Read all tensors of a file; raise a StorageError if it is missing or damaged."""
     from safetensors.torch import load_file
 
-    if not found_whole(path):
-        raise StorageError(f"{path}: lost or damaged; the same command makes it anew")
+    if not find_whole(path):
+        raise StorageError(f"{path}: lost or damaged; the same command makes it again")
     return load_file(path)
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
-    """The facts beside the tensors of a file; None where there is no whole one."""
-    if not found_whole(path):
+    """Read the facts stored with tensors; None if the file is missing or damaged."""
+    if not find_whole(path):
         return None
     with safe_open(path, framework="numpy") as file:
         facts: dict[str, Any] = json.loads(file.metadata()["facts"])

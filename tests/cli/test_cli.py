@@ -228,9 +228,7 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_line(tmp_path: Path) -> Non
     os.kill(workers[0], signal.SIGKILL)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 2
-    message = (
-        "--jobs: a process ended abruptly, for want of memory perhaps; the same command goes on"
-    )
+    message = "--jobs: a process ended abruptly, perhaps out of memory; the same command continues"
     assert err.splitlines()[-1] == message
     assert json.loads(out) == {"spec": "tiny", "status": "failed", "error": message}
 

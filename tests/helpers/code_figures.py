@@ -92,7 +92,7 @@ def measure(folder: Path) -> CodeFigures:
 
 def first_sentence(docstring: str) -> str:
     """Return a docstring up to its first full stop or blank line."""
-    paragraph = " ".join(docstring.split("\n\n")[0].split())
+    paragraph = " ".join(docstring.split("\n\n", maxsplit=1)[0].split())
     return paragraph.split(". ")[0]
 
 

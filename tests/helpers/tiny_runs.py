@@ -34,10 +34,10 @@ def tiny_spec(**changes: object) -> Spec:
 
 
 class RecordingProgress:
-    """Notes every stage, and stops the run in one of them if asked, the third time it moves."""
+    """Notes every stage; stops the run in one of them, if asked, the `moves`-th time it moves."""
 
-    def __init__(self, stop_at: str | None = None) -> None:
-        self._moved = 0
+    def __init__(self, stop_at: str | None = None, moves: int = 3) -> None:
+        self._moves_left = moves
         self.stages: list[tuple[str, bool]] = []
         self.notes: dict[str, str] = {}
         self.planned = self.done = 0.0
@@ -53,8 +53,8 @@ class RecordingProgress:
     def advance(self, work: float) -> None:
         self.done += work
         if self._stop_at == self.stages[-1][0]:
-            self._moved += 1
-            if self._moved == 3:
+            self._moves_left -= 1
+            if self._moves_left == 0:
                 raise KeyboardInterrupt
 
 

@@ -72,7 +72,7 @@ def test_what_cannot_work_is_refused_before_any_training(
             "abcdef",
             4,
             {"samples": 5},
-            "kernel.samples: got 5, expected at least one a class: 6",
+            "kernel.samples: got 5, expected at least 6 (one per class)",
         ),
     ],
 )

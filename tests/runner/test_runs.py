@@ -83,6 +83,7 @@ def test_how_the_kernels_were_built_is_provenance(finished: Finished, tmp_path: 
 
 def test_all_planned_work_is_done_and_no_kernel_is_left(finished: Finished) -> None:
     _, folder, progress = finished
+    # An arm at T* was planned a third of the way, where there is one.
     assert 0.5 * progress.planned < progress.done <= 1.01 * progress.planned
     assert not list((folder / "runs/tiny/kernels").glob("*"))
     assert not list(folder.rglob("*.tmp"))
@@ -124,19 +125,20 @@ def test_a_second_run_computes_nothing(finished: Finished) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "step"),
+    ("stage", "moves", "step"),
     [
-        ("seed 0: ordinary training", 2),
-        ("seed 1: kernels", 2),
-        ("seed 1: lazy", 2),
-        ("seed 0: probe(4)", 6),
+        # Each of its checkpoints is tested, then trained to.
+        ("seed 0: ordinary training", 6, 2),
+        ("seed 1: kernels", 3, 2),
+        ("seed 1: lazy", 3, 2),
+        ("seed 0: probe(4)", 3, 6),
     ],
 )
 def test_an_interrupted_run_is_taken_up_to_the_same_bits(
-    finished: Finished, tmp_path: Path, stage: str, step: int
+    finished: Finished, tmp_path: Path, stage: str, moves: int, step: int
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_spec(), tmp_path, RecordingProgress(stop_at=stage), save_every=0)
+        run(tiny_spec(), tmp_path, RecordingProgress(stage, moves), save_every=0)
     progress = RecordingProgress()
     assert content(run(tiny_spec(), tmp_path, progress)) == content(finished[0])
     assert progress.notes[stage] == f"resumed at step {step}"
@@ -174,7 +176,7 @@ def test_the_time_of_a_stage_is_that_of_all_its_parts(
 def test_training_that_cannot_be_taken_up_starts_anew(
     finished: Finished, tmp_path: Path, damaged: str
 ) -> None:
-    stop = RecordingProgress(stop_at="seed 0: ordinary training")
+    stop = RecordingProgress(stop_at="seed 0: ordinary training", moves=6)
     with pytest.raises(KeyboardInterrupt):
         run(tiny_spec(), tmp_path, stop, seeds=(0,), save_every=0)
     for path in (tmp_path / "runs/tiny" / damaged).rglob("*.safetensors"):

@@ -9,7 +9,7 @@ import torch
 
 from conebench.errors import StorageError
 from conebench.storage.atomic_files import is_whole, read_json, seal, whole_file, write_json
-from conebench.storage.store import Stage, Store, read_tensors
+from conebench.storage.store import StageKey, Store, read_tensors
 
 
 def test_json_comes_back(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_json_comes_back(tmp_path: Path) -> None:
 def test_every_flipped_bit_and_every_cut_is_found(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"value": 0.1})
     store = Store(tmp_path)
-    tensors = store.checkpoint_path(Stage("train", {}), 1)
+    tensors = store.checkpoint_path(StageKey("train", {}), 1)
     store.write_tensors(tensors, {"w": torch.ones(2)}, {"loss": 0.5})
     for path in (tmp_path / "a.json", tensors):
         content = path.read_bytes()
@@ -37,7 +37,7 @@ def test_every_flipped_bit_and_every_cut_is_found(tmp_path: Path) -> None:
 
 def test_a_flip_far_behind_the_checksum_is_found(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    path = store.checkpoint_path(Stage("train", {}), 1)
+    path = store.checkpoint_path(StageKey("train", {}), 1)
     store.write_tensors(path, {"w": torch.arange(1_000_000.0)}, {})
     assert read_tensors(path)["w"][-1] == 999_999
     flipped = bytearray(path.read_bytes())

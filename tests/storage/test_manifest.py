@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from conebench.storage.manifest import Planned, describe_changes, read_manifest, update_manifest
-from conebench.storage.store import Stage, StageResult, Store
+from conebench.storage.store import StageKey, StageResult, Store
 
 
 def lazy(**inputs: Any) -> Planned:
-    return Planned("seed 0: lazy", 0, Stage("linear-seed0-from0", inputs), 100.0, 0, 16)
+    return Planned("seed 0: lazy", 0, StageKey("linear-seed0-from0", inputs), 100.0, 0, 16)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,18 +20,18 @@ from conebench.storage.status import (
     seconds_left,
     stage_statuses,
 )
-from conebench.storage.store import Stage, StageResult, Store
+from conebench.storage.store import StageKey, StageResult, Store
 
 
-def planned(label: str, name: str, work: float, **inputs: float) -> Planned:
-    return Planned(label, 0, Stage(name, inputs), work, 0, 100)
+def planned(label: str, kind: str, where: str, work: float, **inputs: float) -> Planned:
+    return Planned(label, 0, StageKey(f"{kind}-{where}", inputs), work, 0, 100, kind)
 
 
-TRAIN = planned("seed 0: ordinary training", "train-seed0", 300.0)
-KERNEL = planned("seed 0: kernels", "kernel-seed0", 1000.0)
-LAZY = planned("seed 0: lazy", "linear-seed0-from0", 600.0, rate=0.1)
-OTHER = planned("seed 0: lazy", "linear-seed0-from0", 600.0, rate=0.2)
-SWITCHED = planned("seed 0: switched(4)", "linear-seed0-from4", 400.0)
+TRAIN = planned("seed 0: ordinary training", "train", "seed0", 300.0)
+KERNEL = planned("seed 0: kernels", "kernel", "seed0", 1000.0)
+LAZY = planned("seed 0: lazy", "linear", "seed0-from0", 600.0, rate=0.1)
+OTHER = planned("seed 0: lazy", "linear", "seed0-from0", 600.0, rate=0.2)
+SWITCHED = planned("seed 0: switched(4)", "linear", "seed0-from4", 400.0)
 
 
 @pytest.fixture
@@ -76,6 +77,14 @@ def test_time_left_is_at_the_pace_of_stages_of_the_same_kind(store: Store) -> No
     assert seconds_left(stage_statuses(store)) == pytest.approx(pace * 500 + 0.2 * 400)
 
 
+def test_a_manifest_of_an_older_version_gives_one_pace_for_all(store: Store) -> None:
+    stages = [replace(found, kind="") for found in (TRAIN, KERNEL, LAZY, SWITCHED)]
+    update_manifest(store, stages)
+    store.save_result(LAZY.stage, StageResult({}, 120.0))
+    pace = (30 + 120) / (300 + 600)
+    assert seconds_left(stage_statuses(store)) == pytest.approx(pace * (500 + 400))
+
+
 def test_runs_are_found_in_their_folder_and_above(store: Store) -> None:
     assert find_runs(store.folder) == [store]
     assert find_runs(store.folder.parent) == [store]
@@ -91,7 +100,7 @@ def test_what_no_stage_expects_is_old(store: Store) -> None:
     (old,) = old_files(store)
     assert old.path.name == f"{OTHER.stage.file_stem}.json"
     assert old.bytes == old.path.stat().st_size
-    checkpoint = store.checkpoint_path(Stage("train-seed7", {}), 0)
+    checkpoint = store.checkpoint_path(StageKey("train-seed7", {}), 0)
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_text("four")
     damaged = store.folder / "record.json.damaged"

@@ -9,10 +9,10 @@ import torch
 from bad_disks import REASONS, break_disk, mounted
 
 from conebench.errors import StorageError
-from conebench.storage.store import Stage, StageResult, Store, read_facts, read_tensors
+from conebench.storage.store import StageKey, StageResult, Store, read_facts, read_tensors
 
 DIGEST = hashlib.sha256(b"{}\n").hexdigest()
-STAGE = Stage("train-seed0", {"lr": 0.1})
+STAGE = StageKey("train-seed0", {"lr": 0.1})
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def test_a_result_is_found_by_its_inputs(store: Store) -> None:
     assert store.result(STAGE) is None
     store.save_result(STAGE, StageResult({"a": [1.5, None]}, 2.0))
     assert store.result(STAGE) == StageResult({"a": [1.5, None]}, 2.0)
-    assert store.result(Stage("train-seed0", {"lr": 0.2})) is None
-    assert store.result(Stage("train-seed1", {"lr": 0.1})) is None
+    assert store.result(StageKey("train-seed0", {"lr": 0.2})) is None
+    assert store.result(StageKey("train-seed1", {"lr": 0.1})) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"value": 1}'])
@@ -38,7 +38,7 @@ def test_a_damaged_result_is_set_aside_and_said(
     assert store.result(STAGE) is None
     aside = path.with_name(f"{path.name}.damaged")
     assert aside.read_text() == text
-    assert caplog.messages == [f"{path}: damaged; set aside as {aside.name} and made anew"]
+    assert caplog.messages == [f"{path}: damaged; renamed to {aside.name}, will be made again"]
     assert store.result(STAGE) is None
     assert len(caplog.messages) == 1
 
@@ -75,12 +75,15 @@ def test_missing_and_damaged_tensors_have_no_facts(store: Store) -> None:
         assert not path.exists()
 
 
-def test_kernels_can_be_dropped(store: Store) -> None:
-    path = store.kernel_path(STAGE, 0)
-    store.write_tensors(path, {"H": torch.eye(2)}, {})
-    store.drop_kernels(STAGE)
-    store.drop_kernels(STAGE)
-    assert not path.parent.exists()
+def test_only_checkpoints_outlast_their_stage(store: Store) -> None:
+    dropped = [store.kernel_path(STAGE, 0), store.unfinished_path(STAGE, 0)]
+    kept = store.checkpoint_path(STAGE, 0)
+    for path in (*dropped, kept):
+        store.write_tensors(path, {"H": torch.eye(2)}, {})
+    for _ in range(2):
+        store.drop_unfinished(STAGE)
+        assert kept.exists()
+        assert not any(path.parent.exists() for path in dropped)
 
 
 def test_a_record_that_was_changed_is_set_aside(store: Store) -> None:

@@ -1,1 +1,1 @@
-"""Executors: what computes the stages of a run, and where."""
+"""Executors: one process, several, or a Ray cluster."""

@@ -1,10 +1,8 @@
-"""Run one spec in this process, or in several side by side."""
+"""Runs of one spec on this machine, in one process or several."""
 
 from pathlib import Path
 
-from conebench.record import (
-    Record,
-)
+from conebench.record import Record
 from conebench.runner.executors.processes import run_side_by_side
 from conebench.runner.prepared import prepared, threads_shared_by
 from conebench.runner.stages.context import RunOptions
@@ -13,13 +11,19 @@ from conebench.spec import Spec
 
 
 def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Record, Path]:
-    """Run every stage whose result is not stored yet; returns the record and its path.
+    """Run a spec; return its record and the record's path.
 
-    Raises a SpecError before any training where spec, data and network do not fit, a
-    DataMissingError, a StorageError, or a RunError where no seed could be finished. Stages that
-    failed do not stop the others: the record names them.
+    Stages whose result is stored are not computed again. A stage that fails does not stop the
+    others: the record names it.
+
+    Raises:
+        SpecError: Spec, data and network do not fit; found before any training.
+        DataMissingError: The data are not there.
+        StorageError: A file cannot be written.
+        RunError: No seed could be finished.
+
     """
     with threads_shared_by(options.jobs), prepared(spec, options, progress) as run:
-        if options.jobs > 1 and not run.is_finished():
+        if options.jobs > 1:
             run_side_by_side(run.context, options, run.seeds)
         return run.finish()

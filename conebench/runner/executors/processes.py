@@ -1,7 +1,7 @@
-"""Stages side by side: several processes on one machine, each with its share of the threads.
+"""Several processes on one machine, each computing stages with its share of the threads.
 
-Small networks leave a device waiting for the next call; the arms of a seed are independent of each
-other. Results go through the store as they do in one process, so they are the same. Where there are
+Small networks leave a device waiting for the next call, and the arms of a seed are independent of
+each other. Results go through the store as they do in one process, so they are the same. With
 several GPUs, the processes take them in turn.
 """
 
@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import warnings
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from conebench.errors import ConebenchError, RunError, StageFailedError
-from conebench.runner.executors.schedule import Schedule, Task
+from conebench.runner.executors.schedule import AnyStage, Schedule
 from conebench.runner.stages.context import Context, RunOptions, open_context
 from conebench.runner.stages.device import choose_device, count_gpus, visible_gpu
 from conebench.runner.stages.progress import Message, Progress, SentProgress
@@ -36,29 +36,33 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) -> None:
-    """Fill the store with the stages of these seeds, `options.jobs` at a time.
+    """Compute the missing stages of these seeds, `options.jobs` at a time.
 
-    A stage that fails leaves its reason in the store; raises what else a stage raised, and the
-    others are then stopped.
+    A stage that fails leaves its reason in the store. Any other error stops the others.
     """
+    schedule = Schedule(context, seeds)
+    first = schedule.first()
+    if not first:
+        return
     spawn = multiprocessing.get_context("spawn")
     messages: Queue[Message] = spawn.Queue()
-    # Free memory may have changed since the checks: every kernel is built as they planned it.
+    # Free memory may have changed since the checks; kernels are built as these planned them.
     options = replace(options, kernel_memory=context.kernel_memory)
     share = (context.spec, options, torch.get_num_threads(), spawn.Value("i", 0), messages)
     pool = ProcessPoolExecutor(options.jobs, spawn, initializer=_start, initargs=share)
-    schedule = Schedule(seeds)
-    waiting = {pool.submit(_perform, task): task for task in schedule.first()}
+    waiting = {pool.submit(_compute, stage): stage for stage in first}
     try:
         while waiting:
             done, _ = wait(waiting, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
             _pass_on(messages, context.progress)
             for future in done:
-                for task in _following(schedule, waiting.pop(future), future):
-                    waiting[pool.submit(_perform, task)] = task
+                with suppress(StageFailedError):
+                    future.result()
+                for stage in schedule.after(waiting.pop(future)):
+                    waiting[pool.submit(_compute, stage)] = stage
     except BrokenProcessPool:
         raise RunError(
-            "--jobs: a process ended abruptly, for want of memory perhaps; the same command goes on"
+            "--jobs: a process ended abruptly, perhaps out of memory; the same command continues"
         ) from None
     except BaseException:
         for child in multiprocessing.active_children():
@@ -67,13 +71,6 @@ def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) ->
     finally:
         pool.shutdown(cancel_futures=True)
     _pass_on(messages, context.progress)
-
-
-def _following(schedule: Schedule, task: Task, future: Future[list[Task]]) -> list[Task]:
-    following: list[Task] = []
-    with suppress(StageFailedError):
-        following = future.result()
-    return schedule.after(task, following)
 
 
 def _pass_on(messages: "Queue[Message]", progress: Progress) -> None:
@@ -96,13 +93,13 @@ def _start(
     started: "Synchronized[int]",
     messages: "Queue[Message]",
 ) -> None:
-    """Make this process a worker; what fails is raised by its first task."""
-    global _worker, _failure  # noqa: PLW0603  # a pool hands its workers nothing else
-    # An interrupt reaches the whole group: the first process stops the others.
+    """Make this process a worker; an error is raised by its first stage."""
+    global _worker, _failure  # noqa: PLW0603  # a pool gives its workers nothing else
+    # An interrupt reaches all processes; the first one stops the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.stdout = sys.stderr
-    # What libraries warn of was shown by the checks before the run.
+    # The checks before the run have shown the warnings of libraries.
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads)
     with started.get_lock():
@@ -117,7 +114,7 @@ def _start(
 
 
 def _take_gpu(index: int) -> None:
-    """One GPU for this process; it counts before CUDA is first used here."""
+    """Choose one GPU for this process, before CUDA is first used here."""
     count, visible = count_gpus(), os.environ.get("CUDA_VISIBLE_DEVICES")
     os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(index, count, visible)
 
@@ -135,5 +132,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _perform(task: Task) -> list[Task]:
-    return task.perform(_ready())
+def _compute(stage: AnyStage) -> None:
+    _ready().result(stage)

@@ -1,4 +1,4 @@
-"""The way to a Ray cluster, and whether its nodes can do the work."""
+"""Connection to a Ray cluster, and checks that its nodes can do the work."""
 
 import logging
 import os
@@ -11,18 +11,18 @@ from typing import Any
 
 from conebench.errors import UnmetNeedError
 from conebench.networks.timm_models import first_line
-from conebench.runner.executors.resources import Needs
+from conebench.runner.executors.resources import Resources
 
 SECONDS_TO_CONNECT = 5.0
 SECONDS_TO_ANSWER = 120.0
 SECONDS_TO_SEND = 10.0
-# A node's versions, its name, and whether it sees the run directory.
+# A node's name and versions, and whether it sees the run folder.
 Facts = dict[str, Any]
 
 
 @contextmanager
 def token_file(run_dir: Path) -> Iterator[Path]:
-    """A file that a node sees only where the run directory is shared."""
+    """Make a file that a node sees only if the run folder is shared."""
     path = run_dir.resolve() / f".ray-{uuid.uuid4().hex}"
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -37,9 +37,9 @@ def token_file(run_dir: Path) -> Iterator[Path]:
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Any]:
-    """Ray, connected to a cluster; it reports to nobody and prints nothing.
+    """Connect to a Ray cluster, without usage reports and output.
 
-    Raises an UnmetNeedError where Ray is not installed or no cluster answers.
+    Raises an UnmetNeedError if Ray is not installed or no cluster answers.
     """
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -47,7 +47,7 @@ def connected(address: str | None) -> Iterator[Any]:
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")
     own: dict[str, Any] = {}
     if address == "local":
-        # By this variable a cluster of one machine listens on the loopback address alone.
+        # With this, a cluster of one machine listens only on the loopback address.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         own = {"include_dashboard": False, "object_store_memory": 2**27}
     ray = _import_ray()
@@ -84,7 +84,7 @@ def _check_reachable(address: str) -> None:
 
 
 def facts_of(token: str) -> Callable[[], Facts]:
-    """What a node says of itself, as a function that needs no conebench there."""
+    """Return a function that describes a node, without need of conebench there."""
 
     def facts() -> Facts:
         import hashlib
@@ -94,7 +94,7 @@ def facts_of(token: str) -> Callable[[], Facts]:
         from pathlib import Path
 
         versions = {"conebench": "none"}
-        # Another conebench may lack any module but its first.
+        # Another conebench may lack any module but the top one.
         with suppress(ImportError):
             import conebench
 
@@ -119,15 +119,18 @@ def facts_of(token: str) -> Callable[[], Facts]:
 
 
 class RemoteParts:
-    """What runs on other nodes, sent there by value: one with another conebench can say so."""
+    """Functions that run on other nodes.
+
+    They are sent by value, so that a node with another conebench can report it.
+    """
 
     def __init__(self, ray: Any, token: str) -> None:
         facts = facts_of(token)
 
-        def perform(expected: Facts, mailbox: Any, number: int, work: bytes) -> Any:
+        def compute(expected: Facts, mailbox: Any, number: int, work: bytes) -> Any:
             found = facts()
             if not found["sees_token"] or found["versions"] != expected["versions"]:
-                return found, [], None
+                return found, None
             import pickle
 
             from conebench.runner.executors import ray_worker
@@ -137,12 +140,12 @@ class RemoteParts:
             def send(message: Any) -> None:
                 sent[:] = [mailbox.send.remote((number, message))]
 
-            # Only now: another conebench could not read it.
-            ended = ray_worker.perform(send, *pickle.loads(work))  # noqa: S301
+            # Unpickled only now: another conebench could not read it.
+            error = ray_worker.compute(send, *pickle.loads(work))  # noqa: S301
             if sent:
-                # What was told is there before the task has ended.
+                # So that the last message arrives before the task ends.
                 ray.wait(sent, timeout=SECONDS_TO_SEND)
-            return found, *ended
+            return found, error
 
         class Mailbox:
             def __init__(self) -> None:
@@ -157,13 +160,13 @@ class RemoteParts:
 
         self.own = facts()
         self.facts = ray.remote(num_cpus=0)(facts)
-        self.perform = ray.remote(perform)
-        # Progress alone goes through it: where it is lost with its node, no result is.
+        self.compute = ray.remote(compute)
+        # It carries progress only: if it is lost with its node, no result is.
         self.mailbox = ray.remote(num_cpus=0, max_restarts=-1)(Mailbox).remote()
 
 
 def check_nodes(ray: Any, parts: RemoteParts) -> None:
-    """Raise an UnmetNeedError for a node that has another conebench or other files."""
+    """Raise an UnmetNeedError for a node with another conebench or other files."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     asked = {}
@@ -183,48 +186,45 @@ def check_nodes(ray: Any, parts: RemoteParts) -> None:
         )
     for reference in answered:
         with suppress(ray.exceptions.RayError):
-            problem = node_problem(ray.get(reference), parts.own)
-            if problem is not None:
-                raise UnmetNeedError(problem)
+            check_node(ray.get(reference), parts.own)
 
 
-def node_problem(found: Facts, own: Facts) -> str | None:
-    """Why a node cannot work for this machine, None where it can."""
+def check_node(found: Facts, own: Facts) -> None:
+    """Raise an UnmetNeedError for a node that cannot work for this machine."""
     if found["versions"] != own["versions"]:
-        return (
+        raise UnmetNeedError(
             f"--executor ray: node {found['node']} has {_listed(found['versions'])}, this machine "
             f"{_listed(own['versions'])}; expected one version on all nodes"
         )
     if not found["sees_token"]:
-        return (
+        raise UnmetNeedError(
             f"--run-dir: node {found['node']} does not see {Path(own['token']).parent}; expected "
             "a folder on a file system that all nodes share"
         )
-    return None
 
 
 def _listed(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{package} {version}" for package, version in versions.items())
 
 
-def check_fits(ray: Any, needs: Needs) -> None:
-    """Raise an UnmetNeedError where no node could ever run a stage: it would wait for ever."""
+def check_fits(ray: Any, needed: Resources) -> None:
+    """Raise an UnmetNeedError if no node could ever run a stage."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(_fits(needs, resources) for resources in nodes):
+    if not any(_fits(needed, node) for node in nodes):
         there = "; ".join(
             f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs, "
             f"{node.get('memory', 0) / 2**30:.1f} GiB"
             for node in nodes
         )
         raise UnmetNeedError(
-            f"--executor ray: a stage needs {needs}, the nodes have {there}; fewer CPUs: "
+            f"--executor ray: a stage needs {needed}, the nodes have {there}; fewer CPUs: "
             "OMP_NUM_THREADS or --jobs, less memory: --kernel-memory"
         )
 
 
-def _fits(needs: Needs, resources: Mapping[str, float]) -> bool:
+def _fits(needed: Resources, node: Mapping[str, float]) -> bool:
     return (
-        resources.get("CPU", 0) >= needs.cpus
-        and resources.get("GPU", 0) >= needs.gpus
-        and resources.get("memory", 0) >= needs.memory
+        node.get("CPU", 0) >= needed.cpus
+        and node.get("GPU", 0) >= needed.gpus
+        and node.get("memory", 0) >= needed.memory
     )

@@ -1,4 +1,4 @@
-"""What one stage needs of the machine it runs on, from the plan of its kernels."""
+"""Resources that one stage needs, from the plan of its kernels."""
 
 import math
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 import torch
 
 from conebench.runner.stages.activation_memory import bytes_kept
-from conebench.runner.stages.context import Context
+from conebench.runner.stages.context import Context, state_bytes
 
-# What a process with torch takes before it does anything, on the device that it computes on.
+# Memory of a process that has loaded torch, on the device that it computes on.
 BASE_BYTES = 2**30
-# Parameters, their gradients, up to two numbers a parameter of the optimizer, the anchor.
+# Parameters, gradients, up to two numbers per parameter of the optimizer, and the anchor.
 COPIES_OF_STATE = 5
-# A linearized step keeps tangents beside what an ordinary one keeps for its backward pass.
+# A linearized step also keeps tangents for its backward pass.
 COPIES_OF_ACTIVATIONS = 3
 
 
 @dataclass(frozen=True)
-class Needs:
-    """CPU threads, a share of a GPU (0 on the CPU), and bytes of the machine's own memory."""
+class Resources:
+    """CPU threads, share of a GPU (0 on the CPU), and bytes of main memory."""
 
     cpus: int
     gpus: float
@@ -29,29 +29,28 @@ class Needs:
         return f"{self.cpus} CPUs{gpus}, {self.memory / 2**30:.1f} GiB"
 
 
-def needs_of(context: Context, kernel_bytes: int) -> Needs:
-    """What each stage of a run needs whose kernels take so many bytes at their peak."""
+def resources_of(context: Context, kernel_bytes: int) -> Resources:
+    """Return the resources one stage needs, given the peak memory of its kernels."""
     network = context.initial_network(context.spec.seeds[0])
-    state = sum(t.numel() * t.element_size() for t in network.state_dict().values())
     data = sum(images.pixels.numel() for images in (context.data.train, context.data.test))
     two_images = context.data.normalize(context.data.train.pixels[:2])
     activations = context.spec.training.batch_size * bytes_kept(network, two_images) // 2
-    peak = stage_bytes(state, data, activations, kernel_bytes)
+    peak = stage_bytes(state_bytes(network), data, activations, kernel_bytes)
     threads = torch.get_num_threads()
     if context.device.type != "cuda":
-        return Needs(threads, 0.0, peak)
+        return Resources(threads, 0.0, peak)
     _, total = torch.cuda.mem_get_info(context.device)
-    return Needs(threads, gpu_share(peak, total), BASE_BYTES)
+    return Resources(threads, gpu_share(peak, total), BASE_BYTES)
 
 
 def stage_bytes(state: int, data: int, activations: int, kernel: int) -> int:
-    """Memory of a stage: training and kernels are never there at the same time."""
+    """Add up the memory of a stage, which trains or builds a kernel at any one time."""
     working = max(COPIES_OF_ACTIVATIONS * activations, kernel)
     return BASE_BYTES + COPIES_OF_STATE * state + data + working
 
 
 def gpu_share(peak_bytes: int, device_bytes: int) -> float:
-    """The share of a GPU that a stage takes, in hundredths rounded up; at most a whole one.
+    """Return the share of a GPU that a stage takes, rounded up to hundredths; at most 1.
 
     >>> gpu_share(30 * 2**30, 80 * 2**30)
     0.38

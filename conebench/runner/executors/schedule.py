@@ -1,120 +1,92 @@
-"""The work of a run as tasks, for executors that do several at once: what follows from what.
+"""Stages of a run that may begin, for executors that compute several at once.
 
-A seed's ordinary training and kernels are one task; its arms, one a learning rate, and its
-perturbed copies follow from it. A control whose learning rate is still to be chosen follows from
-all the arms that it is chosen among.
+The record's own order decides: `gather_seed` asks for every stage that it needs, and those that are
+neither stored nor on their way may begin. A control whose learning rate is still to be chosen is
+asked for once the arms that it is chosen among have ended.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
-from conebench.runner.stages.arms import arm_stage, best_of
+from conebench.errors import StageFailedError
+from conebench.runner.assembly import gather_seed
+from conebench.runner.stages.base import ResultT, Stage
 from conebench.runner.stages.context import Context
-from conebench.runner.stages.copies import copy_stage
-from conebench.runner.stages.kernels import kernel_stage
-from conebench.runner.stages.planned import arm_label, copy_label, kernel_label, training_label
-from conebench.runner.stages.results import Stages, Trajectory
-from conebench.runner.stages.training import train_stage
-from conebench.spec.arms import Arm, PerturbedCopy, Rate
-from conebench.storage.store import Stage
+from conebench.runner.stages.planned import Trajectory
+from conebench.runner.stages.results import NotFinishedError, Stages
+
+AnyStage = Stage[Any]
 
 
-@dataclass(frozen=True)
-class Task:
-    """An arm with a learning rate, a perturbed copy, or else a seed's training and kernels.
-
-    An arm without `rate` takes that which was chosen among `needs`, the tasks it waits for.
-    """
-
-    seed: int
-    arm: Arm | None = None
-    rate: Rate | None = None
-    copy: PerturbedCopy | None = None
-    needs: tuple["Task", ...] = ()
-
-    def perform(self, stages: Stages) -> list["Task"]:
-        """Fill the store with the task's stages; returns the tasks that follow from them."""
-        if self.copy is not None:
-            stages.comparisons(self.seed, self.copy)
-        elif self.arm is not None:
-            stages.arm(self.seed, self.arm, self.rate or self._chosen_rate(stages))
-        else:
-            return _following(stages.context, self.seed, stages.trajectory(self.seed))
-        return []
-
-    @property
-    def is_trajectory(self) -> bool:
-        """Whether it is a seed's training and kernels, from which all else follows."""
-        return self.arm is None and self.copy is None
-
-    @property
-    def label(self) -> str:
-        """What the task is called."""
-        if self.copy is not None:
-            return copy_label(self.seed, self.copy)
-        if self.arm is not None:
-            return arm_label(self.seed, self.arm, self.rate or "inherit")
-        return f"seed {self.seed}: training and kernels"
-
-    def outputs(self, stages: Stages) -> list[tuple[str, Stage]]:
-        """The stages that the task computes, with their labels."""
-        context, seed = stages.context, self.seed
-        if self.copy is not None:
-            return [(self.label, copy_stage(context, seed, self.copy))]
-        if self.arm is None:
-            return trajectory_stages(context, seed)
-        rate = self.rate or self._chosen_rate(stages)
-        return [(arm_label(seed, self.arm, rate), arm_stage(context, seed, self.arm, rate))]
-
-    def _chosen_rate(self, stages: Stages) -> Rate:
-        arms = [(task.arm, task.rate) for task in self.needs]
-        rates = [rate for _, rate in arms if rate is not None]
-        ends = [stages.arm(self.seed, arm, rate) for arm, rate in arms if arm and rate is not None]
-        return rates[best_of(rates, ends)[0]]
-
-
-def trajectory_stages(context: Context, seed: int) -> list[tuple[str, Stage]]:
-    """Ordinary training and kernels of a seed, from which all else follows."""
-    return [
-        (training_label(seed), train_stage(context, seed)),
-        (kernel_label(seed), kernel_stage(context, seed)),
-    ]
-
-
-def _following(context: Context, seed: int, found: Trajectory) -> list[Task]:
-    """What can be done once a seed is trained and its kernels are measured, each stage once."""
-    tasks: dict[str, Task] = {}
-    switched: dict[int, tuple[Task, ...]] = {}
-    controls = []
-    for arm in found.arms(context):
-        if arm.kind == "control" and len(arm.rates) > 1:
-            controls.append(Task(seed, arm, needs=switched[arm.start]))
-            continue
-        stems = {rate: arm_stage(context, seed, arm, rate).file_stem for rate in arm.rates}
-        for rate, stem in stems.items():
-            tasks.setdefault(stem, Task(seed, arm, rate))
-        if arm.name == "switched":
-            switched[arm.start] = tuple(tasks[stem] for stem in stems.values())
-    copies = [Task(seed, copy=copy) for copy in found.copies(context)]
-    return [*tasks.values(), *controls, *copies]
+class _NotYetError(StageFailedError):
+    """A stage has not ended; as with one that failed, `gather_seed` goes on to others."""
 
 
 @dataclass
+class _Stored(Stages):
+    """Stored results; `missing` collects the stages that were asked for and may begin."""
+
+    missing: list[AnyStage] = field(default_factory=list)
+    _begun: set[str] = field(default_factory=set)
+    _running: set[AnyStage] = field(default_factory=set)
+    _results: dict[AnyStage, Any] = field(default_factory=dict)
+    _trajectories: dict[int, Trajectory] = field(default_factory=dict)
+
+    def result(self, stage: Stage[ResultT]) -> ResultT:
+        """Return the stored result of a stage; raise a StageFailedError if there is none yet."""
+        if stage in self._running:
+            raise self._not_yet(stage)
+        if stage not in self._results:
+            stem = stage.key(self.context).file_stem
+            try:
+                self._results[stage] = super().result(stage)
+            except NotFinishedError:
+                # Arms that do the same work share a stage.
+                if stem not in self._begun:
+                    self._begun.add(stem)
+                    self._running.add(stage)
+                    self.missing.append(stage)
+                raise self._not_yet(stage) from None
+            if stem not in self._begun:
+                self.context.progress.stage(stage.label, cached=True)
+        result: ResultT = self._results[stage]
+        return result
+
+    def trajectory(self, seed: int) -> Trajectory:
+        """Return the trajectory of a seed, derived once."""
+        if seed not in self._trajectories:
+            self._trajectories[seed] = super().trajectory(seed)
+        return self._trajectories[seed]
+
+    def end(self, stage: AnyStage) -> None:
+        """Look for the result of a stage from now on."""
+        self._running.discard(stage)
+
+    @staticmethod
+    def _not_yet(stage: AnyStage) -> _NotYetError:
+        return _NotYetError(stage.seed, stage.name, f"{stage.label}: not yet")
+
+
 class Schedule:
-    """The tasks of one run: which may begin, which wait for others."""
+    """Stages of the seeds of one run, in an order in which they may be computed."""
 
-    seeds: Iterable[int]
-    _waiting: list[Task] = field(default_factory=list)
-    _ended: set[Task] = field(default_factory=set)
+    def __init__(self, context: Context, seeds: Iterable[int]) -> None:
+        self._seeds = seeds
+        self._stored = _Stored(context, compute_missing=False)
 
-    def first(self) -> list[Task]:
-        """The tasks to begin with."""
-        return [Task(seed) for seed in self.seeds]
+    def first(self) -> list[AnyStage]:
+        """Return the stages that may begin now."""
+        return [stage for seed in self._seeds for stage in self._ready(seed)]
 
-    def after(self, task: Task, following: Iterable[Task] = ()) -> list[Task]:
-        """The tasks that may begin now that this one has ended, well or not."""
-        self._ended.add(task)
-        waiting = [*self._waiting, *following]
-        ready = [task for task in waiting if self._ended.issuperset(task.needs)]
-        self._waiting = [task for task in waiting if task not in ready]
-        return ready
+    def after(self, stage: AnyStage) -> list[AnyStage]:
+        """Return the stages that may begin now that this one has ended, well or not."""
+        self._stored.end(stage)
+        return self._ready(stage.seed)
+
+    def _ready(self, seed: int) -> list[AnyStage]:
+        self._stored.missing = []
+        with suppress(StageFailedError):
+            gather_seed(self._stored, seed)
+        return self._stored.missing

@@ -1,1 +1,1 @@
-"""Stages of a run: cached computations, each named by the hash of its inputs."""
+"""Stages of a run: cached computations, one file per kind."""

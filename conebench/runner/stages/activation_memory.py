@@ -7,22 +7,23 @@ from conebench.linearize import LinearizedModel
 
 
 def images_within(limit: int, linear: LinearizedModel, x: Tensor) -> int:
-    """Of how many images a linearized pass keeps about `limit` bytes, at least one.
+    """Return the largest batch whose linearized pass keeps about `limit` bytes; at least 1.
 
-    Judged by the images x. More of them keep less each, where more BatchNorms are then folded.
+    Judged by the images x. A larger x gives a lower figure per image if it lets more BatchNorms
+    be folded.
     """
     kept = bytes_kept(linear, x, nn.ModuleList([linear, linear.network]))
     return max(1, int(limit * len(x) / max(1, kept)))
 
 
 def bytes_kept(network: nn.Module, x: Tensor, owner: nn.Module | None = None) -> int:
-    """Bytes that a forward pass keeps for the backward pass, each once.
+    """Count the bytes that a forward pass keeps for the backward pass, each once.
 
-    Parameters and buffers of `owner` are left out, of the network itself where none is given.
+    Parameters and buffers of `owner`, by default the network, do not count.
     """
     meter = GraphMeter(owner or network)
     with meter:
-        # While the output lives, so does what was kept: no address is used twice.
+        # While the output lives, what was kept does too, so no address is used twice.
         output = network.eval()(x)
     del output
     return meter.kept_bytes

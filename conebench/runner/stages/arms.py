@@ -1,8 +1,8 @@
-"""Stages that leave ordinary training at a step: linear arms, their control, the linear probe."""
+"""Arms, which leave ordinary training at a step: linear arms, their controls, linear probes."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -13,37 +13,29 @@ from conebench.linearize import LinearizedModel
 from conebench.networks.timm_models import classifier_parameters
 from conebench.record import TriedRate, choose_rate
 from conebench.runner.stages.activation_memory import images_within
+from conebench.runner.stages.base import Stage
 from conebench.runner.stages.context import Context
-from conebench.runner.stages.training import parent_recipe, train_stage
-from conebench.spec.arms import Arm, Rate
-from conebench.storage.store import Stage, read_tensors
-from conebench.training.loop import DivergedError, Recipe, evaluate, train
+from conebench.runner.stages.resume import State, load_state, train_resumably
+from conebench.runner.stages.training import TrainStage, parent_recipe
+from conebench.runner.stages.work import Sizes, Step, Work
+from conebench.spec import Spec
+from conebench.spec.arms import Arm, Kind, Rate
+from conebench.storage.store import StageKey, read_tensors
+from conebench.training.loop import DivergedError, Recipe, evaluate
 
+# Bump when the stage's output changes; stored results of older versions are then ignored.
 ARM_VERSION = 3
-# What one pass of a linearized network may keep for its gradients. A whole batch of a ViT takes 1.7
-# times the memory of ordinary training, since what is freed meanwhile stays with the process in
-# pieces; in two passes it is as fast. Where a pass is smaller, two cost up to a tenth more time.
+# Bytes that one pass of a linearized network may keep for its gradients. A whole batch of a ViT
+# takes 1.7 times the memory of ordinary training, since freed memory stays with the process in
+# pieces; in two passes it is as fast. With a smaller limit, two passes take up to a tenth longer.
 PASS_BYTES = 3 * 2**27
 IMAGES_JUDGED_BY = 32
 
-
-def arm_stage(context: Context, seed: int, arm: Arm, rate: Rate) -> Stage:
-    """The stage of an arm with one learning rate; arms that do the same work share it."""
-    linearization = context.inputs("linearization")["linearization"]
-    inputs = {
-        **train_stage(context, seed).inputs,
-        "linearization": {**linearization, "learning_rate": rate},
-        "calibration": [context.spec.kernel.calibration_samples, context.spec.kernel.probe_seed],
-        "kind": arm.kind,
-        "start": arm.start,
-        "anchor": arm.anchor,
-        "arm_version": ARM_VERSION,
-    }
-    return Stage(f"{arm.kind}-seed{seed}-from{arm.start}", inputs)
+STEPS: dict[Kind, Step] = {"linear": "linear", "control": "ordinary", "probe": "probe"}
 
 
 class ArmEnd(BaseModel):
-    """Result of an arm's stage: how it ended, on validation images too where there are any."""
+    """Result of an arm: how it ended, on validation images too if there are any."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,21 +47,119 @@ class ArmEnd(BaseModel):
     validation_loss: float | None = None
 
 
-def run_arm(context: Context, seed: int, arm: Arm, rate: Rate) -> ArmEnd:
-    """Train one arm from its start to the end with one learning rate, and test it."""
-    network = _network(context, seed, arm)
-    recipe = _recipe(context, seed, network, rate)
-    end = ArmEnd(status="finished")
-    try:
-        _train(context, seed, arm, rate, network, recipe)
-        # First, and kept whatever the test says: the choice between rates must not depend on that.
-        if context.data.validation is not None:
-            accuracy, loss = _evaluate(context, network, recipe, context.data.validation)
-            end = end.model_copy(update={"validation_accuracy": accuracy, "validation_loss": loss})
-        accuracy, loss = _evaluate(context, network, recipe, context.data.test)
-    except DivergedError as error:
-        return end.model_copy(update={"status": "diverged", "diverged_at": error.step})
-    return end.model_copy(update={"test_accuracy": accuracy, "test_loss": loss})
+@dataclass(frozen=True)
+class ArmStage(Stage[ArmEnd]):
+    """One arm with one learning rate; arms that do the same work share its result."""
+
+    arm: Arm
+    rate: Rate
+
+    result_type = ArmEnd
+
+    @property
+    def kind(self) -> Kind:
+        return self.arm.kind
+
+    @property
+    def name(self) -> str:
+        several = len(self.arm.planned_rates) > 1 and self.rate != "inherit"
+        return f"{self.arm.label} at {self.rate:g}" if several else self.arm.label
+
+    @property
+    def training(self) -> TrainStage:
+        """Ordinary training, which the arm leaves."""
+        return TrainStage(self.seed)
+
+    @property
+    def needs(self) -> tuple[TrainStage]:
+        return (self.training,)
+
+    def key(self, context: Context) -> StageKey:
+        kernel, linearization = context.spec.kernel, context.inputs("linearization")
+        inputs = {
+            **self.training.key(context).inputs,
+            "linearization": {**linearization["linearization"], "learning_rate": self.rate},
+            "calibration": [kernel.calibration_samples, kernel.probe_seed],
+            "kind": self.kind,
+            "start": self.arm.start,
+            "anchor": self.arm.anchor,
+            "arm_version": ARM_VERSION,
+        }
+        return StageKey(f"{self.kind}-seed{self.seed}-from{self.arm.start}", inputs)
+
+    def steps(self, spec: Spec) -> tuple[int, int]:
+        return self.arm.start, spec.total_steps
+
+    def work(self, sizes: Sizes) -> Work:
+        """Count all steps, and the test and validation images."""
+        tested = sizes.test_images + (sizes.spec.dataset.validation_size or 0)
+        steps = sizes.spec.total_steps - self.arm.start
+        return Work(STEPS[self.kind], steps, tested_images=tested)
+
+    def compute(self, context: Context) -> ArmEnd:
+        """Train the arm from its start to the end, and test it."""
+        network = self._network(context)
+        recipe = self._recipe(context, network)
+        begin = load_state(context, self) or State(
+            self.arm.start, optimizer=self._carried_state(context)
+        )
+        end = ArmEnd(status="finished")
+        try:
+            # An arm keeps no checkpoints: its pauses are for progress and for its state.
+            for _ in train_resumably(
+                context, self, network, recipe, begin, checkpoints=context.spec.checkpoint_steps
+            ):
+                pass
+            # Validation first, and kept whatever the test gives: the choice between rates must
+            # not depend on the test.
+            if context.data.validation is not None:
+                accuracy, loss = _evaluate(context, network, recipe, context.data.validation)
+                end = end.model_copy(
+                    update={"validation_accuracy": accuracy, "validation_loss": loss}
+                )
+            accuracy, loss = _evaluate(context, network, recipe, context.data.test)
+        except DivergedError as error:
+            return end.model_copy(update={"status": "diverged", "diverged_at": error.step})
+        return end.model_copy(update={"test_accuracy": accuracy, "test_loss": loss})
+
+    def _network(self, context: Context) -> nn.Module:
+        if self.arm.anchor == "pretrained":
+            anchor = context.initial_network(self.seed, pretrained=True)
+        else:
+            training = self.training.key(context)
+            anchor = context.network_at(training, self.seed, self.arm.anchor)
+        if self.kind == "control":
+            return anchor
+        if self.kind == "linear":
+            return context.linearized(anchor)
+        frozen = context.frozen(anchor, context.spec.linearization.batchnorm)
+        head = classifier_parameters(frozen)
+        for name, parameter in frozen.named_parameters():
+            parameter.requires_grad_(name in head)
+        return frozen
+
+    def _recipe(self, context: Context, network: nn.Module) -> Recipe:
+        """Return the recipe of the linearization section, for arms of any kind."""
+        parent, choice = parent_recipe(context, self.seed), context.spec.linearization
+        rate = self.rate
+        decay_origin = _decay_origin(network, choice.weight_decay) if parent.weight_decay else ()
+        return replace(
+            parent,
+            learning_rate=parent.learning_rate if rate == "inherit" else lambda _: rate,
+            weight_decay=0.0 if choice.weight_decay == "none" else parent.weight_decay,
+            loss=parent.loss if choice.loss == "inherit" else choice.loss,
+            augment=choice.augmentation == "inherit",
+            images_at_once=_images_at_once(context, network),
+            decay_origin=decay_origin,
+        )
+
+    def _carried_state(self, context: Context) -> dict[str, Tensor] | None:
+        """Read the optimizer state that ordinary training had, if the arm carries it on."""
+        carries = context.spec.linearization.optimizer_state == "carry" and self.kind != "probe"
+        if not carries or self.arm.start == 0:
+            return None
+        training = self.training.key(context)
+        return read_tensors(context.store.checkpoint_path(training, self.arm.start, optimizer=True))
 
 
 def _evaluate(
@@ -78,88 +168,27 @@ def _evaluate(
     accuracy, loss = evaluate(network, context.data, images, recipe.loss)
     if not math.isfinite(loss):
         raise DivergedError(context.spec.total_steps)
+    context.advance(Work(tested_images=len(images)))
     return accuracy, loss
 
 
-def _train(
-    context: Context, seed: int, arm: Arm, rate: Rate, network: nn.Module, recipe: Recipe
-) -> None:
-    midway = context.midway(arm_stage(context, seed, arm, rate))
-    taken = midway.load()
-    last = arm.start
-    if taken is not None:
-        network.load_state_dict(taken.model)
-        last = taken.step
-        context.progress.advance(arm_work(context, arm, last - arm.start))
-    for checkpoint in train(
-        network,
-        context.data,
-        recipe,
-        start=last,
-        # An arm stores no checkpoints: its pauses only drive the progress display.
-        checkpoints=context.spec.checkpoint_steps,
-        optimizer_state=taken.optimizer if taken else _carried_state(context, seed, arm),
-        losses_before=taken.losses if taken else (),
-        wants_pause=midway.is_due,
-    ):
-        if midway.is_due():
-            midway.save(checkpoint)
-        context.progress.advance(arm_work(context, arm, checkpoint.step - last))
-        last = checkpoint.step
-
-
-def arm_work(context: Context, arm: Arm, steps: int | None = None) -> float:
-    """Work of an arm at one learning rate, or of some of its steps, in passes of one image."""
-    steps = context.spec.total_steps - arm.start if steps is None else steps
-    passes = {"linear": 6.0, "control": 3.0, "probe": 1.5}[arm.kind]
-    return passes * context.spec.training.batch_size * steps
-
-
-def _network(context: Context, seed: int, arm: Arm) -> nn.Module:
-    if arm.anchor == "pretrained":
-        anchor = context.initial_network(seed, pretrained=True)
-    else:
-        anchor = context.network_at(train_stage(context, seed), seed, arm.anchor)
-    if arm.kind == "control":
-        return anchor
-    if arm.kind == "linear":
-        return context.linearized(anchor)
-    frozen = context.frozen(anchor, context.spec.linearization.batchnorm)
-    head = classifier_parameters(frozen)
-    for name, parameter in frozen.named_parameters():
-        parameter.requires_grad_(name in head)
-    return frozen
-
-
-def _recipe(context: Context, seed: int, network: nn.Module, rate: Rate) -> Recipe:
-    """The linearization section's way of training, for any arm that leaves ordinary training."""
-    parent, choice = parent_recipe(context, seed), context.spec.linearization
-    return replace(
-        parent,
-        learning_rate=parent.learning_rate if rate == "inherit" else lambda _: rate,
-        weight_decay=0.0 if choice.weight_decay == "none" else parent.weight_decay,
-        loss=parent.loss if choice.loss == "inherit" else choice.loss,
-        augment=choice.augmentation == "inherit",
-        images_at_once=_images_at_once(context, network),
-        decay_origin=_decay_origin(network, choice.weight_decay) if parent.weight_decay else (),
-    )
-
-
 def _images_at_once(context: Context, network: nn.Module) -> int | None:
-    """Of a linearized network alone: in others BatchNorm may take the whole batch.
-
-    On a GPU, whose memory does not go to pieces, passes are as large as they come.
-    """
+    """Return how many images a linearized network takes in one pass; None for a whole batch."""
+    # GPU memory does not fragment, so there the whole batch is one pass. In networks that are not
+    # linearized, BatchNorm may need the whole batch.
     if not isinstance(network, LinearizedModel) or context.device.type == "cuda":
         return None
     x = context.data.normalize(context.data.train.pixels[:IMAGES_JUDGED_BY])
-    # Two images judge high, so that the others do not take more than a pass may.
+    # Two images overestimate the cost per image, which keeps the second probe within the limit.
     few = images_within(PASS_BYTES, network, x[:2])
     return images_within(PASS_BYTES, network, x[: min(few, context.spec.training.batch_size)])
 
 
 def _decay_origin(network: nn.Module, weight_decay: str) -> list[Tensor]:
-    """Offsets o so that decay acts on p + o: w + theta_s towards 0, or theta towards theta_s."""
+    """Return offsets o, so that decay acts on p + o.
+
+    It pulls w + theta_s towards 0 (`zero-origin`) or theta towards theta_s (`switch-point`).
+    """
     if isinstance(network, LinearizedModel):
         return network.anchors() if weight_decay == "zero-origin" else []
     if weight_decay == "switch-point":
@@ -167,16 +196,8 @@ def _decay_origin(network: nn.Module, weight_decay: str) -> list[Tensor]:
     return []
 
 
-def _carried_state(context: Context, seed: int, arm: Arm) -> dict[str, Tensor] | None:
-    carries = context.spec.linearization.optimizer_state == "carry" and arm.kind != "probe"
-    if not carries or arm.start == 0:
-        return None
-    train = train_stage(context, seed)
-    return read_tensors(context.store.checkpoint_path(train, arm.start, optimizer=True))
-
-
-def best_of(rates: Iterable[Rate], ends: Iterable[ArmEnd]) -> tuple[int, list[TriedRate]]:
-    """Which of an arm's learning rates is kept, and how each constant one did."""
+def best_of(rates: Sequence[Rate], ends: Sequence[ArmEnd]) -> tuple[int, list[TriedRate]]:
+    """Choose the best of an arm's learning rates; return its index, and how each constant did."""
     tried = [_tried(rate, end) for rate, end in zip(rates, ends, strict=True) if rate != "inherit"]
     return choose_rate(tried) if len(tried) > 1 else 0, tried
 

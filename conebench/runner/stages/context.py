@@ -17,24 +17,28 @@ from conebench.networks.scaled_output import ScaledOutput
 from conebench.networks.timm_models import make_model
 from conebench.runner.stages.device import count_gpus, workers_on_one_device
 from conebench.runner.stages.progress import Progress
-from conebench.runner.stages.resume import Midway
+from conebench.runner.stages.work import Sizes, Work
 from conebench.seeding import counter_seed
 from conebench.spec import Spec
-from conebench.storage.store import Stage, Store, read_tensors
+from conebench.spec.schema import Model
+from conebench.storage.store import StageKey, Store, read_tensors
 
 CALIBRATION_BATCH = 256
 
-# It reads a file, and every stage's inputs hold it.
-_version = cache(version)
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Return the versions that a stage's result depends on."""
+    return {"torch": str(torch.__version__), "timm": version("timm")}
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a spec is run; `seeds` None means all of the spec's.
+    """How a spec is run.
 
-    `kernel_memory` is the bytes that one kernel may take, None a quarter of what is free, shared by
-    the stages on one device. `jobs` stages run side by side on one machine. Training stores where
-    it is every `save_every` seconds.
+    `seeds` are all of the spec's if None. `kernel_memory` is the bytes that one kernel may take;
+    if None, a quarter of what is free, shared by the stages on one device. `jobs` stages run at
+    once on this machine. Training stores its state every `save_every` seconds.
     """
 
     data_root: Path
@@ -48,7 +52,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Context:
-    """One spec on one machine; `kernel_memory` bytes are for one kernel."""
+    """One spec on one machine; one kernel may take `kernel_memory` bytes."""
 
     spec: Spec
     data: Data
@@ -59,8 +63,17 @@ class Context:
     save_every: float
 
     @cached_property
+    def sizes(self) -> Sizes:
+        """Numbers that the work of stages depends on."""
+        return Sizes(self.spec, len(self.data.classes), len(self.data.test))
+
+    def advance(self, work: Work) -> None:
+        """Report work as done."""
+        self.progress.advance(work.passes(self.sizes))
+
+    @cached_property
     def probe(self) -> Images:
-        """The probe set: the same for every seed of the run."""
+        """The probe set, the same for every seed."""
         kernel = self.spec.kernel
         return self.data.balanced_subset(kernel.samples, kernel.probe_seed, "probe")
 
@@ -71,68 +84,78 @@ class Context:
         images = self.data.balanced_subset(
             kernel.calibration_samples, kernel.probe_seed, "calibration"
         )
-        # Batches of almost one size: a last, tiny one would weigh as much as the others.
+        # Batches of nearly equal size: a tiny last one would weigh as much as the others.
         count = -(-len(images) // CALIBRATION_BATCH)
         return [self.data.normalize(part) for part in images.pixels.tensor_split(count)]
 
     def inputs(self, *sections: str) -> dict[str, Any]:
-        """What decides a stage's result beside its seed: data, stack and sections of the spec."""
-        whole = self.spec.dump()
+        """Return what decides a stage's result: data, libraries, and these spec sections."""
         return {
             "data": self.data.hash,
             "device": self.device.type,
-            "torch": torch.__version__,
-            "timm": _version("timm"),
-            **{section: whole[section] for section in sections},
+            **library_versions(),
+            **{section: self._sections[section] for section in sections},
         }
 
-    def midway(self, stage: Stage) -> Midway:
-        """Where a stage that trains stores how far it is."""
-        return Midway(self.store, stage, self.save_every)
+    @cached_property
+    def _sections(self) -> dict[str, Any]:
+        return self.spec.dump()
 
     def initial_network(self, seed: int, *, pretrained: bool | None = None) -> nn.Module:
-        """The network at theta_0 of this seed, on the device, in training mode.
-
-        With the spec's output scale, if it has one.
-        """
-        model = self.spec.model
-        network = make_model(
-            model.name,
-            model.kwargs,
-            pretrained=model.pretrained if pretrained is None else pretrained,
+        """Make the network at theta_0 of this seed, on the device, in training mode."""
+        return build_network(
+            self.spec.model,
             classes=len(self.data.classes),
             channels=self.data.train.pixels.shape[1],
             seed=counter_seed(seed, "init"),
+            pretrained=self.spec.model.pretrained if pretrained is None else pretrained,
         ).to(self.device)
-        if model.output_scale is None:
-            return network
-        return ScaledOutput(network, model.output_scale)
 
-    def network_at(self, train: Stage, seed: int, step: int) -> nn.Module:
-        """The network at theta_step of this seed, in training mode."""
+    def network_at(self, training: StageKey, seed: int, step: int) -> nn.Module:
+        """Read the network at theta_step of this seed, in training mode."""
         network = self.initial_network(seed, pretrained=False)
-        network.load_state_dict(read_tensors(self.store.checkpoint_path(train, step)))
+        network.load_state_dict(read_tensors(self.store.checkpoint_path(training, step)))
         return network
 
     def frozen(self, network: nn.Module, batchnorm: str) -> nn.Module:
-        """A copy in evaluation mode, its BatchNorm statistics recalibrated if so asked."""
+        """Copy a network into evaluation mode, with BatchNorm recalibrated if asked."""
         if batchnorm == "recalibrated":
             return with_recalibrated_batchnorm(network, self.calibration_batches)
         return copy.deepcopy(network).eval()
 
     def linearized(self, network: nn.Module) -> LinearizedModel:
-        """The network's linearization, as the spec's linearization section says."""
+        """Linearize a network as the spec's linearization section says."""
         choice = self.spec.linearization
         frozen = self.frozen(network, choice.batchnorm)
         return LinearizedModel(frozen, intercept=choice.intercept == "kept")
 
 
+def build_network(
+    model: Model, *, classes: int, channels: int, seed: int, pretrained: bool = False
+) -> nn.Module:
+    """Make the network of a spec's model section, with its output scale."""
+    network = make_model(
+        model.name,
+        model.kwargs,
+        pretrained=pretrained,
+        classes=classes,
+        channels=channels,
+        seed=seed,
+    )
+    return network if model.output_scale is None else ScaledOutput(network, model.output_scale)
+
+
+def state_bytes(network: nn.Module) -> int:
+    """Count the bytes of a network's parameters and buffers."""
+    return sum(t.numel() * t.element_size() for t in network.state_dict().values())
+
+
 def open_context(
     spec: Spec, options: RunOptions, progress: Progress, data: Data | None = None
 ) -> Context:
-    """Read the data of a spec, unless they are given, and open its store.
+    """Read the data of a spec, unless given, and open its run folder.
 
-    Raises a SpecError where data and spec do not fit, a DataMissingError.
+    Raises a SpecError if data and spec do not fit, a DataMissingError if the data are missing.
     """
     data = data or load_data(spec.dataset, options.data_root, options.device)
     store = Store(options.run_dir / spec.name)

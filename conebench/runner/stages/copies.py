@@ -1,7 +1,8 @@
-"""Stages of the chaos probe: a copy perturbed at t0, compared with ordinary training at each t1."""
+"""Perturbed copies of the chaos probe: perturbed at t0, compared with the original at each t1."""
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,127 +20,158 @@ from conebench.networks.perturbation import (
     weight_spreads,
 )
 from conebench.record import ChaosResult
+from conebench.runner.stages.base import Stage
 from conebench.runner.stages.context import Context
-from conebench.runner.stages.kernels import kernel_inputs, kernel_matrix, kernel_work
-from conebench.runner.stages.training import parent_recipe, train_stage, training_work
+from conebench.runner.stages.kernels import kernel_inputs, kernel_matrix
+from conebench.runner.stages.resume import State, load_state, train_resumably
+from conebench.runner.stages.training import TrainStage, parent_recipe
+from conebench.runner.stages.work import Sizes, Work
 from conebench.seeding import counter_generator
+from conebench.spec import Spec
 from conebench.spec.arms import PerturbedCopy
-from conebench.storage.store import Stage, read_tensors
-from conebench.training.loop import Checkpoint, DivergedError, evaluate, predict, train
+from conebench.storage.store import StageKey, read_tensors
+from conebench.training.loop import Checkpoint, DivergedError, evaluate, predict
 
+# Bump when the stage's output changes; stored results of older versions are then ignored.
 CHAOS_VERSION = 1
 
 
 class Comparisons(BaseModel):
-    """Result of one copy's stage: one comparison for each of its ends."""
+    """Result of one perturbed copy: a comparison at each of its ends."""
 
     model_config = ConfigDict(frozen=True)
 
     pairs: list[ChaosResult]
 
 
-def copy_stage(context: Context, seed: int, copy: PerturbedCopy) -> Stage:
-    """The stage of one perturbed copy."""
-    inputs = {
-        **train_stage(context, seed).inputs,
-        **context.inputs("kernel"),
-        **copy._asdict(),
-        "chaos_version": CHAOS_VERSION,
-    }
-    return Stage(f"chaos-seed{seed}-from{copy.t0}", inputs)
+@dataclass(frozen=True)
+class CopyStage(Stage[Comparisons]):
+    """One perturbed copy, trained to the last of its ends and compared at each."""
 
+    copy: PerturbedCopy
 
-def copy_work(context: Context, copy: PerturbedCopy) -> float:
-    """Work of one perturbed copy, in passes of one image through the network."""
-    steps = copy.ends[-1] - copy.t0
-    return training_work(context, steps) + len(copy.ends) * _comparison_work(context, copy)
+    result_type = Comparisons
+    kind = "chaos"
 
+    @property
+    def name(self) -> str:
+        return self.copy.label
 
-def _comparison_work(context: Context, copy: PerturbedCopy) -> float:
-    images = len(context.data.test) + context.spec.kernel.calibration_samples
-    return 2 * kernel_work(context) + networks_compared(copy) * images
+    @property
+    def training(self) -> TrainStage:
+        """Ordinary training, which the copy leaves and is compared with."""
+        return TrainStage(self.seed)
 
+    @property
+    def needs(self) -> tuple[TrainStage]:
+        return (self.training,)
 
-def networks_compared(copy: PerturbedCopy) -> int:
-    """Networks tested in one comparison: the points, and the ends again for their predictions."""
-    return copy.points + 2
+    def key(self, context: Context) -> StageKey:
+        inputs = {
+            **self.training.key(context).inputs,
+            **context.inputs("kernel"),
+            **self.copy._asdict(),
+            "chaos_version": CHAOS_VERSION,
+        }
+        return StageKey(f"{self.kind}-seed{self.seed}-from{self.copy.t0}", inputs)
 
+    def steps(self, _: Spec) -> tuple[int, int]:
+        return self.copy.t0, self.copy.ends[-1]
 
-def run_copy(context: Context, seed: int, copy: PerturbedCopy) -> Comparisons:
-    """Train one perturbed copy to the last of its ends, and compare it at each."""
-    results: list[ChaosResult] = []
-    try:
-        for checkpoint in train_copy(context, seed, copy):
-            if checkpoint.step in copy.ends:
-                results.append(_compare(context, seed, copy, checkpoint))
-                context.progress.advance(_comparison_work(context, copy))
-    except DivergedError as error:
-        for t1 in copy.ends[len(results) :]:
-            lost = ChaosResult(t0=copy.t0, t1=t1, status="diverged", diverged_at=error.step)
-            results.append(lost)
-    return Comparisons(pairs=results)
+    def work(self, sizes: Sizes) -> Work:
+        """Count all steps, and a comparison per end."""
+        ends = len(self.copy.ends)
+        return replace(self._comparisons(sizes, ends), steps=self.copy.ends[-1] - self.copy.t0)
 
+    def _comparisons(self, sizes: Sizes, count: int) -> Work:
+        # Every point of the line is tested, and both ends once more for their predictions.
+        networks = self.copy.points + 2
+        images = sizes.test_images + sizes.spec.kernel.calibration_samples
+        return Work(kernels=2 * count, tested_images=count * networks * images)
 
-def train_copy(context: Context, seed: int, copy: PerturbedCopy) -> Iterator[Checkpoint]:
-    """Train a perturbed copy as ordinary training goes on from t0; pause as `train` does."""
-    stage, t0 = train_stage(context, seed), copy.t0
-    # Step 0 has a fresh optimizer, as ordinary training has there.
-    state_path = context.store.checkpoint_path(stage, t0, optimizer=True)
-    last = t0
-    for checkpoint in train(
-        _perturbed_network(context, seed, copy),
-        context.data,
-        parent_recipe(context, seed),
-        start=t0,
-        # Pauses between the ends only drive the progress display.
-        checkpoints=[step for step in context.spec.checkpoint_steps if step <= copy.ends[-1]],
-        optimizer_state=read_tensors(state_path) if t0 else None,
-    ):
-        context.progress.advance(training_work(context, checkpoint.step - last))
-        last = checkpoint.step
-        yield checkpoint
+    def compute(self, context: Context) -> Comparisons:
+        """Train the copy, and compare it at each end."""
+        begin = load_state(context, self) or self.first_state(context)
+        pairs = [ChaosResult.model_validate(pair) for pair in begin.results]
+        if pairs:
+            context.advance(self._comparisons(context.sizes, len(pairs)))
+        try:
+            for checkpoint in self.train(context, begin, pairs):
+                if checkpoint.step in self.copy.ends:
+                    pairs.append(self._compare(context, checkpoint))
+                    context.advance(self._comparisons(context.sizes, 1))
+        except DivergedError as error:
+            for t1 in self.copy.ends[len(pairs) :]:
+                lost = ChaosResult(
+                    t0=self.copy.t0, t1=t1, status="diverged", diverged_at=error.step
+                )
+                pairs.append(lost)
+        return Comparisons(pairs=pairs)
 
+    def first_state(self, context: Context) -> State:
+        """Read where ordinary training was at t0."""
+        t0 = self.copy.t0
+        if t0 == 0:
+            # A fresh optimizer, as ordinary training has at step 0.
+            return State(0)
+        training = self.training.key(context)
+        return State(
+            t0, optimizer=read_tensors(context.store.checkpoint_path(training, t0, optimizer=True))
+        )
 
-def _perturbed_network(context: Context, seed: int, copy: PerturbedCopy) -> nn.Module:
-    """The network at theta_t0 + sigma spread(theta_0) eps, in training mode."""
-    stage = train_stage(context, seed)
-    network = context.network_at(stage, seed, copy.t0)
-    spreads = weight_spreads(context.network_at(stage, seed, 0))
-    perturb(network, spreads, copy.sigma, counter_generator(seed, "chaos", copy.t0))
-    return network
+    def train(
+        self, context: Context, begin: State, pairs: list[ChaosResult]
+    ) -> Iterator[Checkpoint]:
+        """Train the copy as ordinary training goes on from t0."""
+        return train_resumably(
+            context,
+            self,
+            self._perturbed_network(context),
+            parent_recipe(context, self.seed),
+            begin,
+            # Those between the ends are for progress alone.
+            checkpoints=[s for s in context.spec.checkpoint_steps if s <= self.copy.ends[-1]],
+            results=pairs,
+        )
 
+    def _perturbed_network(self, context: Context) -> nn.Module:
+        """Make the network at theta_t0 + sigma spread(theta_0) eps, in training mode."""
+        training, t0 = self.training.key(context), self.copy.t0
+        network = context.network_at(training, self.seed, t0)
+        spreads = weight_spreads(context.network_at(training, self.seed, 0))
+        perturb(network, spreads, self.copy.sigma, counter_generator(self.seed, "chaos", t0))
+        return network
 
-def _compare(
-    context: Context, seed: int, copy: PerturbedCopy, checkpoint: Checkpoint
-) -> ChaosResult:
-    """Figures of the perturbed copy at a checkpoint against ordinary training's own there."""
-    one = context.network_at(train_stage(context, seed), seed, checkpoint.step)
-    # Not the live network: some keep tensors of their last training pass, which have no copy.
-    other = context.initial_network(seed, pretrained=False)
-    other.load_state_dict(checkpoint.model.state_dict())
-    losses = _path_losses(context, one, other, copy.points)
-    if not all(map(math.isfinite, losses)):
-        raise DivergedError(checkpoint.step)
-    ends = [context.frozen(network, "recalibrated") for network in (one, other)]
-    predicted = [predict(network, context.data, context.data.test) for network in ends]
-    try:
-        S = _kernel_distance(context, one, other)
-    except KernelError as error:
-        raise RunError(f"seed {seed}, {copy.label} at {checkpoint.step}: {error}") from None
-    return ChaosResult(
-        t0=copy.t0,
-        t1=checkpoint.step,
-        status="finished",
-        losses=losses,
-        barrier=barrier(np.array(losses)),
-        disagreement=disagreement(*predicted),
-        parameter_dissimilarity=cosine_dissimilarity(one, other),
-        S=S,
-    )
+    def _compare(self, context: Context, checkpoint: Checkpoint) -> ChaosResult:
+        """Compare the copy with ordinary training at the same checkpoint."""
+        one = context.network_at(self.training.key(context), self.seed, checkpoint.step)
+        # Not the live network: some keep tensors of their last training pass, which have no copy.
+        other = context.initial_network(self.seed, pretrained=False)
+        other.load_state_dict(checkpoint.model.state_dict())
+        losses = _path_losses(context, one, other, self.copy.points)
+        if not all(map(math.isfinite, losses)):
+            raise DivergedError(checkpoint.step)
+        ends = [context.frozen(network, "recalibrated") for network in (one, other)]
+        predicted = [predict(network, context.data, context.data.test) for network in ends]
+        try:
+            S = _kernel_distance(context, one, other)
+        except KernelError as error:
+            where = f"seed {self.seed}, {self.name} at {checkpoint.step}"
+            raise RunError(f"{where}: {error}") from None
+        return ChaosResult(
+            t0=self.copy.t0,
+            t1=checkpoint.step,
+            status="finished",
+            losses=losses,
+            barrier=barrier(np.array(losses)),
+            disagreement=disagreement(*predicted),
+            parameter_dissimilarity=cosine_dissimilarity(one, other),
+            S=S,
+        )
 
 
 def _path_losses(context: Context, one: nn.Module, other: nn.Module, points: int) -> list[float]:
-    """Test loss along the straight line, BatchNorm recalibrated at every point."""
+    """Return the test loss along the straight line, BatchNorm recalibrated at every point."""
     data, losses = context.data, []
     for network in path(one, other, points):
         frozen = context.frozen(network, "recalibrated")
@@ -148,7 +180,7 @@ def _path_losses(context: Context, one: nn.Module, other: nn.Module, points: int
 
 
 def _kernel_distance(context: Context, one: nn.Module, other: nn.Module) -> float:
-    """S between the kernels of two networks, built as the kernel section says."""
+    """Return S between the kernels of two networks, built as the kernel section says."""
     kernels = [_kernel(context, network) for network in (one, other)]
 
     def rows(i: int, start: int, stop: int) -> torch.Tensor:

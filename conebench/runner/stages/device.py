@@ -1,4 +1,4 @@
-"""The device of a run, set to give the same bits each time."""
+"""The device of a run, set up for reproducible bits."""
 
 import os
 import platform
@@ -13,13 +13,13 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 def choose_device(name: DeviceName) -> torch.device:
-    """The device asked for; `auto` takes a GPU where there is one."""
+    """Return the device asked for; `auto` takes a GPU if there is one."""
     has_gpu = torch.cuda.is_available()
     if name == "cuda" and not has_gpu:
-        raise DeviceMissingError("--device: got cuda, but torch finds no GPU; allowed: auto, cpu")
+        raise DeviceMissingError("--device: got cuda, but torch finds no GPU; expected auto or cpu")
     if name == "cpu" or not has_gpu:
         return torch.device("cpu")
-    # cuBLAS gives the same bits each time only with a fixed workspace.
+    # cuBLAS is reproducible only with a fixed workspace.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
@@ -29,14 +29,14 @@ def choose_device(name: DeviceName) -> torch.device:
 
 
 def count_gpus() -> int:
-    """How many GPUs this process may use; 0 where torch finds none."""
+    """Count the GPUs this process may use."""
     return torch.cuda.device_count()
 
 
 def visible_gpu(index: int, count: int, visible: str | None) -> str:
-    """CUDA_VISIBLE_DEVICES of the worker of this index: one of the `count` GPUs, in turn.
+    """Return CUDA_VISIBLE_DEVICES for a worker: one of the `count` GPUs, in turn.
 
-    `visible` is the variable as the run found it, None where it was not set.
+    `visible` is the variable as the run found it, None if it was not set.
 
     >>> [visible_gpu(index, 2, None) for index in range(3)]
     ['0', '1', '0']
@@ -48,7 +48,7 @@ def visible_gpu(index: int, count: int, visible: str | None) -> str:
 
 
 def workers_on_one_device(jobs: int, gpus: int) -> int:
-    """How many of the workers at most share one GPU, or the CPU where there is no GPU.
+    """Return the largest number of workers that share one GPU, or the CPU without a GPU.
 
     >>> [workers_on_one_device(jobs, 4) for jobs in (1, 4, 6)]
     [1, 1, 2]
@@ -57,7 +57,7 @@ def workers_on_one_device(jobs: int, gpus: int) -> int:
 
 
 def device_name(device: torch.device) -> str:
-    """What a reader would call the device: the GPU's or the processor's model."""
+    """Return the model name of the GPU or the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:

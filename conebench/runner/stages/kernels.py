@@ -1,6 +1,7 @@
-"""Kernels along one seed's ordinary training, their Gram matrix, and those of its groups."""
+"""Kernels along ordinary training of one seed, their Gram matrix, and those of groups."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from conebench.entk import (
     Grouping,
     KernelError,
     KernelPlan,
+    MemoryLimitError,
     Outputs,
     as_matrix,
     double_centred,
@@ -23,44 +25,118 @@ from conebench.entk import (
     self_check,
     unit_gram,
 )
-from conebench.errors import RunError
+from conebench.errors import RunError, UnmetNeedError
 from conebench.networks.scaled_output import ScaledOutput
 from conebench.record import GroupTrajectory, KernelTrajectory, SelfCheck
+from conebench.runner.stages.base import Stage, stored_result
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.resume import stopwatch
-from conebench.runner.stages.training import Trained, train_stage
+from conebench.runner.stages.training import TrainStage
+from conebench.runner.stages.work import Sizes, Work
+from conebench.spec import Spec
 from conebench.spec.schema import Kernel
-from conebench.storage.store import Stage, read_facts, read_tensors
+from conebench.storage.store import StageKey, read_facts, read_tensors
 
-# Raised whenever the code of the stage changes what it computes: older results are then not met.
+# Bump when the stage's output changes; stored results of older versions are then ignored.
 KERNEL_VERSION = 3
-# Random directions of a kernel's self-check, and the relative error that fails a run: float32
-# rounding was seen up to 1e-5.
+# Random directions of a kernel's self-check, and the relative error that fails a run. Rounding in
+# float32 was seen up to 1e-5.
 CHECK_DIRECTIONS = 3
 LARGEST_CHECK_ERROR = 1e-2
 
 
-def kernel_stage(context: Context, seed: int) -> Stage:
-    """All kernels of one seed and their Gram matrix."""
-    inputs = {**train_stage(context, seed).inputs, **context.inputs("kernel")}
-    return Stage(f"kernel-seed{seed}", {**inputs, "kernel_version": KERNEL_VERSION})
+@dataclass(frozen=True)
+class KernelStage(Stage[KernelTrajectory]):
+    """All kernels of one seed, and their Gram matrix G."""
 
+    result_type = KernelTrajectory
+    kind = "kernel"
+    name = "kernels"
+    # T* follows from G.
+    decides_arms = True
 
-def kernel_work(context: Context) -> float:
-    """Work of one kernel and its groups', in passes of one image through the network."""
-    kernel, classes = context.spec.kernel, len(context.data.classes)
-    directions = classes if kernel.outputs != "sum" else 1 + (classes if kernel.by else 0)
-    return 3.0 * kernel.samples * directions
+    @property
+    def training(self) -> TrainStage:
+        """The stage whose checkpoints it reads."""
+        return TrainStage(self.seed)
+
+    @property
+    def needs(self) -> tuple[TrainStage]:
+        return (self.training,)
+
+    def key(self, context: Context) -> StageKey:
+        inputs = {**self.training.key(context).inputs, **context.inputs("kernel")}
+        name = f"{self.kind}-seed{self.seed}"
+        return StageKey(name, {**inputs, "kernel_version": KERNEL_VERSION})
+
+    def steps(self, spec: Spec) -> tuple[int, int]:
+        return 0, spec.total_steps
+
+    def work(self, sizes: Sizes) -> Work:
+        return Work(kernels=len(sizes.spec.checkpoint_steps))
+
+    def compute(self, context: Context) -> KernelTrajectory:
+        """Build the kernel at every checkpoint, then G; kernels already stored are used."""
+        stored = stored_result(context, self.training)
+        if stored is None:
+            raise RunError(f"{self.label}: no result of {self.training.label}")
+        trained, _ = stored
+        key = self.key(context)
+        spent = stopwatch(context.store, key)
+        facts: list[dict[str, Any]] = []
+        for step in trained.curve.steps:
+            path = context.store.kernel_path(key, step)
+            try:
+                facts.append(read_facts(path) or self._store_kernel(context, step, path, spent))
+            except KernelError as error:
+                # The last kernels of a diverging network may overflow: G ends before them.
+                if trained.status == "diverged" and facts:
+                    break
+                raise RunError(f"seed {self.seed}, kernel at step {step}: {error}") from None
+            context.advance(Work(kernels=1))
+        steps = trained.curve.steps[: len(facts)]
+        paths = [context.store.kernel_path(key, step) for step in steps]
+        return _trajectory(context, paths, steps, facts)
+
+    def _store_kernel(
+        self, context: Context, step: int, path: Path, spent: Callable[[], float]
+    ) -> dict[str, Any]:
+        kernel, data = context.spec.kernel, context.data
+        checkpoint = context.network_at(self.training.key(context), self.seed, step)
+        network, x = kernel_inputs(context, checkpoint)
+        whole, groups = _build(network, x, kernel, context.kernel_memory)
+        H = kernel_matrix(whole)
+        centred_norm = float(double_centred(H.double()).norm())
+        if centred_norm == 0:
+            raise KernelError("the centred kernel is zero: are all probe images the same?")
+        statistics = kernel_statistics(H, context.probe.labels, len(data.classes))
+        facts: dict[str, Any] = {
+            "norm": statistics.norm,
+            "trace": statistics.trace,
+            "top_eigenvalue_share": statistics.top_eigenvalue_share,
+            "label_alignment": statistics.label_alignment,
+            "centred_norm": centred_norm,
+        }
+        if step in (0, context.spec.total_steps):
+            facts["self_check"] = _self_check(network, x, H, kernel.outputs or "full")
+        tensors = {"H": H.cpu(), "column_mean": H.double().mean(0).cpu()}
+        if kernel.by is not None:
+            facts["groups"] = _group_facts(groups, group_sizes(network))
+            tensors |= {_tensor_of(group): K.cpu() for group, K in groups.items()}
+        facts["seconds"] = spent()
+        context.store.write_tensors(path, tensors, facts)
+        return facts
 
 
 def grouping(network: nn.Module) -> Grouping:
-    """The stage of each parameter by the network's own names, whatever is around it."""
+    """Return the function from a parameter's name to its group."""
+    # The groups of the network itself, also inside a scaled output.
     prefix = "network." if isinstance(network, ScaledOutput) else ""
     return lambda parameter: group_of(parameter.removeprefix(prefix))
 
 
 def group_sizes(network: nn.Module) -> dict[str, int]:
-    """How many parameters each group trains, in the network's order."""
+    """Count the trainable parameters of each group, in the network's order."""
     sizes: dict[str, int] = {}
     by = grouping(network)
     for name, parameter in network.named_parameters():
@@ -70,18 +146,25 @@ def group_sizes(network: nn.Module) -> dict[str, int]:
 
 
 def plan_kernel(network: nn.Module, x: Tensor, kernel: Kernel, memory: int) -> KernelPlan:
-    """How one checkpoint's kernel, with its groups' if the spec asks for them, will be built."""
+    """Plan the kernel of one checkpoint, and those of its groups if the spec asks for them.
+
+    The network and x must have the kernel's dtype. Raises an UnmetNeedError if the kernel does
+    not fit into `memory` bytes.
+    """
     outputs = kernel.outputs or "full"
-    if kernel.by is None:
-        return plan_ntk(network, x, outputs=outputs, memory_limit=memory)
-    by = grouping(network)
-    return plan_grouped_ntk(network, x, by=by, outputs=outputs, memory_limit=memory)
+    try:
+        if kernel.by is None:
+            return plan_ntk(network, x, outputs=outputs, memory_limit=memory)
+        by = grouping(network)
+        return plan_grouped_ntk(network, x, by=by, outputs=outputs, memory_limit=memory)
+    except MemoryLimitError as error:
+        raise UnmetNeedError(f"kernel {error}; see --kernel-memory") from None
 
 
 def _build(
     network: nn.Module, x: Tensor, kernel: Kernel, memory: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """What `plan_kernel` planned: the kernel, and the trace kernel of each group."""
+    """Build what `plan_kernel` planned: the kernel, and the trace kernel of each group."""
     outputs = kernel.outputs or "full"
     if kernel.by is None:
         return empirical_ntk(network, x, outputs=outputs, memory_limit=memory), {}
@@ -89,26 +172,8 @@ def _build(
     return grouped_ntk(network, x, by=by, outputs=outputs, memory_limit=memory)
 
 
-def run_kernels(context: Context, seed: int, trained: Trained) -> KernelTrajectory:
-    """The kernel at every checkpoint of one seed, then G; kernels stored earlier are used."""
-    stage = kernel_stage(context, seed)
-    spent = stopwatch(context.store, stage)
-    facts: list[dict[str, Any]] = []
-    for step in trained.curve.steps:
-        path = context.store.kernel_path(stage, step)
-        try:
-            facts.append(read_facts(path) or _store_kernel(context, stage, seed, step, spent))
-        except KernelError as error:
-            # A diverging network's last kernels may overflow: its trajectory ends before them.
-            if trained.status == "diverged" and facts:
-                break
-            raise RunError(f"seed {seed}, kernel at step {step}: {error}") from None
-        context.progress.advance(kernel_work(context))
-    return _trajectory(context, stage, trained.curve.steps[: len(facts)], facts)
-
-
 def kernel_inputs(context: Context, network: nn.Module) -> tuple[nn.Module, Tensor]:
-    """A frozen copy of the network and the probe inputs, as the kernel section says."""
+    """Freeze a copy of the network and read the probe inputs, as the kernel section says."""
     kernel = context.spec.kernel
     frozen = context.frozen(network, kernel.batchnorm)
     x = context.data.normalize(context.probe.pixels)
@@ -116,41 +181,11 @@ def kernel_inputs(context: Context, network: nn.Module) -> tuple[nn.Module, Tens
 
 
 def kernel_matrix(whole: Tensor) -> Tensor:
-    """A kernel as a matrix H; a KernelError where it is zero."""
+    """Return a kernel as a matrix H; raise a KernelError if it is zero."""
     H = as_matrix(whole)
     if not bool(H.any()):
         raise KernelError("the kernel is zero: no output depends on any parameter")
     return H
-
-
-def _store_kernel(
-    context: Context, stage: Stage, seed: int, step: int, spent: Callable[[], float]
-) -> dict[str, Any]:
-    kernel, data = context.spec.kernel, context.data
-    network, x = kernel_inputs(context, context.network_at(train_stage(context, seed), seed, step))
-    whole, groups = _build(network, x, kernel, context.kernel_memory)
-    H = kernel_matrix(whole)
-    centred_norm = float(double_centred(H.double()).norm())
-    if centred_norm == 0:
-        raise KernelError("the centred kernel is zero: are all probe images the same?")
-    statistics = kernel_statistics(H, context.probe.labels, len(data.classes))
-    mean = H.double().mean(0)
-    facts: dict[str, Any] = {
-        "norm": statistics.norm,
-        "trace": statistics.trace,
-        "top_eigenvalue_share": statistics.top_eigenvalue_share,
-        "label_alignment": statistics.label_alignment,
-        "centred_norm": centred_norm,
-    }
-    if step in (0, context.spec.total_steps):
-        facts["self_check"] = _self_check(network, x, H, kernel.outputs or "full")
-    tensors = {"H": H.cpu(), "column_mean": mean.cpu()}
-    if kernel.by is not None:
-        facts["groups"] = _group_facts(groups, group_sizes(network))
-        tensors |= {_tensor_of(group): K.cpu() for group, K in groups.items()}
-    facts["seconds"] = spent()
-    context.store.write_tensors(context.store.kernel_path(stage, step), tensors, facts)
-    return facts
 
 
 def _group_facts(
@@ -167,33 +202,30 @@ def _group_facts(
 
 
 def _tensor_of(group: str) -> str:
-    """Name of a group's kernel in a checkpoint's file."""
+    """Return the name of a group's kernel in a file."""
     return f"group.{group}"
 
 
 def _self_check(network: nn.Module, x: Tensor, H: Tensor, outputs: Outputs) -> float:
-    """Error of the kernel against the network's own derivatives; a large one fails the run."""
+    """Compare the kernel with the network's own derivatives; raise a KernelError if far off."""
     n, side = len(x), len(H)
     kernel = H.view(n, side // n, n, side // n) if outputs == "full" else H
     error = self_check(network, x, kernel, outputs, directions=CHECK_DIRECTIONS)
     if not error <= LARGEST_CHECK_ERROR:
-        raise KernelError(
-            f"K u and J (J^T u) differ by {error:.1e}: the kernel is not to be trusted"
-        )
+        raise KernelError(f"K u and J (J^T u) differ by {error:.1e}: the kernel cannot be trusted")
     return error
 
 
 def _trajectory(
-    context: Context, stage: Stage, steps: Sequence[int], facts: list[dict[str, Any]]
+    context: Context, paths: Sequence[Path], steps: Sequence[int], facts: list[dict[str, Any]]
 ) -> KernelTrajectory:
-    paths = [context.store.kernel_path(stage, step) for step in steps]
     means = [read_tensors(path)["column_mean"] for path in paths]
     rows = _row_reader(context, paths, "H")
 
     def centred_rows(i: int, start: int, stop: int) -> Tensor:
         # P H P, row by row: H is symmetric, so its row means are its column means.
-        mean = means[i].to(context.device)
-        part = rows(i, start, stop).double()
+        mean = means[i].to(context.device)  # [side]
+        part = rows(i, start, stop).double()  # [stop - start, side]
         return part - mean[start:stop, None] - mean[None, :] + mean.mean()
 
     count, size = len(steps), len(means[0])
@@ -237,7 +269,7 @@ def _group_trajectory(
     found: Sequence[Mapping[str, Any]],
     group: str,
 ) -> GroupTrajectory:
-    # A kernel of zero has no angle to any other: the trajectory is what follows the last of them.
+    # A zero kernel has no angle to any other: the trajectory starts after the last of them.
     start = max((i + 1 for i, f in enumerate(found) if f["norm"] == 0), default=0)
     norms = [f["norm"] for f in found[start:]]
     rows = _row_reader(context, paths[start:], _tensor_of(group))
@@ -254,7 +286,7 @@ def _group_trajectory(
 def _row_reader(
     context: Context, paths: Sequence[Path], tensor: str
 ) -> Callable[[int, int, int], Tensor]:
-    """Rows start..stop of a tensor in the i-th file."""
+    """Return a function that reads rows start..stop of a tensor in the i-th file."""
 
     def rows(i: int, start: int, stop: int) -> Tensor:
         with safe_open(paths[i], framework="pt") as file:

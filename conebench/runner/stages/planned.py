@@ -1,60 +1,77 @@
-"""The stages that a spec expects of a seed, before and after its T* is known."""
+"""Stages that a spec plans for a seed, before and after its T* is known."""
 
-from conebench.runner.stages.arms import arm_stage, arm_work
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from conebench.analysis.cone import Cone
+from conebench.analysis.phases import Phases
+from conebench.record import KernelTrajectory, derive_geometry
+from conebench.runner.stages.arms import ArmStage
+from conebench.runner.stages.base import Stage, stored_result
 from conebench.runner.stages.context import Context
-from conebench.runner.stages.copies import copy_stage, copy_work
-from conebench.runner.stages.kernels import kernel_stage, kernel_work
-from conebench.runner.stages.training import train_stage, training_work
-from conebench.spec.arms import Arm, PerturbedCopy, Rate, plan_arms, plan_copies
-from conebench.storage.manifest import Planned
+from conebench.runner.stages.copies import CopyStage
+from conebench.runner.stages.kernels import KernelStage
+from conebench.runner.stages.training import Trained, TrainStage
+from conebench.spec import Spec
+from conebench.spec.arms import Arm, PerturbedCopy, guess_arms, plan_arms, plan_copies
+from conebench.storage.manifest import Planned, update_manifest
 
 
-def training_label(seed: int) -> str:
-    """What ordinary training of a seed is called."""
-    return f"seed {seed}: ordinary training"
+class Trajectory(NamedTuple):
+    """Ordinary training of one seed, its kernels, and what follows from them."""
+
+    spec: Spec
+    trained: Trained
+    kernel: KernelTrajectory
+    phases: Phases
+    cone: Cone | None
+
+    def arms(self) -> list[Arm]:
+        """List the arms that leave this trajectory."""
+        return plan_arms(self.spec, self.trained.curve.steps[-1], self.phases.T_star)
+
+    def copies(self) -> list[PerturbedCopy]:
+        """List the perturbed copies that leave this trajectory."""
+        return plan_copies(self.spec, self.kernel.steps[-1])
 
 
-def kernel_label(seed: int) -> str:
-    """What the kernels of a seed are called."""
-    return f"seed {seed}: kernels"
+def trajectory_of(spec: Spec, trained: Trained, kernel: KernelTrajectory) -> Trajectory:
+    """Derive phases and cone from the kernels of a seed."""
+    return Trajectory(spec, trained, kernel, *derive_geometry(spec, kernel))
 
 
-def arm_label(seed: int, arm: Arm, rate: Rate) -> str:
-    """What an arm of a seed with one learning rate is called."""
-    note = f" at {rate:g}" if len(arm.planned_rates) > 1 and rate != "inherit" else ""
-    return f"seed {seed}: {arm.label}{note}"
-
-
-def copy_label(seed: int, copy: PerturbedCopy) -> str:
-    """What a perturbed copy of a seed is called."""
-    return f"seed {seed}: {copy.label}"
-
-
-def expected_stages(context: Context, seed: int, arms: list[Arm] | None = None) -> list[Planned]:
-    """All stages of a seed in the order of a run.
-
-    Without `arms`, before they are known, T* is taken to be a third of the way.
-    """
-    last = context.spec.total_steps
-    training = training_work(context, last)
-    kernels = kernel_work(context) * len(context.spec.checkpoint_steps)
-    planned = [
-        Planned(training_label(seed), seed, train_stage(context, seed), training, 0, last),
-        Planned(kernel_label(seed), seed, kernel_stage(context, seed), kernels, 0, last),
+def planned_stages(spec: Spec, seed: int, arms: Sequence[Arm] | None = None) -> list[Stage[Any]]:
+    """List all stages of a seed in the order of a run; `arms` are guessed if not known."""
+    arms = guess_arms(spec) if arms is None else arms
+    return [
+        TrainStage(seed),
+        KernelStage(seed),
+        *(ArmStage(seed, arm, rate) for arm in arms for rate in arm.planned_rates),
+        *(CopyStage(seed, copy) for copy in plan_copies(spec, spec.total_steps)),
     ]
-    for arm in _guessed_arms(context) if arms is None else arms:
-        for rate in arm.planned_rates:
-            stage, work = arm_stage(context, seed, arm, rate), arm_work(context, arm)
-            label = arm_label(seed, arm, rate)
-            if arms is None and arm.start not in (0, *context.spec.switching.steps):
-                label = label.replace(f"({arm.start})", "(T*)")
-            planned.append(Planned(label, seed, stage, work, arm.start, last))
-    for copy in plan_copies(context.spec, last):
-        stage, work = copy_stage(context, seed, copy), copy_work(context, copy)
-        planned.append(Planned(copy_label(seed, copy), seed, stage, work, copy.t0, copy.ends[-1]))
-    return planned
 
 
-def _guessed_arms(context: Context) -> list[Arm]:
-    last = context.spec.total_steps
-    return plan_arms(context.spec, last, last // 3)
+def write_plan(context: Context) -> None:
+    """Write the stages of all seeds into the manifest."""
+    planned = [
+        _planned(context, stage)
+        for seed in context.spec.seeds
+        for stage in planned_stages(context.spec, seed, _known_arms(context, seed))
+    ]
+    update_manifest(context.store, planned)
+
+
+def _planned(context: Context, stage: Stage[Any]) -> Planned:
+    first, last = stage.steps(context.spec)
+    work = stage.work(context.sizes).passes(context.sizes)
+    key = stage.key(context)
+    return Planned(stage.label, stage.seed, key, work, first, last, stage.kind)
+
+
+def _known_arms(context: Context, seed: int) -> list[Arm] | None:
+    """List the arms of a seed; None before its kernels are known."""
+    trained = stored_result(context, TrainStage(seed))
+    kernel = stored_result(context, KernelStage(seed))
+    if trained is None or kernel is None:
+        return None
+    return trajectory_of(context.spec, trained[0], kernel[0]).arms()

@@ -1,4 +1,4 @@
-"""What a run tells of itself while it works; the command line shows it."""
+"""What a run reports while it works; the command line shows it."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -11,41 +11,36 @@ class Progress(Protocol):
     """Receives what happens; `work` is counted in passes of one image through the network."""
 
     def plan(self, work: float) -> None:
-        """The run will take this much work; what earlier runs did is not counted."""
+        """Add work to do; what earlier runs did is not counted."""
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        """A stage begins, or was found finished from an earlier run; `note` says why anew."""
+        """Name the stage that starts, or that an earlier run finished; `note` says why it runs."""
 
     def advance(self, work: float) -> None:
-        """So much more work is done."""
+        """Count work as done."""
 
 
 class SilentProgress:
     """Shows nothing."""
 
     def plan(self, work: float) -> None:
-        """Ignored."""
+        pass
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        """Ignored."""
+        pass
 
     def advance(self, work: float) -> None:
-        """Ignored."""
+        pass
 
 
-class SentProgress:
-    """Progress of a worker, sent to the process that shows it."""
+class SentProgress(SilentProgress):
+    """Progress of a worker, sent to the process that shows it; only that one plans."""
 
     def __init__(self, send: Callable[[Message], object]) -> None:
         self._send = send
 
-    def plan(self, work: float) -> None:
-        """Not a worker's to say."""
-
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        """Sent on."""
         self._send(("stage", (name,), {"cached": cached, "note": note}))
 
     def advance(self, work: float) -> None:
-        """Sent on."""
         self._send(("advance", (work,), {}))

@@ -1,77 +1,131 @@
-"""What a stage that trains stores on its way, so that little is lost when it is stopped."""
+"""Training that can be stopped at any time: its state is stored on the way."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from pydantic import BaseModel
+from torch import Tensor, nn
 
-from conebench.storage.atomic_files import found_whole, remove
-from conebench.storage.store import Stage, Store, read_tensors
-from conebench.training.loop import Checkpoint
+from conebench.runner.stages.base import Stage
+from conebench.runner.stages.context import Context
+from conebench.runner.stages.work import Work
+from conebench.storage.atomic_files import remove
+from conebench.storage.store import StageKey, Store, read_facts, read_tensors
+from conebench.training.loop import Checkpoint, Recipe, train
 from conebench.training.optimizers import TensorDict
 
 
-def stopwatch(store: Store, stage: Stage) -> Callable[[], float]:
-    """Seconds spent on a stage until now: since this call, and in the parts before that it kept."""
-    spent, began = store.seconds_spent(stage), time.monotonic()
+@dataclass(frozen=True)
+class State:
+    """Where training begins, or continues: all that the next step depends on.
+
+    `model` is None where a stage begins, with the network as it is given. `results` are those
+    that the stage had by then, as plain JSON data.
+    """
+
+    step: int
+    model: TensorDict | None = None
+    optimizer: TensorDict | None = None
+    losses: tuple[Tensor, ...] = ()
+    results: tuple[Any, ...] = ()
+
+
+def stopwatch(store: Store, key: StageKey) -> Callable[[], float]:
+    """Return a function that gives the seconds spent on a stage, in all its parts."""
+    spent, began = store.seconds_spent(key), time.monotonic()
     return lambda: spent + time.monotonic() - began
 
 
-@dataclass(frozen=True)
-class Taken:
-    """Where training is taken up: all that the next step depends on."""
-
-    step: int
-    model: TensorDict
-    optimizer: TensorDict
-    losses: tuple[Tensor, ...]
-
-
-@dataclass
-class Midway:
-    """The latest state of one stage's training, stored every so many seconds."""
-
-    store: Store
-    stage: Stage
-    seconds: float
-    _stored_at: float = field(default_factory=time.monotonic)
-    _spent: Callable[[], float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._spent = stopwatch(self.store, self.stage)
-
-    def is_due(self) -> bool:
-        """Whether it is time to store the state."""
-        return time.monotonic() - self._stored_at >= self.seconds
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Store the state in place of the one before."""
-        tensors = {f"model/{name}": t for name, t in checkpoint.model_tensors().items()}
-        tensors |= {f"optimizer/{name}": t for name, t in checkpoint.optimizer_tensors().items()}
-        losses = checkpoint.losses
-        tensors["losses"] = torch.stack(list(losses)).cpu() if losses else torch.empty(0)
-        path = self.store.unfinished_path(self.stage, checkpoint.step)
-        self.store.write_tensors(path, tensors, {"seconds": self._spent()})
-        for other in path.parent.glob("*.safetensors"):
-            if other != path:
-                remove(other)
-        self._stored_at = time.monotonic()
-
-    def load(self) -> Taken | None:
-        """The latest state, None where there is no whole one."""
-        for step in reversed(self.store.stored_steps(self.stage, "unfinished")):
-            path = self.store.unfinished_path(self.stage, step)
-            if found_whole(path):
-                return _taken(step, read_tensors(path))
-        return None
+def load_state(context: Context, stage: Stage[Any]) -> State | None:
+    """Read the last stored state of a stage; None if there is no whole one."""
+    key = stage.key(context)
+    for step in reversed(context.store.stored_steps(key, "unfinished")):
+        path = context.store.unfinished_path(key, step)
+        facts = read_facts(path)
+        if facts is not None:
+            return _state(step, read_tensors(path), facts)
+    return None
 
 
-def _taken(step: int, tensors: TensorDict) -> Taken:
+def train_resumably(
+    context: Context,
+    stage: Stage[Any],
+    network: nn.Module,
+    recipe: Recipe,
+    begin: State,
+    *,
+    checkpoints: Sequence[int],
+    results: Sequence[BaseModel] = (),
+) -> Iterator[Checkpoint]:
+    """Train a network from a state on; yield at each checkpoint still to come.
+
+    The state is stored `save_every` seconds after the last time, and whenever `results` has
+    grown: it holds them too. Both happen once the caller is done with a checkpoint.
+
+    Raises:
+        DivergedError: A loss is not finite.
+
+    """
+    store, key = context.store, stage.key(context)
+    first, _ = stage.steps(context.spec)
+    kind = stage.work(context.sizes).step
+    if begin.model is not None:
+        network.load_state_dict(begin.model)
+        checkpoints = [step for step in checkpoints if step > begin.step]
+        context.advance(Work(kind, begin.step - first))
+    spent, stored_at, kept = stopwatch(store, key), time.monotonic(), len(results)
+
+    def is_due() -> bool:
+        return time.monotonic() - stored_at >= context.save_every
+
+    last = begin.step
+    for checkpoint in train(
+        network,
+        context.data,
+        recipe,
+        start=begin.step,
+        checkpoints=checkpoints,
+        optimizer_state=begin.optimizer,
+        losses_before=begin.losses,
+        wants_pause=is_due,
+    ):
+        yield checkpoint
+        if is_due() or len(results) > kept:
+            _save_state(store, key, checkpoint, results, spent())
+            stored_at, kept = time.monotonic(), len(results)
+        context.advance(Work(kind, checkpoint.step - last))
+        last = checkpoint.step
+
+
+def _save_state(
+    store: Store,
+    key: StageKey,
+    checkpoint: Checkpoint,
+    results: Sequence[BaseModel],
+    seconds: float,
+) -> None:
+    """Store a state in place of the last one."""
+    tensors = {f"model/{name}": t for name, t in checkpoint.model_tensors().items()}
+    tensors |= {f"optimizer/{name}": t for name, t in checkpoint.optimizer_tensors().items()}
+    losses = checkpoint.losses
+    tensors["losses"] = torch.stack(list(losses)).cpu() if losses else torch.empty(0)
+    path = store.unfinished_path(key, checkpoint.step)
+    facts = {"seconds": seconds, "results": [result.model_dump() for result in results]}
+    store.write_tensors(path, tensors, facts)
+    for other in path.parent.glob("*.safetensors"):
+        if other != path:
+            remove(other)
+
+
+def _state(step: int, tensors: TensorDict, facts: dict[str, Any]) -> State:
     losses = tensors.pop("losses")
     parts: dict[str, TensorDict] = {"model": {}, "optimizer": {}}
     for name, tensor in tensors.items():
         part, _, own_name = name.partition("/")
         parts[part][own_name] = tensor
-    return Taken(step, parts["model"], parts["optimizer"], losses.unbind())
+    # Files of older versions hold no results.
+    results = tuple(facts.get("results", ()))
+    return State(step, parts["model"], parts["optimizer"], losses.unbind(), results)

@@ -1,21 +1,27 @@
-"""Ordinary training of one seed: its stage, its checkpoints, its curve."""
+"""Ordinary training of one seed: its checkpoints and its curve."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from conebench.data.datasets import Images
 from conebench.record import TrainingCurve
+from conebench.runner.stages.base import Stage
 from conebench.runner.stages.context import Context
+from conebench.runner.stages.resume import State, load_state, train_resumably
+from conebench.runner.stages.work import PASSES, Sizes, Work
 from conebench.spec import Spec, learning_rate
-from conebench.storage.store import Stage, read_facts
-from conebench.training.loop import Checkpoint, DivergedError, Recipe, evaluate, train
+from conebench.storage.atomic_files import find_whole
+from conebench.storage.store import StageKey, read_facts
+from conebench.training.loop import Checkpoint, DivergedError, Recipe, evaluate
 
-# Raised whenever the code of the stage changes what it computes: older results are then not met.
+# Bump when the stage's output changes; stored results of older versions are then ignored.
 TRAIN_VERSION = 2
-# Evaluation at checkpoints takes at most this share of ordinary training's passes.
+# Evaluation at checkpoints takes at most this share of the passes of ordinary training.
 EVALUATION_SHARE = 0.1
 
 
@@ -29,22 +35,115 @@ class Trained(BaseModel):
     diverged_at: int | None
 
 
-def train_stage(context: Context, seed: int) -> Stage:
+@dataclass(frozen=True)
+class TrainStage(Stage[Trained]):
     """Ordinary training of one seed."""
-    inputs = context.inputs("model", "dataset", "training")
-    grid, kept = context.spec.checkpoint_steps, kept_optimizers(context.spec)
-    # True and False were there before the steps of the chaos probe: older stages are still met.
-    keeps = kept == grid or list(kept) or False
-    return Stage(
-        f"train-seed{seed}",
-        {**inputs, "grid": list(grid), "keeps_optimizer": keeps, "version": TRAIN_VERSION},
-    )
+
+    result_type = Trained
+    kind = "train"
+    name = "ordinary training"
+
+    def key(self, context: Context) -> StageKey:
+        inputs = context.inputs("model", "dataset", "training")
+        grid, kept = context.spec.checkpoint_steps, kept_optimizers(context.spec)
+        # Before the chaos probe this was a bool; keep it so, or stored stages would be lost.
+        keeps = kept == grid or list(kept) or False
+        return StageKey(
+            f"{self.kind}-seed{self.seed}",
+            {**inputs, "grid": list(grid), "keeps_optimizer": keeps, "version": TRAIN_VERSION},
+        )
+
+    def steps(self, spec: Spec) -> tuple[int, int]:
+        return 0, spec.total_steps
+
+    def work(self, sizes: Sizes) -> Work:
+        """Count all steps, a part of the test images per checkpoint, and all at the end."""
+        spec = sizes.spec
+        part = min(sizes.test_images, curve_size(spec, sizes.classes))
+        tested = part * (len(spec.checkpoint_steps) - 1) + sizes.test_images
+        return Work(steps=spec.total_steps, tested_images=tested)
+
+    def compute(self, context: Context) -> Trained:
+        """Train, and test the network at every checkpoint."""
+        grid, begin, done = context.spec.checkpoint_steps, State(0), list[int]()
+        stored = load_state(context, self)
+        if stored is not None:
+            reached = [step for step in grid if step <= stored.step]
+            if all_whole(self.checkpoint_files(context, reached)):
+                begin, done = stored, reached
+                tested = sum(len(curve_images(context, step)) for step in done)
+                context.advance(Work(tested_images=tested))
+        network, diverged_at = context.initial_network(self.seed), None
+        try:
+            for checkpoint in train_resumably(
+                context, self, network, parent_recipe(context, self.seed), begin, checkpoints=grid
+            ):
+                if checkpoint.step in grid:
+                    self._store_checkpoint(context, checkpoint)
+                    done.append(checkpoint.step)
+        except DivergedError as error:
+            diverged_at = error.step
+        return Trained(
+            curve=self._curve(context, done),
+            status="finished" if diverged_at is None else "diverged",
+            diverged_at=diverged_at,
+        )
+
+    def files(self, context: Context, result: Trained) -> list[Path]:
+        """List the checkpoints that other stages start from."""
+        return self.checkpoint_files(context, result.curve.steps)
+
+    def checkpoint_files(self, context: Context, steps: Sequence[int]) -> list[Path]:
+        """List the files of the checkpoints at these steps."""
+        key, kept = self.key(context), kept_optimizers(context.spec)
+        return [
+            context.store.checkpoint_path(key, step, optimizer=optimizer)
+            for step in steps
+            for optimizer in ((False, True) if step in kept else (False,))
+        ]
+
+    def _store_checkpoint(self, context: Context, checkpoint: Checkpoint) -> None:
+        store, key, step = context.store, self.key(context), checkpoint.step
+        images, loss_name = curve_images(context, step), context.spec.training.loss
+        accuracy, loss = evaluate(checkpoint.model, context.data, images, loss_name)
+        if not math.isfinite(loss):
+            raise DivergedError(step)
+        facts = {
+            "train_loss": checkpoint.train_loss,
+            "test_loss": loss,
+            "test_accuracy": accuracy,
+            "test_images": len(images),
+        }
+        # The optimizer first: a checkpoint counts once its network is there.
+        if step in kept_optimizers(context.spec):
+            optimizer_path = store.checkpoint_path(key, step, optimizer=True)
+            store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
+        store.write_tensors(store.checkpoint_path(key, step), checkpoint.model_tensors(), facts)
+        context.advance(Work(tested_images=len(images)))
+
+    def _curve(self, context: Context, steps: Sequence[int]) -> TrainingCurve:
+        paths = [context.store.checkpoint_path(self.key(context), step) for step in steps]
+        facts = [read_facts(path) or {} for path in paths]
+        return TrainingCurve(
+            steps=list(steps),
+            train_loss=[f["train_loss"] for f in facts],
+            test_loss=[f["test_loss"] for f in facts],
+            test_accuracy=[f["test_accuracy"] for f in facts],
+            test_images=[f["test_images"] for f in facts],
+        )
+
+
+def all_whole(paths: Sequence[Path]) -> bool:
+    """Return True if all files are there and whole; rename each that is damaged."""
+    # A list, so that every file is looked at.
+    return all([find_whole(path) for path in paths])  # noqa: C419
 
 
 def kept_optimizers(spec: Spec) -> tuple[int, ...]:
-    """Checkpoints at which the optimizer's state is kept, for training that goes on from there.
+    """Return the checkpoints at which the optimizer's state is kept too.
 
-    All of them where linear arms may carry it on, else where perturbed copies begin, after step 0.
+    That is all of them if linear arms may carry it on, else those after step 0 at which perturbed
+    copies begin.
     """
     if spec.linearization.optimizer_state == "carry":
         return spec.checkpoint_steps
@@ -52,21 +151,8 @@ def kept_optimizers(spec: Spec) -> tuple[int, ...]:
     return tuple(sorted({t0 for t0, _ in pairs if t0 > 0}))
 
 
-def checkpoints_are_whole(context: Context, seed: int, steps: Sequence[int]) -> bool:
-    """Whether all that training stored at these steps is still whole."""
-    stage, kept = train_stage(context, seed), kept_optimizers(context.spec)
-    paths = [
-        context.store.checkpoint_path(stage, step, optimizer=optimizer)
-        for step in steps
-        for optimizer in ((False, True) if step in kept else (False,))
-    ]
-    # All are looked at: each damaged one is set aside.
-    facts = [read_facts(path) for path in paths]
-    return None not in facts
-
-
 def parent_recipe(context: Context, seed: int) -> Recipe:
-    """How ordinary training goes."""
+    """Return the recipe of ordinary training."""
     spec = context.spec
     return Recipe(
         seed=seed,
@@ -81,77 +167,8 @@ def parent_recipe(context: Context, seed: int) -> Recipe:
     )
 
 
-def run_training(context: Context, seed: int) -> Trained:
-    """Train one seed, or take up its training where it was stored last."""
-    stage, spec = train_stage(context, seed), context.spec
-    network, midway = context.initial_network(seed), context.midway(stage)
-    taken, done = midway.load(), list[int]()
-    if taken is not None:
-        done = [step for step in spec.checkpoint_steps if step <= taken.step]
-        if not checkpoints_are_whole(context, seed, done):
-            taken, done = None, []
-    last = 0
-    if taken is not None:
-        network.load_state_dict(taken.model)
-        last = taken.step
-        context.progress.advance(training_work(context, last))
-    diverged_at = None
-    try:
-        for checkpoint in train(
-            network,
-            context.data,
-            parent_recipe(context, seed),
-            start=last,
-            checkpoints=[step for step in spec.checkpoint_steps if step not in done],
-            optimizer_state=taken.optimizer if taken else None,
-            losses_before=taken.losses if taken else (),
-            wants_pause=midway.is_due,
-        ):
-            if checkpoint.step in spec.checkpoint_steps:
-                _store_checkpoint(context, stage, checkpoint)
-                done.append(checkpoint.step)
-            if midway.is_due():
-                midway.save(checkpoint)
-            context.progress.advance(training_work(context, checkpoint.step - last))
-            last = checkpoint.step
-    except DivergedError as error:
-        diverged_at = error.step
-    return Trained(
-        curve=_curve(context, stage, done),
-        status="finished" if diverged_at is None else "diverged",
-        diverged_at=diverged_at,
-    )
-
-
-def training_work(context: Context, steps: int) -> float:
-    """Work of ordinary training, in passes of one image through the network."""
-    return 3.0 * context.spec.training.batch_size * steps
-
-
-def _store_checkpoint(context: Context, stage: Stage, checkpoint: Checkpoint) -> None:
-    store, step = context.store, checkpoint.step
-    images = curve_images(context, step)
-    accuracy, loss = evaluate(checkpoint.model, context.data, images, context.spec.training.loss)
-    if not math.isfinite(loss):
-        raise DivergedError(step)
-    facts = {
-        "train_loss": checkpoint.train_loss,
-        "test_loss": loss,
-        "test_accuracy": accuracy,
-        "test_images": len(images),
-    }
-    # The optimizer first: a checkpoint counts once its network is there.
-    if step in kept_optimizers(context.spec):
-        optimizer_path = store.checkpoint_path(stage, step, optimizer=True)
-        store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
-    store.write_tensors(store.checkpoint_path(stage, step), checkpoint.model_tensors(), facts)
-
-
 def curve_images(context: Context, step: int) -> Images:
-    """The test images that a checkpoint is tested on: all at the end, before it a fixed part.
-
-    The part is class-balanced and as large as EVALUATION_SHARE allows, one image a class at least.
-    """
+    """Return the test images of a checkpoint: all at the end, before it a class-balanced part."""
     spec, data = context.spec, context.data
     if step == spec.total_steps:
         return data.test
@@ -159,18 +176,8 @@ def curve_images(context: Context, step: int) -> Images:
 
 
 def curve_size(spec: Spec, classes: int) -> int:
-    """How many test images EVALUATION_SHARE allows at each checkpoint, in whole rows of classes."""
-    passes = EVALUATION_SHARE * 3 * spec.training.batch_size * spec.total_steps
-    each = int(passes / len(spec.checkpoint_steps)) // classes
-    return classes * max(1, each)
-
-
-def _curve(context: Context, stage: Stage, steps: Sequence[int]) -> TrainingCurve:
-    facts = [read_facts(context.store.checkpoint_path(stage, step)) or {} for step in steps]
-    return TrainingCurve(
-        steps=list(steps),
-        train_loss=[f["train_loss"] for f in facts],
-        test_loss=[f["test_loss"] for f in facts],
-        test_accuracy=[f["test_accuracy"] for f in facts],
-        test_images=[f["test_images"] for f in facts],
-    )
+    """Return how many test images EVALUATION_SHARE allows per checkpoint, a multiple of classes."""
+    # It decides results: if PASSES changes, bump TRAIN_VERSION.
+    passes = EVALUATION_SHARE * PASSES["ordinary"] * spec.training.batch_size * spec.total_steps
+    per_checkpoint = int(passes / len(spec.checkpoint_steps))
+    return classes * max(1, per_checkpoint // classes)

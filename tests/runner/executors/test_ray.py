@@ -21,7 +21,7 @@ import conebench
 from conebench.errors import ConebenchError, DeviceMissingError, RunError, UnmetNeedError
 from conebench.record import Record
 from conebench.runner import RunOptions
-from conebench.runner.executors.ray_connection import facts_of, node_problem
+from conebench.runner.executors.ray_connection import check_node, facts_of
 from conebench.runner.executors.ray_driver import RETRIES, run_on_ray
 from conebench.runner.executors.ray_worker import check_device
 from conebench.spec import Spec
@@ -238,7 +238,6 @@ OWN = {
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"node": "other"}, None),
         (
             {"node": "b7", "versions": {"conebench": "1.1", "torch": "2.13.0"}},
             "--executor ray: node b7 has conebench 1.1, torch 2.13.0, this machine conebench 1.0, "
@@ -252,9 +251,12 @@ OWN = {
     ],
 )
 def test_a_node_must_have_the_same_versions_and_files(
-    changes: dict[str, object], problem: str | None
+    changes: dict[str, object], problem: str
 ) -> None:
-    assert node_problem({**OWN, **changes}, OWN) == problem
+    check_node({**OWN, "node": "other"}, OWN)
+    with pytest.raises(UnmetNeedError) as caught:
+        check_node({**OWN, **changes}, OWN)
+    assert str(caught.value) == problem
 
 
 def test_a_node_with_other_code_has_another_version(

@@ -10,14 +10,15 @@ import torch.nn.functional as F
 from tiny_runs import TINY, RecordingProgress, content, run, tiny_spec
 from torch import Tensor, nn
 
+from conebench.entk import empirical_ntk
 from conebench.linearize import with_recalibrated_batchnorm
 from conebench.networks.timm_models import make_model
 from conebench.record import ChaosResult, Record, recompute
 from conebench.runner import RunOptions, SilentProgress
 from conebench.runner.estimate import estimate
 from conebench.runner.stages.context import Context, open_context
-from conebench.runner.stages.copies import train_copy
-from conebench.runner.stages.training import train_stage
+from conebench.runner.stages.copies import CopyStage
+from conebench.runner.stages.training import TrainStage
 from conebench.seeding import counter_generator, counter_seed
 from conebench.spec import Spec
 from conebench.spec.arms import plan_copies
@@ -97,7 +98,8 @@ def flat(network: nn.Module) -> Tensor:
 def test_a_loop_of_its_own_finds_the_same_copy(finished: Finished, t0: int) -> None:
     context = context_of(finished[0].spec, finished[1])
     copy = next(copy for copy in plan_copies(context.spec, 16) if copy.t0 == t0)
-    for checkpoint in train_copy(context, 0, copy):
+    stage = CopyStage(0, copy)
+    for checkpoint in stage.train(context, stage.first_state(context), []):
         if checkpoint.step in copy.ends:
             for name, p in trained_by_hand(context, t0, checkpoint.step).named_parameters():
                 found = checkpoint.model.get_parameter(name)
@@ -167,22 +169,44 @@ def test_ordinary_training_is_what_an_unperturbed_copy_would_give(started: Path)
     assert len(set(pair.losses or ())) == 1
 
 
-def test_an_interrupted_probe_is_taken_up_to_the_same_bits(
-    finished: Finished, started: Path
+def test_an_interrupted_copy_is_resumed_with_the_comparisons_it_made(
+    finished: Finished, started: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path in started.glob("runs/tiny/stages/chaos-*"):
         path.unlink()
+    # Steps 4 to 7, the comparison at 8, then steps 8 and 9.
+    stop = RecordingProgress(stop_at="seed 0: perturbed copy(4)", moves=7)
     with pytest.raises(KeyboardInterrupt):
-        run(chaos_spec(), started, RecordingProgress(stop_at="seed 0: perturbed copy(4)"))
+        run(chaos_spec(), started, stop, save_every=0)
+    kernels = []
+    monkeypatch.setattr(
+        "conebench.runner.stages.copies.empirical_ntk",
+        lambda *args, **kwargs: kernels.append(1) or empirical_ntk(*args, **kwargs),
+    )
     progress = RecordingProgress()
     assert content(run(chaos_spec(), started, progress)) == content(finished[0])
-    assert [name for name, cached in progress.stages if not cached] == ["seed 0: perturbed copy(4)"]
+    new = {name: progress.notes[name] for name, cached in progress.stages if not cached}
+    assert new == {"seed 0: perturbed copy(4)": "resumed at step 9"}
+    # Those of both networks at the last end alone.
+    assert len(kernels) == 2
+    assert progress.done == pytest.approx(progress.planned)
+
+
+def test_a_comparison_is_kept_however_seldom_training_is(started: Path) -> None:
+    for path in started.glob("runs/tiny/stages/chaos-seed0-from4*"):
+        path.unlink()
+    stop = RecordingProgress(stop_at="seed 0: perturbed copy(4)", moves=5)
+    with pytest.raises(KeyboardInterrupt):
+        run(chaos_spec(), started, stop)
+    progress = RecordingProgress()
+    run(chaos_spec(), started, progress)
+    assert progress.notes["seed 0: perturbed copy(4)"] == "resumed at step 8"
 
 
 def test_a_lost_optimizer_state_is_made_again(finished: Finished, started: Path) -> None:
     record = finished[0]
     context = context_of(record.spec, started)
-    kept = context.store.checkpoint_path(train_stage(context, 0), 4, optimizer=True)
+    kept = context.store.checkpoint_path(TrainStage(0).key(context), 4, optimizer=True)
     states = sorted(path.name for path in kept.parent.glob("*.optimizer.safetensors"))
     assert states == ["00000004.optimizer.safetensors"]
     before = read_tensors(kept)
@@ -208,7 +232,7 @@ KEEPS = {
 def test_training_is_another_stage_only_where_it_keeps_more(
     tmp_path: Path, changes: dict[str, Any], keeps: object
 ) -> None:
-    inputs = train_stage(context_of(tiny_spec(**changes), tmp_path), 0).inputs
+    inputs = TrainStage(0).key(context_of(tiny_spec(**changes), tmp_path)).inputs
     assert inputs["keeps_optimizer"] is keeps or inputs["keeps_optimizer"] == keeps
     assert "chaos" not in inputs
 

@@ -15,7 +15,7 @@ from conebench.record import Record, recompute
 from conebench.runner import RunOptions
 from conebench.runner.estimate import estimate
 from conebench.runner.stages.context import open_context
-from conebench.runner.stages.kernels import group_sizes, kernel_stage
+from conebench.runner.stages.kernels import KernelStage, group_sizes
 from conebench.spec import Spec
 from conebench.storage.store import read_tensors
 
@@ -120,7 +120,7 @@ def test_without_groups_the_stage_is_what_it_was(finished: Finished) -> None:
     options = RunOptions(folder / "data", folder / "runs", torch.device("cpu"))
 
     def inputs_of(spec: Spec) -> dict[str, object]:
-        return kernel_stage(open_context(spec, options, RecordingProgress()), 0).inputs
+        return KernelStage(0).key(open_context(spec, options, RecordingProgress())).inputs
 
     kernel = record.spec.kernel.model_copy(update={"by": None})
     plain = inputs_of(record.spec.model_copy(update={"kernel": kernel}))

@@ -1,0 +1,72 @@
+"""Run folders made by commit c09dfc0: their results are used, their unfinished stages resumed."""
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_runs import RecordingProgress, content, run
+
+from conebench.record import Record, read_record, recompute
+from conebench.runner.stages import context
+from conebench.spec import Spec
+
+ARCHIVE = Path(__file__).parents[1] / "data/run-folder-c09dfc0/folders.tar.xz"
+VERSIONS = {"torch": "2.14.1+cu130", "timm": "1.0.31"}
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folders `finished` and `interrupted`, as if made with the libraries installed here."""
+    monkeypatch.setattr(context, "library_versions", lambda: VERSIONS)
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+def stored_record(folders: Path) -> Record:
+    return read_record(folders / "finished/runs/tiny/record.json")
+
+
+def test_a_finished_run_is_used_as_it_is(folders: Path) -> None:
+    before, progress = stored_record(folders), RecordingProgress()
+    again = run(before.spec, folders / "finished", progress, seeds=(0,))
+    assert len(progress.stages) == 11
+    assert all(cached for _, cached in progress.stages)
+    assert content(again) == content(recompute(before))
+
+
+def curves(record: Record, seed: int) -> dict[str, np.ndarray]:
+    """Figures of one seed that each stage contributes, in a fixed order."""
+    (found,) = [found for found in record.seeds if found.seed == seed]
+    return {
+        "training": np.array(found.training.test_loss),
+        "kernels": found.kernel.G(),
+        "arms": np.array([arm.test_loss for arm in found.arms]),
+        "copies": np.array([pair.losses for pair in found.chaos or []]),
+    }
+
+
+def assert_close(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-3, err_msg=name)
+
+
+@pytest.fixture
+def straight(folders: Path) -> Record:
+    """Both seeds in one go, here."""
+    spec: Spec = stored_record(folders).spec
+    return run(spec, folders / "straight")
+
+
+def test_an_interrupted_run_is_resumed(folders: Path, straight: Record) -> None:
+    progress = RecordingProgress()
+    resumed = run(straight.spec, folders / "interrupted", progress)
+    assert progress.notes["seed 1: ordinary training"] == "resumed at step 2"
+    assert progress.notes["seed 0: switched(4) at 0.05"] == "resumed at step 6"
+    cached = [name.removeprefix("seed 0: ") for name, cached in progress.stages if cached]
+    assert cached == ["ordinary training", "kernels", "lazy at 0.05", "lazy at 1e-06"]
+    # The steps before were taken on another machine.
+    for seed in (0, 1):
+        assert_close(curves(resumed, seed), curves(straight, seed))
+    assert_close(curves(resumed, 0), curves(stored_record(folders), 0))
