@@ -26,7 +26,8 @@ from conebench.record import read_record, record_text
 from conebench.record.check import check_record
 from conebench.site import build_site
 from conebench.spec import load_specs, spec_text
-from conebench.spec.yaml_text import one_line, read_yaml, yaml_text
+from conebench.spec.yaml_text import read_yaml, yaml_text
+from conebench.text import one_line
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "specs/digits.yaml"

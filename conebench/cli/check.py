@@ -7,7 +7,7 @@ import typer
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.errors import ExitCode, RecordError
-from conebench.spec.yaml_text import one_line
+from conebench.text import one_line
 
 
 def check(

@@ -22,7 +22,7 @@ from conebench.record import Record, read_record
 from conebench.record.check import check_record
 from conebench.record.replication import SUFFIX, WHO
 from conebench.spec import Spec, content_hash, find_specs, load_specs, repeated_names
-from conebench.spec.yaml_text import one_line
+from conebench.text import one_line
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 SPEC_PATH = re.compile(rf"{SPECS}{NAME}\.yaml")

@@ -17,6 +17,7 @@ from conebench.data.image_folder import PARTS, list_image_folder
 from conebench.errors import DataMissingError, SpecError
 from conebench.seeding import balanced_indices
 from conebench.spec.schema import Dataset
+from conebench.text import first_line
 
 Part = tuple[Tensor, Tensor]
 
@@ -129,9 +130,9 @@ def _downloaded(
         root.mkdir(parents=True, exist_ok=True)
         return factory(root=str(root), download=True, **choice)
     except Exception as error:  # noqa: BLE001  # URL, HTTP, checksum and file errors alike
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataMissingError(
-            f"dataset {name!r} is missing or broken in {root} and cannot be downloaded ({reason}); "
+            f"dataset {name!r} is missing or broken in {root} and cannot be downloaded "
+            f"({first_line(error)}); "
             f"put {files} of torchvision's {name} there, or choose --data-root or CONEBENCH_DATA"
         ) from None
 

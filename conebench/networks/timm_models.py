@@ -3,7 +3,6 @@
 The only module that imports timm.
 """
 
-import difflib
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from torch import nn
 
 from conebench.errors import DataMissingError, SpecError
 from conebench.networks.cifar import CifarResNet, CifarVgg16, PixelMlp
+from conebench.text import did_you_mean, first_line
 
 EntryPointT = TypeVar("EntryPointT", bound=Callable[..., nn.Module])
 
@@ -92,7 +92,7 @@ def make_timm_optimizer(
     """
     known = timm.optim.list_optimizers()
     if name not in known:
-        hint = _did_you_mean(name, known)
+        hint = did_you_mean(name, known)
         raise SpecError(f"training.optimizer.name: got {name!r}, expected timm's optimizers{hint}")
     try:
         optimizer: torch.optim.Optimizer = timm.optim.create_optimizer_v2(
@@ -137,13 +137,8 @@ def check_name(name: str) -> None:
     # A name may be followed by a dot and the name of pretrained weights.
     if timm.is_model(name.partition(".")[0]):
         return
-    hint = _did_you_mean(name, timm.list_models())
+    hint = did_you_mean(name, timm.list_models())
     raise SpecError(f"model.name: got {name!r}, expected timm's models{hint}")
-
-
-def _did_you_mean(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def classifier_parameters(model: nn.Module) -> set[str]:
@@ -154,11 +149,6 @@ def classifier_parameters(model: nn.Module) -> set[str]:
     # By identity: a parameter may be registered under several names.
     owned = {id(p) for module in modules for p in module.parameters()}
     return {name for name, p in model.named_parameters() if id(p) in owned}
-
-
-def first_line(error: Exception) -> str:
-    """First line of an error's text, its class name where it has none."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def register_model(entry_point: EntryPointT) -> EntryPointT:

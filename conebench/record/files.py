@@ -14,7 +14,7 @@ from conebench.record.schema import (
     Record,
 )
 from conebench.record.structure import check_structure
-from conebench.spec.yaml_text import one_line
+from conebench.text import one_line
 
 # Three seeds of resnet20-160epochs by stage, 317 checkpoints and 12 groups, have 42 MB.
 MAX_BYTES = 50_000_000

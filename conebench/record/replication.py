@@ -12,7 +12,7 @@ from conebench.record.compare import TOLERANCES, Difference, Measure, ToleranceN
 from conebench.record.files import pretty_json, read_record
 from conebench.record.schema import Part, Provenance, Record
 from conebench.spec.section import Seed
-from conebench.spec.yaml_text import one_line
+from conebench.text import one_line
 
 REPLICATION_VERSION: Final = "1.0"
 MAX_REPLICATION_BYTES = 20_000

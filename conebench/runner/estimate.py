@@ -15,7 +15,6 @@ from conebench.entk.cost_model import FITTED, multiply_adds, nanoseconds
 from conebench.entk.plan import pieces_of
 from conebench.errors import SpecError
 from conebench.linearize import LinearizedModel
-from conebench.networks.timm_models import first_line
 from conebench.runner.stages.arms import ArmStage
 from conebench.runner.stages.base import Stage
 from conebench.runner.stages.context import build_network, state_bytes
@@ -24,6 +23,7 @@ from conebench.runner.stages.planned import planned_stages
 from conebench.runner.stages.work import PASSES, Sizes, Step, Work
 from conebench.spec import Spec
 from conebench.spec.arms import plan_copies
+from conebench.text import first_line
 from conebench.training.optimizers import make_optimizer
 
 MATRIX_SIDE = 1024

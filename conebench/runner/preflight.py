@@ -9,10 +9,11 @@ from torch import nn
 from conebench.entk import KernelError, KernelPlan, empirical_ntk
 from conebench.errors import SpecError
 from conebench.linearize import LinearizedModel
-from conebench.networks.timm_models import classifier_parameters, first_line
+from conebench.networks.timm_models import classifier_parameters
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.kernels import plan_kernel
 from conebench.spec.schema import OtherOptimizer
+from conebench.text import first_line
 from conebench.training.optimizers import depends_on_size, make_optimizer, state_tensors
 
 # Relative difference of network and linearization at w = 0. Rounding was seen up to 1e-5.

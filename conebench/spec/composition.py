@@ -4,7 +4,6 @@ A file's fields are merged over those of the file it extends as a JSON merge pat
 mappings field by field, null takes a field away, anything else replaces what was there.
 """
 
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from conebench.errors import SpecError
-from conebench.spec.yaml_text import FieldPath, one_line, read_yaml, shown
+from conebench.spec.yaml_text import FieldPath, read_yaml, shown
+from conebench.text import did_you_mean, one_line
 
 MAX_FILES = 5
 MAX_VARIANTS = 200
@@ -117,8 +117,7 @@ def _base_path(name: object, path: Path, place: Place) -> Path:
         )
     base = path.parent / name
     if base.is_symlink() or not base.is_file():
-        near = difflib.get_close_matches(name, [f.name for f in path.parent.glob("*.yaml")], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, sorted(file.name for file in path.parent.glob("*.yaml")))
         raise SpecError(f"{place}: extends: got {name!r}, no file beside this one{hint}")
     return base
 

@@ -1,6 +1,5 @@
 """From a file to a Spec, or to one line a problem."""
 
-import difflib
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from conebench.spec.advice import advice
 from conebench.spec.checks import Problem, cross_field_problems
 from conebench.spec.composition import Composed, compose
 from conebench.spec.schema import Adam, OtherOptimizer, Sgd, Spec
-from conebench.spec.yaml_text import FieldPath, one_line, shown
+from conebench.spec.yaml_text import FieldPath, shown
+from conebench.text import did_you_mean, one_line
 
 UNION_MEMBERS: dict[object, type[BaseModel]] = {"sgd": Sgd, "adam": Adam, "other": OtherOptimizer}
 # The end of a spec's name that says that its run only tries the machinery.
@@ -83,10 +83,10 @@ def load_all(paths: Iterable[Path], names: Collection[str] = ()) -> list[LoadedS
     there = [found.spec.name for found in loaded]
     for name in names:
         if name not in there:
-            near = difflib.get_close_matches(name, there, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
             listed = ", ".join(there[:MAX_LISTED]) + (", ..." if len(there) > MAX_LISTED else "")
-            raise SpecError(f"--name: got {name!r}, {hint}expected {listed}")
+            raise SpecError(
+                f"--name: got {name!r}, expected one of {listed}{did_you_mean(name, there)}"
+            )
     return [found for found in loaded if not names or found.spec.name in names]
 
 
@@ -194,9 +194,9 @@ def _yaml_path(loc: FieldPath, data: Any, *, missing: bool) -> FieldPath:
 
 def _unknown_field(loc: FieldPath) -> str:
     allowed = _fields_at(loc[:-1])
-    nearest = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return f"unknown field, {hint}expected {', '.join(allowed)}"
+    return (
+        f"unknown field, expected one of {', '.join(allowed)}{did_you_mean(str(loc[-1]), allowed)}"
+    )
 
 
 def _fields_at(loc: FieldPath) -> list[str]:

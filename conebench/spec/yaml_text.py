@@ -11,6 +11,7 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from conebench.errors import SpecError
+from conebench.text import first_line, one_line
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 10_000
@@ -44,13 +45,7 @@ def read_yaml(path: Path) -> tuple[Any, dict[FieldPath, int]]:
         problem = str(error.problem or error.context).partition(" with value ")[0]
         raise SpecError(f"{path}:{line}: {one_line(problem)}") from None
     except (YAMLError, ValueError, TypeError) as error:
-        problem = str(error).partition("\n")[0]
-        raise SpecError(f"{path}:1: not YAML 1.2: {one_line(problem)}") from None
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks and control characters, fit for a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
+        raise SpecError(f"{path}:1: not YAML 1.2: {one_line(first_line(error))}") from None
 
 
 def yaml_text(data: Any) -> str:

@@ -1,10 +1,11 @@
 """The manifest of a run folder: planned stages, and why stored ones are stale."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from conebench.storage.store import StageKey, Store
+from conebench.text import flatten
 
 LONGEST_VALUE = 40
 MOST_CHANGES = 3
@@ -82,7 +83,7 @@ def _why_stale(store: Store, planned: Planned, old: Manifest) -> str:
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Name the fields in which two inputs differ, as `training.batch_size: 20 -> 40`."""
-    old, new = dict(_fields(before)), dict(_fields(after))
+    old, new = dict(flatten(before)), dict(flatten(after))
     changes = [
         f"{field}: {_shown(old, field)} -> {_shown(new, field)}"
         for field in {**old, **new}
@@ -90,14 +91,6 @@ def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str
     ]
     more = len(changes) - MOST_CHANGES
     return "; ".join(changes[:MOST_CHANGES] + ([f"{more} more"] if more > 0 else []))
-
-
-def _fields(inputs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in inputs.items():
-        if isinstance(value, Mapping) and value:
-            yield from _fields(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _shown(fields: Mapping[str, Any], field: str) -> str:

@@ -110,7 +110,7 @@ def test_a_matrix_stands_for_one_spec_a_variant(folder: Path) -> None:
         (CHILD + "seeds: null\n", "child.yaml:7: seeds: missing"),
         (CHILD.replace("name: child\n", ""), "child.yaml:1: name: missing"),
         (CHILD.replace("title: Another\n", ""), "child.yaml:1: title: missing"),
-        (CHILD + "sedes: [1]\n", "child.yaml:7: sedes: unknown field, did you mean 'seeds'?"),
+        (CHILD + "sedes: [1]\n", "child.yaml:7: sedes: unknown field, expected one of chaos, "),
         (CHILD.replace("base.yaml", "bas.yaml"), "child.yaml:1: extends: got 'bas.yaml', no file"),
         (CHILD.replace("base.yaml", "../base.yaml"), 'child.yaml:1: extends: got "../base.yaml",'),
         (CHILD.replace("base.yaml", "/base.yaml"), 'child.yaml:1: extends: got "/base.yaml",'),
@@ -185,7 +185,9 @@ def test_names_are_unique_over_a_folder_and_pick_specs(folder: Path) -> None:
     write(folder, FAMILY, "family.yaml")
     picked = load_all([folder], ["family-wide", "base"])
     assert [found.spec.name for found in picked] == ["base", "family-wide"]
-    with pytest.raises(SpecError, match=r"--name: got 'family-wid', did you mean 'family-wide'"):
+    with pytest.raises(
+        SpecError, match=r"--name: got 'family-wid', .*; did you mean 'family-wide'"
+    ):
         load_all([folder], ["family-wid"])
     write(folder, CHILD.replace("name: child", "name: family-wide"), "family-wide.yaml")
     with pytest.raises(SpecError, match=r"'family-wide' twice, also in .*; expected each name"):

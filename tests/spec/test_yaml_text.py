@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conebench.errors import SpecError
-from conebench.spec.yaml_text import MAX_BYTES, one_line, read_yaml
+from conebench.spec.yaml_text import MAX_BYTES, read_yaml
+from conebench.text import one_line
 
 
 def write(folder: Path, content: str | bytes) -> Path:

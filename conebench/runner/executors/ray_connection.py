@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from conebench.errors import UnmetNeedError
-from conebench.networks.timm_models import first_line
 from conebench.runner.executors.resources import Resources
+from conebench.text import first_line
 
 SECONDS_TO_CONNECT = 5.0
 SECONDS_TO_ANSWER = 120.0

@@ -13,7 +13,6 @@ from typing import Any
 
 from conebench.data.datasets import Data, load_data
 from conebench.errors import ConebenchError, RunError, StageFailedError
-from conebench.networks.timm_models import first_line
 from conebench.record import Record
 from conebench.runner.executors.ray_attempts import Attempt, Attempts, SpecRun
 from conebench.runner.executors.ray_connection import (
@@ -32,6 +31,7 @@ from conebench.runner.stages.context import RunOptions
 from conebench.runner.stages.progress import Progress
 from conebench.runner.stages.results import NotFinishedError
 from conebench.spec import Spec
+from conebench.text import first_line
 
 # How often a stage whose worker died is tried again. Not Ray's own retries: these are silent, and
 # without end if memory runs out.

@@ -5,7 +5,6 @@ from typing import Any
 
 from conebench.errors import ConebenchError, RunError, StageFailedError
 from conebench.interrupts import stop_if_interrupted
-from conebench.networks.timm_models import first_line
 from conebench.runner.stages.base import ResultT, Stage, stored_result
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.kernels import KernelStage
@@ -14,6 +13,7 @@ from conebench.runner.stages.resume import stopwatch
 from conebench.runner.stages.training import TrainStage, all_whole
 from conebench.storage.manifest import read_manifest
 from conebench.storage.store import StageKey, StageResult
+from conebench.text import first_line
 
 
 class NotFinishedError(Exception):

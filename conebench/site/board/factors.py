@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from conebench.record import Record
 from conebench.spec import Spec
+from conebench.text import flatten
 
 # A family may follow cifar_ or tf_.
 FAMILY = re.compile(r"(?:cifar_|tf_)?([a-z]+?)(?:v?[0-9]|[^a-z]|$)", re.IGNORECASE)
@@ -88,13 +88,6 @@ def fields_of(spec: Spec) -> dict[str, str]:
     data["training"].pop("epochs")
     chosen = {"training.optimizer": optimizer, "dataset": data.pop("dataset")}
     del data["training"]["optimizer"]
-    leaves = {**_leaves(data, ""), **chosen}
+    # An empty mapping, such as no arguments of a network, says nothing of its own.
+    leaves = {name: value for name, value in flatten(data) if value != {}} | chosen
     return {name: json.dumps(value, sort_keys=True) for name, value in leaves.items()}
-
-
-def _leaves(data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for name, value in data.items():
-        whole = prefix + name
-        leaves |= _leaves(value, f"{whole}.") if isinstance(value, dict) else {whole: value}
-    return leaves

@@ -1,0 +1,45 @@
+"""Small helpers for the text of messages. Imports nothing of conebench."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its class name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def one_line(text: str) -> str:
+    """Replace line breaks and control characters by spaces, for a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'a' or 'b'?`, empty where nothing is near.
+
+    >>> did_you_mean("lr", ["learning_rate", "loss"])
+    "; did you mean 'learning_rate'?"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=3)
+    # Initials, such as lr, are what many libraries call these fields.
+    near += [name for name in names if len(word) > 1 and word == _initials(name)]
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _initials(name: str) -> str:
+    return "".join(part[:1] for part in name.split("_"))
+
+
+def flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted name and value of each leaf; an empty mapping is a leaf.
+
+    >>> dict(flatten({"a": {"b": 1, "c": {}}, "d": [2]}))
+    {'a.b': 1, 'a.c': {}, 'd': [2]}
+    """
+    for name, value in data.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
