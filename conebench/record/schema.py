@@ -1,6 +1,6 @@
 """The record: what one run of one spec found, with all raw data that its figures follow from."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -277,6 +277,24 @@ class Failure(Part):
     reason: Text = Field(description="The error, in one line.")
 
 
+class Comparability(NamedTuple):
+    """Facts that two records must share to be ranked together."""
+
+    dataset: str
+    kernel_outputs: str
+    probe_samples: int
+    batchnorm: str
+    schema: str
+
+    @property
+    def label(self) -> str:
+        """The group's name on the board."""
+        return (
+            f"{self.dataset}, kernel {self.kernel_outputs}, {self.probe_samples:,} probe images, "
+            f"BatchNorm {self.batchnorm}, {self.schema}"
+        )
+
+
 class Record(Part):
     """One run of one spec."""
 
@@ -321,13 +339,13 @@ class Record(Part):
         return self.hash[:8]
 
     @property
-    def comparability(self) -> tuple[str, str, int, str, str]:
-        """Dataset, kernel reduction, probe size, BatchNorm mode, schema major: ranked together."""
+    def comparability(self) -> Comparability:
+        """The group of the board that the record belongs to."""
         kernel = self.spec.kernel
-        return (
-            self.spec.dataset.label,
-            str(kernel.outputs),
-            kernel.samples,
-            kernel.batchnorm,
-            f"schema {self.schema_version.partition('.')[0]}",
+        return Comparability(
+            dataset=self.spec.dataset.label,
+            kernel_outputs=str(kernel.outputs),
+            probe_samples=kernel.samples,
+            batchnorm=kernel.batchnorm,
+            schema=f"schema {self.schema_version.partition('.')[0]}",
         )

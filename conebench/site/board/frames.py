@@ -68,11 +68,11 @@ COLUMNS = (
         for factor in FACTORS
         if factor.key not in ("family", "optimizer", "dataset")
     ),
-    Column("dataset", "string", lambda row: row.group[0]),
-    Column("kernel_outputs", "string", lambda row: row.group[1]),
-    Column("probe_samples", "Int64", lambda row: row.group[2]),
-    Column("batchnorm", "string", lambda row: row.group[3]),
-    Column("schema", "string", lambda row: row.group[4]),
+    Column("dataset", "string", lambda row: row.group.dataset),
+    Column("kernel_outputs", "string", lambda row: row.group.kernel_outputs),
+    Column("probe_samples", "Int64", lambda row: row.group.probe_samples),
+    Column("batchnorm", "string", lambda row: row.group.batchnorm),
+    Column("schema", "string", lambda row: row.group.schema),
     *(
         Column(f"{quantity.field}{suffix}", "Float64", _figure(quantity.field, end))
         for quantity in QUANTITIES

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from conebench.analysis.intervals import Estimate
 from conebench.analysis.strength import shared_ranks
-from conebench.record import Record, Replication
+from conebench.record import Comparability, Record, Replication
 from conebench.record.quantities import QUANTITIES, check_finite
 from conebench.site.board.factors import Value, factors_of, fields_of, model_family
 from conebench.site.board.sparks import Spark, sparks_of
@@ -31,7 +31,7 @@ class Row:
     """One record on the board."""
 
     record_id: str
-    group: tuple[str, str, int, str, str]
+    group: Comparability
     spec_name: str
     title: str
     model: str
@@ -57,7 +57,7 @@ class Row:
     @property
     def dataset(self) -> str:
         """Name of the data on the board."""
-        return self.group[0]
+        return self.group.dataset
 
     @property
     def filter_values(self) -> Mapping[str, tuple[str, ...]]:
@@ -177,8 +177,7 @@ def group_rows(rows: Sequence[Row]) -> list[Group]:
     # Records are compared within their group only.
     keys = sorted({row.group for row in rows})
     return [
-        Group(group_label(key), tuple(_ranked([row for row in rows if row.group == key])))
-        for key in keys
+        Group(key.label, tuple(_ranked([row for row in rows if row.group == key]))) for key in keys
     ]
 
 
@@ -192,9 +191,3 @@ def _board_order(row: Row) -> tuple[bool, float, str, str]:
     # Best first; rows with a reason not to be ranked come last.
     strength = row.figures["CES"]
     return bool(row.reason), -strength.value if strength else 1.0, row.title, row.record_id
-
-
-def group_label(key: tuple[str, str, int, str, str]) -> str:
-    """Return a comparability key in words."""
-    dataset, outputs, samples, batchnorm, schema = key
-    return f"{dataset}, kernel {outputs}, {samples:,} probe images, BatchNorm {batchnorm}, {schema}"

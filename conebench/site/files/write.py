@@ -15,7 +15,7 @@ from conebench.record import Record, Replication, read_record, recompute
 from conebench.record.derive import UNUSABLE
 from conebench.record.replication import check_replication, replications_of
 from conebench.site.board.frames import ArmRow, arm_rows
-from conebench.site.board.rows import Row, group_label, row_of
+from conebench.site.board.rows import Row, row_of
 from conebench.site.charts.plot import Plot
 from conebench.site.files.find import RecordFile
 from conebench.site.files.plot_files import csv_file, svg_file
@@ -91,7 +91,7 @@ def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
             sections = sections_of(record)
             spec = spec_text(record.spec)
             page = record_page(record, row, sections, spec)
-            script = record_script(record, row, group_label(row.group))
+            script = record_script(record, row, row.group.label)
     except RecordError as error:
         # Without the path, which the site never names.
         return Refused(str(error).removeprefix(f"{file.path}: "))
