@@ -40,7 +40,14 @@ class InputError(ConebenchError):
 
 
 class SpecError(InputError):
-    """A spec is not valid; one line per problem, `file:line: field: got X, expected Y`."""
+    """A spec is not valid; one line per problem, `file:line: field: got X, expected Y`.
+
+    `field` is the dotted name of the field at fault, empty if the message names no field.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
 
 
 class RecordError(InputError):

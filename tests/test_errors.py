@@ -1,11 +1,12 @@
 """The family of errors and the exit code of each."""
 
+import pickle
 import re
 
 import pytest
 
 from conebench import errors
-from conebench.errors import ConebenchError, ExitCode
+from conebench.errors import ConebenchError, ExitCode, SpecError
 
 CODES = {
     "ConebenchError": 2,
@@ -36,3 +37,8 @@ def test_the_docstring_shows_the_whole_family() -> None:
 
 def test_success_and_interruption_have_their_usual_codes() -> None:
     assert (ExitCode.OK, ExitCode.INTERRUPTED) == (0, 130)
+
+
+def test_a_spec_error_keeps_its_field_on_the_way_from_another_process() -> None:
+    error = pickle.loads(pickle.dumps(SpecError("got 1, expected 2", field="model.kwargs")))  # noqa: S301
+    assert (str(error), error.field) == ("model.kwargs: got 1, expected 2", "model.kwargs")

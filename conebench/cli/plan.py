@@ -49,8 +49,7 @@ def plan(
         try:
             figures = _estimate(spec, data_root, device, memory)
         except ConebenchError as error:
-            is_spec_error = isinstance(error, SpecError)
-            show_error(SpecError(found.at_line(str(error))) if is_spec_error else error)
+            show_error(found.located(error) if isinstance(error, SpecError) else error)
             codes.append(error.exit_code)
             continue
         if as_json:

@@ -111,7 +111,7 @@ def _check_models(loaded: list[LoadedSpec]) -> None:
         try:
             check_name(found.spec.model.name)
         except SpecError as error:
-            raise SpecError(found.at_line(str(error))) from None
+            raise found.located(error) from None
 
 
 def _check_seeds(loaded: list[LoadedSpec], seeds: list[int] | None) -> None:
@@ -228,7 +228,7 @@ def _tell_interrupted(found: LoadedSpec, as_json: bool) -> int:
 
 def _tell_error(found: LoadedSpec, error: ConebenchError, as_json: bool) -> int:
     if isinstance(error, SpecError):
-        error = SpecError(found.at_line(str(error)))
+        error = found.located(error)
     show_error(error)
     if as_json:
         _echo_json(found.spec.name, "failed", error=str(error))

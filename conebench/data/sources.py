@@ -71,7 +71,7 @@ def _subset(dataset: Dataset, part: str, labels: Tensor, classes: int) -> Tensor
     if size is None:
         return torch.arange(len(labels))
     if size > len(labels):
-        raise SpecError(f"dataset.{part}_size: got {size}, expected at most {len(labels)}")
+        raise SpecError(f"got {size}, expected at most {len(labels)}", field=f"dataset.{part}_size")
     return balanced_indices(labels, classes, size, dataset.subset_seed, "subset")
 
 

@@ -52,7 +52,7 @@ def make_model(
     """
     check_name(name)
     if pretrained and not timm.is_model_pretrained(name):
-        raise SpecError(f"model.name: timm has no pretrained weights for {name!r}")
+        raise SpecError(f"timm has no pretrained weights for {name!r}", field="model.name")
 
     def create(weights: bool) -> nn.Module:
         model: nn.Module = timm.create_model(
@@ -66,7 +66,8 @@ def make_model(
         try:
             model = create(weights=False)
         except Exception as error:  # noqa: BLE001  # any model file may raise anything
-            raise SpecError(f"model: timm cannot make {name!r}: {first_line(error)}") from None
+            message = f"timm cannot make {name!r}: {first_line(error)}"
+            raise SpecError(message, field="model") from None
         if not pretrained:
             return model
         # Weights of another number of classes leave the last layer to the seed.
@@ -93,14 +94,16 @@ def make_timm_optimizer(
     known = timm.optim.list_optimizers()
     if name not in known:
         hint = did_you_mean(name, known)
-        raise SpecError(f"training.optimizer.name: got {name!r}, expected timm's optimizers{hint}")
+        raise SpecError(
+            f"got {name!r}, expected an optimizer of timm's{hint}", field="training.optimizer.name"
+        )
     try:
         optimizer: torch.optim.Optimizer = timm.optim.create_optimizer_v2(
             parameters, opt=name, **options
         )
     except Exception as error:  # noqa: BLE001  # any optimizer may raise anything
         raise SpecError(
-            f"training.optimizer: timm cannot make {name!r}: {first_line(error)}"
+            f"timm cannot make {name!r}: {first_line(error)}", field="training.optimizer"
         ) from None
     return optimizer
 
@@ -138,7 +141,7 @@ def check_name(name: str) -> None:
     if timm.is_model(name.partition(".")[0]):
         return
     hint = did_you_mean(name, timm.list_models())
-    raise SpecError(f"model.name: got {name!r}, expected timm's models{hint}")
+    raise SpecError(f"got {name!r}, expected a model of timm's{hint}", field="model.name")
 
 
 def classifier_parameters(model: nn.Module) -> set[str]:

@@ -164,8 +164,8 @@ def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> Kern
         return plan_kernel(network, x, spec.kernel, memory)
     except (RuntimeError, NotImplementedError, ValueError, AssertionError) as error:
         raise SpecError(
-            f"model.name: {spec.model.name!r} cannot take images of {list(x.shape[1:])}: "
-            f"{first_line(error)}"
+            f"{spec.model.name!r} cannot take images of {list(x.shape[1:])}: {first_line(error)}",
+            field="model.name",
         ) from None
     finally:
         network.float()
@@ -202,7 +202,7 @@ def _step_seconds(network: nn.Module, x: Tensor, classes: int) -> dict[Step, flo
         ordinary = _timed(lambda: step(network), x.device)
         linear = _timed(lambda: step(linearized), x.device)
     except (RuntimeError, NotImplementedError) as error:
-        raise SpecError(f"model.name: cannot be linearized: {first_line(error)}") from None
+        raise SpecError(f"cannot be linearized: {first_line(error)}", field="model.name") from None
     probe = ordinary * PASSES["probe"] / PASSES["ordinary"]
     return {"ordinary": ordinary, "linear": linear, "probe": probe}
 

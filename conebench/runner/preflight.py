@@ -58,17 +58,17 @@ def _check_counts(context: Context) -> None:
         ("kernel.calibration_samples", spec.kernel.calibration_samples),
     ):
         if count > images:
-            raise SpecError(f"{field}: got {count}, expected at most the {images} images")
+            raise SpecError(f"got {count}, expected at most the {images} images", field=field)
     if spec.kernel.samples < classes:
         raise SpecError(
-            f"kernel.samples: got {spec.kernel.samples}, expected at least {classes} "
-            "(one per class)"
+            f"got {spec.kernel.samples}, expected at least {classes} (one per class)",
+            field="kernel.samples",
         )
     held_out = context.data.validation
     if held_out is not None and len(held_out) < classes:
         raise SpecError(
-            f"dataset.validation_size: got {len(held_out)}, expected at least {classes} "
-            "(one per class)"
+            f"got {len(held_out)}, expected at least {classes} (one per class)",
+            field="dataset.validation_size",
         )
 
 
@@ -90,13 +90,15 @@ def _check_forward(context: Context, network: nn.Module) -> None:
             network.load_state_dict(state)
     except Exception as error:  # noqa: BLE001  # any model file may raise anything
         raise SpecError(
-            f"dataset.image_size: {name!r} cannot take {len(x)} {sides}: {first_line(error)}"
+            f"{name!r} cannot take {len(x)} {sides}: {first_line(error)}",
+            field="dataset.image_size",
         ) from None
     shape = list(getattr(logits, "shape", ()))
     if shape != [len(x), classes]:
         raise SpecError(
-            f"model.name: {name!r} gives an output of shape {shape} for {len(x)} images, "
-            f"expected one logit per class: [{len(x)}, {classes}]"
+            f"{name!r} gives an output of shape {shape} for {len(x)} images, "
+            f"expected one logit per class: [{len(x)}, {classes}]",
+            field="model.name",
         )
 
 
@@ -110,8 +112,8 @@ def _check_kernel(context: Context, network: nn.Module) -> KernelPlan:
         empirical_ntk(network, _two_images(context)[:1], outputs="sum", memory_limit=memory)
     except (KernelError, RuntimeError, NotImplementedError) as error:
         raise SpecError(
-            f"model.name: no kernel can be built of {context.spec.model.name!r}: "
-            f"{first_line(error)}"
+            f"no kernel can be built of {context.spec.model.name!r}: {first_line(error)}",
+            field="model.name",
         ) from None
     return plan
 
@@ -123,8 +125,9 @@ def _check_classifier(context: Context, network: nn.Module) -> None:
         found = set()
     if not found:
         raise SpecError(
-            f"model.name: {context.spec.model.name!r} does not say which layer is its last, so no "
-            "linear probe can be trained"
+            f"{context.spec.model.name!r} needs get_classifier() (or a 'classifier' entry in its "
+            "timm config) for the linear probe",
+            field="model.name",
         )
 
 
@@ -139,13 +142,15 @@ def _check_optimizer(context: Context, network: nn.Module) -> None:
         optimizer.step()
     except Exception as error:  # noqa: BLE001  # any optimizer may raise anything
         raise SpecError(
-            f"training.optimizer.name: {choice.name!r} cannot take a step: {first_line(error)}"
+            f"{choice.name!r} cannot take a step: {first_line(error)}",
+            field="training.optimizer.name",
         ) from None
     state_tensors(optimizer)
     if isinstance(choice, OtherOptimizer) and depends_on_size(choice):
         raise SpecError(
-            f"training.optimizer.name: a step of {choice.name!r} depends on the parameters' own "
-            "size, so linearized arms cannot be trained as ordinary ones are"
+            f"a step of {choice.name!r} depends on the parameters' own size, so linearized arms "
+            "cannot be trained as ordinary ones are",
+            field="training.optimizer.name",
         )
 
 
@@ -156,13 +161,15 @@ def _check_linearization(context: Context, network: nn.Module) -> None:
         torch.autograd.backward(logits.sum())
     except (RuntimeError, NotImplementedError) as error:
         raise SpecError(
-            f"model.name: {context.spec.model.name!r} cannot be linearized: {first_line(error)}"
+            f"{context.spec.model.name!r} cannot be linearized: {first_line(error)}",
+            field="model.name",
         ) from None
     with torch.no_grad():
         expected = network(x)
         difference = float((logits - expected).norm())
     if not difference <= LARGEST_DIFFERENCE * max(1.0, float(expected.norm())):
         raise SpecError(
-            f"model.name: {context.spec.model.name!r} cannot be linearized: at w = 0 it is not the "
-            "network itself"
+            f"{context.spec.model.name!r} cannot be linearized: at w = 0 it is not the network "
+            "itself",
+            field="model.name",
         )

@@ -1,4 +1,4 @@
-"""Specs: what a YAML file may say, and how it is read and checked. Imports no torch."""
+"""Specs: their schema, and how they are read and checked. Imports no torch."""
 
 from conebench.spec.loading import (
     SMOKE_SUFFIX,
@@ -18,7 +18,7 @@ from conebench.spec.schedule import (
 from conebench.spec.schema import Spec
 from conebench.spec.section import Section, content_hash
 from conebench.spec.smoke import smoke_spec
-from conebench.spec.text import spec_text
+from conebench.spec.yaml_text import spec_text
 
 __all__ = [
     "SMOKE_SUFFIX",

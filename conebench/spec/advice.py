@@ -1,4 +1,4 @@
-"""What a reviewer would say of a valid spec: choices that cost its record a figure or a rank."""
+"""Warn about choices in a valid spec that cost its record a figure or a rank."""
 
 from collections.abc import Iterator
 
@@ -6,13 +6,13 @@ from conebench.spec.checks import Problem
 from conebench.spec.schedule import constant_stretch
 from conebench.spec.schema import Spec
 
-PROBE_IMAGES_A_CLASS = 2
+PROBE_IMAGES_PER_CLASS = 2
 INTERVALS = 20
 TEST_IMAGES = 200
 
 
 def advice(spec: Spec) -> list[Problem]:
-    """Warnings about a resolved spec, in the order of its sections; no spec is refused for them."""
+    """Return warnings about a resolved spec, in the order of its sections."""
     return [*_test_images(spec), *_grid(spec), *_arms(spec), *_probe(spec), *_seeds(spec)]
 
 
@@ -21,7 +21,7 @@ def _test_images(spec: Spec) -> Iterator[Problem]:
     if images is not None and images < TEST_IMAGES:
         yield Problem(
             ("dataset", "test_size"),
-            f"{images} test images, so accuracies move in steps of {1 / images:.1%}",
+            f"only {images} test images, so accuracies move in steps of {1 / images:.1%}",
         )
 
 
@@ -30,15 +30,15 @@ def _grid(spec: Spec) -> Iterator[Problem]:
     if stretch is None:
         yield Problem(
             ("training", "schedule", "name"),
-            "no stretch of constant learning rate, so there will be no T* and no rank",
+            "the learning rate is never constant, so there will be no T* and no rank",
         )
         return
     intervals = (stretch[1] - stretch[0]) // every
     if intervals < INTERVALS:
         yield Problem(
             ("kernel", "checkpoints", "every"),
-            f"{intervals} intervals of constant learning rate, coarse for T*: {INTERVALS} or more "
-            "tell it better",
+            f"only {intervals} checkpoint intervals at constant learning rate; use {INTERVALS} or "
+            "more for a reliable T*",
         )
 
 
@@ -52,14 +52,14 @@ def _arms(spec: Spec) -> Iterator[Problem]:
 
 def _probe(spec: Spec) -> Iterator[Problem]:
     classes, samples = spec.dataset.facts.classes, spec.kernel.samples
-    if classes is not None and samples < PROBE_IMAGES_A_CLASS * classes:
+    if classes is not None and samples < PROBE_IMAGES_PER_CLASS * classes:
         yield Problem(
             ("kernel", "samples"),
-            f"{samples} probe images of {classes} classes, few: {PROBE_IMAGES_A_CLASS} a class "
-            "or more show what a class has in common",
+            f"only {samples} probe images for {classes} classes; use at least "
+            f"{PROBE_IMAGES_PER_CLASS} per class",
         )
 
 
 def _seeds(spec: Spec) -> Iterator[Problem]:
     if len(spec.seeds) == 1:
-        yield Problem(("seeds",), "one seed, so there will be no intervals and no rank")
+        yield Problem(("seeds",), "only one seed, so there will be no intervals and no rank")

@@ -1,4 +1,4 @@
-"""What must hold between the fields of a spec, before any work starts."""
+"""Check that the fields of a spec fit together."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,15 +13,13 @@ ARGUMENTS_SET_ELSEWHERE = {
     "num_classes": "the dataset",
     "in_chans": "the dataset",
     "pretrained": "model.pretrained",
-    # These would read files of the spec's choosing.
+    # These would let a spec read any file.
     "checkpoint_path": "timm",
     "cache_dir": "timm",
     "pretrained_cfg": "timm",
     "pretrained_cfg_overlay": "timm",
 }
-
-
-# Arguments of timm's factory: some have fields of their own, the others need a network's names.
+# Arguments of timm's factory that have a field of their own, or need the names of parameters.
 FACTORY_OPTIONS = {
     *("opt", "lr", "params", "model_or_params", "weight_decay", "weight_decay_exclude_1d"),
     *("filter_bias_and_bn", "fallback_list", "fallback_no_weight_decay", "param_group_fn"),
@@ -30,14 +28,14 @@ FACTORY_OPTIONS = {
 
 
 class Problem(NamedTuple):
-    """A field, by its path, and what is wrong with it: what came, what is allowed."""
+    """Path of a field and what is wrong with it: `got X, expected Y`."""
 
     field: tuple[str | int, ...]
     message: str
 
 
 def cross_field_problems(spec: Spec) -> list[Problem]:
-    """Everything that does not fit together in a resolved spec, in the order of its sections."""
+    """Return the problems of a resolved spec, in the order of its sections."""
     problems = [*_length(spec), *_folder(spec), *_dataset(spec)]
     if spec.training.steps is not None:
         problems += [*_schedule(spec), *_grid(spec), *_switching(spec)]
@@ -48,11 +46,11 @@ def cross_field_problems(spec: Spec) -> list[Problem]:
 def _length(spec: Spec) -> Iterator[Problem]:
     training, epochs_given = spec.training, spec.training.epochs is not None
     if not epochs_given and training.steps is None:
-        yield Problem(("training",), "got neither steps nor epochs, expected one of the two")
+        yield Problem(("training",), "steps or epochs is missing")
     if epochs_given and spec.dataset.train_images is None:
         yield Problem(
             ("training", "epochs"),
-            "got epochs for an imagefolder of unknown size, allowed with dataset.train_size",
+            "imagefolder has no known size: give training.steps, or set dataset.train_size",
         )
 
 
@@ -60,14 +58,15 @@ def _folder(spec: Spec) -> Iterator[Problem]:
     dataset = spec.dataset
     is_folder = dataset.name == "imagefolder"
     if is_folder != (dataset.folder is not None):
-        rule = "missing, needed by imagefolder" if is_folder else "allowed with imagefolder only"
-        yield Problem(("dataset", "folder"), f"got {dataset.folder!r}, {rule}")
+        rule = "missing, imagefolder needs it" if is_folder else "only imagefolder takes a folder"
+        yield Problem(("dataset", "folder"), rule)
     if dataset.folder in DATASETS:
         yield Problem(
-            ("dataset", "folder"), f"got {dataset.folder!r}, expected no name of another dataset"
+            ("dataset", "folder"),
+            f"got {dataset.folder!r}, the name of a built-in dataset: rename the folder",
         )
     if dataset.image_size is None:
-        yield Problem(("dataset", "image_size"), "missing, needed by imagefolder")
+        yield Problem(("dataset", "image_size"), "missing, imagefolder needs it")
 
 
 def _dataset(spec: Spec) -> Iterator[Problem]:
@@ -78,7 +77,8 @@ def _dataset(spec: Spec) -> Iterator[Problem]:
             yield Problem(("dataset", field), f"got {size}, expected at most {known}")
         if size is not None and facts.classes is not None and size < facts.classes:
             yield Problem(
-                ("dataset", field), f"got {size}, expected at least one a class: {facts.classes}"
+                ("dataset", field),
+                f"got {size}, expected at least {facts.classes} (one per class)",
             )
     yield from _split(spec)
     if dataset.normalization not in ("train", "none"):
@@ -87,19 +87,19 @@ def _dataset(spec: Spec) -> Iterator[Problem]:
             if count != facts.channels:
                 yield Problem(
                     ("dataset", "normalization", field),
-                    f"got {count} values, expected one a channel: {facts.channels}",
+                    f"got {count}, expected {facts.channels} (one per channel)",
                 )
 
 
 def _split(spec: Spec) -> Iterator[Problem]:
-    """How the training images are divided: into those held out, and minibatches of the others."""
+    """Check the validation split, and that a minibatch fits into the other images."""
     images, held_out = spec.dataset.train_images, spec.dataset.validation_size
     if images is None:
         return
     if held_out is not None and images < 1:
         yield Problem(
             ("dataset", "validation_size"),
-            f"got {held_out}, expected less than the {images + held_out} training images",
+            f"got {held_out}, expected fewer than the {images + held_out} training images",
         )
     elif spec.training.batch_size > images:
         yield Problem(
@@ -110,7 +110,7 @@ def _split(spec: Spec) -> Iterator[Problem]:
     if held_out is not None and classes is not None and held_out < classes:
         yield Problem(
             ("dataset", "validation_size"),
-            f"got {held_out}, expected at least one a class: {classes}",
+            f"got {held_out}, expected at least {classes} (one per class)",
         )
 
 
@@ -119,13 +119,12 @@ def _schedule(spec: Spec) -> Iterator[Problem]:
     if schedule.warmup_steps >= spec.total_steps:
         yield Problem(
             (*where, "warmup_steps"),
-            f"got {schedule.warmup_steps}, expected less than the {spec.total_steps} steps",
+            f"got {schedule.warmup_steps}, expected fewer than the {spec.total_steps} steps",
         )
-    if (schedule.name == "multistep") != bool(schedule.milestones):
-        yield Problem(
-            (*where, "milestones"),
-            f"got {list(schedule.milestones)}, allowed with multistep, and needed by it",
-        )
+    if schedule.name == "multistep" and not schedule.milestones:
+        yield Problem((*where, "milestones"), "missing, multistep needs them")
+    if schedule.name != "multistep" and schedule.milestones:
+        yield Problem((*where, "milestones"), "only multistep takes milestones")
     if list(schedule.milestones) != sorted(set(schedule.milestones)):
         yield Problem(
             (*where, "milestones"), f"got {list(schedule.milestones)}, expected ascending order"
@@ -155,7 +154,7 @@ def _grid(spec: Spec) -> Iterator[Problem]:
     for step in grid.extra:
         if step >= total:
             yield Problem(
-                (*where, "extra"), f"got step {step}, expected before the end, step {total}"
+                (*where, "extra"), f"got step {step}, expected a step before {total}, the end"
             )
 
 
@@ -168,8 +167,8 @@ def _stretch(spec: Spec) -> Iterator[Problem]:
     if intervals < MIN_UNIFORM_INTERVALS:
         yield Problem(
             ("kernel", "checkpoints", "every"),
-            f"got {every}, which leaves {intervals} intervals from step {start} to {end}, the "
-            f"first stretch of constant learning rate; T* needs {MIN_UNIFORM_INTERVALS}",
+            f"got {every}, which gives {intervals} intervals at the first constant learning rate "
+            f"(steps {start} to {end}); T* needs {MIN_UNIFORM_INTERVALS}",
         )
 
 
@@ -183,7 +182,7 @@ def _switching(spec: Spec) -> Iterator[Problem]:
     for field, step in points:
         if step >= spec.total_steps:
             yield Problem(
-                field, f"got step {step}, expected before the end, step {spec.total_steps}"
+                field, f"got step {step}, expected a step before {spec.total_steps}, the end"
             )
         else:
             yield from _on_checkpoint(spec, field, step)
@@ -194,7 +193,7 @@ def _on_checkpoint(spec: Spec, field: tuple[str, ...], step: int) -> Iterator[Pr
     if step % grid.every and step not in grid.extra:
         yield Problem(
             field,
-            f"got step {step}, expected checkpoints: multiples of {grid.every} and "
+            f"got step {step}, expected a checkpoint: a multiple of {grid.every}, or one of "
             "kernel.checkpoints.extra",
         )
 
@@ -203,20 +202,20 @@ def _model(spec: Spec) -> Iterator[Problem]:
     for key in sorted(spec.model.kwargs):
         if key in ARGUMENTS_SET_ELSEWHERE:
             source = ARGUMENTS_SET_ELSEWHERE[key]
-            yield Problem(("model", "kwargs", key), f"not allowed here, it comes from {source}")
+            yield Problem(("model", "kwargs", key), f"not allowed here: {source} sets it")
 
 
 def _optimizer(spec: Spec) -> Iterator[Problem]:
     optimizer = spec.training.optimizer
     if isinstance(optimizer, Sgd) and optimizer.nesterov and optimizer.momentum == 0:
         yield Problem(
-            ("training", "optimizer", "nesterov"), "got true, allowed with a momentum above 0"
+            ("training", "optimizer", "nesterov"), "got true, which needs a momentum above 0"
         )
     if isinstance(optimizer, OtherOptimizer):
         for key in sorted(FACTORY_OPTIONS & set(optimizer.options)):
             yield Problem(
                 ("training", "optimizer", "options", key),
-                "not allowed here, only what the optimizer itself takes is",
+                "not an argument of the optimizer itself",
             )
 
 
@@ -224,7 +223,7 @@ def _loss(spec: Spec) -> Iterator[Problem]:
     smoothing = spec.training.label_smoothing
     if smoothing > 0 and "mse" in (spec.training.loss, spec.linearization.loss):
         yield Problem(
-            ("training", "label_smoothing"), f"got {smoothing}, allowed with cross-entropy only"
+            ("training", "label_smoothing"), f"got {smoothing}, only cross-entropy takes it"
         )
 
 
@@ -239,26 +238,26 @@ def _linearization(spec: Spec) -> Iterator[Problem]:
         if spec.dataset.validation_size is None:
             yield Problem(
                 ("dataset", "validation_size"),
-                "missing, needed to choose from the list linearization.learning_rate",
+                "missing, needed to choose a rate from the list linearization.learning_rate",
             )
     optimizer = spec.training.optimizer
     if isinstance(optimizer, OtherOptimizer) and optimizer.weight_decay > 0 and decay != "none":
         yield Problem(
             ("linearization", "weight_decay"),
-            f"got {decay!r}, expected 'none': where {optimizer.name} applies its weight decay "
-            "is not known",
+            f"got {decay!r}, expected 'none': conebench does not know how {optimizer.name} "
+            "applies weight decay",
         )
     if isinstance(optimizer, OtherOptimizer) and spec.linearization.optimizer_state == "carry":
         yield Problem(
             ("linearization", "optimizer_state"),
-            f"got 'carry', expected 'reset': what {optimizer.name} keeps is not known",
+            f"got 'carry', expected 'reset': conebench does not know the state of {optimizer.name}",
         )
 
 
 def _kernel(spec: Spec) -> Iterator[Problem]:
     images, classes = spec.dataset.train_images, spec.dataset.facts.classes
     if spec.kernel.outputs is None:
-        yield Problem(("kernel", "outputs"), "missing, needed by imagefolder")
+        yield Problem(("kernel", "outputs"), "missing, imagefolder needs it")
     for field in ("samples", "calibration_samples"):
         count = getattr(spec.kernel, field)
         if images is not None and 0 < images < count:
@@ -269,7 +268,7 @@ def _kernel(spec: Spec) -> Iterator[Problem]:
     if classes is not None and spec.kernel.samples < classes:
         yield Problem(
             ("kernel", "samples"),
-            f"got {spec.kernel.samples}, expected at least one a class: {classes}",
+            f"got {spec.kernel.samples}, expected at least {classes} (one per class)",
         )
 
 
@@ -285,7 +284,7 @@ def _chaos(spec: Spec) -> Iterator[Problem]:
     for step in sorted({step for pair in pairs for step in pair}):
         if step > spec.total_steps:
             yield Problem(
-                where, f"got step {step}, expected at most the end, step {spec.total_steps}"
+                where, f"got step {step}, expected a step up to {spec.total_steps}, the end"
             )
         else:
             yield from _on_checkpoint(spec, where, step)

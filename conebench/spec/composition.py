@@ -1,7 +1,7 @@
-"""`extends` and `matrix`: the specs that one file stands for, each with the place of every field.
+"""Compose specs from files with `extends` and `matrix`, and keep the place of every field.
 
-A file's fields are merged over those of the file it extends as a JSON merge patch (RFC 7396):
-mappings field by field, null takes a field away, anything else replaces what was there.
+Fields are merged over those of the extended file as a JSON merge patch (RFC 7396): mappings field
+by field, null removes a field, anything else replaces it.
 """
 
 import re
@@ -18,12 +18,12 @@ MAX_FILES = 5
 MAX_VARIANTS = 200
 FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\.yaml")
 VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-# Two specs may share anything but these.
+# Fields that are never inherited.
 OWN = ("name", "title")
 
 
 class Place(NamedTuple):
-    """Where a field is written: a file and a line, from 1."""
+    """File and line (from 1) of a field."""
 
     path: Path
     line: int
@@ -34,9 +34,9 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Composed:
-    """Plain data of one spec, not validated yet, and where each of its fields is written.
+    """Plain data of one spec before validation, and the place of each field.
 
-    `variant` is its name in the file's matrix, None in a file without one.
+    `variant` is its name in the file's matrix, None without a matrix.
     """
 
     data: dict[str, Any]
@@ -44,13 +44,13 @@ class Composed:
     variant: str | None = None
 
     def place(self, field: FieldPath) -> Place:
-        """Where the field is written, or the nearest section around it."""
+        """Return the place of a field, or of the nearest section around it."""
         while field not in self.places:
             field = field[:-1]
         return self.places[field]
 
     def merged(self, patch: "Composed") -> "Composed":
-        """These fields with those of a merge patch over them."""
+        """Return these fields with a merge patch applied."""
         replaced: set[FieldPath] = set()
         data = _merged(self.data, patch.data, (), replaced)
         kept = {
@@ -62,10 +62,9 @@ class Composed:
 
 
 def compose(path: Path) -> list[Composed]:
-    """Every spec of a file, in the file's order: one without a matrix, one a variant with it.
+    """Return the specs of a file in order: one per variant of its matrix, else one.
 
-    Raises a SpecError, `file:line: ...`, where a file cannot be read or its `extends` or `matrix`
-    is not what it must be.
+    Raises a SpecError if a file cannot be read, or its `extends` or `matrix` is not valid.
     """
     written = _read(path)
     if "matrix" not in written.data:
@@ -89,7 +88,7 @@ def _read(path: Path) -> Composed:
 
 
 def _extended(written: Composed, path: Path, chain: tuple[Path, ...]) -> Composed:
-    """The fields of a file over those of the files it extends; `chain` ends with the file."""
+    """Merge a file over the files it extends; `chain` ends with the file itself."""
     if "extends" not in written.data:
         return written
     place = written.place(("extends",))
@@ -97,11 +96,11 @@ def _extended(written: Composed, path: Path, chain: tuple[Path, ...]) -> Compose
     if base_path in chain:
         raise SpecError(f"{place}: extends: got {base_path.name!r}, which extends this file")
     if len(chain) == MAX_FILES:
-        raise SpecError(f"{place}: extends: expected at most {MAX_FILES} files in a row")
+        raise SpecError(f"{place}: extends: expected a chain of at most {MAX_FILES} files")
     base = _read(base_path)
     if "matrix" in base.data:
         raise SpecError(
-            f"{place}: extends: got {base_path.name!r}, expected files without a matrix"
+            f"{place}: extends: got {base_path.name!r}, expected a file without a matrix"
         )
     base = _extended(base, base_path, (*chain, base_path))
     own = {name: written.data[name] for name in OWN if name in written.data}
@@ -113,12 +112,12 @@ def _extended(written: Composed, path: Path, chain: tuple[Path, ...]) -> Compose
 def _base_path(name: object, path: Path, place: Place) -> Path:
     if not isinstance(name, str) or not FILE_NAME.fullmatch(name):
         raise SpecError(
-            f"{place}: extends: got {shown(name)}, expected the name of a file beside this one"
+            f"{place}: extends: got {shown(name)}, expected the name of a file in this folder"
         )
     base = path.parent / name
     if base.is_symlink() or not base.is_file():
         hint = did_you_mean(name, sorted(file.name for file in path.parent.glob("*.yaml")))
-        raise SpecError(f"{place}: extends: got {name!r}, no file beside this one{hint}")
+        raise SpecError(f"{place}: extends: got {name!r}, no file in this folder{hint}")
     return base
 
 
@@ -126,14 +125,14 @@ def _patches(matrix: object, written: Composed) -> Iterator[Composed]:
     if not isinstance(matrix, dict) or not 0 < len(matrix) <= MAX_VARIANTS:
         raise SpecError(
             f"{written.place(('matrix',))}: matrix: got {shown(matrix)}, expected a mapping of "
-            f"1 to {MAX_VARIANTS} variants, each the fields that it changes"
+            f"1 to {MAX_VARIANTS} variants, each with the fields it changes"
         )
     for variant, fields in matrix.items():
         place = written.place(("matrix", variant))
         where = one_line(f"{place}: matrix.{variant}")
         if not VARIANT_NAME.fullmatch(variant):
             raise SpecError(
-                f"{where}: allowed names are of lower-case letters, digits, '.', '_' and '-'"
+                f"{where}: expected a name of lower-case letters, digits, '.', '_' and '-'"
             )
         if not isinstance(fields, dict):
             raise SpecError(f"{where}: got {shown(fields)}, expected a mapping of sections")
@@ -149,7 +148,7 @@ def _patches(matrix: object, written: Composed) -> Iterator[Composed]:
 
 
 def _variant(base: Composed, patch: Composed) -> Composed:
-    """A spec of a matrix: its name says file and variant, and so does its title by default."""
+    """Return one spec of a matrix, named after the file and the variant."""
     spec = base.merged(patch)
     spec.data["name"] = f"{base.data['name']}-{patch.variant}"
     spec.places["name",] = patch.place(())
@@ -162,7 +161,7 @@ def _variant(base: Composed, patch: Composed) -> Composed:
 def _merged(
     data: dict[str, Any], patch: dict[str, Any], at: FieldPath, replaced: set[FieldPath]
 ) -> dict[str, Any]:
-    """The merge of RFC 7396; notes the fields of `data` of which nothing is left."""
+    """Merge as RFC 7396 says; add to `replaced` the fields of `data` that are gone."""
     merged = dict(data)
     for key, value in patch.items():
         before, field = data.get(key), (*at, key)

@@ -1,11 +1,11 @@
-"""What is known of each dataset before any image is read."""
+"""Sizes of the datasets, known before any image is read."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """Sizes of a dataset; None where only the files on disk can tell."""
+    """Sizes of a dataset; None where they depend on the files."""
 
     classes: int | None
     channels: int

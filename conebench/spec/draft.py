@@ -1,4 +1,4 @@
-"""The text of a new spec, with comments that ask what its author should say."""
+"""Write the text of a new spec, with comments that guide its author."""
 
 import json
 
@@ -6,14 +6,14 @@ from conebench.spec.checks import MIN_UNIFORM_INTERVALS
 from conebench.spec.datasets import DATASETS
 
 SCHEMA_FILE = "spec.schema.json"
-# A folder of images needs more than a name: see resnet8-cifar10-jpeg.yaml.
+# imagefolder needs more fields: see specs/resnet8-cifar10-jpeg.yaml.
 DRAFT_DATASETS = tuple(name for name in DATASETS if name != "imagefolder")
 INTERVALS = 50
 
 DRAFT = """\
 # yaml-language-server: $schema={schema_file}
-# What does this spec ask, and what does it vary? Whose set-up is it? Mark what your source leaves
-# open. If it changes a few fields of another spec, write `extends: that.yaml` and those fields.
+# Say here what this spec asks, where its settings come from, and which of them are your choice.
+# To change a few fields of another spec, write `extends: that.yaml` and only those fields.
 name: {name}
 title: {title}
 
@@ -33,7 +33,7 @@ training:
 
 linearization:
   point: init
-  # learning_rate: [0.1, 0.01]  # chosen by validation images: dataset.validation_size
+  # learning_rate: [0.1, 0.01]  # the best one is kept; needs dataset.validation_size
 
 switching:
   steps: {switches}  # on checkpoints: multiples of `every`, or in `extra`
@@ -43,7 +43,7 @@ kernel:
   samples: {samples}  # probe images; memory and time grow with samples x classes
   checkpoints: {{every: {every}, extra: {extra}}}
 
-seeds: [0, 1, 2]  # intervals, and a rank, need two or more
+seeds: [0, 1, 2]  # a rank needs two or more
 """
 
 
@@ -56,9 +56,9 @@ def draft_spec(
     batch_size: int,
     learning_rate: float,
 ) -> str:
-    """YAML of a spec with the given choices; the grid follows from the number of steps.
+    """Return the YAML of a spec; its checkpoints follow from the number of steps.
 
-    Raises a ValueError where no interval between checkpoints divides the steps as it must.
+    Raises a ValueError if `checkpoint_interval` finds no interval for `steps`.
     """
     every = checkpoint_interval(steps)
     quoted = [json.dumps(text, ensure_ascii=False) for text in (name, title, model)]
@@ -80,14 +80,14 @@ def draft_spec(
 
 
 def checkpoint_interval(steps: int) -> int:
-    """The divisor of `steps` that makes nearest to fifty intervals, at least eight.
+    """Return the divisor of `steps` that gives closest to 50 intervals, from 8 to 100.
 
-    Raises a ValueError where there is none.
+    Raises a ValueError if there is none.
     """
     counts = [n for n in range(MIN_UNIFORM_INTERVALS, 2 * INTERVALS + 1) if steps % n == 0]
     if not counts:
         raise ValueError(
-            f"got {steps}, expected a number that some number from {MIN_UNIFORM_INTERVALS} to "
-            f"{2 * INTERVALS} divides"
+            f"got {steps}, expected a multiple of some number from {MIN_UNIFORM_INTERVALS} to "
+            f"{2 * INTERVALS}"
         )
     return steps // min(counts, key=lambda n: abs(n - INTERVALS))

@@ -1,4 +1,4 @@
-"""JSON Schema of spec files, for editors, with what `extends` and `matrix` allow."""
+"""JSON Schema of spec files, for editors, including `extends` and `matrix`."""
 
 import copy
 from typing import Any
@@ -12,9 +12,9 @@ NO_CONTROL_CHARACTER = r"[^\x00-\x1f\x7f-\x9f]"
 
 
 def spec_json_schema() -> dict[str, Any]:
-    """Draft 2020-12: a whole spec, or with `extends` or `matrix` any part of one.
+    """Return the schema (draft 2020-12): a whole spec, or parts with `extends` or `matrix`.
 
-    Rules between fields are not in it; `conebench validate` knows them.
+    Only `conebench validate` checks how fields fit together.
     """
     whole = Spec.model_json_schema()
     sections = whole.pop("$defs") | {"Spec": whole}
@@ -42,7 +42,7 @@ def _ways_to_compose() -> dict[str, Any]:
         "extends": {
             "type": "string",
             "pattern": f"^{FILE_NAME.pattern}$",
-            "description": "A file beside this one, whose fields this one changes.",
+            "description": "A file in this folder, whose fields this one changes.",
         },
         "matrix": {
             "type": "object",
@@ -50,18 +50,15 @@ def _ways_to_compose() -> dict[str, Any]:
             "maxProperties": MAX_VARIANTS,
             "propertyNames": {"pattern": f"^{VARIANT_NAME.pattern}$"},
             "additionalProperties": {"$ref": "#/$defs/Variant"},
-            "description": "Specs of this file: the name of each variant, and what it changes.",
+            "description": "Specs of this file: each variant's name, and the fields it changes.",
         },
     }
 
 
 def make_portable(schema: Any) -> None:
-    """Write what pydantic makes, in place, so that other tools read it as it is meant.
-
-    An optimizer by name may have the fields of more than one form, so `oneOf` becomes `anyOf`;
-    other engines of regular expressions do not know Unicode's classes.
-    """
+    """Rewrite pydantic's schema in place so that other tools accept the same documents."""
     if isinstance(schema, dict):
+        # An optimizer may match more than one form, which oneOf refuses.
         if "oneOf" in schema:
             schema["anyOf"] = schema.pop("oneOf")
         if isinstance(schema.get("pattern"), str):
@@ -77,15 +74,16 @@ def make_portable(schema: Any) -> None:
 
 
 def _portable_pattern(pattern: str) -> str:
+    # Many engines of regular expressions lack Unicode classes.
     return pattern.replace(r"\P{Cc}", NO_CONTROL_CHARACTER)
 
 
 def _partial(section: dict[str, Any]) -> dict[str, Any]:
-    """A section of which any field may be missing, or null to take it away."""
+    """Return a section in which any field may be missing, or null to remove it."""
     part: dict[str, Any] = _renamed(section)
     part.pop("required", None)
     if part.get("additionalProperties") is False:
-        # A field of the other file that this one's optimizer, say, does not have.
+        # null may remove a field of the other file that this section does not have.
         part["additionalProperties"] = {"type": "null"}
     for name, field in part.get("properties", {}).items():
         hint = {key: field[key] for key in ("description",) if key in field}
@@ -94,7 +92,7 @@ def _partial(section: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(schema: Any) -> Any:
-    """A copy whose references are to partial sections."""
+    """Return a copy that refers to partial sections."""
     if isinstance(schema, list):
         return [_renamed(value) for value in schema]
     if not isinstance(schema, dict):

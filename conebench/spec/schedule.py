@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step."""
+"""Learning rate as a function of the step."""
 
 import math
 
@@ -6,12 +6,12 @@ from conebench.spec.schema import Spec
 
 
 def learning_rate(spec: Spec, step: int) -> float:
-    """Learning rate used by the update from `step` to `step + 1`."""
+    """Return the learning rate of the update from `step` to `step + 1`."""
     return spec.training.optimizer.learning_rate * schedule_factor(spec, step)
 
 
 def schedule_factor(spec: Spec, step: int) -> float:
-    """Factor in (0, 1] on the optimizer's learning rate for the update after `step`."""
+    """Return the factor in (0, 1] on the learning rate of the update after `step`."""
     schedule, total = spec.training.schedule, spec.total_steps
     if step < schedule.warmup_steps:
         return (step + 1) / schedule.warmup_steps
@@ -24,15 +24,15 @@ def schedule_factor(spec: Spec, step: int) -> float:
 
 
 def milestone_steps(spec: Spec) -> tuple[int, ...]:
-    """Steps at which a multistep schedule drops the learning rate."""
+    """Return the steps at which a multistep schedule drops the learning rate."""
     return tuple(round(m * spec.total_steps) for m in spec.training.schedule.milestones)
 
 
 def constant_stretches(spec: Spec) -> list[tuple[int, int]]:
-    """First and last step of each stretch of constant learning rate, in order; none for cosine."""
+    """Return the first and last step of each stretch of constant learning rate."""
     schedule = spec.training.schedule
     if schedule.name == "cosine":
-        return []
+        return []  # never constant
     drops = milestone_steps(spec) if schedule.name == "multistep" else ()
     later = sorted({step for step in drops if step > schedule.warmup_steps})
     ends = [*later, spec.total_steps]
@@ -40,5 +40,5 @@ def constant_stretches(spec: Spec) -> list[tuple[int, int]]:
 
 
 def constant_stretch(spec: Spec) -> tuple[int, int] | None:
-    """The first stretch of constant learning rate, which T* is read from; None for cosine."""
+    """Return the first stretch of constant learning rate, where T* is measured, or None."""
     return next(iter(constant_stretches(spec)), None)

@@ -1,4 +1,4 @@
-"""The spec: one frozen, checked model a section. Defaults stand here and nowhere else."""
+"""Schema of a spec, one class per section. Every default is set here and nowhere else."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from conebench.spec.datasets import DATASETS, DatasetFacts
 from conebench.spec.section import (
+    TITLE,
     FiniteJson,
     FolderName,
     Fraction,
@@ -21,14 +22,14 @@ from conebench.spec.section import (
 
 BatchNormMode = Literal["recalibrated", "eval"]
 Loss = Literal["cross-entropy", "mse"]
-RATE = "Before the factor of the schedule."
+RATE = "The schedule multiplies it."
 
 
 class Model(Section):
-    """Which network is trained."""
+    """The network to train."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = Field(
-        description="A classification model that timm can make, by its timm name."
+        description="timm's name of a classification model."
     )
     kwargs: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], FiniteJson] = Field(
         default={}, description="Keyword arguments for timm's create_model."
@@ -36,36 +37,39 @@ class Model(Section):
     pretrained: bool = Field(default=False, description="Start from timm's pretrained weights.")
     output_scale: PositiveFloat | None = Field(
         default=None,
-        description="a: train a (f(x; theta) - f(x; theta_0)), lazier the larger a; default: f.",
+        description="a: train a (f(x; theta) - f(x; theta_0)), lazier for larger a; default: f.",
     )
 
     later = frozenset({"output_scale"})
 
 
 class Augmentation(Section):
-    """Random changes to a training image, drawn anew at each step."""
+    """Random changes of each training image, drawn at every step."""
 
     flip: bool = Field(default=False, description="Mirror left to right with probability 1/2.")
     crop_padding: int = Field(
-        default=0, ge=0, le=64, description="Pad by this many zero pixels, crop back at random."
+        default=0, ge=0, le=64, description="Pad by this many zero pixels, then crop at random."
     )
 
 
 class ChannelStatistics(Section):
     """Mean and standard deviation of each channel, in [0, 1] pixel units."""
 
-    mean: tuple[float, ...] = Field(min_length=1, max_length=4, description="One a channel.")
-    std: tuple[PositiveFloat, ...] = Field(min_length=1, max_length=4, description="One a channel.")
+    mean: tuple[float, ...] = Field(min_length=1, max_length=4, description="One per channel.")
+    std: tuple[PositiveFloat, ...] = Field(
+        min_length=1, max_length=4, description="One per channel."
+    )
 
 
 class Dataset(Section):
-    """Which images are learned, and how they are fed."""
+    """The images to train and test on, and how they are prepared."""
 
     name: Literal[tuple(DATASETS)] = Field(  # type: ignore[valid-type]  # one list of names
-        description="Where the images come from."
+        description="The dataset."
     )
     folder: FolderName | None = Field(
-        default=None, description="imagefolder only: folder under the data root with train/, test/."
+        default=None,
+        description="imagefolder only: folder under the data root, with train/ and test/.",
     )
     image_size: PositiveInt | None = Field(
         default=None, le=1024, description="Side in pixels; default: the dataset's own."
@@ -78,28 +82,30 @@ class Dataset(Section):
     )
     validation_size: PositiveInt | None = Field(
         default=None,
-        description="Class-balanced part of the training images that no arm is trained on.",
+        description="Class-balanced part of the training images, held out of training.",
     )
-    subset_seed: Seed = Field(default=0, description="Draws the subsets, for every run seed.")
+    subset_seed: Seed = Field(
+        default=0, description="Draws the subsets, the same for every run seed."
+    )
     augmentation: Augmentation = Augmentation()
     normalization: Literal["train", "none"] | ChannelStatistics = Field(
         default="train",
-        description="`train`: mean and standard deviation of the training images, by channel.",
+        description="`train`: mean and deviation of each channel over the training images.",
     )
 
     later = frozenset({"validation_size"})
 
     @property
     def facts(self) -> DatasetFacts:
-        """What is known of this dataset before it is read."""
+        """Sizes of this dataset, known before it is read."""
         return DATASETS[self.name]
 
     @property
     def label(self) -> str:
-        """What the board calls the data, and compares only with itself.
+        """The data's name on the board; only records with the same one are compared.
 
-        The folder's name for `imagefolder`, else the dataset's; with the size of a training
-        subset, of a validation split, and an image size that is not the dataset's own.
+        It is the name of the dataset or folder, with the size of a training subset, the size of
+        the validation split, and an image size other than the dataset's own.
         """
         parts = [self.folder or str(self.name)]
         if self.train_size is not None:
@@ -112,7 +118,7 @@ class Dataset(Section):
 
     @property
     def train_images(self) -> int | None:
-        """Number of images trained on, None where only the files can tell."""
+        """Number of images to train on, None if it depends on the files."""
         images = self.train_size or self.facts.train_images
         return None if images is None else images - (self.validation_size or 0)
 
@@ -123,21 +129,23 @@ class Sgd(Section):
     name: Literal["sgd"] = Field(description="Stochastic gradient descent.")
     learning_rate: PositiveFloat = Field(description=RATE)
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.0, description="Share of the last step that is kept."
+        default=0.0, description="Share of the previous step to keep."
     )
     nesterov: bool = Field(default=False, description="Nesterov's momentum.")
     weight_decay: NonNegativeFloat = Field(
-        default=0.0, description="Added to the gradient, of all parameters."
+        default=0.0, description="Added to the gradient of all parameters."
     )
 
 
 class Adam(Section):
     """Adam (weight decay added to the gradient) or AdamW (decoupled weight decay)."""
 
-    name: Literal["adam", "adamw"] = Field(description="Adam, or with decoupled weight decay.")
+    name: Literal["adam", "adamw"] = Field(
+        description="Adam, or AdamW with decoupled weight decay."
+    )
     learning_rate: PositiveFloat = Field(description=RATE)
     betas: tuple[Fraction, Fraction] = Field(
-        default=(0.9, 0.999), description="Decay of the two moments."
+        default=(0.9, 0.999), description="Decay rates of the two moments."
     )
     eps: PositiveFloat = Field(default=1e-8, description="Added to the denominator.")
     weight_decay: NonNegativeFloat = Field(
@@ -146,23 +154,24 @@ class Adam(Section):
 
 
 class OtherOptimizer(Section):
-    """Any other optimizer that timm's factory makes."""
+    """Any other optimizer of timm's."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]{1,40}$")] = Field(
-        description="Another optimizer of timm's, by its timm name."
+        description="timm's name of another optimizer."
     )
     learning_rate: PositiveFloat = Field(description=RATE)
     weight_decay: NonNegativeFloat = Field(
-        default=0.0, description="As the optimizer applies it, to all parameters."
+        default=0.0, description="For all parameters, applied in the optimizer's own way."
     )
     options: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], FiniteJson] = Field(
-        default={}, description="More keyword arguments of the optimizer."
+        default={}, description="Further keyword arguments of the optimizer."
     )
 
 
 def _optimizer_kind(value: Any) -> str:
     name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
-    return {"sgd": "sgd", "adam": "adam", "adamw": "adam"}.get(str(name), "other")
+    # `SGD` is refused as a misspelled sgd, not as an optimizer of timm's with other fields.
+    return {"sgd": "sgd", "adam": "adam", "adamw": "adam"}.get(str(name).lower(), "other")
 
 
 Optimizer = Annotated[
@@ -180,32 +189,39 @@ class Schedule(Section):
         default="constant", description="T* needs a stretch of constant learning rate."
     )
     warmup_steps: Annotated[int, Field(ge=0, le=10**9)] = Field(
-        default=0, description="Linear from 0 over this many steps, before anything else."
+        default=0, description="Rise linearly from 0 over this many steps first."
     )
     milestones: tuple[Fraction, ...] = Field(
-        default=(), description="multistep only: drops at these fractions of the run."
+        default=(), description="multistep only: drop at these fractions of the run."
     )
-    factor: Fraction = Field(default=0.1, description="multistep only: factor at each drop.")
+    factor: Fraction = Field(
+        default=0.1, description="multistep only: multiply by this at each drop."
+    )
 
 
 class Training(Section):
-    """Ordinary training; its length is given in steps or in epochs."""
+    """Ordinary training, for a number of steps or epochs."""
 
-    steps: PositiveInt | None = Field(default=None, description="T; this or epochs.")
-    epochs: PositiveInt | None = Field(
-        default=None, description="T in passes through the training images; this or steps."
+    steps: PositiveInt | None = Field(
+        default=None, description="T, the length of training; give steps or epochs."
     )
-    batch_size: PositiveInt = Field(description="A last, shorter batch of an epoch is left out.")
+    epochs: PositiveInt | None = Field(
+        default=None, description="T in passes through the training images; give steps or epochs."
+    )
+    batch_size: PositiveInt = Field(
+        description="Images per step; a shorter last batch of an epoch is left out."
+    )
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     loss: Loss = Field(
-        default="cross-entropy", description="mse: mean over images and classes, one-hot targets."
+        default="cross-entropy",
+        description="mse: mean over images and classes, with one-hot targets.",
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="Share of each target spread over all classes; cross-entropy only."
     )
     clip_gradients: PositiveFloat | None = Field(
-        default=None, description="Largest norm of all gradients together; default: none."
+        default=None, description="Largest norm of all gradients together; default: no clipping."
     )
 
     later = frozenset({"label_smoothing", "clip_gradients"})
@@ -215,7 +231,7 @@ LearningRateGrid = Annotated[tuple[PositiveFloat, ...], Field(min_length=2, max_
 
 
 class Linearization(Section):
-    """How the linear arms are made and trained (docs/method.md, Arms)."""
+    """How linear arms are made and trained (docs/method.md, Arms)."""
 
     point: Literal["init", "pretrained"] | StepIndex = Field(
         default="init", description="Where the `lazy` arm is linearized."
@@ -225,18 +241,18 @@ class Linearization(Section):
         description="Statistics frozen at the switch: re-estimated there, or the running ones.",
     )
     intercept: Literal["kept", "centred"] = Field(
-        default="kept", description="`centred` drops f(x; theta_s) and leaves J w alone."
+        default="kept", description="`centred` drops f(x; theta_s) and keeps only J w."
     )
     optimizer_state: Literal["reset", "carry"] = Field(
-        default="reset", description="Momentum at the switch: zero, or the parent's."
+        default="reset", description="Momentum at the switch: zero, or that of ordinary training."
     )
     learning_rate: Literal["inherit"] | PositiveFloat | LearningRateGrid = Field(
         default="inherit",
-        description="The parent's schedule, a constant of its own, or a list of constants from "
-        "which each arm takes that of the best validation accuracy.",
+        description="The schedule of ordinary training, a constant, or a list of constants: each "
+        "arm keeps the one with the best validation accuracy.",
     )
     weight_decay: Literal["zero-origin", "switch-point", "none"] = Field(
-        default="zero-origin", description="Towards 0, towards theta_s, or none."
+        default="zero-origin", description="Toward 0, toward theta_s, or none."
     )
     augmentation: Literal["inherit", "none"] = Field(
         default="inherit", description="As in ordinary training, or none."
@@ -247,20 +263,24 @@ class Linearization(Section):
 
 
 class Switching(Section):
-    """Steps at which ordinary training is switched to linearized training."""
+    """Steps at which training switches to the linearized model."""
 
     steps: tuple[StepIndex, ...] = Field(
-        default=(), max_length=100, description="On checkpoints, before the end."
+        default=(), max_length=100, description="Checkpoints before the end."
     )
-    add_t_star: bool = Field(default=True, description="Switch at the measured T* too.")
+    add_t_star: bool = Field(default=True, description="Also switch at the measured T*.")
 
 
 class CheckpointGrid(Section):
-    """Steps at which the kernel is measured: 0, every `every` steps, and the `extra` ones."""
+    """Steps at which the kernel is measured: 0, multiples of `every`, and `extra`."""
 
-    every: PositiveInt = Field(description="The uniform part, from which T* is read.")
+    every: PositiveInt = Field(
+        description="Steps between checkpoints of the uniform part, which T* is read from."
+    )
     extra: tuple[StepIndex, ...] = Field(
-        default=(), max_length=100, description="More steps, to see the first ones or switch there."
+        default=(),
+        max_length=100,
+        description="Further checkpoints, for example early in training.",
     )
 
 
@@ -268,27 +288,30 @@ class Kernel(Section):
     """How the empirical NTK is measured (docs/method.md, Kernel)."""
 
     samples: int = Field(ge=1, le=20_000, description="Probe images, class-balanced.")
-    probe_seed: Seed = Field(default=0, description="Draws the probe set, for every run seed.")
+    probe_seed: Seed = Field(
+        default=0, description="Draws the probe set, the same for every run seed."
+    )
     outputs: Literal["full", "trace", "sum"] | None = Field(
         default=None,
-        description="Over classes; default: full up to 10 classes, needed by imagefolder.",
+        description="Reduction over classes; default: full up to 10 classes, else trace; "
+        "imagefolder needs it.",
     )
     batchnorm: BatchNormMode = Field(
         default="recalibrated",
-        description="Statistics of the kernel's network: re-estimated, or the running ones.",
+        description="Statistics of the network: re-estimated at each checkpoint, or running ones.",
     )
     calibration_samples: int = Field(
         default=512,
         ge=2,
         le=10**6,
-        description="Training images that re-estimate the BatchNorm statistics.",
+        description="Training images used to re-estimate BatchNorm statistics.",
     )
     dtype: Literal["float32", "float64"] = Field(
-        default="float32", description="Precision of the kernel alone; S and G are always float64."
+        default="float32", description="Precision of the kernel; S and G are always float64."
     )
     by: Literal["stage"] | None = Field(
         default=None,
-        description="Measure the trace kernel of each stage of the network too: its own cone.",
+        description="Also measure the trace kernel, and so the cone, of each stage of the network.",
     )
     checkpoints: CheckpointGrid
 
@@ -299,32 +322,32 @@ StepPair = tuple[Annotated[int, Field(ge=0, le=10**9)], StepIndex]
 
 
 class Chaos(Section):
-    """Perturbed copies of the run, compared with it later (docs/method.md, Chaos probe)."""
+    """Perturbed copies of a run, compared with it later (docs/method.md, Chaos probe)."""
 
     pairs: tuple[StepPair, ...] = Field(
         min_length=1,
         max_length=100,
-        description="[t0, t1]: a copy is perturbed at t0 and compared at t1; both on checkpoints.",
+        description="[t0, t1]: perturb a copy at t0 and compare it at t1, both checkpoints.",
     )
     sigma: PositiveFloat = Field(
         default=0.001,
-        description="Size of the perturbation: of each weight tensor, in units of its standard "
-        "deviation at initialization.",
+        description="Size of the perturbation of each weight tensor, in units of the tensor's "
+        "standard deviation at initialization.",
     )
     points: int = Field(
         default=11,
         ge=3,
         le=101,
-        description="Losses along the straight line between the copies, both ends included.",
+        description="Losses along the straight line between the copies, including both ends.",
     )
 
 
 class Spec(Section):
-    """A benchmark: everything that decides its numbers."""
+    """A benchmark: everything that determines its numbers."""
 
-    name: Name = Field(description="The file's name, in lower case.")
-    title: Annotated[str, Field(max_length=120, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")] = Field(
-        description="What the board shows; up to 120 characters."
+    name: Name = Field(description="The file's name without .yaml, in lower case.")
+    title: Annotated[str, Field(max_length=120, pattern=TITLE)] = Field(
+        description="Title on the board, up to 120 characters."
     )
     model: Model
     dataset: Dataset
@@ -332,15 +355,15 @@ class Spec(Section):
     linearization: Linearization = Linearization()
     switching: Switching = Switching()
     kernel: Kernel
-    chaos: Chaos | None = Field(default=None, description="The chaos probe; default: off.")
+    chaos: Chaos | None = Field(default=None, description="The chaos probe; off by default.")
     seeds: tuple[Seed, ...] = Field(
-        min_length=1, max_length=100, description="Each gives one run; intervals need two or more."
+        min_length=1, max_length=100, description="One run per seed; intervals need two or more."
     )
 
     later = frozenset({"chaos"})
 
     def resolved(self) -> Self:
-        """The same spec with every default that depends on the dataset filled in."""
+        """Return the spec with the defaults that depend on the dataset filled in."""
         facts = self.dataset.facts
         steps = self.training.steps
         if steps is None and self.training.epochs and self.dataset.train_images:
@@ -361,19 +384,19 @@ class Spec(Section):
 
     @property
     def total_steps(self) -> int:
-        """T, the number of training steps; the spec must be resolved."""
+        """T, the number of training steps of a resolved spec."""
         if self.training.steps is None:
             raise ValueError("total_steps needs a resolved spec")
         return self.training.steps
 
     @property
     def checkpoint_steps(self) -> tuple[int, ...]:
-        """All steps at which the kernel is measured, ascending, 0 and T included."""
+        """All steps at which the kernel is measured, ascending, including 0 and T."""
         uniform = range(0, self.total_steps + 1, self.kernel.checkpoints.every)
         return tuple(sorted({*uniform, *self.kernel.checkpoints.extra}))
 
     def dump(self) -> dict[str, Any]:
-        """The spec as plain JSON data."""
+        """Return the spec as plain JSON data."""
         return self.model_dump(mode="json")
 
     @property

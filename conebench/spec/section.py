@@ -1,4 +1,4 @@
-"""What every section of a spec and every part of a record is: frozen, checked, hashed."""
+"""Base class and field types of specs and records."""
 
 import hashlib
 import json
@@ -16,7 +16,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+NAME = "[a-z0-9][a-z0-9._-]{0,63}"
+TITLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
+NO_CONTROL_CHARACTER = r"^\P{Cc}*$"
+
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 PositiveInt = Annotated[int, Field(ge=1, le=10**9)]
 StepIndex = Annotated[int, Field(ge=1, le=10**9)]
@@ -27,11 +31,11 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 def _finite(value: JsonValue) -> JsonValue:
-    # pydantic reads JSON text into JsonValue without heeding allow_inf_nan=False.
+    # pydantic does not apply allow_inf_nan=False to a JsonValue read from text.
     try:
         json.dumps(value, allow_nan=False)
     except ValueError:
-        raise PydanticCustomError("finite_number", "Input should hold finite numbers") from None
+        raise PydanticCustomError("finite_numbers", "Input should hold finite numbers") from None
     return value
 
 
@@ -39,10 +43,10 @@ FiniteJson = Annotated[JsonValue, AfterValidator(_finite)]
 
 
 class Section(BaseModel):
-    """Base of every section: unknown fields refused, no coercion, no NaN, immutable.
+    """Frozen section of a spec or record: no unknown fields, no coercion, no NaN.
 
-    `later` names the fields that came after the first records. Where one has its default it is
-    left out of the dump: specs and records from before keep their hashes.
+    `later` names the fields that were added after the first records. A dump leaves them out where
+    they have their default, so that older specs and records keep their hashes.
     """
 
     later: ClassVar[frozenset[str]] = frozenset()
@@ -55,7 +59,7 @@ class Section(BaseModel):
         for name in self.later:
             if getattr(self, name) == type(self).model_fields[name].default:
                 del data[name]
-        # Figures in a record are plain dataclasses, with a `later` of their own.
+        # Figures in a record are plain dataclasses with their own `later`.
         for name, part in vars(self).items():
             for field in getattr(part, "later", ()) if is_dataclass(part) else ():
                 if getattr(part, field) == getattr(type(part), field):
@@ -64,6 +68,6 @@ class Section(BaseModel):
 
 
 def content_hash(value: object) -> str:
-    """SHA-256 of the canonical JSON of plain data, in hexadecimal."""
+    """Return the SHA-256 of plain data's canonical JSON, in hexadecimal."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

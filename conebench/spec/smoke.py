@@ -1,4 +1,4 @@
-"""A spec shortened to seconds, to see that every part of it works; its figures mean nothing."""
+"""Shorten a spec to seconds, to try that it works; its figures mean nothing."""
 
 from typing import Any
 
@@ -9,17 +9,16 @@ from conebench.spec.schema import Spec
 STEPS = 16
 EVERY = 2
 SWITCH = 8
-IMAGES_A_CLASS = 4
+IMAGES_PER_CLASS = 4
 MOST_IN_A_BATCH = 16
 LONGEST_NAME = 64
 
 
 def smoke_spec(spec: Spec, facts: DatasetFacts | None = None) -> Spec:
-    """The same network, optimizer and arms on few images for 16 steps, one seed.
+    """Return the same network, optimizer and arms on few images, for 16 steps and one seed.
 
-    `facts` are the sizes of an image folder, which may have fewer images than asked for otherwise.
-    Its name ends in `.smoke`, which no spec of a file may, so no record of it is ever taken for
-    that of a spec.
+    `facts` are the sizes of an image folder, which may have fewer images than this asks for. The
+    name ends in `.smoke`, which no spec file may use, so the record cannot pass for a real one.
     """
     data = spec.dump()
     data["name"] = spec.name[: LONGEST_NAME - len(SMOKE_SUFFIX)] + SMOKE_SUFFIX
@@ -46,13 +45,13 @@ def _training(spec: Spec, images: int) -> dict[str, Any]:
         "steps": STEPS,
         "epochs": None,
         "batch_size": min(spec.training.batch_size, MOST_IN_A_BATCH, images),
-        # T* is read where the learning rate is constant, which takes eight intervals.
+        # T* needs eight intervals at constant learning rate.
         "schedule": {"name": "constant"},
     }
 
 
 def _dataset(spec: Spec, facts: DatasetFacts, classes: int) -> dict[str, int]:
-    images = IMAGES_A_CLASS * classes
+    images = IMAGES_PER_CLASS * classes
     test = min(images, facts.test_images or images)
     if spec.dataset.validation_size is None:
         return {"train_size": min(images, facts.train_images or images), "test_size": test}

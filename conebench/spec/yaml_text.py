@@ -1,5 +1,6 @@
-"""YAML 1.2 from strangers: plain data and the line of each field, within limits."""
+"""Read YAML 1.2 from untrusted files as plain data with line numbers, and write it."""
 
+import functools
 import io
 import json
 from pathlib import Path
@@ -11,6 +12,7 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from conebench.errors import SpecError
+from conebench.spec.schema import Spec
 from conebench.text import first_line, one_line
 
 MAX_BYTES = 1_000_000
@@ -22,11 +24,11 @@ FieldPath = tuple[str | int, ...]
 
 
 def read_yaml(path: Path) -> tuple[Any, dict[FieldPath, int]]:
-    """Plain data of a YAML file, and the line (from 1) at which each field stands.
+    """Return the plain data of a YAML file, and the line (from 1) of each field.
 
-    Refused with a SpecError: over 1 MB, not UTF-8, tags, directives, duplicate keys or anchors,
-    several documents, dates, aliases that grow past 10,000 nodes, more than 20 levels, numbers of
-    more than 100 characters.
+    Raises a SpecError if the file is over 1 MB or not UTF-8, or has tags, directives, duplicate
+    keys or anchors, several documents, dates, more than 10,000 values with aliases expanded, more
+    than 20 nested levels, or numbers of more than 100 characters.
     """
     text = _read_text(path)
     lines: dict[FieldPath, int] = {}
@@ -35,28 +37,44 @@ def read_yaml(path: Path) -> tuple[Any, dict[FieldPath, int]]:
         _check_events(text, path)
         node = YAML(typ="safe", pure=True).compose(text)
         if node is None:
-            raise SpecError(f"{path}:1: the file is empty, expected one YAML mapping")
+            raise SpecError(f"{path}:1: the file is empty, expected a YAML mapping")
         _walk(node, (), lines, path, [0])
         return YAML(typ="safe", pure=True).load(text), lines
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        # A duplicate key comes with both values, which may be of any length.
+        # A duplicate key is reported with both values, which may be of any length.
         problem = str(error.problem or error.context).partition(" with value ")[0]
-        raise SpecError(f"{path}:{line}: {one_line(problem)}") from None
+        hint = "; quote text that has ': '" if "mapping values" in problem else ""
+        raise SpecError(f"{path}:{line}: {one_line(problem)}{hint}") from None
     except (YAMLError, ValueError, TypeError) as error:
         raise SpecError(f"{path}:1: not YAML 1.2: {one_line(first_line(error))}") from None
 
 
 def yaml_text(data: Any) -> str:
-    """Plain data as YAML 1.2 in block style."""
+    """Return plain data as YAML 1.2 in block style."""
     text = io.StringIO()
     YAML().dump(data, text)
     return text.getvalue()
 
 
+def spec_text(spec: Spec) -> str:
+    """Return the spec as YAML that `conebench run` accepts, with the same hash."""
+    data = spec.dump()
+    # A resolved spec has its length in steps even if it was written in epochs.
+    if data["training"]["epochs"] is not None:
+        del data["training"]["steps"]
+    return "".join(_section_text(json.dumps({name: part})) for name, part in data.items())
+
+
+# Writing YAML is slow, and many specs share most of their sections.
+@functools.lru_cache(maxsize=256)
+def _section_text(section: str) -> str:
+    return yaml_text(json.loads(section))
+
+
 def shown(value: Any) -> str:
-    """A value of a YAML file as messages show it: JSON, cut at 60 characters."""
+    """Return a value as messages show it: JSON, cut at 60 characters."""
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -68,20 +86,20 @@ def _read_text(path: Path) -> str:
             raise SpecError(f"{path}: got {size:,} bytes, expected at most {MAX_BYTES:,}")
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not UTF-8 at byte {error.start}") from None
+        raise SpecError(f"{path}: not UTF-8 (byte {error.start})") from None
     except OSError as error:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _refuse_directives(text: str, path: Path) -> None:
-    # %YAML 1.1 would bring back `no` as false and silent duplicate keys.
+    # %YAML 1.1 would make `no` false and accept duplicate keys.
     for number, line in enumerate(text.splitlines(), start=1):
         if line.lstrip("\ufeff").startswith("%"):
-            raise SpecError(f"{path}:{number}: got a directive, no directives are allowed")
+            raise SpecError(f"{path}:{number}: directives such as %YAML are not allowed")
 
 
 def _check_events(text: str, path: Path) -> None:
-    # Before the text is composed as a whole, which takes minutes for 100,000 open brackets.
+    # Checked before composing, which takes minutes for 100,000 open brackets.
     depth = count = 0
     anchors: set[str] = set()
     for event in YAML(typ="safe", pure=True).parse(text):
@@ -90,20 +108,22 @@ def _check_events(text: str, path: Path) -> None:
         count += isinstance(event, NodeEvent)
         _check_size(depth, count, path, line)
         if isinstance(event, NodeEvent) and not isinstance(event, AliasEvent) and event.anchor:
-            # ruamel takes the last one and issues a Python warning.
+            # ruamel would take the last one and warn.
             if event.anchor in anchors:
-                raise SpecError(f"{path}:{line}: got the anchor {event.anchor} a second time")
+                raise SpecError(f"{path}:{line}: the anchor {event.anchor} is defined twice")
             anchors.add(event.anchor)
         if getattr(event, "tag", None) is not None:
             tag = one_line(event.tag)
-            raise SpecError(f"{path}:{line}: got the tag {tag}, no tags are allowed")
+            raise SpecError(f"{path}:{line}: got the tag {tag}, but tags are not allowed")
 
 
 def _check_size(depth: int, count: int, path: Path, line: int) -> None:
     if depth > MAX_DEPTH:
-        raise SpecError(f"{path}:{line}: expected at most {MAX_DEPTH} levels")
+        raise SpecError(f"{path}:{line}: expected at most {MAX_DEPTH} nested levels")
     if count > MAX_NODES:
-        raise SpecError(f"{path}:{line}: expected at most {MAX_NODES:,} values, aliases expanded")
+        raise SpecError(
+            f"{path}:{line}: expected at most {MAX_NODES:,} values, with aliases expanded"
+        )
 
 
 def _walk(
@@ -116,7 +136,9 @@ def _walk(
     if isinstance(node, MappingNode):
         for key, value in node.value:
             if not isinstance(key, ScalarNode) or not str(key.tag).endswith(":str"):
-                raise SpecError(f"{path}:{key.start_mark.line + 1}: allowed keys are plain text")
+                raise SpecError(
+                    f"{path}:{key.start_mark.line + 1}: expected text as the key: quote it"
+                )
             lines[*field, key.value] = key.start_mark.line + 1
             _walk(value, (*field, key.value), lines, path, count)
     elif isinstance(node, SequenceNode):

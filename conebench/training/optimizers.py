@@ -109,8 +109,9 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> TensorDict:
             stored[f"{owner}/{key}:{kind.__name__}"] = torch.tensor(value, dtype=NUMBERS[kind])
         elif value is not None:
             raise SpecError(
-                f"training.optimizer.name: the {type(optimizer).__name__} optimizer keeps a "
-                f"{type(value).__name__}, so its state cannot be stored"
+                f"the {type(optimizer).__name__} optimizer keeps a {type(value).__name__}, so its "
+                "state cannot be stored",
+                field="training.optimizer.name",
             )
     return stored
 

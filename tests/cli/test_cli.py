@@ -166,9 +166,9 @@ def test_a_model_unknown_to_timm_is_named_with_its_file(call: Call, tmp_path: Pa
     code, _, err = call("run", spec)
     assert code == 1
     assert err == (
-        "tiny.yaml:3: model.name: got 'cifar_resnet9', expected timm's models; did you mean "
+        "tiny.yaml:3: model.name: got 'cifar_resnet9', expected a model of timm's; did you mean "
         "'cifar_resnet8' or 'cifar_resnet20' or 'resnet18'?\n"
-    ) or err.startswith("tiny.yaml:3: model.name: got 'cifar_resnet9', expected timm's models;")
+    ) or err.startswith("tiny.yaml:3: model.name: got 'cifar_resnet9', expected a model of timm's;")
 
 
 def test_a_full_disk_or_a_file_in_the_way_is_the_machines_fault(call: Call, tmp_path: Path) -> None:

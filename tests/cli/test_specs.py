@@ -57,8 +57,11 @@ def test_a_new_spec_is_valid_and_nothing_is_overwritten(call: Call, tmp_path: Pa
     [
         (["Mine"], "NAME: got 'Mine', expected a-z, 0-9, '.', '_' and '-'\n"),
         (["mine", "--dataset", "imagefolder"], "--dataset: got 'imagefolder', expected digits"),
-        (["mine", "--steps", "997"], "--steps: got 997, expected a number that some number"),
-        (["mine", "--model", "a b"], 'specs/mine.yaml:8: model.name: got "a b", string should'),
+        (["mine", "--steps", "997"], "--steps: got 997, expected a multiple of some number"),
+        (
+            ["mine", "--model", "a b"],
+            'specs/mine.yaml:8: model.name: got "a b", expected a short name of letters',
+        ),
     ],
 )
 def test_a_new_spec_that_cannot_be(
@@ -75,7 +78,7 @@ def test_validate_warns_as_a_reviewer_would(call: Call, tmp_path: Path) -> None:
     code, out, err = call("validate", "tiny.yaml")
     assert (code, out.partition(",")[0]) == (0, "tiny.yaml: valid")
     assert err.splitlines()[-1] == (
-        "tiny.yaml:11: warning: seeds: one seed, so there will be no intervals and no rank"
+        "tiny.yaml:11: warning: seeds: only one seed, so there will be no intervals and no rank"
     )
 
 

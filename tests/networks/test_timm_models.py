@@ -44,8 +44,12 @@ def test_classes_and_channels_come_from_the_dataset() -> None:
 @pytest.mark.parametrize(
     ("name", "kwargs", "message"),
     [
-        ("resnet99", {}, "model.name: got 'resnet99', expected timm's models; did you mean "),
-        ("no-such-thing-at-all", {}, "model.name: got 'no-such-thing-at-all', expected timm's"),
+        ("resnet99", {}, "model.name: got 'resnet99', expected a model of timm's; did you mean "),
+        (
+            "no-such-thing-at-all",
+            {},
+            "model.name: got 'no-such-thing-at-all', expected a model of timm's",
+        ),
         (
             "cifar_resnet20",
             {"widht": 8},

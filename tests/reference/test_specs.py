@@ -13,7 +13,7 @@ def test_the_reference_in_docs_is_up_to_date() -> None:
 def test_every_form_of_a_field_has_its_row() -> None:
     page = reference_markdown()
     for row in (
-        "| `name` | text | required | The file's name, in lower case. |",
+        "| `name` | text | required | The file's name without .yaml, in lower case. |",
         "| `training.optimizer.momentum` (`sgd`) | number ≥ 0, < 1 | `0.0` | Share ",
         "| `training.optimizer.eps` (`adam`, `adamw`) | number > 0 | `1e-08` | Added ",
         "| `kernel.samples` | whole number ≥ 1, ≤ 20,000 | required | Probe images, ",

@@ -14,7 +14,7 @@ from conebench.networks.cifar import CifarResNet
     [
         (
             {"model": {"name": "resnet99"}},
-            "model.name: got 'resnet99', expected timm's models; did you mean ",
+            "model.name: got 'resnet99', expected a model of timm's; did you mean ",
         ),
         (
             {"linearization": {"point": "pretrained"}},
@@ -110,6 +110,6 @@ def test_a_network_that_names_no_last_layer_is_refused(
     with pytest.raises(SpecError) as caught:
         run(tiny_spec(), tmp_path)
     assert str(caught.value) == (
-        "model.name: 'cifar_resnet8' does not say which layer is its last, so no linear probe can "
-        "be trained"
+        "model.name: 'cifar_resnet8' needs get_classifier() (or a 'classifier' entry in its timm "
+        "config) for the linear probe"
     )

@@ -22,25 +22,25 @@ def test_a_spec_like_the_shipped_ones_gets_no_warning() -> None:
         (
             {"dataset": {"name": "digits", "test_size": 50}},
             "dataset.test_size",
-            "50 test images, so accuracies move in steps of 2.0%",
+            "only 50 test images, so accuracies move in steps of 2.0%",
         ),
         (
             {"kernel": {"samples": 50, "checkpoints": {"every": 100}}},
             "kernel.checkpoints.every",
-            "10 intervals of constant learning rate, coarse for T*",
+            "only 10 checkpoint intervals at constant learning rate",
         ),
         (
             {"training": {**TRAINING, "schedule": {"name": "cosine"}}},
             "training.schedule.name",
-            "no stretch of constant learning rate",
+            "the learning rate is never constant",
         ),
         ({"switching": {"add_t_star": False}}, "switching.add_t_star", "no switch at the measured"),
         (
             {"kernel": {"samples": 10, "checkpoints": {"every": 50}}},
             "kernel.samples",
-            "10 probe images of 10 classes, few: 2 a class or more",
+            "only 10 probe images for 10 classes; use at least 2",
         ),
-        ({"seeds": [0]}, "seeds", "one seed"),
+        ({"seeds": [0]}, "seeds", "only one seed"),
     ],
 )
 def test_each_doubtful_choice_is_named(

@@ -71,37 +71,36 @@ def at_most(count: int) -> str:
     return f"expected at most {count}"
 
 
-BEFORE_THE_END = "expected before the end, step 1000"
-CHECKPOINTS = "expected checkpoints: multiples of 50 and kernel.checkpoints.extra"
-ONE_A_CLASS = "expected at least one a class: 10"
-WITH_MULTISTEP = "allowed with multistep, and needed by it"
+BEFORE_THE_END = "expected a step before 1000, the end"
+CHECKPOINTS = "expected a checkpoint: a multiple of 50, or one of kernel.checkpoints.extra"
+ONE_PER_CLASS = "expected at least 10 (one per class)"
 MULTISTEP = {"name": "multistep"}
 
 REFUSED = {
     "neither steps nor epochs": (
         training(steps=None),
         "training",
-        "got neither steps nor epochs, expected one of the two",
+        "steps or epochs is missing",
     ),
     "epochs of a folder of unknown size": (
         folder() | training(steps=None, epochs=3),
         "training.epochs",
-        "got epochs for an imagefolder of unknown size, allowed with dataset.train_size",
+        "imagefolder has no known size: give training.steps, or set dataset.train_size",
     ),
     "folder of a known dataset": (
         section("dataset", folder="birds"),
         "dataset.folder",
-        "got 'birds', allowed with imagefolder only",
+        "only imagefolder takes a folder",
     ),
     "imagefolder without a folder": (
         folder(folder=None),
         "dataset.folder",
-        "got None, missing, needed by imagefolder",
+        "missing, imagefolder needs it",
     ),
     "imagefolder without a size": (
         folder(image_size=None),
         "dataset.image_size",
-        "missing, needed by imagefolder",
+        "missing, imagefolder needs it",
     ),
     "too many training images": (
         section("dataset", train_size=1438),
@@ -116,12 +115,12 @@ REFUSED = {
     "too few test images": (
         section("dataset", test_size=9),
         "dataset.test_size",
-        f"got 9, {ONE_A_CLASS}",
+        f"got 9, {ONE_PER_CLASS}",
     ),
     "all images held out": (
         section("dataset", train_size=600, validation_size=600),
         "dataset.validation_size",
-        "got 600, expected less than the 600 training images",
+        "got 600, expected fewer than the 600 training images",
     ),
     "batch larger than what is not held out": (
         section("dataset", validation_size=800) | training(batch_size=638),
@@ -131,12 +130,12 @@ REFUSED = {
     "too few held out": (
         section("dataset", validation_size=9),
         "dataset.validation_size",
-        f"got 9, {ONE_A_CLASS}",
+        f"got 9, {ONE_PER_CLASS}",
     ),
     "a grid without images to choose on": (
         GRID,
         "dataset.validation_size",
-        "missing, needed to choose from the list linearization.learning_rate",
+        "missing, needed to choose a rate from the list linearization.learning_rate",
     ),
     "a grid with a rate twice": (
         HELD_OUT | {"linearization": {"learning_rate": [0.1, 0.1]}},
@@ -146,28 +145,28 @@ REFUSED = {
     "weight decay of unknown place": (
         training(optimizer=LION),
         "linearization.weight_decay",
-        "got 'zero-origin', expected 'none': where lion applies its weight decay is not known",
+        "got 'zero-origin', expected 'none': conebench does not know how lion applies weight decay",
     ),
     "an option that has a field": (
         training(optimizer={**LION, "weight_decay": 0.0, "options": {"lr": 0.1}}),
         "training.optimizer.options.lr",
-        "not allowed here, only what the optimizer itself takes is",
+        "not an argument of the optimizer itself",
     ),
     "state of unknown meaning": (
         training(optimizer={**LION, "weight_decay": 0.0})
         | {"linearization": {"optimizer_state": "carry"}},
         "linearization.optimizer_state",
-        "got 'carry', expected 'reset': what lion keeps is not known",
+        "got 'carry', expected 'reset': conebench does not know the state of lion",
     ),
     "label smoothing of linear arms' square loss": (
         training(label_smoothing=0.1) | {"linearization": {"loss": "mse"}},
         "training.label_smoothing",
-        "got 0.1, allowed with cross-entropy only",
+        "got 0.1, only cross-entropy takes it",
     ),
     "label smoothing of a square loss": (
         training(loss="mse", label_smoothing=0.1),
         "training.label_smoothing",
-        "got 0.1, allowed with cross-entropy only",
+        "got 0.1, only cross-entropy takes it",
     ),
     "batch larger than the set": (
         training(batch_size=1438),
@@ -177,23 +176,23 @@ REFUSED = {
     "means of another number of channels": (
         section("dataset", normalization={"mean": [0.5, 0.5, 0.5], "std": [0.2]}),
         "dataset.normalization.mean",
-        "got 3 values, expected one a channel: 1",
+        "got 3, expected 1 (one per channel)",
     ),
     "deviations of another number of channels": (
         {"dataset": {"name": "cifar10", "normalization": {"mean": [0.5] * 3, "std": [0.2]}}},
         "dataset.normalization.std",
-        "got 1 values, expected one a channel: 3",
+        "got 1, expected 3 (one per channel)",
     ),
     "warm-up that leaves seven intervals": (
         training(schedule={"warmup_steps": 601}),
         "kernel.checkpoints.every",
-        "got 50, which leaves 7 intervals from step 601 to 1000, the first stretch of constant "
-        "learning rate; T* needs 8",
+        "got 50, which gives 7 intervals at the first constant learning rate (steps 601 to "
+        "1000); T* needs 8",
     ),
     "a folder with the name of a dataset": (
         folder(folder="cifar10"),
         "dataset.folder",
-        "got 'cifar10', expected no name of another dataset",
+        "got 'cifar10', the name of a built-in dataset: rename the folder",
     ),
     "too fine a grid": (
         section("kernel", checkpoints={"every": 1}) | {"switching": {"steps": [5]}},
@@ -203,22 +202,22 @@ REFUSED = {
     "a folder without a reduction": (
         folder() | section("kernel", outputs=None),
         "kernel.outputs",
-        "missing, needed by imagefolder",
+        "missing, imagefolder needs it",
     ),
     "warm-up to the end": (
         training(schedule={"warmup_steps": 1000}),
         "training.schedule.warmup_steps",
-        "got 1000, expected less than the 1000 steps",
+        "got 1000, expected fewer than the 1000 steps",
     ),
     "multistep without milestones": (
         training(schedule=MULTISTEP),
         "training.schedule.milestones",
-        f"got [], {WITH_MULTISTEP}",
+        "missing, multistep needs them",
     ),
     "milestones without multistep": (
         training(schedule={"milestones": [0.5]}),
         "training.schedule.milestones",
-        f"got [0.5], {WITH_MULTISTEP}",
+        "only multistep takes milestones",
     ),
     "milestones out of order": (
         training(schedule={**MULTISTEP, "milestones": [0.75, 0.5]}),
@@ -273,7 +272,7 @@ REFUSED = {
     "nesterov without momentum": (
         training(optimizer={**SGD, "nesterov": True}),
         "training.optimizer.nesterov",
-        "got true, allowed with a momentum above 0",
+        "got true, which needs a momentum above 0",
     ),
     "more probe images than images": (
         section("kernel", samples=1438),
@@ -288,7 +287,7 @@ REFUSED = {
     "fewer probe images than classes": (
         section("kernel", samples=9),
         "kernel.samples",
-        f"got 9, {ONE_A_CLASS}",
+        f"got 9, {ONE_PER_CLASS}",
     ),
     "a pair twice": (
         {"chaos": {"pairs": [[0, 50], [50, 100], [0, 50]]}},
@@ -308,7 +307,7 @@ REFUSED = {
     "a copy beyond the end": (
         {"chaos": {"pairs": [[50, 1050]]}},
         "chaos.pairs",
-        "got step 1050, expected at most the end, step 1000",
+        "got step 1050, expected a step up to 1000, the end",
     ),
     "a copy from between checkpoints": (
         {"chaos": {"pairs": [[6, 50]]}},
@@ -336,7 +335,7 @@ def test_refused(changes: dict[str, Any], field: str, message: str) -> None:
 @pytest.mark.parametrize(("argument", "source"), ARGUMENTS_SET_ELSEWHERE.items())
 def test_argument_set_elsewhere(argument: str, source: str) -> None:
     spec = make_spec(model={"name": "resnet18", "kwargs": {"width": 4, argument: None}})
-    expected = f"not allowed here, it comes from {source}"
+    expected = f"not allowed here: {source} sets it"
     assert cross_field_problems(spec) == [Problem(("model", "kwargs", argument), expected)]
 
 

@@ -120,7 +120,7 @@ def test_a_matrix_stands_for_one_spec_a_variant(folder: Path) -> None:
         (CHILD + "matrix:\n", "child.yaml:7: matrix: got null, expected"),
         (CHILD + "matrix: {}\n", "child.yaml:7: matrix: got {}, expected"),
         (CHILD + "matrix:\n  a: 1\n", "child.yaml:8: matrix.a: got 1, expected a mapping"),
-        (CHILD + "matrix:\n  A: {}\n", "child.yaml:8: matrix.A: allowed names are of lower-case"),
+        (CHILD + "matrix:\n  A: {}\n", "child.yaml:8: matrix.A: expected a name of lower-case"),
         (CHILD + "matrix:\n  a: {name: b}\n", "child.yaml:8: matrix.a.name: not allowed in a var"),
         (
             CHILD.replace("child", "other") + "matrix: {a: {}}\n",
@@ -163,14 +163,14 @@ def test_a_long_row_of_files_is_refused(folder: Path) -> None:
         write(folder, f"extends: {base}\nname: step{i}\ntitle: t\n", f"step{i}.yaml")
     assert load_spec(folder / "step3.yaml").seeds == (0, 1)
     assert problems(folder / "step5.yaml") == [
-        "step1.yaml:1: extends: expected at most 5 files in a row"
+        "step1.yaml:1: extends: expected a chain of at most 5 files"
     ]
 
 
 def test_a_matrix_is_not_extended(folder: Path) -> None:
     write(folder, FAMILY, "family.yaml")
     found = problems(write(folder, CHILD.replace("base", "family")))
-    assert found == ["child.yaml:1: extends: got 'family.yaml', expected files without a matrix"]
+    assert found == ["child.yaml:1: extends: got 'family.yaml', expected a file without a matrix"]
 
 
 def test_a_link_is_not_followed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -178,7 +178,7 @@ def test_a_link_is_not_followed(folder: Path, tmp_path_factory: pytest.TempPathF
     outside.write_text(BASE)
     (folder / "link.yaml").symlink_to(outside)
     found = problems(write(folder, CHILD.replace("base.yaml", "link.yaml")))
-    assert found[0].startswith("child.yaml:1: extends: got 'link.yaml', no file beside this one")
+    assert found[0].startswith("child.yaml:1: extends: got 'link.yaml', no file in this folder")
 
 
 def test_names_are_unique_over_a_folder_and_pick_specs(folder: Path) -> None:
@@ -197,15 +197,18 @@ def test_names_are_unique_over_a_folder_and_pick_specs(folder: Path) -> None:
 def test_a_line_of_the_file_where_the_value_stands(folder: Path) -> None:
     found = load_specs(write(folder, FAMILY, "family.yaml"))[0]
     name = folder / "family.yaml"
-    assert found.at_line("training.optimizer: x") == f"{name}:6: training.optimizer: x"
-    assert found.at_line("model.name: x") == f"{folder / 'base.yaml'}:3: model.name: x"
-    assert found.at_line("nothing") == f"{name}:5: nothing"
+    places = {
+        SpecError("x", field="training.optimizer"): f"{name}:6: training.optimizer: x",
+        SpecError("x", field="model.name"): f"{folder / 'base.yaml'}:3: model.name: x",
+        SpecError("model.name: nothing"): f"{name}:5: model.name: nothing",
+    }
+    assert [str(found.located(error)) for error in places] == list(places.values())
 
 
 def test_names_of_smoke_runs_are_kept(folder: Path) -> None:
     text = CHILD.replace("name: child", "name: child.smoke")
     assert problems(write(folder, text, "child.smoke.yaml")) == [
-        "child.smoke.yaml:2: name: got 'child.smoke', '.smoke' is kept for smoke runs"
+        "child.smoke.yaml:2: name: got 'child.smoke', but '.smoke' is kept for smoke runs"
     ]
 
 

@@ -40,5 +40,5 @@ def test_about_fifty_intervals(steps: int, every: int) -> None:
 
 @pytest.mark.parametrize("steps", [7, 997])
 def test_steps_that_no_grid_divides_are_refused(steps: int) -> None:
-    with pytest.raises(ValueError, match=f"got {steps}, expected a number that some number"):
+    with pytest.raises(ValueError, match=f"got {steps}, expected a multiple of some number"):
         checkpoint_interval(steps)

@@ -69,15 +69,15 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
     for before, name in zip("abcdef", "bcdefg", strict=True)
 )
-TOO_DEEP = "expected at most 20 levels"
-TOO_MANY = "expected at most 10,000 values, aliases expanded"
-KEYS = "allowed keys are plain text"
+TOO_DEEP = "expected at most 20 nested levels"
+TOO_MANY = "expected at most 10,000 values, with aliases expanded"
+KEYS = "expected text as the key: quote it"
 DATE = "which YAML reads as a date: quote it"
-NO_DIRECTIVE = "got a directive, no directives are allowed"
+NO_DIRECTIVE = "directives such as %YAML are not allowed"
 
 REFUSED = {
-    "empty": ("", ":1: the file is empty, expected one YAML mapping"),
-    "comment only": ("# x\n", ":1: the file is empty, expected one YAML mapping"),
+    "empty": ("", ":1: the file is empty, expected a YAML mapping"),
+    "comment only": ("# x\n", ":1: the file is empty, expected a YAML mapping"),
     "duplicate key": ("a: 1\nb: 2\na: 3\n", ':3: found duplicate key "a"'),
     "duplicate nested key": ("a:\n  b: 1\n  b: 1\n", ':3: found duplicate key "b"'),
     "duplicate with long values": (
@@ -86,15 +86,15 @@ REFUSED = {
     ),
     "duplicate anchor": (
         "a: &x 1\nb: &x 2\nc: *x",
-        ":2: got the anchor x a second time",
+        ":2: the anchor x is defined twice",
     ),
     "python tag": (
         "a: 1\nb: !!python/name:os.system x",
-        ":2: got the tag tag:yaml.org,2002:python/name:os.system, no tags are allowed",
+        ":2: got the tag tag:yaml.org,2002:python/name:os.system, but tags are not allowed",
     ),
-    "local tag": ("a: !x 1", ":1: got the tag !x, no tags are allowed"),
-    "tag of a mapping": ("!x {a: 1}", ":1: got the tag !x, no tags are allowed"),
-    "tag with a line break": ("a: !x%0Ay 1", ":1: got the tag !x y, no tags are allowed"),
+    "local tag": ("a: !x 1", ":1: got the tag !x, but tags are not allowed"),
+    "tag of a mapping": ("!x {a: 1}", ":1: got the tag !x, but tags are not allowed"),
+    "tag with a line break": ("a: !x%0Ay 1", ":1: got the tag !x y, but tags are not allowed"),
     "YAML 1.1": ("%YAML 1.1\n---\na: no", f":1: {NO_DIRECTIVE}"),
     "YAML 1.2": ("%YAML 1.2\n---\na: no", f":1: {NO_DIRECTIVE}"),
     "YAML of no known version": ("%YAML 1.0", f":1: {NO_DIRECTIVE}"),
@@ -127,8 +127,8 @@ REFUSED = {
         "a: \x07",
         ":1: not YAML 1.2: unacceptable character #x0007: special characters are not allowed",
     ),
-    "Latin-1": (b"a: caf\xe9", ": not UTF-8 at byte 6"),
-    "UTF-16": ("a: 1".encode("utf-16-le") + b"\xff\xff", ": not UTF-8 at byte 8"),
+    "Latin-1": (b"a: caf\xe9", ": not UTF-8 (byte 6)"),
+    "UTF-16": ("a: 1".encode("utf-16-le") + b"\xff\xff", ": not UTF-8 (byte 8)"),
     "too large": (b"#" * 1_000_001, ": got 1,000,001 bytes, expected at most 1,000,000"),
 }
 

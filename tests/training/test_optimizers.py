@@ -84,7 +84,8 @@ def test_plain_numbers_are_stored_by_their_type() -> None:
     [
         (
             other("lionn"),
-            "training.optimizer.name: got 'lionn', expected timm's optimizers; did you mean 'lion'",
+            "training.optimizer.name: got 'lionn', expected an optimizer of timm's; did you mean "
+            "'lion'",
         ),
         (
             other("lion", options={"beta": 1}),
