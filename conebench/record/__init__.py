@@ -1,4 +1,4 @@
-"""Records: schema, files, and the figures that follow from the raw data. Imports no torch."""
+"""Records: their schema, files, and figures derived from raw data. Imports no torch."""
 
 from conebench.record.derive import (
     choose_rate,

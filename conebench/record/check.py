@@ -1,4 +1,4 @@
-"""Is a record sound? Its invariants by name, and its figures against its raw data."""
+"""Check a record: its invariants, by name, and its figures against its raw data."""
 
 import itertools
 import re
@@ -16,7 +16,7 @@ from conebench.spec import Spec
 from conebench.spec.arms import plan_arms
 from conebench.spec.checks import cross_field_problems
 
-# G is stored with all digits of float64; kernels of float32 leave it positive to this.
+# Rounding of float32 kernels can make eigenvalues of G this negative.
 NEGATIVE_EIGENVALUE = 1e-6
 # Other processors sum in another order.
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
@@ -25,16 +25,16 @@ CANONICAL_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-([0-9a-f]{8})\.json")
 
 
 class Finding(NamedTuple):
-    """A broken invariant, by name, and what was found."""
+    """Name of a broken invariant, and the detail."""
 
     invariant: str
     detail: str
 
 
 class Checked(NamedTuple):
-    """A record that could be read, what is wrong with it, and whether its figures were compared.
+    """A record, what is wrong with it, and `figures_compared`.
 
-    Figures of an older method cannot be: `recompute` gives those of this one.
+    Figures of an older method are not compared, since `recompute` uses the current one.
     """
 
     record: Record
@@ -43,9 +43,9 @@ class Checked(NamedTuple):
 
 
 def check_record(path: Path) -> Checked:
-    """Every invariant of a record, and every figure recomputed from its raw data.
+    """Check every invariant of a record, and recompute every figure from its raw data.
 
-    Raises a RecordError where the file is no record: schema, types, ranges, counts.
+    Raises a RecordError if the file is not a record: schema, types, ranges, counts.
     """
     record = read_record(path)
     findings = [*_hashes(path, record), *_spec(record)]
@@ -60,13 +60,14 @@ def check_record(path: Path) -> Checked:
 def _hashes(path: Path, record: Record) -> Iterator[Finding]:
     if record.spec_hash != record.spec.hash:
         yield Finding(
-            "spec hash", f"got {record.spec_hash[:8]}, the spec's is {record.spec.hash[:8]}"
+            "spec hash", f"got {record.spec_hash[:8]}, but the spec gives {record.spec.hash[:8]}"
         )
     name = CANONICAL_NAME.fullmatch(path.name)
     if name and name[2] != record.id:
-        yield Finding("id", f"the file is named {name[2]}, its content's is {record.id}")
+        yield Finding("id", f"the file is named {name[2]}, but its content gives {record.id}")
     if name and name[1] != record.provenance.created_at[:10]:
-        yield Finding("date", f"the file is named {name[1]}, made {record.provenance.created_at}")
+        made = record.provenance.created_at
+        yield Finding("date", f"the file is named {name[1]}, but it was made on {made}")
 
 
 def _spec(record: Record) -> Iterator[Finding]:
@@ -77,7 +78,8 @@ def _spec(record: Record) -> Iterator[Finding]:
 def _method(record: Record) -> Iterator[Finding]:
     minor = int(record.schema_version.partition(".")[2])
     if (minor >= FIRST_WITH_METHOD) != (record.method > 1):
-        yield Finding("method", f"got {record.method} in schema {record.schema_version}")
+        detail = f"got {record.method}, which schema {record.schema_version} does not have"
+        yield Finding("method", detail)
 
 
 def _seeds(record: Record) -> Iterator[Finding]:
@@ -98,14 +100,14 @@ def _kernel_side(record: Record) -> int:
 
 
 def _steps(spec: Spec, seed: SeedResult) -> Iterator[Finding]:
-    """Checkpoints are the spec's from the first on: all of them, where training finished."""
+    """Check that the checkpoints are the spec's, up to the last one reached."""
     wanted, trained = list(spec.checkpoint_steps), seed.training.steps
     finished = any(arm.arm == "full" and arm.status == "finished" for arm in seed.arms)
     if trained != (wanted if finished else wanted[: len(trained)]):
-        yield Finding("checkpoints", "training has others than the spec's")
+        yield Finding("checkpoints", "those of training differ from the spec's")
     measured = seed.kernel.steps
     if measured != (trained if finished else trained[: len(measured)]):
-        yield Finding("checkpoints", "kernels are of others than training's")
+        yield Finding("checkpoints", "those of the kernel differ from training's")
 
 
 def _kernel(kernel: KernelTrajectory, samples: int, size: int) -> Iterator[Finding]:
@@ -120,7 +122,8 @@ def _kernel(kernel: KernelTrajectory, samples: int, size: int) -> Iterator[Findi
         yield from _scale(group.norm, group.trace, samples, f" of {group.name}")
     share = np.array(kernel.top_eigenvalue_share)
     if np.any(share > 1 + 1e-3) or np.any(share < (1 - 1e-3) / size):
-        yield Finding("top-eigenvalue share", f"got {share.min():.3g} to {share.max():.3g}")
+        detail = f"got {share.min():.3g} to {share.max():.3g}, expected {1 / size:.3g} to 1"
+        yield Finding("top-eigenvalue share", detail)
     if np.abs(kernel.label_alignment).max() > 1 + 1e-6:
         yield Finding("label alignment", "expected -1 to 1")
 
@@ -128,22 +131,22 @@ def _kernel(kernel: KernelTrajectory, samples: int, size: int) -> Iterator[Findi
 def _scale(
     norms: Sequence[float], traces: Sequence[float], size: int, whose: str
 ) -> Iterator[Finding]:
-    """Of a positive semi-definite H: ||H||_F <= tr H <= sqrt(size) ||H||_F."""
+    """Check that ||H||_F <= tr H <= sqrt(size) ||H||_F, as for any positive semi-definite H."""
     norm, trace = np.array(norms), np.array(traces)
     if np.any(norm > trace * (1 + 1e-3)) or np.any(trace > np.sqrt(size) * norm * (1 + 1e-3)):
         yield Finding(
-            f"scale{whose}", "a trace is not between the norm and sqrt(rows) times the norm"
+            f"scale{whose}", "expected traces between the norm and sqrt(rows) times the norm"
         )
 
 
 def _arms(record: Record, seed: SeedResult) -> Iterator[Finding]:
     named = [(arm.arm, arm.step) for arm in seed.arms]
     if len(set(named)) != len(named):
-        yield Finding("arms", "an arm is there twice")
+        yield Finding("arms", "an arm appears twice")
     full = next((arm for arm in seed.arms if arm.arm == "full"), None)
     if full is None or _ends_otherwise(full, seed):
-        yield Finding("arms", "full is missing, or does not end as the training curve does")
-    # An older method had another T*, and a stage that failed has no arm.
+        yield Finding("arms", "full is missing, or differs from the end of the training curve")
+    # An older method has another T*; a failed stage leaves no arm.
     T_star = seed.phases.T_star if record.method == METHOD else None
     failed = any(failure.seed == seed.seed for failure in record.failures or ())
     planned = () if failed else plan_arms(record.spec, seed.training.steps[-1], T_star)
@@ -164,11 +167,11 @@ def _figures(record: Record) -> Iterator[Finding]:
         yield Finding("figures", str(error))
         return
     for name, value, expected in _differing(record.dump(), again):
-        yield Finding(f"figure {name}", f"got {value}, its data give {expected}")
+        yield Finding(f"figure {name}", f"got {value}, but the data give {expected}")
 
 
 def _differing(stored: Any, again: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Every leaf in which two JSON values differ by more than rounding."""
+    """Yield every leaf in which two JSON values differ by more than rounding."""
     if isinstance(stored, dict) and isinstance(again, dict):
         for key in sorted(stored.keys() | again.keys()):
             yield from _differing(stored.get(key), again.get(key), f"{name}.{key}".lstrip("."))

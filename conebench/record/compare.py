@@ -1,4 +1,4 @@
-"""Two records of one spec held against each other: the largest difference of every quantity."""
+"""Compare two records of one spec: the largest difference of every quantity."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ ToleranceName = Literal["bits", "rounding"]
 
 # Largest differences allowed. One seed of specs/digits.yaml with one thread and with two, which
 # sum in another order, differed by up to 0.007 in G, 2 % in norms, 0.005 in shares, 0.0006 in
-# losses and one test image of 360: training amplifies last bits. Allowed is a few times that.
+# losses and one test image of 360: training amplifies last bits. A few times that is allowed.
 TOLERANCES: Mapping[ToleranceName, Mapping[Measure, float]] = {
     "bits": dict.fromkeys(
         ("cosine", "relative", "share", "loss", "accuracy", "intervals", "exact"), 0.0
@@ -29,13 +29,13 @@ TOLERANCES: Mapping[ToleranceName, Mapping[Measure, float]] = {
         "exact": 0.0,
     },
 }
-# A figure that is not there, as where an arm diverged: far from any that is.
+# Stands for a missing figure (a diverged arm), so that missing against present always differs.
 MISSING = -1e9
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The largest difference of one quantity of one seed, over checkpoints where it has several."""
+    """Largest difference of one quantity of one seed, over all checkpoints."""
 
     seed: int
     quantity: str
@@ -45,12 +45,12 @@ class Difference:
 
     @property
     def passes(self) -> bool:
-        """Whether the difference is allowed."""
+        """True if the difference is allowed."""
         return self.largest <= self.allowed
 
 
 def stack_differences(recorded: Provenance, replayed: Provenance) -> list[str]:
-    """In what two machines differ that may change last bits, as `torch: 2.13.0 -> 2.14.0`."""
+    """Return differences that may change last bits, such as `torch: 2.13.0 -> 2.14.0`."""
     old, new = _stack(recorded), _stack(replayed)
     names = sorted({*old, *new})
     return [
@@ -68,14 +68,17 @@ def _stack(provenance: Provenance) -> dict[str, object]:
         "device": provenance.device_name,
         "threads": provenance.cpu_threads,
         "platform": provenance.platform,
-        **({"images at once in kernels": build.samples_at_once} if build else {}),
+        **({"images per kernel pass": build.samples_at_once} if build else {}),
     }
 
 
 def compare_records(
     recorded: Record, replayed: Record, tolerance: ToleranceName
 ) -> list[Difference]:
-    """Differences of each seed that was replayed, in raw data and T*; both hold these seeds."""
+    """Return the differences in raw data and T* of each replayed seed.
+
+    Both records must have these seeds.
+    """
     allowed, seeds = TOLERANCES[tolerance], {seed.seed: seed for seed in recorded.seeds}
     every = recorded.spec.kernel.checkpoints.every
     return [
@@ -94,7 +97,7 @@ def _differences(
         yield from _along_training(old, new)
     before, after = old.phases.T_star, new.phases.T_star
     yield "T* in intervals", "intervals", _largest([before], [after]) / every
-    # Where T* differs, each has arms at its own.
+    # If T* differs, each record has arms at its own T*.
     only_one = {before, after} - {None} if before != after else set()
     arms = [{(arm.arm, arm.step): arm for arm in seed.arms} for seed in (old, new)]
     for key in {**arms[0], **arms[1]}:
@@ -120,7 +123,7 @@ def _along_training(old: SeedResult, new: SeedResult) -> Iterator[tuple[str, Mea
         yield name.replace("_", " "), "share", _largest(*values)
     curves = old.training, new.training
     yield "training loss", "loss", _largest(*(curve.train_loss for curve in curves))
-    # Older records were tested on other images along the way.
+    # Older records used other test images during training.
     if curves[0].test_images == curves[1].test_images:
         yield "test loss", "loss", _largest(*(curve.test_loss for curve in curves))
         yield "test accuracy", "accuracy", _largest(*(curve.test_accuracy for curve in curves))

@@ -1,4 +1,4 @@
-"""Every derived figure of a record, recomputed from its raw data."""
+"""Derive every figure of a record from its raw data."""
 
 from collections.abc import Sequence
 
@@ -22,17 +22,17 @@ from conebench.record.schema import (
 )
 from conebench.spec import Spec, constant_stretch, constant_stretches
 
-# What arithmetic raises on numbers that no run can have written.
+# Exceptions that impossible values in a record can cause.
 UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError)
 
 
 def derive_geometry(spec: Spec, kernel: KernelTrajectory) -> tuple[Phases, Cone | None]:
-    """Phases and cone of one seed (docs/method.md, Cone); no cone without a Phase II."""
+    """Return phases and cone of one seed (docs/method.md, Cone); no cone without a Phase II."""
     return _geometry(spec, kernel.G(), np.array(kernel.steps))
 
 
 def derive_groups(spec: Spec, kernel: KernelTrajectory) -> list[GroupGeometry] | None:
-    """Phases and cone of each group, by the definitions that hold for the whole kernel."""
+    """Return phases and cone of each group, defined as for the whole kernel."""
     if kernel.groups is None:
         return None
     found = []
@@ -56,7 +56,7 @@ def _geometry(spec: Spec, G: FloatArray, steps: IntArray) -> tuple[Phases, Cone 
 def derive_stretches(
     spec: Spec, kernel: KernelTrajectory, T_star: int | None
 ) -> list[Stretch] | None:
-    """Cones after drops of the learning rate; None without drops."""
+    """Return the cones after drops of the learning rate, None without drops."""
     stretches = constant_stretches(spec)
     if len(stretches) < 2:
         return None
@@ -65,9 +65,10 @@ def derive_stretches(
 
 
 def choose_rate(tried: Sequence[TriedRate]) -> int:
-    """Index of the learning rate to keep, by its validation figures alone (docs/method.md, Arms).
+    """Return the index of the best learning rate on validation images (docs/method.md, Arms).
 
-    The highest accuracy, then the lowest loss, then the first; where all diverged, the last to.
+    It has the highest accuracy, then the lowest loss, then comes first; if all diverged, it is the
+    one that lasted longest.
     """
 
     def merit(index: int) -> tuple[float, float]:
@@ -80,14 +81,14 @@ def choose_rate(tried: Sequence[TriedRate]) -> int:
 
 
 def derive_summary(seeds: Sequence[SeedResult]) -> Summary:
-    """The figures over seeds (docs/method.md, Strength)."""
+    """Return the figures over seeds (docs/method.md, Strength)."""
     return summarize([_outcome(seed) for seed in seeds])
 
 
 def recompute(record: Record) -> Record:
-    """The same record with every derived figure computed anew from its raw data.
+    """Return the record with every derived figure recomputed from its raw data.
 
-    Raises a RecordError, without a file's name, for numbers that no run can have written.
+    Raises a RecordError, without the file's name, if the numbers are impossible.
     """
     try:
         with np.errstate(divide="raise", over="raise", invalid="raise"):

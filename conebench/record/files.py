@@ -1,4 +1,4 @@
-"""Records on disk: JSON, schema version first, read with suspicion."""
+"""Read and write records as JSON; nothing in a file is trusted."""
 
 import json
 import re
@@ -9,25 +9,23 @@ from typing import Any
 from pydantic import ValidationError
 
 from conebench.errors import RecordError
-from conebench.record.schema import (
-    SCHEMA_MAJOR,
-    Record,
-)
+from conebench.record.schema import SCHEMA_MAJOR, Record
 from conebench.record.structure import check_structure
+from conebench.spec.schema_problems import record_problem
 from conebench.text import one_line
 
-# Three seeds of resnet20-160epochs by stage, 317 checkpoints and 12 groups, have 42 MB.
+# Three seeds of resnet20-160epochs by stage (317 checkpoints, 12 groups) take 42 MB.
 MAX_BYTES = 50_000_000
 VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
 
 
 def record_text(record: Record) -> str:
-    """The record as JSON text: objects over several lines, a list of numbers on one."""
+    """Return the record as JSON text."""
     return pretty_json(record.dump())
 
 
 def pretty_json(data: dict[str, Any]) -> str:
-    """Plain data as JSON text: objects over several lines, a list of numbers on one."""
+    """Return plain data as JSON, with each list of numbers on one line."""
     return _indented(data, "") + "\n"
 
 
@@ -43,7 +41,7 @@ def _indented(value: Any, indent: str) -> str:
 
 
 def read_record(path: Path) -> Record:
-    """Read one record; a RecordError names the file, the field and what is wrong."""
+    """Read one record, or raise a RecordError that names the file and the field."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise RecordError(f"{path}: expected at most {MAX_BYTES:,} bytes")
@@ -57,16 +55,15 @@ def read_record(path: Path) -> Record:
     try:
         record = Record.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = one_line(".".join(map(str, first["loc"]))) or "record"
-        raise RecordError(f"{path}: {field}: {first['msg']}") from None
+        raise RecordError(f"{path}: {one_line(record_problem(error))}") from None
     check_structure(path, record)
     return record
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; a ValueError for a key that comes twice, of which readers take either."""
+    """Return a JSON object, or raise a ValueError if a key appears twice."""
     data = dict(pairs)
+    # Readers disagree on which of two values counts.
     if len(data) < len(pairs):
         counts = Counter(key for key, _ in pairs)
         raise ValueError(f"got the key {counts.most_common(1)[0][0]!r} twice")
@@ -76,9 +73,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check_version(path: Path, data: object) -> None:
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, str) or not VERSION.fullmatch(version):
-        raise RecordError(f"{path}: schema_version: missing, so this is no conebench record")
+        raise RecordError(f"{path}: schema_version: missing, so this is not a conebench record")
     if int(version.partition(".")[0]) > SCHEMA_MAJOR:
         raise RecordError(
-            f"{path}: schema_version: got {version}, this conebench reads up to "
+            f"{path}: schema_version: got {version}, but this conebench reads up to "
             f"{SCHEMA_MAJOR}.x; upgrade conebench"
         )

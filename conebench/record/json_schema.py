@@ -1,4 +1,4 @@
-"""JSON Schema of records, for those who read them with other tools."""
+"""JSON Schema of records, for other tools."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from conebench.spec.json_schema import DIALECT, make_portable
 
 
 def record_json_schema() -> dict[str, Any]:
-    """Draft 2020-12: types and ranges; `conebench check` knows what must hold between fields."""
+    """Return the schema (draft 2020-12): types and ranges, without rules between fields."""
     schema = Record.model_json_schema()
     make_portable(schema)
     return {"$schema": DIALECT, **schema, "title": f"A record of conebench, {SCHEMA_VERSION}"}

@@ -1,4 +1,4 @@
-"""A record replayed by somebody: a small file beside the record, which does not change its id."""
+"""Replications: small files next to a record that say who replayed it, and how closely."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,13 +11,14 @@ from conebench.errors import RecordError
 from conebench.record.compare import TOLERANCES, Difference, Measure, ToleranceName
 from conebench.record.files import pretty_json, read_record
 from conebench.record.schema import Part, Provenance, Record
+from conebench.spec.schema_problems import record_problem
 from conebench.spec.section import Seed
 from conebench.text import one_line
 
 REPLICATION_VERSION: Final = "1.0"
 MAX_REPLICATION_BYTES = 20_000
 SUFFIX = ".replications"
-# A GitHub name in lower case: it is part of a path, also where case does not count.
+# A GitHub name, in lower case because some file systems ignore case.
 WHO = r"[a-z0-9](-?[a-z0-9]){0,38}"
 LONGEST_WHO = 39
 
@@ -26,11 +27,10 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Replication(Part):
-    """What `conebench verify RECORD --attest WHO` found: by whom, on what, and how close it came.
+    """Result of `conebench verify RECORD --attest WHO`.
 
-    Both hashes are of a record without its provenance. `tolerance` is the narrowest class of
-    `conebench verify` that all of `largest`, the largest difference of each kind, keep to.
-    `provenance` is the replay's.
+    Both hashes are of a record without its provenance, and `provenance` is the replay's. `largest`
+    has the largest difference of each kind; `tolerance` is the narrowest class that allows them.
     """
 
     schema_version: Literal["1.0"]
@@ -44,14 +44,14 @@ class Replication(Part):
 
 
 def attest(record: Record, replay: Record, found: Sequence[Difference], by: str) -> Replication:
-    """The replication that a replay of a record is; `found` are differences that all pass."""
+    """Return the replication of a record by its replay, given their differences."""
     largest: dict[Measure, float] = {}
     for difference in found:
         measure = difference.measure
         largest[measure] = max(largest.get(measure, 0.0), difference.largest)
     tolerance = narrowest(largest)
     if tolerance is None:
-        raise RecordError("the replay differs from the record by more than every tolerance")
+        raise RecordError("the replay differs from the record by more than any tolerance allows")
     return Replication(
         schema_version=REPLICATION_VERSION,
         record_hash=record.hash,
@@ -65,7 +65,7 @@ def attest(record: Record, replay: Record, found: Sequence[Difference], by: str)
 
 
 def narrowest(largest: dict[Measure, float]) -> ToleranceName | None:
-    """The first class that allows all these differences; None where none does."""
+    """Return the narrowest class that allows all these differences, or None."""
     for name, allowed in TOLERANCES.items():
         if all(value <= allowed[measure] for measure, value in largest.items()):
             return name
@@ -73,17 +73,17 @@ def narrowest(largest: dict[Measure, float]) -> ToleranceName | None:
 
 
 def replication_path(record: Path, by: str) -> Path:
-    """Where the replication of a record's file by somebody belongs, beside it."""
+    """Return the path of a replication, next to the record's file."""
     return record.with_suffix(SUFFIX) / f"{by}.json"
 
 
 def record_path(replication: Path) -> Path:
-    """The record's file that a replication's file is beside."""
+    """Return the path of the record that a replication's file belongs to."""
     return replication.parent.with_suffix(".json")
 
 
 def check_name(by: str) -> None:
-    """Raises a RecordError where a name cannot be the `by` of a replication."""
+    """Raise a RecordError if a name cannot be the `by` of a replication."""
     if len(by) > LONGEST_WHO or not re.fullmatch(WHO, by):
         raise RecordError(
             f"--attest: got {one_line(by)!r}, expected a GitHub name in lower case: at most "
@@ -92,12 +92,12 @@ def check_name(by: str) -> None:
 
 
 def replication_text(replication: Replication) -> str:
-    """The replication as JSON text."""
+    """Return the replication as JSON text."""
     return pretty_json(replication.model_dump(mode="json"))
 
 
 def read_replication(path: Path) -> Replication:
-    """Read one replication; a RecordError names the file, the field and what is wrong."""
+    """Read one replication, or raise a RecordError that names the file and the field."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise RecordError(f"{path}: not a regular file")
     try:
@@ -110,16 +110,14 @@ def read_replication(path: Path) -> Replication:
     try:
         found = Replication.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = one_line(".".join(map(str, first["loc"]))) or "replication"
-        raise RecordError(f"{path}: {field}: {one_line(first['msg'])}") from None
+        raise RecordError(f"{path}: {one_line(record_problem(error))}") from None
     if content != replication_text(found).encode():
-        raise RecordError(f"{path}: not as conebench writes it")
+        raise RecordError(f"{path}: its text is not as conebench writes it")
     return found
 
 
 def check_replication(path: Path, record: Record) -> Replication:
-    """The replication in a file beside this record; a RecordError says what cannot be true."""
+    """Read a replication of this record, or raise a RecordError if it cannot be true."""
     found = read_replication(path)
     problem = next(_problems(path, found, record), None)
     if problem:
@@ -129,28 +127,28 @@ def check_replication(path: Path, record: Record) -> Replication:
 
 def _problems(path: Path, found: Replication, record: Record) -> Iterator[str]:
     if path.stem != found.by:
-        yield f"by: got {found.by!r}, the file is named {path.stem!r}"
+        yield f"by: got {found.by!r}, but the file is named {path.stem!r}"
     if found.record_hash != record.hash:
-        yield f"record_hash: got {found.record_hash[:8]}, the record's is {record.id}"
+        yield f"record_hash: got {found.record_hash[:8]}, but the record has {record.id}"
     measured = [seed.seed for seed in record.seeds]
     if found.seeds != [seed for seed in measured if seed in found.seeds]:
-        yield f"seeds: got {found.seeds}, expected the record's, each once, of {measured}"
+        yield f"seeds: got {found.seeds}, expected some of {measured}, each once and in order"
     tolerance = narrowest(found.largest)
     if found.tolerance != tolerance:
         needed = tolerance or "more than any tolerance"
-        yield f"tolerance: got {found.tolerance}, its largest differences need {needed}"
+        yield f"tolerance: got {found.tolerance}, but the largest differences need {needed}"
     if found.provenance == record.provenance:
-        yield "provenance: that of the record itself, a replay has its own"
+        yield "provenance: got that of the record itself, expected that of a replay"
 
 
 def replications_of(record: Path) -> list[Path]:
-    """The files beside a record's file that are to be replications of it, sorted."""
+    """Return the files in a record's folder of replications, sorted."""
     return sorted(record.with_suffix(SUFFIX).glob("*"))
 
 
 def read_both(path: Path) -> Replication:
-    """The replication in a file, checked against the record that it is beside."""
+    """Read a replication and check it against its record."""
     record = record_path(path)
     if not record.is_file():
-        raise RecordError(f"{path}: no record {record.name} beside it")
+        raise RecordError(f"{path}: its record {record} is missing")
     return check_replication(path, read_record(record))

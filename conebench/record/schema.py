@@ -1,4 +1,4 @@
-"""The record: what one run of one spec found, with all raw data that its figures follow from."""
+"""Schema of a record: the results of one run of one spec, with all raw data behind them."""
 
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -12,71 +12,68 @@ from conebench.analysis.strength import Summary
 from conebench.analysis.stretches import Stretch
 from conebench.spec import Section, Spec, content_hash
 from conebench.spec.arms import ArmName
-from conebench.spec.section import Seed
+from conebench.spec.section import NO_CONTROL_CHARACTER, Seed
 
 SCHEMA_MAJOR = 1
 SCHEMA_VERSION = f"{SCHEMA_MAJOR}.3"
-# Raised whenever the figures that follow from the same raw data change.
+# Bump when the same raw data give other figures.
 METHOD = 2
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, Field(max_length=500, pattern=r"^\P{Cc}*$")]
+Text = Annotated[str, Field(max_length=500, pattern=NO_CONTROL_CHARACTER)]
 Step = Annotated[int, Field(ge=0, le=10**9)]
 Count = Annotated[int, Field(ge=1, le=10**15)]
 
 
 class Part(Section):
-    """Base of every part of a record: checked as the sections of a spec are.
-
-    Fields that came `later` keep the ids of older records what they were.
-    """
+    """Base of every part of a record, checked like a section of a spec."""
 
 
 class DataFacts(Part):
-    """The images a run used: sizes after subsetting, and the SHA-256 of pixels and labels."""
+    """The images of a run, after subsetting."""
 
     name: Text = Field(
-        description="What the board calls the data: the dataset, or its folder, and its subset."
+        description="The data on the board: the dataset or its folder, and the subset."
     )
     hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="SHA-256 of all pixels and labels."
     )
     train_images: Count = Field(description="Images trained on.")
-    test_images: Count = Field(description="Images that arms are tested on at their end.")
+    test_images: Count = Field(description="Images that arms are tested on at the end.")
     classes: Annotated[int, Field(ge=2, le=10**6)] = Field(description="C, the number of classes.")
     channels: Count = Field(description="Color channels of an image.")
     image_size: Count = Field(description="Side in pixels.")
 
 
 class ModelFacts(Part):
-    """The network a run trained."""
+    """The network of a run."""
 
     parameters: Count = Field(description="Trainable parameters.")
 
 
 class TrainingCurve(Part):
-    """Ordinary training at its checkpoints; all lists have one entry a checkpoint."""
+    """Ordinary training at its checkpoints; each list has one entry per checkpoint."""
 
     steps: list[Step] = Field(description="Checkpoints, in steps.")
     train_loss: list[float | None] = Field(
-        description="Mean minibatch loss since the checkpoint before; null at the first."
+        description="Mean minibatch loss since the previous checkpoint; null at the first."
     )
     test_loss: list[float] = Field(description="Mean over the test images used.")
     test_accuracy: list[Share] = Field(description="Share of the test images used.")
     test_images: list[Count] | None = Field(
         default=None,
-        description="Test images used: a fixed part, and all at the end. Missing before schema "
-        "1.2: all.",
+        description="Test images used: a fixed part, but all at the end. Missing before schema "
+        "1.2, when all were used.",
     )
 
     later = frozenset({"test_images"})
 
 
 class SelfCheck(Part):
-    """Kernels held against the network, K u against J (J^T u) by reverse and forward mode."""
+    """Kernels compared with the network: K u against J (J^T u), from autograd."""
 
-    steps: list[Step] = Field(description="Checkpoints whose kernel was checked, in steps.")
-    directions: Count = Field(description="Random vectors u for each of them.")
+    steps: list[Step] = Field(description="Checkpoints with a checked kernel, in steps.")
+    directions: Count = Field(description="Random vectors u per checkpoint.")
     relative_error: list[Annotated[float, Field(ge=0)]] = Field(
         description="Largest norm of K u - J (J^T u), relative to that of J (J^T u)."
     )
@@ -85,12 +82,11 @@ class SelfCheck(Part):
 class GroupTrajectory(Part):
     """The trace kernel of one group of parameters along training (`kernel.by`).
 
-    `steps` are the checkpoints after the last one at which the kernel is zero, where it has no
-    angle: all of them as a rule, none where it is zero at the end. The other lists have one entry
-    a step.
+    A kernel of zero has no angle, so `steps` are the checkpoints after the last zero kernel:
+    usually all of them, none if it is zero at the end. Other lists have one entry per step.
     """
 
-    name: Text = Field(description="What its parameters' names have in common, such as `layer1`.")
+    name: Text = Field(description="Common part of the parameters' names, such as `layer1`.")
     parameters: Count = Field(description="Trainable parameters in the group.")
     steps: list[Step] = Field(description="Checkpoints, in steps.")
     gram: list[list[float]] = Field(description="Lower triangle of the group's G.")
@@ -105,8 +101,8 @@ class GroupTrajectory(Part):
 class KernelTrajectory(Part):
     """The empirical NTK H along training.
 
-    The Gram matrix G, G[i, j] = 1 - S between checkpoints i and j, is stored as its lower triangle,
-    row by row, diagonal included: row i has i + 1 entries. Other lists have one entry a checkpoint.
+    The Gram matrix G, with G[i, j] = 1 - S between checkpoints i and j, is stored as its lower
+    triangle: row i has i + 1 entries. Other lists have one entry per checkpoint.
     """
 
     steps: list[Step] = Field(description="Checkpoints, in steps.")
@@ -118,11 +114,11 @@ class KernelTrajectory(Part):
     trace: list[float] = Field(description="Trace of H.")
     top_eigenvalue_share: list[float] = Field(description="Largest eigenvalue / trace.")
     label_alignment: list[float] = Field(
-        description="Cosine of the centred kernel and the centred labels' kernel."
+        description="Cosine between the centred kernel and the centred kernel of the labels."
     )
     self_check: SelfCheck | None = Field(default=None, description="Missing before schema 1.1.")
     groups: list[GroupTrajectory] | None = Field(
-        default=None, description="In the network's order; missing without the spec's `kernel.by`."
+        default=None, description="In the network's order; missing without `kernel.by` in the spec."
     )
 
     later = frozenset({"self_check", "groups"})
@@ -147,76 +143,77 @@ def _symmetric(rows: list[list[float]]) -> FloatArray:
 
 
 class TriedRate(Part):
-    """One learning rate of a grid that an arm was trained with, judged on validation images."""
+    """One learning rate of a list, judged on validation images."""
 
-    learning_rate: Annotated[float, Field(gt=0)] = Field(description="A constant.")
-    diverged_at: Step | None = Field(description="Step at which training diverged, else null.")
-    validation_accuracy: Share | None = Field(description="At T; null where it diverged.")
-    validation_loss: float | None = Field(description="At T; null where it diverged.")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(description="Constant learning rate.")
+    diverged_at: Step | None = Field(description="Step of the divergence, else null.")
+    validation_accuracy: Share | None = Field(description="At T; null if training diverged.")
+    validation_loss: float | None = Field(description="At T; null if training diverged.")
 
 
 class ArmResult(Part):
-    """One arm at its end, step T; switched(T*) is the switched arm whose step is the seed's T*."""
+    """One arm at its end, step T; switched(T*) is the switched arm that starts at the seed's T*."""
 
-    arm: ArmName = Field(description="What was trained.")
+    arm: ArmName = Field(description="Kind of arm.")
     step: Step | None = Field(
-        description="Where the arm leaves ordinary training: 0 for lazy, null for full."
+        description="Step at which the arm leaves ordinary training: 0 for lazy, null for full."
     )
-    status: Literal["finished", "diverged"] = Field(description="Divergence is an outcome.")
-    diverged_at: Step | None = Field(description="Step at which it diverged, else null.")
-    test_accuracy: Share | None = Field(description="Of all test images; null where it diverged.")
-    test_loss: float | None = Field(description="Of all test images; null where it diverged.")
+    status: Literal["finished", "diverged"] = Field(description="A diverged run is a result too.")
+    diverged_at: Step | None = Field(description="Step of the divergence, else null.")
+    test_accuracy: Share | None = Field(
+        description="Over all test images; null if the arm diverged."
+    )
+    test_loss: float | None = Field(description="Over all test images; null if the arm diverged.")
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
-        description="A constant of the arm's own. Missing: that of the schedule, or before schema "
-        "1.2.",
+        description="Constant rate of the arm. Missing if it follows the schedule, and before "
+        "schema 1.2.",
     )
     tried: list[TriedRate] | None = Field(
-        default=None, description="The grid that the rate was chosen from; missing without one."
+        default=None, description="The rates it was chosen from; missing without a list."
     )
 
     later = frozenset({"learning_rate", "tried"})
 
 
 class GroupGeometry(Part):
-    """What follows from one group's trajectory; nothing where its kernel is zero at the end."""
+    """Phases and cone of one group; both null if its kernel is zero at the end."""
 
     name: Text = Field(description="The group.")
-    phases: Phases | None = Field(description="As of the whole kernel.")
-    cone: Cone | None = Field(description="As of the whole kernel.")
+    phases: Phases | None = Field(description="As for the whole kernel.")
+    cone: Cone | None = Field(description="As for the whole kernel.")
 
 
 class ChaosResult(Part):
-    """A copy perturbed at step `t0`, against ordinary training at step `t1`.
+    """A copy perturbed at step `t0`, compared with ordinary training at step `t1`.
 
     All figures are null if, and only if, the copy diverged.
     """
 
     t0: Step = Field(description="Step of the perturbation.")
     t1: Count = Field(description="Step of the comparison.")
-    status: Literal["finished", "diverged"] = Field(description="Divergence is an outcome.")
-    diverged_at: Step | None = Field(
-        default=None, description="Step at which the copy diverged, else null."
-    )
+    status: Literal["finished", "diverged"] = Field(description="A diverged run is a result too.")
+    diverged_at: Step | None = Field(default=None, description="Step of the divergence, else null.")
     losses: list[Annotated[float, Field(ge=0)]] | None = Field(
         default=None,
-        description="Test losses at evenly spaced points of the straight line from ordinary "
-        "training's parameters to the copy's, both included.",
+        description="Test losses at evenly spaced points of the straight line from the parameters "
+        "of ordinary training to the copy's, including both ends.",
     )
     barrier: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="The most that `losses` rise above the line between their ends."
+        default=None,
+        description="Largest rise of `losses` above the straight line between their ends.",
     )
     disagreement: Share | None = Field(
-        default=None, description="Share of the test images that the two classify differently."
+        default=None, description="Share of test images that the two classify differently."
     )
     parameter_dissimilarity: Annotated[float, Field(ge=0, le=2)] | None = Field(
         default=None, description="1 - cosine of the two parameter vectors."
     )
-    S: Share | None = Field(default=None, description="Distance of the two kernels.")
+    S: Share | None = Field(default=None, description="Distance between the two kernels.")
 
 
 class SeedResult(Part):
-    """Everything one seed gave: raw data first, then what follows from it."""
+    """Results of one seed: raw data first, then what follows from it."""
 
     seed: Seed = Field(description="The run seed.")
     training: TrainingCurve = Field(description="Raw data.")
@@ -226,54 +223,56 @@ class SeedResult(Part):
     cone: Cone | None = Field(description="Follows from `kernel`; null without a Phase II.")
     groups: list[GroupGeometry] | None = Field(
         default=None,
-        description="Follows from `kernel.groups`, one each; missing without `kernel.by`.",
+        description="Follow from `kernel.groups`, one per group; missing without `kernel.by`.",
     )
     stretches: list[Stretch] | None = Field(
-        default=None, description="After drops of the learning rate; missing without drops."
+        default=None, description="Cones after drops of the learning rate; missing without drops."
     )
     chaos: list[ChaosResult] | None = Field(
-        default=None, description="One a pair of the spec; missing where it has no chaos section."
+        default=None, description="One per pair of the spec; missing without a chaos section."
     )
 
     later = frozenset({"groups", "stretches", "chaos"})
 
 
 class KernelBuild(Part):
-    """How the kernels were built: what could change their last bits, and only these."""
+    """How the kernels were built: choices that can change only their last bits."""
 
-    memory_limit_bytes: Count = Field(description="What the plan had to keep to.")
-    peak_bytes: Count = Field(description="As planned, beside the network's own parameters.")
-    passes: Count = Field(description="Times through the network for one kernel.")
-    samples_at_once: Count = Field(description="Probe images taken at a time.")
+    memory_limit_bytes: Count = Field(description="Memory limit of the plan.")
+    peak_bytes: Count = Field(description="Planned peak, without the network's parameters.")
+    passes: Count = Field(description="Passes through the network per kernel.")
+    samples_at_once: Count = Field(description="Probe images per pass.")
 
 
 class Provenance(Part):
-    """Where, when and with what a record was made; the only part that two equal runs differ in."""
+    """When, where and with what a record was made; only this differs between equal runs."""
 
     created_at: Text = Field(description="Date and time, UTC, ISO 8601.")
-    wall_seconds: Annotated[float, Field(ge=0)] = Field(description="Of all stages, added up.")
+    wall_seconds: Annotated[float, Field(ge=0)] = Field(description="Sum over all stages.")
     device: Literal["cpu", "cuda"] = Field(description="Kind of device.")
-    device_name: Text = Field(description="As the machine names it.")
-    cpu_threads: Count = Field(description="Of each process.")
+    device_name: Text = Field(description="Name of the processor or GPU.")
+    cpu_threads: Count = Field(description="Threads per process.")
     jobs: Count | None = Field(
-        default=None, description="Stages side by side. Missing before schema 1.2: one."
+        default=None, description="Stages run in parallel. Missing before schema 1.2: one."
     )
     platform: Text = Field(description="Operating system and architecture.")
-    versions: dict[Text, Text] = Field(description="Of Python, conebench and its libraries.")
+    versions: dict[Text, Text] = Field(
+        description="Versions of Python, conebench and its libraries."
+    )
     git_commit: Text | None = Field(
-        description="Of the checkout that conebench ran from; null outside one."
+        description="Commit of the checkout that conebench ran from; null outside a checkout."
     )
     git_dirty: bool | None = Field(
-        description="Whether conebench's code differed from that commit."
+        description="True if conebench's code differed from that commit."
     )
     kernel_build: KernelBuild | None = Field(default=None, description="Missing before schema 1.1.")
 
 
 class Failure(Part):
-    """A stage that failed, so that its seed or its arm is missing."""
+    """A failed stage, whose seed or arm is missing."""
 
     seed: Seed = Field(description="The run seed.")
-    stage: Text = Field(description="As `conebench status` names it, without the seed.")
+    stage: Text = Field(description="Its name in `conebench status`, without the seed.")
     reason: Text = Field(description="The error, in one line.")
 
 
@@ -299,23 +298,23 @@ class Record(Part):
     """One run of one spec."""
 
     schema_version: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = Field(
-        description="major.minor; a newer major is refused."
+        description="major.minor; a reader refuses a newer major."
     )
-    spec: Spec = Field(description="The whole spec, every default filled in.")
+    spec: Spec = Field(description="The whole spec, with every default filled in.")
     spec_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="SHA-256 of the spec."
     )
     status: Literal["complete", "partial"] = Field(
-        description="`partial`: not all seeds of the spec, or a stage failed; never ranked."
+        description="`partial`: a seed is missing or a stage failed; never ranked."
     )
     data: DataFacts = Field(description="The images.")
     model: ModelFacts = Field(description="The network.")
-    seeds: list[SeedResult] = Field(min_length=1, description="One entry a seed.")
+    seeds: list[SeedResult] = Field(min_length=1, description="One entry per seed.")
     failures: list[Failure] | None = Field(
-        default=None, description="Stages that failed; missing where none did."
+        default=None, description="Stages that failed; missing if none did."
     )
-    summary: Summary = Field(description="The board's figures; follow from `seeds`.")
-    provenance: Provenance = Field(description="No part of the record's id.")
+    summary: Summary = Field(description="The figures on the board; they follow from `seeds`.")
+    provenance: Provenance = Field(description="Not part of the record's id.")
     method: Count = Field(
         default=1, description="Version of the estimators of all figures. Missing before 1.3: 1."
     )
@@ -323,12 +322,12 @@ class Record(Part):
     later = frozenset({"failures", "method"})
 
     def dump(self) -> dict[str, Any]:
-        """The record as plain JSON data."""
+        """Return the record as plain JSON data."""
         return self.model_dump(mode="json")
 
     @property
     def hash(self) -> str:
-        """SHA-256 of everything but the provenance, in hexadecimal."""
+        """SHA-256 of everything except the provenance, in hexadecimal."""
         content = self.dump()
         del content["provenance"]
         return content_hash(content)

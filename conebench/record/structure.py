@@ -1,130 +1,126 @@
-"""Checks of a record's structure: lengths, order and what must or must not be there."""
+"""Check the structure of a record: lengths, order, and which parts are there."""
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 from conebench.errors import RecordError
-from conebench.record.chaos import check_chaos
+from conebench.record.chaos import chaos_problems
 from conebench.record.derive import choose_rate
-from conebench.record.schema import (
-    ArmResult,
-    KernelTrajectory,
-    Record,
-    TrainingCurve,
-)
+from conebench.record.schema import ArmResult, KernelTrajectory, Record, SeedResult, TrainingCurve
 from conebench.spec import Spec
 
 COSINE_ROUNDING = 1e-6
 
 
 def check_structure(path: Path, record: Record) -> None:
-    """Raise a RecordError where the parts of a record do not fit together."""
+    """Raise a RecordError if the parts of a record do not fit together."""
+    # The first problem only: a check may rely on those before it.
+    problem = next(_problems(record), None)
+    if problem:
+        raise RecordError(f"{path}: {problem}")
+
+
+def _problems(record: Record) -> Iterator[str]:
     if record.spec != record.spec.resolved() or record.spec.training.steps is None:
-        raise RecordError(f"{path}: spec: not resolved")
+        yield "spec: expected a resolved spec, with every default filled in"
     seeds = [seed.seed for seed in record.seeds]
     if seeds != [seed for seed in record.spec.seeds if seed in seeds]:
-        raise RecordError(f"{path}: seeds: got {seeds}, expected the spec's, each once")
+        yield f"seeds: got {seeds}, expected seeds of the spec, each once and in its order"
     complete = len(seeds) == len(record.spec.seeds) and not record.failures
     if (record.status == "complete") != complete:
-        raise RecordError(f"{path}: status: got {record.status}, with {len(seeds)} seeds")
+        yield f"status: got {record.status}, expected {'complete' if complete else 'partial'}"
     for seed in record.seeds:
-        where, curve = f"{path}: seeds.{seed.seed}", seed.training
-        _check_kernel(where, seed.kernel, record.spec.total_steps)
-        _check_groups(where, seed.kernel, record)
-        lists = (curve.steps, curve.train_loss, curve.test_loss, curve.test_accuracy)
-        if not curve.steps or len({len(values) for values in lists}) != 1:
-            raise RecordError(f"{where}: training: one entry a checkpoint is needed")
-        _check_tested(where, record.data.test_images, curve)
-        for arm in seed.arms:
-            _check_arm(where, arm)
-            _check_rate(where, arm, record.spec)
-        check_chaos(where, seed, record.spec, record.failures or ())
+        yield from (f"seeds.{seed.seed}: {problem}" for problem in _seed(seed, record))
 
 
-def _check_kernel(where: str, kernel: KernelTrajectory, total_steps: int) -> None:
+def _seed(seed: SeedResult, record: Record) -> Iterator[str]:
+    yield from _kernel(seed.kernel, record.spec.total_steps)
+    yield from _groups(seed.kernel, record)
+    yield from _curve(seed.training, record.data.test_images)
+    for arm in seed.arms:
+        problems = itertools.chain(_arm(arm), _rate(arm, record.spec))
+        yield from (f"arms.{arm.arm}: {problem}" for problem in problems)
+    yield from chaos_problems(seed, record.spec, record.failures or ())
+
+
+def _kernel(kernel: KernelTrajectory, total_steps: int) -> Iterator[str]:
     steps = kernel.steps
     if not steps or steps[0] != 0 or steps != sorted(set(steps)) or steps[-1] > total_steps:
-        raise RecordError(
-            f"{where}: kernel.steps: expected 0 first, then ascending to at most {total_steps}"
-        )
+        yield f"kernel.steps: expected ascending steps from 0 up to {total_steps}"
     for name in ("norm", "trace", "top_eigenvalue_share", "label_alignment"):
         if len(getattr(kernel, name)) != len(steps):
-            raise RecordError(f"{where}: kernel.{name}: one entry a checkpoint is needed")
+            yield f"kernel.{name}: expected one entry per checkpoint"
     check = kernel.self_check
     if check is not None and not (
         len(check.steps) == len(check.relative_error) and set(check.steps) <= set(steps)
     ):
-        raise RecordError(f"{where}: kernel.self_check: one error for each of some checkpoints")
+        yield "kernel.self_check: expected one error for each checkpoint it names"
     for name in ("gram", "gram_centred"):
-        _check_gram(f"{where}: kernel.{name}", getattr(kernel, name), len(steps))
+        yield from _gram(f"kernel.{name}", getattr(kernel, name), len(steps))
 
 
-def _check_gram(where: str, rows: list[list[float]], count: int) -> None:
+def _gram(name: str, rows: list[list[float]], count: int) -> Iterator[str]:
     if [len(row) for row in rows] != list(range(1, count + 1)):
-        raise RecordError(f"{where}: G must be a lower triangle, row i of i + 1")
+        yield f"{name}: expected a lower triangle, with i + 1 entries in row i"
     entries = [entry for row in rows for entry in row]
     on_diagonal = all(abs(row[-1] - 1) <= COSINE_ROUNDING for row in rows)
     within = all(-COSINE_ROUNDING <= entry <= 1 + COSINE_ROUNDING for entry in entries)
     if not on_diagonal or not within:
-        raise RecordError(f"{where}: expected cosines in [0, 1], 1 on the diagonal")
+        yield f"{name}: expected cosines in [0, 1], with 1 on the diagonal"
 
 
-def _check_groups(where: str, kernel: KernelTrajectory, record: Record) -> None:
+def _groups(kernel: KernelTrajectory, record: Record) -> Iterator[str]:
     if (kernel.groups is None) != (record.spec.kernel.by is None):
-        raise RecordError(f"{where}: kernel.groups: needed where, and only where, the spec has by")
+        yield "kernel.groups: expected if, and only if, the spec has kernel.by"
     if kernel.groups is None:
         return
     parameters = sum(group.parameters for group in kernel.groups)
     names = {group.name for group in kernel.groups}
     if len(names) != len(kernel.groups) or parameters != record.model.parameters:
-        raise RecordError(
-            f"{where}: kernel.groups: needed is each group once, {record.model.parameters:,} "
-            f"parameters together, got {parameters:,}"
+        yield (
+            f"kernel.groups: got {parameters:,} parameters, expected each group once and "
+            f"{record.model.parameters:,} parameters in all"
         )
     for index, group in enumerate(kernel.groups):
-        place, count = f"{where}: kernel.groups.{index}", len(group.steps)
+        place, count = f"kernel.groups.{index}", len(group.steps)
         if group.steps != kernel.steps[len(kernel.steps) - count :]:
-            raise RecordError(f"{place}: steps: expected the last ones of the kernel's")
+            yield f"{place}: steps: expected the last of the kernel's steps"
         if not count == len(group.norm) == len(group.trace):
-            raise RecordError(f"{place}: one entry of norm and trace a step is needed")
-        _check_gram(f"{place}: gram", group.gram, count)
+            yield f"{place}: expected one norm and one trace per step"
+        yield from _gram(f"{place}: gram", group.gram, count)
 
 
-def _check_tested(where: str, images: int, curve: TrainingCurve) -> None:
+def _curve(curve: TrainingCurve, images: int) -> Iterator[str]:
+    lists = (curve.steps, curve.train_loss, curve.test_loss, curve.test_accuracy)
+    if not curve.steps or len({len(values) for values in lists}) != 1:
+        yield "training: expected one entry per checkpoint"
     counts = curve.test_images
     if counts is not None and (len(counts) != len(curve.steps) or max(counts, default=0) > images):
-        raise RecordError(
-            f"{where}: training.test_images: one count a checkpoint, of at most {images}, is needed"
-        )
+        yield f"training.test_images: expected one count per checkpoint, at most {images}"
 
 
-def _check_rate(where: str, arm: ArmResult, spec: Spec) -> None:
-    """The learning rate is the spec's, or that of its list which validation says."""
-    grid = spec.linearization.learning_rate
-    if not isinstance(grid, tuple) or arm.arm in ("full", "control"):
-        if arm.tried is not None:
-            raise RecordError(f"{where}: arms.{arm.arm}: tried: allowed with a list of rates only")
-        return
-    if [rate.learning_rate for rate in arm.tried or []] != list(grid):
-        raise RecordError(f"{where}: arms.{arm.arm}: tried: needed is each rate of the spec's list")
-    tried = arm.tried or []
-    if any((rate.diverged_at is None) != (rate.validation_loss is not None) for rate in tried):
-        raise RecordError(
-            f"{where}: arms.{arm.arm}: tried: needed are figures, or the step of divergence"
-        )
-    if arm.learning_rate != grid[choose_rate(tried)]:
-        raise RecordError(
-            f"{where}: arms.{arm.arm}: learning_rate: got {arm.learning_rate}, needed is the best "
-            "of tried"
-        )
-
-
-def _check_arm(where: str, arm: ArmResult) -> None:
+def _arm(arm: ArmResult) -> Iterator[str]:
     figures_missing = (
         arm.test_accuracy is None,
         arm.test_loss is None,
         arm.diverged_at is not None,
     )
     if set(figures_missing) != {arm.status == "diverged"}:
-        raise RecordError(
-            f"{where}: arms.{arm.arm}: needed are accuracy and loss, or the step of divergence"
-        )
+        yield "expected accuracy and loss, or else the step of divergence"
+
+
+def _rate(arm: ArmResult, spec: Spec) -> Iterator[str]:
+    """Check that the learning rate is the spec's, or the best of its list by validation."""
+    grid, tried = spec.linearization.learning_rate, arm.tried or []
+    if not isinstance(grid, tuple) or arm.arm in ("full", "control"):
+        if arm.tried is not None:
+            yield "tried: expected only with a list of learning rates"
+        return
+    if [rate.learning_rate for rate in tried] != list(grid):
+        yield "tried: expected each learning rate of the spec's list"
+    if any((rate.diverged_at is None) != (rate.validation_loss is not None) for rate in tried):
+        yield "tried: expected validation figures, or else the step of divergence"
+    best = grid[choose_rate(tried)]
+    if arm.learning_rate != best:
+        yield f"learning_rate: got {arm.learning_rate}, expected {best}, the best of tried"

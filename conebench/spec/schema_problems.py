@@ -45,6 +45,13 @@ PATTERNS = {
     "[a-z0-9._-]": "a short name of lower-case letters, digits, '.', '_' and '-'",
 }
 
+# Errors about the field itself, not about its value; a dataclass calls its fields arguments.
+MISPLACED = {
+    "extra_forbidden": "unknown field",
+    "missing": "missing",
+    "unexpected_keyword_argument": "unknown field",
+}
+
 
 def spec_problems(error: ValidationError, data: Any) -> list[Problem]:
     """Return one problem per field of a spec; `data` is what was validated."""
@@ -59,34 +66,45 @@ def spec_problems(error: ValidationError, data: Any) -> list[Problem]:
         elif detail["type"] == "extra_forbidden":
             message = ("", _unknown_field(detail["loc"]))
         else:
-            message = (f"got {shown(detail['input'])}, expected ", _rule(detail))
+            message = (f"got {shown(detail['input'])}, expected ", _rule(detail) + _hint(detail))
         problems.setdefault(field, []).append(message)
     return [Problem(field, _joined(messages)) for field, messages in problems.items()]
 
 
 def record_problem(error: ValidationError) -> str:
-    """Return the first problem of a record as `field: message`."""
+    """Return the first problem of a record, as `field: message`."""
     detail = error.errors(include_url=False)[0]
-    message = {"missing": "missing", "extra_forbidden": "unknown field"}.get(
-        detail["type"], f"got {shown(detail['input'])}, expected {_rule(detail)}"
-    )
-    return f"{'.'.join(map(str, detail['loc'])) or 'record'}: {message}"
+    if detail["type"] == "json_invalid":
+        message = f"not JSON: {detail['ctx']['error']}"
+    elif detail["type"] in MISPLACED:
+        message = MISPLACED[detail["type"]]
+    else:
+        message = f"got {shown(detail['input'])}, expected {_rule(detail)}"
+    return ": ".join(filter(None, [".".join(map(str, detail["loc"])), message]))
 
 
 def _rule(detail: ErrorDetails) -> str:
-    kind, limits, value = detail["type"], detail.get("ctx", {}), detail["input"]
+    kind, limits = detail["type"], detail.get("ctx", {})
     if kind == "string_pattern_mismatch":
-        return _pattern_rule(limits["pattern"], value)
+        return _pattern_rule(limits["pattern"], detail["input"])
     if kind == "less_than" and limits["lt"] == 1:
         return "a fraction below 1"
-    rule = RULES.get(kind, detail["msg"].removeprefix("Input should be ")).format(**limits)
-    if rule == MAPPING and isinstance(value, str) and "name" in _fields_at(detail["loc"]):
-        return f"{MAPPING}, such as {{name: {value}}}"
-    return rule
+    if kind not in RULES:
+        return detail["msg"].removeprefix("Input should be ")
+    whole = {name: int(n) for name, n in limits.items() if isinstance(n, float) and n == int(n)}
+    return RULES[kind].format(**(limits | whole))
+
+
+def _hint(detail: ErrorDetails) -> str:
+    value, is_mapping = detail["input"], RULES.get(detail["type"]) == MAPPING
+    if is_mapping and isinstance(value, str) and "name" in _fields_at(detail["loc"]):
+        return f", such as {{name: {value}}}"
+    return ""
 
 
 def _pattern_rule(pattern: str, value: str) -> str:
-    if re.search(pattern, value.lower()):
+    # Python's re has no classes such as \P{Cc}.
+    if pattern != NO_CONTROL_CHARACTER and re.search(pattern, value.lower()):
         return f"lower case: {value.lower()!r}"
     words = (rule for part, rule in PATTERNS.items() if part in pattern)
     return next(words, f"text that matches {pattern}")

@@ -67,24 +67,24 @@ def test_pairs_that_ordinary_training_did_not_reach_are_left_out(tmp_path: Path)
     assert read(tmp_path, data).seeds[0].chaos == [RECORD.seeds[0].chaos[2]]
 
 
-NEEDED = "needed are all figures, or the step of divergence"
+NEEDED = "expected all figures, or else the step of divergence"
 PAIR = "seeds.0: chaos [100, 1000]"
 REFUSED = {
     "NaN": (
         {"S": float("nan")},
-        "seeds.0.chaos.0.S: Input should be a finite number",
+        "seeds.0.chaos.0.S: got NaN, expected a finite number",
     ),
     "a negative loss": (
         {"losses": [-1.0, *[0.0] * 10]},
-        "seeds.0.chaos.0.losses.0: Input should be greater than or equal to 0",
+        "seeds.0.chaos.0.losses.0: got -1.0, expected at least 0",
     ),
     "disagreement in percent": (
         {"disagreement": 25.0},
-        "seeds.0.chaos.0.disagreement: Input should be less than or equal to 1",
+        "seeds.0.chaos.0.disagreement: got 25.0, expected at most 1",
     ),
     "a cosine out of range": (
         {"parameter_dissimilarity": 2.5},
-        "seeds.0.chaos.0.parameter_dissimilarity: Input should be less than or equal to 2",
+        "seeds.0.chaos.0.parameter_dissimilarity: got 2.5, expected at most 2",
     ),
     "a figure too few": ({"S": None}, f"{PAIR}: {NEEDED}"),
     "finished and diverged": ({"diverged_at": 120}, f"{PAIR}: {NEEDED}"),
@@ -92,19 +92,19 @@ REFUSED = {
     "diverged nowhere": ({**LOST, "diverged_at": None}, f"{PAIR}: {NEEDED}"),
     "diverged before it began": (
         {**LOST, "diverged_at": 99},
-        f"{PAIR}: diverged_at: expected from t0 to t1",
+        f"{PAIR}: diverged_at: expected a step from t0 to t1",
     ),
     "a loss too few": (
         {"losses": [0.25] * 10, "barrier": 0.0},
-        f"{PAIR}: losses: got 10, needed are 11",
+        f"{PAIR}: losses: got 10, expected 11",
     ),
     "a barrier that does not follow": (
         {"losses": [0.25, *[0.75] * 9, 0.25], "barrier": 0.25},
-        f"{PAIR}: barrier: got 0.25, from the losses follows 0.5",
+        f"{PAIR}: barrier: got 0.25, but the losses give 0.5",
     ),
     "another pair": (
         {"t0": 50},
-        "seeds.0: chaos: got the pairs [[50, 1000], [0, 1000], [0, 50]], needed are "
+        "seeds.0: chaos: got the pairs [[50, 1000], [0, 1000], [0, 50]], expected "
         "[[100, 1000], [0, 1000], [0, 50]]",
     ),
 }
@@ -121,5 +121,5 @@ def test_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
 def test_spec_and_seeds_go_together(tmp_path: Path, where: str) -> None:
     data = RECORD.dump()
     del (data["spec"] if where == "spec" else data["seeds"][0])["chaos"]
-    with pytest.raises(RecordError, match="chaos: allowed with the spec's chaos section, and need"):
+    with pytest.raises(RecordError, match="chaos: expected if, and only if, the spec has"):
         read(tmp_path, data)

@@ -91,13 +91,13 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
     "another spec's hash": (
         put("spec_hash", "0" * 64),
         "spec hash",
-        f"got 00000000, the spec's is {RECORD.spec_hash[:8]}",
+        f"got 00000000, but the spec gives {RECORD.spec_hash[:8]}",
     ),
     "impossible distances": (impossible_gram, "gram positive semi-definite", "seed 1: "),
     "a trace below the norm": (
         put("seeds.0.kernel.trace.3", 1.0),
         "scale",
-        "seed 0: a trace is not between the norm and sqrt(rows) times the norm",
+        "seed 0: expected traces between the norm and sqrt(rows) times the norm",
     ),
     "a trace above any": (put("seeds.0.kernel.trace.3", 1e6), "scale", "seed 0: "),
     "a share above one": (
@@ -115,28 +115,32 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
         "label alignment",
         "seed 0: expected -1 to 1",
     ),
-    "checkpoints are missing": (cut_short, "checkpoints", "seed 0: training has others"),
+    "checkpoints are missing": (cut_short, "checkpoints", "seed 0: those of training differ"),
     "a checkpoint that the spec has not": (
         with_another_checkpoint,
         "checkpoints",
-        "seed 0: training has others than the spec's",
+        "seed 0: those of training differ from the spec's",
     ),
-    "no method in schema 1.3": (put("method", 1), "method", "got 1 in schema 1.3"),
+    "no method in schema 1.3": (
+        put("method", 1),
+        "method",
+        "got 1, which schema 1.3 does not have",
+    ),
     "a spec that does not fit together": (
         with_a_bad_spec,
         "spec switching.steps",
-        "got step 103, expected checkpoints",
+        "got step 103, expected a checkpoint",
     ),
     "a switched arm is missing": (
         without_an_arm,
         "arms",
         "seed 0: switched(100) is missing",
     ),
-    "an arm twice": (with_an_arm_twice, "arms", "seed 0: an arm is there twice"),
+    "an arm twice": (with_an_arm_twice, "arms", "seed 0: an arm appears twice"),
     "another end of full": (
         put("seeds.0.arms.0.test_accuracy", 0.99),
         "arms",
-        "seed 0: full is missing, or does not end as the training curve does",
+        "seed 0: full is missing, or differs from the end of the training curve",
     ),
 }
 

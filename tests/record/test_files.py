@@ -83,14 +83,15 @@ def test_a_later_minor_version_is_read(tmp_path: Path) -> None:
     assert read_record(changed(tmp_path, put("schema_version", "1.999"))).schema_version == "1.999"
 
 
-NO_RECORD = "schema_version: missing, so this is no conebench record"
+NO_RECORD = "schema_version: missing, so this is not a conebench record"
 GRAM = "seeds.4: kernel.gram: "
-TRIANGLE = "G must be a lower triangle, row i of i + 1"
-COSINES = "expected cosines in [0, 1], 1 on the diagonal"
-ONE_EACH = "one entry a checkpoint is needed"
-STEPS = "seeds.4: kernel.steps: expected 0 first, then ascending to at most 1000"
-ARM = "seeds.4: arms.full: needed are accuracy and loss, or the step of divergence"
-NOT_A_NUMBER = "Input should be a finite number"
+TRIANGLE = "expected a lower triangle, with i + 1 entries in row i"
+COSINES = "expected cosines in [0, 1], with 1 on the diagonal"
+ONE_EACH = "expected one entry per checkpoint"
+STEPS = "seeds.4: kernel.steps: expected ascending steps from 0 up to 1000"
+NOT_RESOLVED = "spec: expected a resolved spec, with every default filled in"
+ARM = "seeds.4: arms.full: expected accuracy and loss, or else the step of divergence"
+NOT_A_NUMBER = "got NaN, expected a finite number"
 
 REFUSED = {
     "no version": (drop("schema_version"), NO_RECORD),
@@ -101,73 +102,80 @@ REFUSED = {
     "version of many digits": (put("schema_version", "9" * 5000 + ".0"), NO_RECORD),
     "newer major": (
         put("schema_version", "2.0"),
-        "schema_version: got 2.0, this conebench reads up to 1.x; upgrade conebench",
+        "schema_version: got 2.0, but this conebench reads up to 1.x; upgrade conebench",
     ),
     "NaN": (put("seeds.0.kernel.trace.3", NAN), f"seeds.0.kernel.trace.3: {NOT_A_NUMBER}"),
     "infinity": (
         put("provenance.wall_seconds", float("inf")),
-        f"provenance.wall_seconds: {NOT_A_NUMBER}",
+        "provenance.wall_seconds: got Infinity, expected a finite number",
     ),
     "NaN among the figures": (put("summary.N.value", NAN), f"summary.N.value: {NOT_A_NUMBER}"),
     "NaN in an argument of the network": (
         put("spec.model.kwargs", {"a": [NAN]}),
-        "spec.model.kwargs.a: Input should hold finite numbers",
+        "spec.model.kwargs.a: got [NaN], expected finite numbers",
     ),
-    "unknown field": (put("colour", 1), "colour: Extra inputs are not permitted"),
+    "unknown field": (put("colour", 1), "colour: unknown field"),
     "unknown field of an arm": (
         put("seeds.0.arms.0.colour", 1),
-        "seeds.0.arms.0.colour: Extra inputs are not permitted",
+        "seeds.0.arms.0.colour: unknown field",
     ),
     "unknown field of the cone": (
         put("seeds.0.cone.colour", 1),
-        "seeds.0.cone.colour: Unexpected keyword argument",
+        "seeds.0.cone.colour: unknown field",
     ),
     "unknown field over two lines": (
         put("a\nb\x1b[2J", 1),
-        "a b [2J: Extra inputs are not permitted",
+        "a b [2J: unknown field",
     ),
-    "missing field": (drop("data.hash"), "data.hash: Field required"),
-    "missing figure": (drop("summary.CES"), "summary.CES: Field required"),
+    "missing field": (drop("data.hash"), "data.hash: missing"),
+    "missing figure": (drop("summary.CES"), "summary.CES: missing"),
     "bool for a number": (
         put("seeds.0.cone.N", True),
-        "seeds.0.cone.N: Input should be a valid number",
+        "seeds.0.cone.N: got true, expected a number",
     ),
     "bool for an integer": (
         put("seeds.0.phases.T_star", True),
-        "seeds.0.phases.T_star: Input should be a valid integer",
+        "seeds.0.phases.T_star: got true, expected a whole number",
     ),
     "text for a number": (
         put("seeds.0.kernel.norm.0", "1"),
-        "seeds.0.kernel.norm.0: Input should be a valid number",
+        'seeds.0.kernel.norm.0: got "1", expected a number',
     ),
     "accuracy in percent": (
         put("seeds.0.arms.0.test_accuracy", 95.0),
-        "seeds.0.arms.0.test_accuracy: Input should be less than or equal to 1",
+        "seeds.0.arms.0.test_accuracy: got 95.0, expected at most 1",
     ),
     "norm of nothing": (
         put("seeds.0.kernel.norm.0", 0.0),
-        "seeds.0.kernel.norm.0: Input should be greater than 0",
+        "seeds.0.kernel.norm.0: got 0.0, expected more than 0",
+    ),
+    "text for a part": (
+        put("summary", "none"),
+        'summary: got "none", expected a mapping of fields',
     ),
     "no seeds": (
         put("seeds", []),
-        "seeds: List should have at least 1 item after validation, not 0",
+        "seeds: got [], expected at least 1 values",
     ),
-    "spec without its reduction": (put("spec.kernel.outputs", None), "spec: not resolved"),
+    "spec without its reduction": (put("spec.kernel.outputs", None), NOT_RESOLVED),
     "spec without its steps": (
         lambda data: data["spec"]["training"].update(steps=None, epochs=2),
-        "spec: not resolved",
+        NOT_RESOLVED,
     ),
-    "spec without any length": (put("spec.training.steps", None), "spec: not resolved"),
+    "spec without any length": (put("spec.training.steps", None), NOT_RESOLVED),
     "a seed twice": (
         put("seeds.1.seed", 4),
-        "seeds: got [4, 4], expected the spec's, each once",
+        "seeds: got [4, 4], expected seeds of the spec, each once and in its order",
     ),
     "a seed of another spec": (
         put("seeds.1.seed", 3),
-        "seeds: got [4, 3], expected the spec's, each once",
+        "seeds: got [4, 3], expected seeds of the spec, each once and in its order",
     ),
-    "a seed too few": (drop("seeds.1"), "status: got complete, with 1 seeds"),
-    "not as partial as it says": (put("status", "partial"), "status: got partial, with 2 seeds"),
+    "a seed too few": (drop("seeds.1"), "status: got complete, expected partial"),
+    "not as partial as it says": (
+        put("status", "partial"),
+        "status: got partial, expected complete",
+    ),
     "no checkpoints": (put("seeds.0.kernel.steps", []), STEPS),
     "late first checkpoint": (put("seeds.0.kernel.steps.0", 1), STEPS),
     "a checkpoint twice": (put("seeds.0.kernel.steps.1", 250), STEPS),
@@ -179,7 +187,7 @@ REFUSED = {
     ),
     "a self-check of no checkpoint": (
         put("seeds.0.kernel.self_check", {"steps": [3], "directions": 3, "relative_error": [0.0]}),
-        "seeds.4: kernel.self_check: one error for each of some checkpoints",
+        "seeds.4: kernel.self_check: expected one error for each checkpoint it names",
     ),
     "a row too few": (drop("seeds.0.kernel.gram.8"), GRAM + TRIANGLE),
     "a row too short": (drop("seeds.0.kernel.gram.3.0"), GRAM + TRIANGLE),
@@ -225,28 +233,28 @@ GROUPED = with_groups(
     late={"late": 125},
 )
 GROUPS = "seeds.4: kernel.groups"
-OF_THE_SPEC = f"{GROUPS}: needed where, and only where, the spec has by"
-ONCE = f"{GROUPS}: needed is each group once, 269,722 parameters together, got "
+OF_THE_SPEC = f"{GROUPS}: expected if, and only if, the spec has kernel.by"
+ONCE = "parameters, expected each group once and 269,722 parameters in all"
 REFUSED_GROUPS = {
     "none": (put("seeds.0.kernel.groups", None), OF_THE_SPEC),
     "not asked for": (put("spec.kernel.by", None), OF_THE_SPEC),
-    "one too few": (drop("seeds.0.kernel.groups.1"), ONCE + "179,815"),
-    "one twice": (put("seeds.0.kernel.groups.1.name", "conv1"), ONCE + "269,722"),
+    "one too few": (drop("seeds.0.kernel.groups.1"), f"{GROUPS}: got 179,815 {ONCE}"),
+    "one twice": (put("seeds.0.kernel.groups.1.name", "conv1"), f"{GROUPS}: got 269,722 {ONCE}"),
     "another number of parameters": (
         put("seeds.0.kernel.groups.1.parameters", 1),
-        ONCE + "179,816",
+        f"{GROUPS}: got 179,816 {ONCE}",
     ),
     "steps of no checkpoint": (
         put("seeds.0.kernel.groups.1.steps.0", 3),
-        f"{GROUPS}.1: steps: expected the last ones of the kernel's",
+        f"{GROUPS}.1: steps: expected the last of the kernel's steps",
     ),
     "a norm too few": (
         drop("seeds.0.kernel.groups.0.norm.3"),
-        f"{GROUPS}.0: one entry of norm and trace a step is needed",
+        f"{GROUPS}.0: expected one norm and one trace per step",
     ),
     "a norm of zero": (
         put("seeds.0.kernel.groups.0.norm.3", 0.0),
-        "seeds.0.kernel.groups.0.norm.3: Input should be greater than 0",
+        "seeds.0.kernel.groups.0.norm.3: got 0.0, expected more than 0",
     ),
     "a row too few": (drop("seeds.0.kernel.groups.0.gram.8"), f"{GROUPS}.0: gram: {TRIANGLE}"),
     "a cosine above 1": (
@@ -429,28 +437,31 @@ def test_a_chosen_learning_rate_is_read(tmp_path: Path) -> None:
     assert record.seeds[0].arms[1].learning_rate == 0.5
 
 
-TRIED = "seeds.4: arms.lazy: tried: needed "
+TRIED = "seeds.4: arms.lazy: tried: expected "
 BROKEN_CHOICES = {
     "not the best": (
         put("seeds.0.arms.1.learning_rate", 0.25),
-        "seeds.4: arms.lazy: learning_rate: got 0.25, needed is the best of tried",
+        "seeds.4: arms.lazy: learning_rate: got 0.25, expected 0.5, the best of tried",
     ),
     "none chosen": (
         put("seeds.0.arms.1.learning_rate", None),
-        "seeds.4: arms.lazy: learning_rate: got None, needed is the best of tried",
+        "seeds.4: arms.lazy: learning_rate: got None, expected 0.5, the best of tried",
     ),
-    "nothing tried": (drop("seeds.0.arms.1.tried"), f"{TRIED}is each rate of the spec's list"),
+    "nothing tried": (
+        drop("seeds.0.arms.1.tried"),
+        f"{TRIED}each learning rate of the spec's list",
+    ),
     "another rate tried": (
         put("seeds.0.arms.1.tried.1.learning_rate", 0.3),
-        f"{TRIED}is each rate of the spec's list",
+        f"{TRIED}each learning rate of the spec's list",
     ),
     "figures of a diverged one": (
         put("seeds.0.arms.1.tried.1.validation_loss", 0.1),
-        f"{TRIED}are figures, or the step of divergence",
+        f"{TRIED}validation figures, or else the step of divergence",
     ),
     "a list for full": (
         put("seeds.0.arms.0.tried", [{"learning_rate": 0.5, **JUDGED}]),
-        "seeds.4: arms.full: tried: allowed with a list of rates only",
+        "seeds.4: arms.full: tried: expected only with a list of learning rates",
     ),
 }
 
@@ -469,6 +480,6 @@ def test_a_choice_that_does_not_follow_is_refused(
 def test_counts_of_test_images_fit_the_checkpoints(tmp_path: Path, counts: list[int]) -> None:
     path = changed(tmp_path, put("seeds.0.training.test_images", counts))
     with pytest.raises(
-        RecordError, match=r"training\.test_images: one count a checkpoint, of at mo"
+        RecordError, match=r"training\.test_images: expected one count per checkpoint, at mo"
     ):
         read_record(path)

@@ -15,11 +15,11 @@ def test_the_reference_in_docs_is_up_to_date() -> None:
 def test_every_form_of_a_field_has_its_row() -> None:
     page = reference_markdown()
     for row in (
-        "| `seeds` | list of [SeedResult](#seedresult) | One entry a seed. |",
-        "| `spec` | [Spec](specs.md#fields) | The whole spec, every default filled in. |",
+        "| `seeds` | list of [SeedResult](#seedresult) | One entry per seed. |",
+        "| `spec` | [Spec](specs.md#fields) | The whole spec, with every default filled in. |",
         "| `train_loss` | list of number or null | Mean minibatch loss ",
         "| `turn_deg` | number | Angle of the first kernel to the axis. |",
-        "| `cpu_threads` | whole number ≥ 1 | Of each process. |",
+        "| `cpu_threads` | whole number ≥ 1 | Threads per process. |",
         "A figure with its 95 % interval over seeds (null with one seed).",
     ):
         assert row in page
