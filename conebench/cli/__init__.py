@@ -1,4 +1,4 @@
-"""The command line: arguments, messages, exit codes, no logic. Imports no torch by itself."""
+"""The command line: arguments, messages and exit codes, no logic. Imports no torch by itself."""
 
 import sys
 from typing import Annotated
@@ -67,9 +67,9 @@ def main() -> None:
     except typer.Abort:
         code = ExitCode.INTERRUPTED
     except typer.TyperException as error:
-        # typer itself would leave with 2, which means a failed run; a wrong word is bad input.
+        # typer would exit with 2, which here means a failed run.
         message = error.format_message().rstrip(".")
-        # Without a message the help has been shown already.
+        # Without a message, the help was shown.
         if message:
             typer.echo(f"conebench: {message}. See conebench --help.", err=True)
         code = ExitCode.BAD_INPUT

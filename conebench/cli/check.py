@@ -13,7 +13,7 @@ from conebench.text import one_line
 def check(
     records: Annotated[list[Path], typer.Argument(help="Records, or folders of them.")],
 ) -> None:
-    """Check records: schema, invariants, hashes, every figure, and replications beside them."""
+    """Check records: schema, invariants, hashes, every figure, and their replications."""
     from conebench.site import record_files, replication_files
 
     with errors_as_exit_codes():
@@ -37,7 +37,7 @@ def _is_sound(file: Path) -> bool:
     if not checked.findings:
         note = "every figure as recomputed"
         if not checked.figures_compared:
-            note = f"figures not compared, they are of method {checked.record.method}"
+            note = f"figures not compared, since they are of method {checked.record.method}"
         typer.echo(f"{file}: sound, id {checked.record.id}, {note}")
     return not checked.findings
 

@@ -11,12 +11,12 @@ from conebench.storage.status import OldFile, find_runs, old_files, remove_old_f
 
 def clean(
     run_dir: Annotated[
-        Path, typer.Argument(help="Folder of one run, or of several as --run-dir names it.")
+        Path, typer.Argument(help="Folder of one run, or of several (--run-dir).")
     ] = Path("runs"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the files.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove stages that no longer serve their spec, as last run, and damaged files set aside."""
+    """Remove stages that the last run of their spec no longer uses, and damaged files."""
     with errors_as_exit_codes():
         stores = find_runs(run_dir)
         found = [old for store in stores for old in old_files(store)]

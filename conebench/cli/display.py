@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: progress, and the closing table."""
+"""Show a run on the terminal: its progress, and the closing table."""
 
 import math
 import time
@@ -24,7 +24,7 @@ from conebench.record import Record
 from conebench.record.quantities import BOARD
 
 if TYPE_CHECKING:
-    # Importing the runner imports torch, which only a run may pay for.
+    # Importing the runner imports torch, which takes seconds.
     from conebench.runner import Progress as RunProgress
 
 
@@ -33,7 +33,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 @contextmanager
 def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
-    """Gives each run a bar with the time left on a terminal, plain lines elsewhere."""
+    """Yield a display for each run: a bar on a terminal, plain lines elsewhere."""
     if not console.is_terminal:
         yield lambda name: LineProgress(console, name)
         return
@@ -42,8 +42,9 @@ def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
         BarColumn(),
         TextColumn("{task.percentage:3.0f}%"),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("elapsed,"),
         TimeRemainingColumn(),
+        TextColumn("left"),
         console=console,
         transient=True,
     )
@@ -53,25 +54,24 @@ def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
 
 @contextmanager
 def open_progress(console: Console, name: str) -> "Iterator[RunProgress]":
-    """The display of one run."""
+    """Yield the display of one run."""
     with open_display(console) as progress_of:
         yield progress_of(name)
 
 
 class BarProgress:
-    """Progress as one bar for the whole run, beside those of other runs."""
+    """Progress as one bar per run."""
 
     def __init__(self, bar: Progress, name: str) -> None:
         self._bar, self._name = bar, name
         self._task: TaskID = bar.add_task(f"{name}: reading", total=None)
 
     def plan(self, work: float) -> None:
-        """Set the bar's length."""
         self._bar.update(self._task, total=work)
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        """Name the stage beside the bar; a line that stays says why it is run anew."""
         stop_if_interrupted()
+        # The bar is overwritten, so a line of its own says why a stage runs again.
         if note:
             self._bar.console.print(
                 Text(f"{self._name}: {name}{_found(cached, note)}"), soft_wrap=True
@@ -79,13 +79,12 @@ class BarProgress:
         self._bar.update(self._task, description=f"{self._name}: {name}{_found(cached, '')}")
 
     def advance(self, work: float) -> None:
-        """Move the bar."""
         stop_if_interrupted()
         self._bar.advance(self._task, work)
 
 
 class LineProgress:
-    """Progress as plain lines: one a stage, and at most two a minute in between."""
+    """Progress as plain lines: one per stage, and at most two per minute in between."""
 
     def __init__(self, console: Console, name: str) -> None:
         self._console, self._name = console, name
@@ -95,17 +94,14 @@ class LineProgress:
         self._stage = ""
 
     def plan(self, work: float) -> None:
-        """Learn how much work there is."""
         self._total = work
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        """One line for the stage."""
         stop_if_interrupted()
         self._stage = name
         self._line(f"{name}{_found(cached, note)}")
 
     def advance(self, work: float) -> None:
-        """A line where none came for half a minute."""
         stop_if_interrupted()
         self._done += work
         if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
@@ -133,7 +129,7 @@ def _found(cached: bool, note: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds, as 1:02:03."""
+    """Return hours, minutes and seconds, as 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -144,7 +140,7 @@ GREEK = str.maketrans({"α": "alpha", "Γ": "Gamma"})
 
 
 def print_summary(record: Record, path: Path) -> None:
-    """The closing table of a run, on stdout."""
+    """Print the closing table of a run on stdout."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{record.spec.title} ({record.spec.name})")
     print_figures(console, record)

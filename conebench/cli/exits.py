@@ -1,4 +1,4 @@
-"""From errors to messages and exit codes, the same for every command."""
+"""Turn errors into messages and exit codes, the same for every command."""
 
 import errno
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 import typer
 
-from conebench.errors import ConebenchError
+from conebench.errors import ConebenchError, InputError
 from conebench.storage.atomic_files import storage_error
 
-# What a disk says that is full, read-only, someone else's or broken.
-OF_THE_DISK = (
+# Errors of a disk that is full, read-only, not accessible or broken.
+DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
 )
@@ -18,20 +18,23 @@ OF_THE_DISK = (
 
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
-    """Show an error raised on purpose as its lines on stderr and leave with its exit code."""
+    """Print an expected error on stderr and exit with its code."""
     try:
         yield
     except ConebenchError as error:
-        show_error(error)
-        raise typer.Exit(error.exit_code) from None
+        found = error
+    except FileExistsError as error:
+        found = InputError(f"{error.filename} already exists; nothing is overwritten")
     except OSError as error:
-        if error.errno not in OF_THE_DISK:
+        if error.errno not in DISK_ERRORS:
             raise
         found = storage_error(error)
-        show_error(found)
-        raise typer.Exit(found.exit_code) from None
+    else:
+        return
+    show_error(found)
+    raise typer.Exit(found.exit_code)
 
 
 def show_error(error: ConebenchError) -> None:
-    """The lines of an error, on stderr."""
+    """Print an error on stderr."""
     typer.echo(str(error), err=True)

@@ -16,9 +16,9 @@ DEFAULT_RECORDS = (Path("leaderboard/records"), Path("runs"))
 
 Records = Annotated[
     list[Path] | None,
-    typer.Option(help="Folder of records, may be repeated; default: leaderboard/records and runs."),
+    typer.Option(help="Folder of records, repeatable; default: leaderboard/records and runs."),
 ]
-Out = Annotated[Path, typer.Option(help="Where the site goes.")]
+Out = Annotated[Path, typer.Option(help="Folder of the site.")]
 DEFAULT_OUT = Path("leaderboard/_site")
 
 
@@ -36,7 +36,7 @@ def build(records: Records = None, out: Out = DEFAULT_OUT) -> None:
 
 @app.command()
 def check(records: Records = None) -> None:
-    """Build the site aside and throw it away; fails where a record cannot be shown."""
+    """Build the site in a temporary folder; exit code 1 if a record cannot be shown."""
     with errors_as_exit_codes(), tempfile.TemporaryDirectory() as aside:
         skipped = _build(_folders(records), Path(aside) / "site", keep=False)
     if skipped:
@@ -47,9 +47,9 @@ def check(records: Records = None) -> None:
 def serve(
     records: Records = None,
     out: Out = DEFAULT_OUT,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 8000,
 ) -> None:
-    """Build the site and show it on this machine's own address, built again when records change."""
+    """Build the site, serve it on this machine, and rebuild it when records change."""
     from conebench.site.serve import SiteServer, fingerprint
 
     folders = _folders(records)
@@ -79,7 +79,7 @@ def _folders(records: Sequence[Path] | None) -> list[Path]:
 
 
 def _build(folders: Sequence[Path], out: Path, *, keep: bool = True) -> bool:
-    """Build and say what is shown and what is not; whether anything was left out."""
+    """Build the site and report it; return True if a record was left out."""
     from conebench.site import build_site
 
     report = build_site(folders, out)

@@ -14,7 +14,7 @@ from conebench.errors import ExitCode, SpecError
 from conebench.spec import LoadedSpec, Spec, find_specs, load_specs, repeated_names
 
 NUMBERS = {"steps", "kernels", "seeds"}
-# Titles need this many columns of a terminal beside the other facts.
+# Titles are shown on terminals of at least this many columns.
 WIDE = 140
 
 
@@ -22,9 +22,11 @@ def list_specs(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Spec files, or folders of them; default: specs.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a spec.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per spec.")
+    ] = False,
 ) -> None:
-    """List the specs there are."""
+    """List the specs."""
     specs: list[LoadedSpec] = []
     failed = False
     with errors_as_exit_codes():
@@ -65,7 +67,7 @@ def _print_table(specs: list[LoadedSpec]) -> None:
         columns.append("title")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        # A name is what other commands ask for: it is never cut.
+        # Other commands ask for names, so these are never cut.
         kept = column not in ("model", "dataset", "title")
         table.add_column(column, justify="right" if column in NUMBERS else "left", no_wrap=kept)
     for found in specs:

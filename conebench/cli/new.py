@@ -13,31 +13,32 @@ from conebench.errors import InputError
 from conebench.spec import load_spec
 from conebench.spec.draft import DRAFT_DATASETS, SCHEMA_FILE, draft_spec
 from conebench.spec.json_schema import spec_json_schema
+from conebench.spec.section import NAME
 from conebench.storage.atomic_files import whole_file, write_new
-
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="The spec's name: lower case, its file's name too.")],
-    title: Annotated[str | None, typer.Option(help="What the board shows.")] = None,
+    name: Annotated[str, typer.Argument(help="Name of the spec and its file, in lower case.")],
+    title: Annotated[str | None, typer.Option(help="Title on the board.")] = None,
     model: Annotated[str | None, typer.Option(help="A timm model, such as resnet18.")] = None,
-    dataset: Annotated[str | None, typer.Option(help=f"{', '.join(DRAFT_DATASETS)}.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(DRAFT_DATASETS)}.")
+    ] = None,
     steps: Annotated[int, typer.Option(help="Training steps.", min=8)] = 10_000,
-    batch_size: Annotated[int, typer.Option(help="Images a step.", min=1)] = 128,
-    learning_rate: Annotated[float, typer.Option(help="Of SGD with momentum 0.9.")] = 0.1,
-    folder: Annotated[Path, typer.Option(help="Where the file goes.")] = Path("specs"),
+    batch_size: Annotated[int, typer.Option(help="Images per step.", min=1)] = 128,
+    learning_rate: Annotated[float, typer.Option(help="For SGD with momentum 0.9.")] = 0.1,
+    folder: Annotated[Path, typer.Option(help="Folder of the new file.")] = Path("specs"),
 ) -> None:
-    """Write a new spec with comments. On a terminal it asks for title, model and dataset."""
+    """Write a new spec with comments; on a terminal, ask for model, dataset and title."""
     with errors_as_exit_codes():
-        if not NAME.fullmatch(name):
+        if not re.fullmatch(NAME, name):
             raise InputError(f"NAME: got {name!r}, expected a-z, 0-9, '.', '_' and '-'")
         chosen_model = model or _asked("model", "cifar_resnet20")
         chosen_dataset = dataset or _asked("dataset", "cifar10")
         chosen_title = title or _asked("title", f"{chosen_model} on {chosen_dataset}")
         if chosen_dataset not in DRAFT_DATASETS:
             allowed = ", ".join(DRAFT_DATASETS)
-            raise InputError(f"--dataset: got {chosen_dataset!r}, expected {allowed}")
+            raise InputError(f"--dataset: got {chosen_dataset!r}, expected one of {allowed}")
         try:
             text = draft_spec(
                 name, chosen_title, chosen_model, chosen_dataset, steps, batch_size, learning_rate
@@ -49,7 +50,7 @@ def new(
 
 
 def _asked(field: str, default: str) -> str:
-    """The answer, or the default where there is no one to ask."""
+    """Return the answer, or the default without a terminal."""
     if not sys.stdin.isatty():
         return default
     answer: str = typer.prompt(field, default=default)
@@ -57,11 +58,8 @@ def _asked(field: str, default: str) -> str:
 
 
 def _write(path: Path, text: str) -> Path:
-    """The spec's file, new and valid, beside a schema for editors."""
-    try:
-        write_new(path, text.encode())
-    except FileExistsError:
-        raise InputError(f"{path}: is there already, expected a new name") from None
+    """Write a new, valid spec, and the schema for editors next to it."""
+    write_new(path, text.encode())
     try:
         load_spec(path)
     except InputError:

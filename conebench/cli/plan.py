@@ -12,10 +12,10 @@ from rich.table import Table
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
     DataRoot,
+    Device,
     DeviceName,
     KernelMemory,
     SpecNames,
-    check_device,
     kernel_bytes,
     quiet_torch_jit,
 )
@@ -33,16 +33,17 @@ def plan(
     data_root: DataRoot = None,
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a spec.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per spec.")
+    ] = False,
 ) -> None:
-    """Show what specs will take: operations, memory, disk and time, layer by layer.
+    """Estimate operations, memory, disk and time of specs, layer by layer.
 
-    A few steps are timed on this machine; no image is read, but for imagefolder.
+    A few steps are timed on this machine. No images are read, except for imagefolder.
     """
     with errors_as_exit_codes():
         loaded = load_all(specs, names or ())
         memory = kernel_bytes(kernel_memory)
-        check_device(device)
     codes = []
     for found in loaded:
         spec = found.spec
@@ -60,8 +61,8 @@ def plan(
         raise typer.Exit(max(codes))
 
 
-def _estimate(spec: Spec, data_root: Path | None, device: str, memory: int | None) -> "Estimate":
-    # These import torch, so only the command itself pays for it.
+def _estimate(spec: Spec, data_root: Path | None, device: Device, memory: int | None) -> "Estimate":
+    # These import torch, which takes seconds.
     from conebench.data.datasets import load_data
     from conebench.data.sources import default_data_root
     from conebench.entk import default_memory_limit
@@ -69,7 +70,7 @@ def _estimate(spec: Spec, data_root: Path | None, device: str, memory: int | Non
     from conebench.runner.stages.device import choose_device
 
     quiet_torch_jit()
-    chosen = choose_device(device)  # type: ignore[arg-type]  # checked above
+    chosen = choose_device(device)
     facts = spec.dataset.facts
     classes, channels, side = facts.classes, facts.channels, spec.dataset.image_size
     if classes is None or side is None:
@@ -121,13 +122,13 @@ def _print(spec: Spec, found: "Estimate") -> None:
 def _totals(found: "Estimate") -> list[str]:
     kernel = found.kernel
     chunks = min(planned.chunk for planned in kernel.passes)
-    once = "once" if len(kernel.passes) == 1 else f"{len(kernel.passes)} times"
+    passes = "one pass" if len(kernel.passes) == 1 else f"{len(kernel.passes)} passes"
     work = ", ".join(f"{name} {1e-12 * flops:,.1f}" for name, flops in found.flops.items())
     times = ", ".join(f"{name} {_duration(s)}" for name, s in found.seconds.items())
     copies = f", {found.copies} perturbed copies" if found.copies else ""
     return [
         f"parameters   {found.parameters:,}",
-        f"one kernel   through the network {once}, {chunks} images at a time, peak "
+        f"one kernel   {passes} through the network, {chunks} images at a time, peak "
         f"{kernel.peak_bytes / 1e6:,.0f} MB of {kernel.memory_limit / 1e6:,.0f} MB allowed",
         f"all seeds    {found.kernels} kernels, {found.arms} arms{copies}",
         f"TFLOP        {1e-12 * sum(found.flops.values()):,.1f}: {work}",

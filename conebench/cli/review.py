@@ -13,18 +13,20 @@ if TYPE_CHECKING:
 
 
 def review(
-    base: Annotated[str, typer.Argument(help="The commit that would be merged into.")],
-    head: Annotated[str, typer.Argument(help="The commit that is proposed.")],
-    repository: Annotated[Path, typer.Option(help="The git repository of both.")] = Path(),
+    base: Annotated[str, typer.Argument(help="Commit to merge into.")],
+    head: Annotated[str, typer.Argument(help="Proposed commit.")],
+    repository: Annotated[Path, typer.Option(help="Git repository of both.")] = Path(),
     summary: Annotated[Path | None, typer.Option(help="Append Markdown to this file.")] = None,
-    site: Annotated[Path | None, typer.Option(help="Build the site that would be, here.")] = None,
+    site: Annotated[
+        Path | None, typer.Option(help="Build a preview of the site in this folder.")
+    ] = None,
     author: Annotated[
-        str | None, typer.Option(help="Who proposes it: the only name of its replications.")
+        str | None, typer.Option(help="GitHub name of the author, who alone may sign replications.")
     ] = None,
 ) -> None:
-    """Judge proposed specs and records as the checks of pull requests do.
+    """Review proposed specs and records as pull requests are reviewed.
 
-    Files are read from git's objects as data; nothing is checked out or executed.
+    Files are read from git as data. Nothing is checked out or executed.
     """
     from conebench.contribution import GitTrees, board_change, problems_of, read_proposal, unpacked
     from conebench.contribution.board import markdown
@@ -55,9 +57,9 @@ def review(
 
 def _verdict(proposal: "Proposal", problems: list[str]) -> str:
     if proposal.lane != "data":
-        return "No records, and no specs alone: for the checks of code"
+        return "Nothing to review: this change has no records; the tests judge its code"
     if problems:
         return f"Problems: {len(problems)}"
     records, replications = len(proposal.records), len(proposal.replications)
     specs = len(proposal.data) - records - replications
-    return f"Sound: files of specs {specs}, records {records}, replications {replications}"
+    return f"Sound. Spec files: {specs}, records: {records}, replications: {replications}"

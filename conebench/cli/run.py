@@ -16,13 +16,13 @@ from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
     ClusterAddress,
     DataRoot,
+    Device,
     DeviceName,
     Executor,
     Jobs,
     KernelMemory,
     SaveEvery,
     SpecNames,
-    check_device,
     kernel_bytes,
     quiet_torch_jit,
 )
@@ -36,20 +36,21 @@ def run(
     specs: Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.")],
     names: SpecNames = None,
     seed: Annotated[
-        list[int] | None, typer.Option(help="Only this seed of the spec; may be repeated.")
+        list[int] | None, typer.Option(help="Only this seed of the spec; repeatable.")
     ] = None,
     data_root: DataRoot = None,
     run_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Folder that runs are kept in, one sub-folder a spec; default: runs, with --smoke "
-            "runs-smoke."
+            help="Folder of runs, with one subfolder per spec; default: runs, or runs-smoke with "
+            "--smoke."
         ),
     ] = None,
     smoke: Annotated[
         bool,
         typer.Option(
-            "--smoke", help="Few images, 16 steps, one seed: does it work? Not for the board."
+            "--smoke",
+            help="Try the spec with few images, 16 steps and one seed; not for the board.",
         ),
     ] = False,
     device: DeviceName = "auto",
@@ -59,12 +60,13 @@ def run(
     address: ClusterAddress = None,
     save_every: SaveEvery = 60.0,
     as_json: Annotated[
-        bool, typer.Option("--json", help="On stdout, exactly one JSON object a spec.")
+        bool,
+        typer.Option("--json", help="Print one JSON object per spec, and nothing else, on stdout."),
     ] = False,
 ) -> None:
     """Run specs: train, measure the kernels, compare the arms, write a record.
 
-    A run takes up where an earlier one in the same folder stopped.
+    An interrupted run continues from its last saved state.
     """
     with errors_as_exit_codes():
         files = find_specs(specs)
@@ -125,7 +127,7 @@ def _check_seeds(loaded: list[LoadedSpec], seeds: list[int] | None) -> None:
 
 
 def _options(
-    device: str,
+    device: Device,
     data_root: Path | None,
     run_dir: Path,
     seeds: list[int] | None,
@@ -134,27 +136,24 @@ def _options(
     save_every: float,
 ) -> Any:
     memory = kernel_bytes(kernel_memory)
-    check_device(device)
     quiet_torch_jit()
-    # These import torch, so only a run pays for it.
+    # These import torch, which takes seconds.
     from conebench.data.sources import default_data_root
     from conebench.runner import RunOptions
     from conebench.runner.stages.device import choose_device
 
-    chosen = choose_device(device)  # type: ignore[arg-type]  # checked above
+    chosen = choose_device(device)
     root = data_root or default_data_root()
     only = tuple(seeds) if seeds else None
     return RunOptions(root, run_dir, chosen, only, memory, jobs, save_every)
 
 
 def _check_executor(executor: str, address: str | None) -> None:
-    if executor not in ("local", "ray"):
-        raise InputError(f"--executor: got {executor!r}, expected local, ray")
     if executor == "local" and address is not None:
-        raise InputError(f"--address: got {address!r}, allowed only with --executor ray")
+        raise InputError(f"--address: got {address!r}, which needs --executor ray")
     host, _, port = (address or "auto").rpartition(":")
     if address not in (None, "auto") and (not host or "/" in host or not port.isdigit()):
-        raise InputError(f"--address: got {address!r}, expected HOST:PORT and auto")
+        raise InputError(f"--address: got {address!r}, expected HOST:PORT or auto")
 
 
 def _run_one(found: LoadedSpec, options: Any, as_json: bool) -> int:
@@ -163,7 +162,7 @@ def _run_one(found: LoadedSpec, options: Any, as_json: bool) -> int:
     spec = found.spec
     console = Console(stderr=True)
     try:
-        # stdout is for results: what a library prints goes to stderr.
+        # stdout is for results; a library may print too.
         with (
             redirect_stdout(sys.stderr),
             open_progress(console, spec.name) as progress,
@@ -181,7 +180,7 @@ def _run_one(found: LoadedSpec, options: Any, as_json: bool) -> int:
 def _run_on_ray(
     loaded: list[LoadedSpec], options: Any, as_json: bool, address: str | None
 ) -> list[int]:
-    """All specs at once; what became of them is told in their order, when all are through."""
+    """Run all specs at once, and print their results in order at the end."""
     from conebench.runner.executors.ray_driver import run_on_ray
 
     outcomes: dict[int, Any] = {}
@@ -192,7 +191,7 @@ def _run_on_ray(
             stopping_if_interrupted(),
         ):
             specs = [found.spec for found in loaded]
-            # Taken in one by one: those that are through are told of, whatever stops the others.
+            # Kept one by one: finished specs are reported even if the others are stopped.
             outcomes.update(run_on_ray(specs, options, progress_of, address))
     except KeyboardInterrupt:
         codes = [
@@ -219,7 +218,7 @@ def _tell(found: LoadedSpec, outcome: Any, as_json: bool) -> int:
 
 
 def _tell_interrupted(found: LoadedSpec, as_json: bool) -> int:
-    message = "interrupted; the same command continues where it was"
+    message = "interrupted; run the same command to continue"
     _print_line(f"{found.spec.name}: {message}")
     if as_json:
         _echo_json(found.spec.name, "interrupted", error=message)

@@ -7,11 +7,11 @@ import typer
 
 
 def schema(
-    record: Annotated[bool, typer.Option("--record", help="Of records, not of specs.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="The schema of records.")] = False,
 ) -> None:
-    """Print the JSON Schema of specs, for completion in editors.
+    """Print the JSON Schema of specs, which lets editors complete and check them.
 
-    Kept as specs/spec.schema.json; a spec names it in its first line,
+    It is kept as specs/spec.schema.json. A spec's first line refers to it:
     `# yaml-language-server: $schema=spec.schema.json`.
     """
     from conebench.record.json_schema import record_json_schema

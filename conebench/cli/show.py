@@ -26,13 +26,14 @@ def show(
     names: SpecNames = None,
     resolved: Annotated[
         bool,
-        typer.Option("--resolved", help="Specs with their defaults filled in."),
+        typer.Option("--resolved", help="Print specs with all defaults filled in."),
     ] = False,
 ) -> None:
-    """Print a record for a person, or the specs of a file as YAML.
+    """Print a record as text, or the specs of a file as YAML.
 
-    Of a record: figures recomputed, curves as sparklines, arms. Of a spec file: every spec that it
-    stands for, its `extends` and `matrix` carried out; with --resolved as it is hashed and stored.
+    A record is shown with recomputed figures, sparklines of its curves, and its arms. A spec file
+    is shown with `extends` and `matrix` applied; with --resolved, as its specs are hashed and
+    stored.
     """
     with errors_as_exit_codes():
         if is_spec_file(file):

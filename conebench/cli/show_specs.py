@@ -1,4 +1,4 @@
-"""The specs of a file as YAML, for `conebench show`."""
+"""Print the specs of a file as YAML, for `conebench show`."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -11,12 +11,12 @@ from conebench.spec.yaml_text import yaml_text
 
 
 def is_spec_file(file: Path) -> bool:
-    """Whether the file is named as specs are."""
+    """Return True if the file is named like a spec."""
     return file.suffix in (".yaml", ".yml")
 
 
 def show_specs(file: Path, names: Collection[str], *, resolved: bool) -> None:
-    """Print every spec of a file, or those of the given names; with all defaults if resolved."""
+    """Print the specs of a file, or only those named; with all defaults if `resolved`."""
     for i, found in enumerate(load_all([file], names)):
         text = spec_text(found.spec) if resolved else yaml_text(found.written.data)
         separator = "---\n" if i else ""
@@ -24,6 +24,6 @@ def show_specs(file: Path, names: Collection[str], *, resolved: bool) -> None:
 
 
 def refuse_options(file: Path, names: Collection[str], *, resolved: bool) -> None:
-    """Raise an InputError where options of spec files came with another file."""
+    """Raise an InputError if options of spec files are given for another file."""
     if names or resolved:
-        raise InputError(f"{file}: --name and --resolved: allowed with .yaml files only")
+        raise InputError(f"{file}: --name and --resolved are for .yaml files only")

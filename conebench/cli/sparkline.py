@@ -1,4 +1,4 @@
-"""Curves as one line of text."""
+"""Draw curves as one line of text."""
 
 import math
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ WIDTH = 60
 
 
 def sparkline(values: Sequence[float], *, log: bool = False, bars: str = BARS) -> str:
-    """Values as bars from the lowest to the highest, at most 60, evenly thinned.
+    """Draw at most 60 evenly spaced values as bars.
 
-    With `log` heights are logarithms, and a value that is not positive is a gap.
+    With `log`, heights are logarithms, and values that are not positive leave gaps.
     """
     count = min(len(values), WIDTH)
     chosen = [values[round(i * (len(values) - 1) / max(1, count - 1))] for i in range(count)]
@@ -24,7 +24,7 @@ def sparkline(values: Sequence[float], *, log: bool = False, bars: str = BARS) -
 
 
 def bars_for(encoding: str | None) -> str:
-    """Bars that a terminal of this encoding can show."""
+    """Return bars that a terminal with this encoding can show."""
     try:
         BARS.encode(encoding or "ascii")
     except (UnicodeError, LookupError):

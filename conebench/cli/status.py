@@ -16,11 +16,11 @@ from conebench.storage.status import StageStatus, find_runs, seconds_left, stage
 
 def status(
     run_dir: Annotated[
-        Path, typer.Argument(help="Folder of one run, or of several as --run-dir names it.")
+        Path, typer.Argument(help="Folder of one run, or of several (--run-dir).")
     ] = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per run.")] = False,
 ) -> None:
-    """Show the stages of runs: what is done, how far the others are, and the time left."""
+    """Show the stages of runs, their progress, and the time left."""
     with errors_as_exit_codes():
         runs = [(store.folder, stage_statuses(store)) for store in find_runs(run_dir)]
     for folder, statuses in runs:

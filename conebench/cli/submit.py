@@ -21,12 +21,12 @@ Now, in a clone whose origin is your fork:
   git add {path}
   git commit -m "{message}"
   git push -u origin {branch}
-and open a pull request. Its checks are those that just passed."""
+and open a pull request. It runs the checks that have just passed."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A file to be put at a path of the repository, and what git is told of it."""
+    """A file, its path in the repository, and its branch and commit message."""
 
     file: Path
     path: str
@@ -39,15 +39,15 @@ def submit(
         Path, typer.Argument(help="A record, the folder of a run, or a replication.")
     ],
     repository: Annotated[
-        Path, typer.Option(help="Checkout of conebench that the file goes into.")
+        Path, typer.Option(help="Checkout of conebench to copy the file into.")
     ] = Path(),
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check and show everything, copy nothing.")
+        bool, typer.Option("--dry-run", help="Check and show everything, but copy nothing.")
     ] = False,
 ) -> None:
-    """Check a record as pull requests are checked, show the board's change, put it in its place.
+    """Check a record as a pull request is checked, show the new board, and copy it into place.
 
-    A replication, as `conebench verify --attest` writes it, likewise.
+    It takes replications by `conebench verify --attest` too.
     """
     from conebench.contribution import GitTrees, board_change, file_proposal, problems_of
 
@@ -62,8 +62,8 @@ def submit(
             _show(board_change(proposal))
         in_place = target.exists() and target.samefile(found.file)
         if not dry_run and not in_place:
-            _write(target, content)
-    done = "is in place:" if in_place else "would write" if dry_run else "wrote"
+            write_new(target, content)
+    done = "already in place:" if in_place else "would write" if dry_run else "wrote"
     typer.echo(f"{done} {target}")
     typer.echo(STEPS.format(branch=found.branch, path=found.path, message=found.message))
 
@@ -97,10 +97,3 @@ def _show(changes: "list[BoardChange]") -> None:
         for line in change.lines:
             table.add_row(*line)
         console.print(table)
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        write_new(path, content)
-    except FileExistsError:
-        raise InputError(f"{path}: is there already, nothing is ever overwritten") from None

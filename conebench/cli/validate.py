@@ -13,10 +13,9 @@ from conebench.spec import LoadedSpec, find_specs, load_specs, repeated_names
 def validate(
     paths: Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.")],
 ) -> None:
-    """Check specs without running them, and say what a reviewer would.
+    """Check specs without running them, and warn about weak choices.
 
-    Whether timm knows the model, and whether it takes the images, is checked by `run` before any
-    training.
+    Only `run` checks, before training, that timm has the model and that it takes the images.
     """
     with errors_as_exit_codes():
         files = find_specs(paths)
@@ -42,6 +41,6 @@ def validate(
 
 
 def _show_warnings(found: list[LoadedSpec]) -> None:
-    """Each warning once, however many variants of a matrix share it."""
+    """Print each warning once, even if several variants of a matrix share it."""
     for line in dict.fromkeys(line for one in found for line in one.warnings()):
         typer.echo(line, err=True)

@@ -5,7 +5,7 @@ import sys
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -14,12 +14,12 @@ from rich.text import Text
 
 from conebench.cli.display import open_progress
 from conebench.cli.exits import errors_as_exit_codes
-from conebench.cli.options import DataRoot, DeviceName, Jobs, check_device, quiet_torch_jit
+from conebench.cli.options import DataRoot, Device, DeviceName, Jobs, quiet_torch_jit
 from conebench.errors import ExitCode, InputError, StorageError
 from conebench.record import Record, read_record
 from conebench.record.compare import (
-    TOLERANCES,
     Difference,
+    ToleranceName,
     compare_records,
     stack_differences,
 )
@@ -36,14 +36,15 @@ from conebench.storage.atomic_files import write_new
 def verify(
     record: Annotated[Path, typer.Argument(help="A record.", metavar="RECORD")],
     seed: Annotated[
-        list[int] | None, typer.Option(help="Only this seed of the record; may be repeated.")
+        list[int] | None, typer.Option(help="Only this seed of the record; repeatable.")
     ] = None,
     tolerance: Annotated[
-        str, typer.Option(help="bits, rounding, or auto: bits on the stack of the record.")
+        Literal["auto", "bits", "rounding"],
+        typer.Option(help="auto: bits on the same software and hardware, else rounding."),
     ] = "auto",
     data_root: DataRoot = None,
     run_dir: Annotated[
-        Path | None, typer.Option(help="Folder to keep the replay in; default: a temporary one.")
+        Path | None, typer.Option(help="Folder that keeps the replay; default: a temporary one.")
     ] = None,
     device: DeviceName = "auto",
     jobs: Jobs = 1,
@@ -52,26 +53,26 @@ def verify(
         typer.Option(
             "--attest",
             metavar="NAME",
-            help="Where it passes, write that NAME replicated it, beside the record.",
+            help="If it passes, write a replication by NAME next to the record.",
         ),
     ] = None,
 ) -> None:
-    """Run a record's spec again on this machine and compare; exit code 1 where they differ."""
+    """Run a record's spec again on this machine and compare; exit code 1 if they differ."""
     with errors_as_exit_codes():
         recorded = read_record(record)
-        _check(recorded, seed, tolerance)
+        _check_seeds(recorded, seed)
         _check_folder(record, recorded, run_dir)
-        check_device(device)
         if attester is not None:
             _check_attester(record, attester)
         replayed = _replay(recorded, seed, data_root, run_dir, device, jobs)
     stack = stack_differences(recorded.provenance, replayed.provenance)
-    chosen = tolerance if tolerance in TOLERANCES else "rounding" if stack else "bits"
-    found = compare_records(recorded, replayed, chosen)  # type: ignore[arg-type]  # checked above
+    if tolerance == "auto":
+        tolerance = "rounding" if stack else "bits"
+    found = compare_records(recorded, replayed, tolerance)
     _print(found)
     typer.echo(f"stack: {'; '.join(stack) or 'the same'}")
     failed = sum(not difference.passes for difference in found)
-    typer.echo(f"tolerance {chosen}: {failed} of {len(found)} quantities differ by more")
+    typer.echo(_verdict(tolerance, failed, len(found)))
     if failed:
         raise typer.Exit(ExitCode.BAD_INPUT)
     if attester is not None:
@@ -79,21 +80,29 @@ def verify(
             _write(record, attest(recorded, replayed, found, attester))
 
 
-def _check(recorded: Record, seeds: list[int] | None, tolerance: str) -> None:
+def _verdict(tolerance: ToleranceName, failed: int, count: int) -> str:
+    if failed:
+        return (
+            f"not verified: {failed} of {count} quantities differ by more than {tolerance} allows"
+        )
+    if tolerance == "bits":
+        return f"verified: all {count} quantities are identical, bit for bit"
+    return f"verified: all {count} quantities agree within {tolerance}"
+
+
+def _check_seeds(recorded: Record, seeds: list[int] | None) -> None:
     known = [found.seed for found in recorded.seeds]
     for seed in seeds or []:
         if seed not in known:
             raise InputError(
-                f"--seed: got {seed}, expected the record's: {', '.join(map(str, known))}"
+                f"--seed: got {seed}, expected the record's seeds: {', '.join(map(str, known))}"
             )
-    if tolerance not in (*TOLERANCES, "auto"):
-        raise InputError(f"--tolerance: got {tolerance!r}, expected {', '.join(TOLERANCES)}, auto")
 
 
 def _check_folder(record: Path, recorded: Record, run_dir: Path | None) -> None:
     if run_dir and (run_dir / recorded.spec.name).resolve() == record.resolve().parent:
         raise InputError(
-            f"--run-dir: got {run_dir}, which the record itself is from; expected another folder"
+            f"--run-dir: got {run_dir}, the folder of the record itself; choose another one"
         )
 
 
@@ -101,17 +110,14 @@ def _check_attester(record: Path, attester: str) -> None:
     check_name(attester)
     path = replication_path(record, attester)
     if path.exists():
-        raise InputError(f"{path}: is there already, nothing is ever overwritten")
+        raise InputError(f"{path} already exists; nothing is overwritten")
     if not os.access(record.parent, os.W_OK):
         raise StorageError(f"{path}: cannot be written: no permission")
 
 
 def _write(record: Path, replication: Replication) -> None:
     path = replication_path(record, replication.by)
-    try:
-        write_new(path, replication_text(replication).encode())
-    except FileExistsError:
-        raise InputError(f"{path}: is there already, nothing is ever overwritten") from None
+    write_new(path, replication_text(replication).encode())
     typer.echo(f"wrote {path}; now: conebench submit {path}")
 
 
@@ -120,17 +126,17 @@ def _replay(
     seeds: list[int] | None,
     data_root: Path | None,
     run_dir: Path | None,
-    device: str,
+    device: Device,
     jobs: int,
 ) -> Record:
     quiet_torch_jit()
-    # These import torch, so only a replay pays for it.
+    # These import torch, which takes seconds.
     from conebench.data.sources import default_data_root
     from conebench.runner import RunOptions
     from conebench.runner.replay import replay
     from conebench.runner.stages.device import choose_device
 
-    chosen = choose_device(device)  # type: ignore[arg-type]  # checked above
+    chosen = choose_device(device)
     with ExitStack() as stack:
         folder = run_dir or Path(stack.enter_context(TemporaryDirectory(prefix="conebench-")))
         only = tuple(seeds) if seeds else None

@@ -1,4 +1,4 @@
-"""Proposed specs and records, judged as data: nothing of them is executed. Imports no torch."""
+"""Review proposed specs and records as data, executing none of it. Imports no torch."""
 
 from conebench.contribution.board import BoardChange, board_change
 from conebench.contribution.git_trees import Change, GitTrees

@@ -1,4 +1,4 @@
-"""Files of commits, read from git's objects: nothing is checked out, no filter or hook runs."""
+"""Read files of commits from git's objects, with no checkout, filter or hook."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ SECONDS = 120
 
 @dataclass(frozen=True)
 class Change:
-    """One path that a commit changes: git's letter (A, M, D, T), and what is there after it."""
+    """A path that changed: git's letter (A, M, D, T), and the file's new mode and blob."""
 
     path: str
     status: str
@@ -28,15 +28,15 @@ class GitTrees:
         self._root = root
 
     def commit(self, revision: str) -> str:
-        """The full id of a commit."""
+        """Return the full id of a commit."""
         return self._git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
 
     def merge_base(self, first: str, second: str) -> str:
-        """The commit that both come from; an InputError where there is none."""
+        """Return the common ancestor of two commits, or raise an InputError."""
         return self._git("merge-base", self.commit(first), self.commit(second))
 
     def changes(self, before: str, after: str) -> list[Change]:
-        """Every path that differs from one commit to another, renames as a D and an A."""
+        """Return every path that differs between two commits; a rename is a D and an A."""
         raw = self._bytes(
             *("diff-tree", "-r", "-z", "--raw", "--full-index", "--no-renames"),
             self.commit(before),
@@ -50,7 +50,7 @@ class GitTrees:
         return found
 
     def files(self, revision: str, folder: str) -> dict[str, str]:
-        """Blobs of the regular files under a folder of a commit, by path."""
+        """Return the blobs of the regular files under a folder, by path."""
         raw = self._bytes("ls-tree", "-r", "-z", "--full-tree", self.commit(revision), folder)
         found = {}
         for entry in raw.split(b"\0")[:-1]:
@@ -61,11 +61,11 @@ class GitTrees:
         return found
 
     def size(self, blob: str) -> int:
-        """Bytes of a blob."""
+        """Return the size of a blob in bytes."""
         return int(self._git("cat-file", "-s", blob))
 
     def read(self, blob: str) -> bytes:
-        """A blob's content."""
+        """Return the content of a blob."""
         return self._bytes("cat-file", "blob", blob)
 
     def _git(self, *arguments: str) -> str:
@@ -82,7 +82,7 @@ class GitTrees:
                 env=os.environ | {"LC_ALL": "C"},
             )
         except OSError as error:
-            raise UnmetNeedError(f"git cannot be run: {error.strerror}") from None
+            raise UnmetNeedError(f"cannot run git: {error.strerror}") from None
         except subprocess.TimeoutExpired:
             raise UnmetNeedError(f"git {arguments[0]} took more than {SECONDS} s") from None
         if done.returncode:
@@ -93,5 +93,5 @@ class GitTrees:
 
 
 def _text(path: bytes) -> str:
-    # Names that are no UTF-8 become others, which no rule allows.
+    # A name that is not UTF-8 becomes one that no rule allows.
     return path.decode(errors="backslashreplace")

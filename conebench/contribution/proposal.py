@@ -1,4 +1,4 @@
-"""What is proposed: a base, and the files of specs/ and leaderboard/records/ that change it."""
+"""A proposal: a base, and changed files of specs/ and leaderboard/records/."""
 
 import tempfile
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ Lane = Literal["none", "code", "data"]
 
 @dataclass(frozen=True)
 class Proposal:
-    """Changes on the way to a base, with the content of those of them that may be read.
+    """Changes to a base.
 
-    `before` are the files that the base has now, `contents` the proposed ones, both by path;
-    `moved` the paths that changed on the base too since the proposal left it.
+    `before` has the files of the base, `contents` the proposed files that may be read, both by
+    path. `moved` are the paths that also changed on the base since the proposal left it.
     """
 
     changes: list[Change]
@@ -45,7 +45,7 @@ class Proposal:
 
     @property
     def lane(self) -> Lane:
-        """`data` where records change or only specs do; specs with code are read as code is."""
+        """`data` if records change, or only specs; specs together with code count as code."""
         if not self.data:
             return "none"
         with_records = any(change.path.startswith(RECORDS) for change in self.data)
@@ -53,7 +53,7 @@ class Proposal:
 
     @property
     def after(self) -> dict[str, bytes]:
-        """Specs and records as they would be."""
+        """Specs and records as they would be after the merge."""
         gone = {change.path for change in self.changes if change.status == "D"}
         return {p: c for p, c in self.before.items() if p not in gone} | self.contents
 
@@ -69,9 +69,9 @@ class Proposal:
 
 
 def read_proposal(trees: GitTrees, base: str, head: str) -> Proposal:
-    """What `head` changes since it left `base`, on top of what `base` has now.
+    """Return the changes of `head` since it left `base`, on top of the current `base`.
 
-    Links, programs and files over the size limits are never read.
+    Links, executables and files over the size limits are never read.
     """
     base, head = trees.commit(base), trees.commit(head)
     left = trees.merge_base(base, head)
@@ -89,31 +89,31 @@ def read_proposal(trees: GitTrees, base: str, head: str) -> Proposal:
 
 
 def file_proposal(trees: GitTrees, path: str, content: bytes) -> Proposal:
-    """One record or replication on top of the last commit."""
+    """Return a proposal of one record or replication on top of the last commit."""
     change = Change(path, "A", REGULAR, "")
     return Proposal([change], _files(trees, "HEAD"), {path: content}, {path: len(content)})
 
 
 def most_bytes(path: str) -> int:
-    """How large a proposed file may be."""
+    """Return the size limit of a proposed file in bytes."""
     if is_replication(path):
         return MAX_REPLICATION_BYTES
     return MAX_RECORD_BYTES if path.startswith(RECORDS) else MAX_SPEC_BYTES
 
 
 def is_record(path: str) -> bool:
-    """Whether a path is where records are, and no replication's."""
+    """Return True if a path is that of a record."""
     return path.startswith(RECORDS) and not is_replication(path)
 
 
 def is_replication(path: str) -> bool:
-    """Whether a path is where replications are."""
+    """Return True if a path is that of a replication."""
     return path.startswith(RECORDS) and REPLICATIONS in path
 
 
 @contextmanager
 def unpacked(files: dict[str, bytes]) -> Iterator[Path]:
-    """A temporary folder of the files; their paths must have been checked."""
+    """Write files to a temporary folder; their paths must have been checked."""
     with tempfile.TemporaryDirectory() as name:
         for path, content in files.items():
             target = Path(name, path)

@@ -1,4 +1,4 @@
-"""What a proposed replication of a record must keep to."""
+"""Rules of a proposed replication."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +14,21 @@ from conebench.record.replication import (
     replications_of,
 )
 
+UNCOMMITTED = (
+    "provenance.git_dirty: made with uncommitted changes to conebench; commit them and run again"
+)
+
 
 def replication_problems(
     proposal: Proposal, folder: Path, path: str, author: str | None
 ) -> Iterator[str]:
-    """One line a broken rule of the replication at a path; `author` proposes it, where known."""
+    """Yield one line per rule that the replication at a path breaks.
+
+    `author` is the GitHub name of its author, None if unknown.
+    """
     record = record_path(Path(path)).as_posix()
     if record not in proposal.before:
-        together = "comes together with its record" if record in proposal.contents else "no record"
-        yield f"{path}: {together}, expected replications of a record that is there: {record}"
+        yield f"{path}: propose a replication only after its record has been merged: {record}"
         return
     try:
         found = check_replication(folder / path, read_record(folder / record))
@@ -30,14 +36,14 @@ def replication_problems(
         yield str(error)
         return
     if author is not None and found.by != author.lower():
-        yield f"{path}: by: got {found.by!r}, expected who proposes it: {author.lower()!r}"
+        yield f"{path}: by: got {found.by!r}, expected the author's name {author.lower()!r}"
     if found.provenance.git_dirty is not False:
-        yield f"{path}: provenance.git_dirty: expected replications by committed code"
+        yield f"{path}: {UNCOMMITTED}"
     yield from (f"{path}: a copy of {other}" for other in _copies(folder, path, found))
 
 
 def _copies(folder: Path, path: str, found: Replication) -> Iterator[str]:
-    """Replications of the record by others that are of the very same replay."""
+    """Yield replications of the record by others that have the same provenance."""
     for file in replications_of(record_path(folder / path)):
         try:
             other = read_replication(file)

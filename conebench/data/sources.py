@@ -1,6 +1,5 @@
 """Images from scikit-learn, torchvision or a folder, as bytes."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +40,8 @@ class Source:
 
 
 def default_data_root() -> Path:
-    """Return CONEBENCH_DATA, or a folder in the platform's cache."""
-    chosen = os.environ.get("CONEBENCH_DATA")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("conebench") / "data"
+    """Return the folder of datasets in the user's cache."""
+    return platformdirs.user_cache_path("conebench") / "data"
 
 
 def read_images(dataset: Dataset, root: Path) -> Source:

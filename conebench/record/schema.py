@@ -160,10 +160,8 @@ class ArmResult(Part):
     )
     status: Literal["finished", "diverged"] = Field(description="A diverged run is a result too.")
     diverged_at: Step | None = Field(description="Step of the divergence, else null.")
-    test_accuracy: Share | None = Field(
-        description="Over all test images; null if the arm diverged."
-    )
-    test_loss: float | None = Field(description="Over all test images; null if the arm diverged.")
+    test_accuracy: Share | None = Field(description="Over all test images; null if it diverged.")
+    test_loss: float | None = Field(description="Over all test images; null if it diverged.")
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
         description="Constant rate of the arm. Missing if it follows the schedule, and before "
@@ -200,8 +198,7 @@ class ChaosResult(Part):
         "of ordinary training to the copy's, including both ends.",
     )
     barrier: Annotated[float, Field(ge=0)] | None = Field(
-        default=None,
-        description="Largest rise of `losses` above the straight line between their ends.",
+        default=None, description="Largest rise of `losses` above the line between their ends."
     )
     disagreement: Share | None = Field(
         default=None, description="Share of test images that the two classify differently."
@@ -256,9 +253,7 @@ class Provenance(Part):
         default=None, description="Stages run in parallel. Missing before schema 1.2: one."
     )
     platform: Text = Field(description="Operating system and architecture.")
-    versions: dict[Text, Text] = Field(
-        description="Versions of Python, conebench and its libraries."
-    )
+    versions: dict[Text, Text] = Field(description="Python, conebench and its libraries.")
     git_commit: Text | None = Field(
         description="Commit of the checkout that conebench ran from; null outside a checkout."
     )

@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from typer.main import get_command
 
@@ -76,7 +76,7 @@ def _table(rows: list[str]) -> str:
 
 
 def _rows(command: Any) -> list[str]:
-    kinds = get_type_hints(command.callback)
+    kinds = get_type_hints(command.callback, include_extras=True)
     return [_row(parameter, kinds.get(parameter.name)) for parameter in _shown(command)]
 
 
@@ -92,7 +92,7 @@ def _row(parameter: Any, annotation: Any) -> str:
     else:
         written = f"{', '.join(parameter.opts)} {parameter.metavar or _word(annotation)}"
     default = "required" if parameter.required else _default(parameter.default)
-    return f"| `{written}` | {default} | {_meaning(parameter)} |"
+    return f"| `{written}` | {default} | {_meaning(parameter, annotation)} |"
 
 
 def _is_argument(parameter: Any) -> bool:
@@ -106,6 +106,8 @@ def _argument(parameter: Any) -> str:
 
 def _word(annotation: Any) -> str:
     """Return the placeholder of a value: the first plain type within an annotation."""
+    if get_origin(annotation) is Literal:
+        return "CHOICE"
     if annotation in WORDS:
         return WORDS[annotation]
     return next(word for part in get_args(annotation) if (word := _word(part)))
@@ -117,10 +119,24 @@ def _default(value: Any) -> str:
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-def _meaning(parameter: Any) -> str:
-    low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
+def _meaning(parameter: Any, annotation: Any) -> str:
+    # Bounds are elsewhere in each version of typer, but always where the option was written.
+    option = next(iter(getattr(annotation, "__metadata__", ())), None)
+    low, high = getattr(option, "min", None), getattr(option, "max", None)
     bounds = f"at least {low}" if high is None else f"{low} to {high}"
-    return (parameter.help or "") + ("" if low is None else f" Allowed: {bounds}.")
+    choices = ", ".join(map(str, _choices(annotation)))
+    parts = (
+        parameter.help or "",
+        "" if low is None else f"Allowed: {bounds}.",
+        f"One of {choices}." if choices else "",
+        f"Environment variable: {parameter.envvar}." if parameter.envvar else "",
+    )
+    return " ".join(filter(None, parts))
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    value = next(iter(get_args(annotation)), None)
+    return get_args(value) if get_origin(value) is Literal else ()
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ figures that follow from them. Readers recompute the figures instead of trusting
 (`conebench check` compares them). Symbols are those of the [method](method.md). This page describes
 schema {SCHEMA_VERSION}; `conebench schema --record` prints it as JSON Schema.
 
-- Accuracies and shares are fractions from 0 to 1. Training time is counted in steps. Other units are
-  part of the name: `_deg` (degrees), `_bytes`, `_seconds`.
-- A field that was added by a later schema may be missing, and is left out if it says nothing. So older
+- Accuracies and shares are fractions from 0 to 1. Training time is counted in steps. Other units
+  are part of the name: `_deg` (degrees), `_bytes`, `_seconds`.
+- A field of a later schema may be missing, and is left out if it says nothing, so that older
   records stay valid and keep their ids.
 - A record's id is the first 8 hexadecimal digits of the SHA-256 of everything except `provenance`.
   Records with the same dataset, kernel reduction, number of probe images, BatchNorm mode and schema

@@ -55,10 +55,8 @@ class Augmentation(Section):
 class ChannelStatistics(Section):
     """Mean and standard deviation of each channel, in [0, 1] pixel units."""
 
-    mean: tuple[float, ...] = Field(min_length=1, max_length=4, description="One per channel.")
-    std: tuple[PositiveFloat, ...] = Field(
-        min_length=1, max_length=4, description="One per channel."
-    )
+    mean: tuple[float, ...] = Field(min_length=1, max_length=4, description="Per channel.")
+    std: tuple[PositiveFloat, ...] = Field(min_length=1, max_length=4, description="Per channel.")
 
 
 class Dataset(Section):
@@ -84,9 +82,7 @@ class Dataset(Section):
         default=None,
         description="Class-balanced part of the training images, held out of training.",
     )
-    subset_seed: Seed = Field(
-        default=0, description="Draws the subsets, the same for every run seed."
-    )
+    subset_seed: Seed = Field(default=0, description="Draws the subsets, for all run seeds.")
     augmentation: Augmentation = Augmentation()
     normalization: Literal["train", "none"] | ChannelStatistics = Field(
         default="train",
@@ -140,9 +136,7 @@ class Sgd(Section):
 class Adam(Section):
     """Adam (weight decay added to the gradient) or AdamW (decoupled weight decay)."""
 
-    name: Literal["adam", "adamw"] = Field(
-        description="Adam, or AdamW with decoupled weight decay."
-    )
+    name: Literal["adam", "adamw"] = Field(description="adamw decouples the weight decay.")
     learning_rate: PositiveFloat = Field(description=RATE)
     betas: tuple[Fraction, Fraction] = Field(
         default=(0.9, 0.999), description="Decay rates of the two moments."
@@ -194,28 +188,21 @@ class Schedule(Section):
     milestones: tuple[Fraction, ...] = Field(
         default=(), description="multistep only: drop at these fractions of the run."
     )
-    factor: Fraction = Field(
-        default=0.1, description="multistep only: multiply by this at each drop."
-    )
+    factor: Fraction = Field(default=0.1, description="multistep only: factor at each drop.")
 
 
 class Training(Section):
     """Ordinary training, for a number of steps or epochs."""
 
-    steps: PositiveInt | None = Field(
-        default=None, description="T, the length of training; give steps or epochs."
-    )
+    steps: PositiveInt | None = Field(default=None, description="T; give steps or epochs.")
     epochs: PositiveInt | None = Field(
         default=None, description="T in passes through the training images; give steps or epochs."
     )
-    batch_size: PositiveInt = Field(
-        description="Images per step; a shorter last batch of an epoch is left out."
-    )
+    batch_size: PositiveInt = Field(description="A shorter last batch of an epoch is left out.")
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     loss: Loss = Field(
-        default="cross-entropy",
-        description="mse: mean over images and classes, with one-hot targets.",
+        default="cross-entropy", description="mse: mean over images and classes, one-hot targets."
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="Share of each target spread over all classes; cross-entropy only."
@@ -274,13 +261,9 @@ class Switching(Section):
 class CheckpointGrid(Section):
     """Steps at which the kernel is measured: 0, multiples of `every`, and `extra`."""
 
-    every: PositiveInt = Field(
-        description="Steps between checkpoints of the uniform part, which T* is read from."
-    )
+    every: PositiveInt = Field(description="Interval of the uniform part, which gives T*.")
     extra: tuple[StepIndex, ...] = Field(
-        default=(),
-        max_length=100,
-        description="Further checkpoints, for example early in training.",
+        default=(), max_length=100, description="Further steps, for example early in training."
     )
 
 
@@ -288,13 +271,10 @@ class Kernel(Section):
     """How the empirical NTK is measured (docs/method.md, Kernel)."""
 
     samples: int = Field(ge=1, le=20_000, description="Probe images, class-balanced.")
-    probe_seed: Seed = Field(
-        default=0, description="Draws the probe set, the same for every run seed."
-    )
+    probe_seed: Seed = Field(default=0, description="Draws the probe set, for all run seeds.")
     outputs: Literal["full", "trace", "sum"] | None = Field(
         default=None,
-        description="Reduction over classes; default: full up to 10 classes, else trace; "
-        "imagefolder needs it.",
+        description="Over classes; default: full up to 10, else trace. imagefolder needs it.",
     )
     batchnorm: BatchNormMode = Field(
         default="recalibrated",

@@ -14,7 +14,7 @@ from conebench.text import did_you_mean
 
 UNION_MEMBERS: dict[object, type[BaseModel]] = {"sgd": Sgd, "adam": Adam, "other": OtherOptimizer}
 MAPPING = "a mapping of fields"
-# What is expected where pydantic reports an error of this type.
+# What is expected, by the type of pydantic's error.
 RULES = {
     "bool_type": "true or false",
     "dataclass_type": MAPPING,
@@ -22,13 +22,11 @@ RULES = {
     "finite_number": "a finite number",
     "finite_numbers": "finite numbers",
     "float_type": "a number",
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "int_from_float": "a whole number",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
     "int_type": "a whole number",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
-    "list_type": "a list",
+    "less_than": "less than {lt:.10g}",
+    "less_than_equal": "at most {le:.10g}",
     "literal_error": "{expected}",
     "model_type": MAPPING,
     "string_too_long": "at most {max_length} characters",
@@ -36,6 +34,13 @@ RULES = {
     "too_long": "at most {max_length} values",
     "too_short": "at least {min_length} values",
     "tuple_type": "a list",
+    "list_type": "a list",
+}
+# Errors of a field that should, or should not, be there.
+FIELD_RULES = {
+    "extra_forbidden": "unknown field",
+    "missing": "missing",
+    "unexpected_keyword_argument": "unknown field",  # of a dataclass
 }
 # What is expected where a pattern has this part.
 PATTERNS = {
@@ -45,61 +50,45 @@ PATTERNS = {
     "[a-z0-9._-]": "a short name of lower-case letters, digits, '.', '_' and '-'",
 }
 
-# Errors about the field itself, not about its value; a dataclass calls its fields arguments.
-MISPLACED = {
-    "extra_forbidden": "unknown field",
-    "missing": "missing",
-    "unexpected_keyword_argument": "unknown field",
-}
-
 
 def spec_problems(error: ValidationError, data: Any) -> list[Problem]:
     """Return one problem per field of a spec; `data` is what was validated."""
-    problems: dict[FieldPath, list[tuple[str, str]]] = {}
+    got: dict[FieldPath, str] = {}
+    rules: dict[FieldPath, list[str]] = {}
     for detail in error.errors(include_url=False):
-        if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
+        kind, loc = detail["type"], detail["loc"]
+        if kind == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
             continue  # pydantic counts valid items only: the others have their own problems
-        missing = detail["type"] == "missing"
-        field = _yaml_path(detail["loc"], data, missing=missing)
-        if missing:
-            message = ("", "missing")
-        elif detail["type"] == "extra_forbidden":
-            message = ("", _unknown_field(detail["loc"]))
-        else:
-            message = (f"got {shown(detail['input'])}, expected ", _rule(detail) + _hint(detail))
-        problems.setdefault(field, []).append(message)
-    return [Problem(field, _joined(messages)) for field, messages in problems.items()]
+        field = _yaml_path(loc, data, missing=kind == "missing")
+        hint = _known_fields(loc) if kind == "extra_forbidden" else _name_hint(detail)
+        got.setdefault(field, _got(detail))
+        rules.setdefault(field, []).append(_rule(detail) + hint)
+    return [Problem(field, got[field] + ", or ".join(rules[field])) for field in rules]
 
 
 def record_problem(error: ValidationError) -> str:
     """Return the first problem of a record, as `field: message`."""
     detail = error.errors(include_url=False)[0]
     if detail["type"] == "json_invalid":
-        message = f"not JSON: {detail['ctx']['error']}"
-    elif detail["type"] in MISPLACED:
-        message = MISPLACED[detail["type"]]
-    else:
-        message = f"got {shown(detail['input'])}, expected {_rule(detail)}"
-    return ": ".join(filter(None, [".".join(map(str, detail["loc"])), message]))
+        return f"not JSON: {detail['ctx']['error']}"
+    return f"{'.'.join(map(str, detail['loc'])) or 'record'}: {_got(detail)}{_rule(detail)}"
+
+
+def _got(detail: ErrorDetails) -> str:
+    return "" if detail["type"] in FIELD_RULES else f"got {shown(detail['input'])}, expected "
 
 
 def _rule(detail: ErrorDetails) -> str:
     kind, limits = detail["type"], detail.get("ctx", {})
+    if kind in FIELD_RULES:
+        return FIELD_RULES[kind]
     if kind == "string_pattern_mismatch":
         return _pattern_rule(limits["pattern"], detail["input"])
     if kind == "less_than" and limits["lt"] == 1:
         return "a fraction below 1"
-    if kind not in RULES:
-        return detail["msg"].removeprefix("Input should be ")
-    whole = {name: int(n) for name, n in limits.items() if isinstance(n, float) and n == int(n)}
-    return RULES[kind].format(**(limits | whole))
-
-
-def _hint(detail: ErrorDetails) -> str:
-    value, is_mapping = detail["input"], RULES.get(detail["type"]) == MAPPING
-    if is_mapping and isinstance(value, str) and "name" in _fields_at(detail["loc"]):
-        return f", such as {{name: {value}}}"
-    return ""
+    if kind in RULES:
+        return RULES[kind].format(**limits)
+    return detail["msg"].removeprefix("Input should be ")
 
 
 def _pattern_rule(pattern: str, value: str) -> str:
@@ -108,11 +97,6 @@ def _pattern_rule(pattern: str, value: str) -> str:
         return f"lower case: {value.lower()!r}"
     words = (rule for part, rule in PATTERNS.items() if part in pattern)
     return next(words, f"text that matches {pattern}")
-
-
-def _joined(messages: list[tuple[str, str]]) -> str:
-    """Join the rules of every form that the field may have, after what was written."""
-    return messages[0][0] + ", or ".join(rule for _, rule in messages)
 
 
 def _yaml_path(loc: FieldPath, data: Any, *, missing: bool) -> FieldPath:
@@ -126,9 +110,15 @@ def _yaml_path(loc: FieldPath, data: Any, *, missing: bool) -> FieldPath:
     return (*path, loc[-1]) if missing else tuple(path)
 
 
-def _unknown_field(loc: FieldPath) -> str:
+def _known_fields(loc: FieldPath) -> str:
     known = _fields_at(loc[:-1])
-    return f"unknown field, expected one of {', '.join(known)}{did_you_mean(str(loc[-1]), known)}"
+    return f", expected one of {', '.join(known)}{did_you_mean(str(loc[-1]), known)}"
+
+
+def _name_hint(detail: ErrorDetails) -> str:
+    value, is_mapping = detail["input"], RULES.get(detail["type"]) == MAPPING
+    is_name = is_mapping and isinstance(value, str) and "name" in _fields_at(detail["loc"])
+    return f", such as {{name: {value}}}" if is_name else ""
 
 
 def _fields_at(loc: FieldPath) -> list[str]:

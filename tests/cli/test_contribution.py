@@ -51,13 +51,13 @@ def test_the_whole_path_from_a_run_to_the_checks(clone: Clone, call: Call, tmp_p
     options = ("--summary", str(summary), "--site", str(site))
     code, out, err = call("review", "origin/main", "HEAD", *options)
     assert (code, err) == (0, "")
-    verdict = "Sound: files of specs 0, records 1, replications 0"
+    verdict = "Sound. Spec files: 0, records: 1, replications: 0"
     assert out.startswith(f"{verdict}\n**digits, ")
     assert summary.read_text().startswith(f"## {verdict}\n\n**digits, ")
     assert (site / "index.html").is_file()
     code, _, err = call("submit", run)
     assert code == 1
-    assert "there already" in err
+    assert "already exists" in err
 
 
 def test_the_path_of_a_replication(clone: Clone, call: Call, tmp_path: Path) -> None:
@@ -72,26 +72,26 @@ def test_the_path_of_a_replication(clone: Clone, call: Call, tmp_path: Path) -> 
     assert f'git commit -m "Replication of synthetic ({OLD.id}) by anna"' in out
     assert (clone.folder / place).read_text(encoding="utf-8") == replication_text(found)
     code, out, err = call("submit", str(place))
-    assert (code, err, out.splitlines()[0]) == (0, "", f"is in place: {place}")
+    assert (code, err, out.splitlines()[0]) == (0, "", f"already in place: {place}")
     code, _, err = call("submit", str(file))
-    assert (code, err) == (1, f"{place}: is there already, nothing is ever overwritten\n")
+    assert (code, err) == (1, f"{place} already exists; nothing is overwritten\n")
     clone.commit(push_to="proposal")
     review = ("review", "origin/main", "HEAD", "--author")
     code, out, err = call(*review, "Anna", "--site", str(tmp_path / "site"))
     assert (code, err) == (0, "")
-    assert out == "Sound: files of specs 0, records 0, replications 1\n"
+    assert out == "Sound. Spec files: 0, records: 0, replications: 1\n"
     (row,) = json.loads((tmp_path / "site/table.json").read_text())
     assert (row["trust"], row["replicated_by"]) == ("replicated", "anna")
     code, out, err = call(*review, "ben")
     assert (code, out) == (1, "Problems: 1\n")
-    assert err == f"{place}: by: got 'anna', expected who proposes it: 'ben'\n"
+    assert err == f"{place}: by: got 'anna', expected the author's name 'ben'\n"
 
 
 def test_a_refused_submission_writes_nothing(clone: Clone, call: Call, tmp_path: Path) -> None:
     record = clean(NEW, git_dirty=True, created_at="../../../x")
     code, out, err = call("submit", run_folder(tmp_path, record))
     assert (code, out) == (1, "")
-    assert "expected specs/<name>.yaml and leaderboard/records/" in err
+    assert "expected specs/<name>.yaml or leaderboard/records/" in err
     assert clone.git("status", "--porcelain") == ""
 
 
@@ -102,5 +102,5 @@ def test_a_refused_review_says_why(clone: Clone, call: Call, tmp_path: Path) -> 
     summary = tmp_path / "summary.md"
     code, out, err = call("review", "origin/main", "HEAD", "--summary", str(summary))
     assert (code, out) == (1, "Problems: 1\n")
-    assert err == f"{path_of(OLD)}: changed, expected new records only\n"
+    assert err == f"{path_of(OLD)}: is changed, but only new records may be added\n"
     assert summary.read_text() == f"## Problems: 1\n\n- `{err.strip()}`\n"

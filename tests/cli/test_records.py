@@ -32,7 +32,7 @@ def test_check_of_a_folder_names_each_record_and_what_is_broken(call: Call) -> N
     assert code == 1
     assert out == f"runs/a/record.json: sound, id {RECORD.id}, every figure as recomputed\n"
     assert err == (
-        f"runs/b/record.json: spec hash: got 00000000, the spec's is {RECORD.spec_hash[:8]}\n"
+        f"runs/b/record.json: spec hash: got 00000000, but the spec gives {RECORD.spec_hash[:8]}\n"
     )
 
 
@@ -52,8 +52,8 @@ def test_check_of_replications_names_each_and_what_is_broken(call: Call) -> None
     code, out, err = call("check", "runs")
     assert (code, out) == (1, sound + replicated)
     assert err.splitlines() == [
-        f"{other}: record_hash: got {make_record(noise=0.2).id}, the record's is {RECORD.id}",
-        f"{lost}: no record gone.json beside it",
+        f"{other}: record_hash: got {make_record(noise=0.2).id}, but the record has {RECORD.id}",
+        f"{lost}: its record runs/gone.json is missing",
     ]
 
 
@@ -62,7 +62,7 @@ def test_check_of_an_older_method(call: Call) -> None:
     Path("record.json").write_text(record_text(older))
     code, out, err = call("check", "record.json")
     assert (code, err) == (0, "")
-    assert out.endswith("figures not compared, they are of method 1\n")
+    assert out.endswith("figures not compared, since they are of method 1\n")
 
 
 @pytest.mark.parametrize(

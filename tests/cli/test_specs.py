@@ -48,7 +48,7 @@ def test_a_new_spec_is_valid_and_nothing_is_overwritten(call: Call, tmp_path: Pa
     )
     assert call("validate", "specs")[0] == 0
     code, _, err = call("new", "mine", *chosen)
-    assert (code, err) == (1, "specs/mine.yaml: is there already, expected a new name\n")
+    assert (code, err) == (1, "specs/mine.yaml already exists; nothing is overwritten\n")
     assert (tmp_path / "specs/mine.yaml").read_text() == text
 
 
@@ -56,7 +56,10 @@ def test_a_new_spec_is_valid_and_nothing_is_overwritten(call: Call, tmp_path: Pa
     ("arguments", "message"),
     [
         (["Mine"], "NAME: got 'Mine', expected a-z, 0-9, '.', '_' and '-'\n"),
-        (["mine", "--dataset", "imagefolder"], "--dataset: got 'imagefolder', expected digits"),
+        (
+            ["mine", "--dataset", "imagefolder"],
+            "--dataset: got 'imagefolder', expected one of digits",
+        ),
         (["mine", "--steps", "997"], "--steps: got 997, expected a multiple of some number"),
         (
             ["mine", "--model", "a b"],
@@ -99,7 +102,7 @@ def test_a_resolved_spec_is_the_same_spec(call: Call, tmp_path: Path) -> None:
 
 def test_a_record_has_no_names_to_choose_from(call: Call) -> None:
     code, _, err = call("show", "record.json", "--resolved")
-    assert (code, err) == (1, "record.json: --name and --resolved: allowed with .yaml files only\n")
+    assert (code, err) == (1, "record.json: --name and --resolved are for .yaml files only\n")
 
 
 def test_a_smoke_run_is_kept_apart_and_says_what_it_is(call: Call, tmp_path: Path) -> None:

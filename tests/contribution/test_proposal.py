@@ -226,35 +226,38 @@ def adds_a_second_spec_of_a_name(clone: Clone) -> None:
 
 
 BAD: list[tuple[Callable[[Clone], None], str]] = [
-    (edits_anothers_record, f"{path_of(OLD)}: changed, expected new records only"),
-    (removes_anothers_record, f"{path_of(OLD)}: removed, expected new records only"),
-    (renames_anothers_record, f"{path_of(OLD)}: removed, expected new records only"),
-    (adds_code, "conebench/code.py: changed together with records, expected specs and"),
-    (adds_a_workflow, ".github/workflows/x.yml: changed together with records, expected"),
+    (edits_anothers_record, f"{path_of(OLD)}: is changed, but only new records may be added"),
+    (removes_anothers_record, f"{path_of(OLD)}: is removed, but only new records may be added"),
+    (renames_anothers_record, f"{path_of(OLD)}: is removed, but only new records may be added"),
+    (adds_code, "conebench/code.py: changed together with records; propose"),
+    (adds_a_workflow, ".github/workflows/x.yml: changed together with records; propose"),
     (adds_a_script_beside_the_records, "leaderboard/records/synthetic/run.sh: expected specs/"),
-    (adds_the_schema_of_specs, "specs/spec.schema.json: expected specs/<name>.yaml and"),
-    (names_another_date, ": date: the file is named 2026-01-03, made 2026-01-02T"),
-    (names_another_hash, f": id: the file is named 00000000, its content's is {NEW.id}"),
-    (lies_in_another_folder, f": expected its canonical name {path_of(NEW)}"),
-    (has_a_hand_edited_figure, ": figure summary.CES.value: got 99.0, its data give "),
-    (is_edited_and_keeps_its_name, f": id: the file is named {NEW.id}, its content's is "),
-    (has_another_spec_hash, ": spec hash: got 00000000, the spec's is "),
-    (is_of_a_spec_that_is_not_here, ": spec: no spec in specs/ is named 'absent'"),
-    (is_of_a_changed_spec, ": spec: not the spec 'synthetic' of specs/, hash "),
-    (is_a_smoke_run, ": spec: no spec in specs/ is named 'synthetic.smoke'"),
-    (is_partial, ": status: got partial, expected complete records"),
-    (was_made_by_changed_code, ": provenance.git_dirty: expected records of committed code"),
-    (is_a_duplicate_of_another_date, f": a duplicate, the same content is in {path_of(OLD)}"),
-    (comes_twice, f": a duplicate, the same content is in {path_of(NEW)}"),
+    (adds_the_schema_of_specs, "specs/spec.schema.json: expected specs/<name>.yaml or"),
+    (names_another_date, ": date: the file is named 2026-01-03, but it was made on 2026-01-02T"),
+    (names_another_hash, f": id: the file is named 00000000, but its content gives {NEW.id}"),
+    (lies_in_another_folder, f": expected the path {path_of(NEW)}"),
+    (has_a_hand_edited_figure, ": figure summary.CES.value: got 99.0, but the data give "),
+    (is_edited_and_keeps_its_name, f": id: the file is named {NEW.id}, but its content gives "),
+    (has_another_spec_hash, ": spec hash: got 00000000, but the spec gives "),
+    (
+        is_of_a_spec_that_is_not_here,
+        ": spec: the last commit has no spec named 'absent' in specs/; commit it",
+    ),
+    (is_of_a_changed_spec, ": spec: differs from 'synthetic' in specs/, whose hash is "),
+    (is_a_smoke_run, ": spec: a smoke run is not for the board"),
+    (is_partial, ": status: got partial, expected complete"),
+    (was_made_by_changed_code, ": provenance.git_dirty: made with uncommitted changes"),
+    (is_a_duplicate_of_another_date, f": a duplicate of {path_of(OLD)}"),
+    (comes_twice, f": a duplicate of {path_of(NEW)}"),
     (has_a_line_break_in_its_name, "/2026 -01-02-"),
     (is_a_giant_file, " bytes, expected at most 50,000,000"),
-    (is_a_link, f"{path_of(NEW)}: got a symbolic link, expected regular files"),
-    (is_a_program, f"{path_of(NEW)}: got a program, expected regular files"),
+    (is_a_link, f"{path_of(NEW)}: is a symbolic link; add the file itself"),
+    (is_a_program, f"{path_of(NEW)}: is executable; chmod -x it"),
     (is_many_files, "got 51 changed files, expected at most 50"),
     (is_no_json, f"{path_of(NEW)}: not JSON: "),
     (says_the_same_in_other_words, f"{path_of(NEW)}: model.parameters: "),
-    (changes_a_spec_that_has_a_record, f"{path_of(OLD)}: its spec 'synthetic' changed, expected"),
-    (removes_a_spec_that_has_a_record, f"{path_of(OLD)}: its spec 'synthetic' changed, expected"),
+    (changes_a_spec_that_has_a_record, f"{path_of(OLD)}: its spec 'synthetic' changed; give the"),
+    (removes_a_spec_that_has_a_record, f"{path_of(OLD)}: its spec 'synthetic' changed; give the"),
     (adds_a_spec_that_is_not_valid, "specs/bad.yaml:4: seeds: "),
     (adds_a_second_spec_of_a_name, "name: got 'syn-a' twice, also in specs/syn"),
 ]
@@ -283,7 +286,7 @@ def test_a_record_that_was_merged_meanwhile_is_not_merged_again(
     path = path_of(NEW) if same_day else path_of(NEW).replace("2026-01-02", "2026-01-09")
     clone.write(path, record_text(again))
     clone.commit(push_to="proposal")
-    message = "there already, expected new records only" if same_day else "a duplicate, the same"
+    message = "already exists, but only new records may be added" if same_day else "a duplicate of"
     assert message in "\n".join(clone.problems())
 
 
@@ -293,9 +296,7 @@ def test_a_spec_that_changed_on_both_sides_is_to_be_rebased(clone: Clone) -> Non
         clone.git("reset", "--quiet", "--hard", start)
         clone.write("specs/new.yaml", spec_text(make_spec(name="new", title=title)))
         clone.commit(push_to=branch)
-    assert clone.problems() == [
-        "specs/new.yaml: changed on the base too since this left it: rebase"
-    ]
+    assert clone.problems() == ["specs/new.yaml: changed on the base as well; rebase"]
 
 
 def test_code_with_specs_is_left_to_the_checks_of_code(clone: Clone) -> None:

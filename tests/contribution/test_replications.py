@@ -50,7 +50,7 @@ def test_a_replication_is_sound_where_its_name_is_that_of_who_proposes_it(
     clone.commit(push_to="proposal")
     proposal = read_proposal(GitTrees(clone.folder), "origin/main", "HEAD")
     assert (proposal.records, proposal.replications) == ([], [path_by("ben")])
-    line = f"{path_by('ben')}: by: got 'ben', expected who proposes it: 'anna'"
+    line = f"{path_by('ben')}: by: got 'ben', expected the author's name 'anna'"
     assert problems_of(proposal, author) == ([line] if refused else [])
 
 
@@ -120,17 +120,20 @@ def is_in_a_folder_of_its_own(clone: Clone) -> None:
 
 
 BAD: list[tuple[Callable[[Clone], None], str]] = [
-    (is_of_a_record_that_is_not_there, ": no record, expected replications of a record that"),
-    (comes_with_its_record, ": comes together with its record, expected replications of a"),
-    (has_a_forged_hash, f": record_hash: got 00000000, the record's is {OLD.id}"),
-    (overwrites_anothers, f"{path_by('anna')}: changed, expected new replications only"),
-    (removes_anothers, f"{path_by('anna')}: removed, expected new replications only"),
+    (is_of_a_record_that_is_not_there, ": propose a replication only after its record has"),
+    (comes_with_its_record, ": propose a replication only after its record has"),
+    (has_a_forged_hash, f": record_hash: got 00000000, but the record has {OLD.id}"),
+    (overwrites_anothers, f"{path_by('anna')}: is changed, but only new replications may be added"),
+    (removes_anothers, f"{path_by('anna')}: is removed, but only new replications may be added"),
     (is_a_copy_of_anothers, f"{path_by('ben')}: a copy of {path_by('anna')}"),
-    (claims_more_than_it_reached, ": tolerance: got bits, its largest differences need rounding"),
-    (was_made_by_changed_code, ": provenance.git_dirty: expected replications by committed"),
-    (is_no_json, f"{path_by('ben')}: replication: Invalid JSON: "),
+    (
+        claims_more_than_it_reached,
+        ": tolerance: got bits, but the largest differences need rounding",
+    ),
+    (was_made_by_changed_code, ": provenance.git_dirty: made with uncommitted"),
+    (is_no_json, f"{path_by('ben')}: not JSON: "),
     (is_a_giant_file, " bytes, expected at most 20,000"),
-    (is_a_link, f"{path_by('ben')}: got a symbolic link, expected regular files"),
+    (is_a_link, f"{path_by('ben')}: is a symbolic link; add the file itself"),
     (is_a_script_beside_it, "/ben.sh: expected "),
     (has_a_name_that_is_none, "/Ben Doe.json: expected leaderboard/records/<spec>/<date>-<id>."),
     (is_in_a_folder_of_its_own, "leaderboard/records/.replications/ben.json: expected "),
@@ -155,5 +158,5 @@ def test_a_replication_that_was_merged_meanwhile_is_not_merged_again(clone: Clon
     clone.git("reset", "--quiet", "--hard", start)
     put(clone, make_replication(OLD, "ben"))
     clone.commit(push_to="proposal")
-    line = f"{path_by('ben')}: there already, expected new replications only"
+    line = f"{path_by('ben')}: already exists, but only new replications may be added"
     assert clone.problems() == [line]

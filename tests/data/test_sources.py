@@ -186,10 +186,5 @@ def test_a_broken_download_does_not_pass_for_data(
         read_images(Dataset(name="mnist", image_size=28), tmp_path)
 
 
-def test_the_data_root_is_chosen_by_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CONEBENCH_DATA", str(tmp_path))
-    assert default_data_root() == tmp_path
-    monkeypatch.delenv("CONEBENCH_DATA")
-    assert default_data_root().name == "data"
+def test_the_data_root_is_in_the_users_cache() -> None:
+    assert default_data_root().parts[-2:] == ("conebench", "data")
