@@ -16,7 +16,7 @@ def one_line(text: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'a' or 'b'?`, empty where nothing is near.
+    """Return `; did you mean 'a' or 'b'?`, empty if nothing is near.
 
     >>> did_you_mean("lr", ["learning_rate", "loss"])
     "; did you mean 'learning_rate'?"

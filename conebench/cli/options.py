@@ -4,15 +4,19 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
+import platformdirs
 import typer
 
 from conebench.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
 
+DATA_ROOT = platformdirs.user_cache_path("conebench") / "data"
 DataRoot = Annotated[
-    Path | None,
-    typer.Option(envvar="CONEBENCH_DATA", help="Folder of datasets; default: the user's cache."),
+    Path,
+    typer.Option(
+        envvar="CONEBENCH_DATA", help="Folder of datasets.", show_default="in the user's cache"
+    ),
 ]
 SpecNames = Annotated[
     list[str] | None, typer.Option("--name", help="Only the spec of this name; repeatable.")
@@ -39,7 +43,7 @@ ClusterAddress = Annotated[
 ]
 SaveEvery = Annotated[
     float,
-    typer.Option(help="Save training progress every so many seconds.", min=0, metavar="SECONDS"),
+    typer.Option(help="Seconds between saves of training progress.", min=0, metavar="SECONDS"),
 ]
 KernelMemory = Annotated[
     float | None,

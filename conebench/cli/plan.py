@@ -11,6 +11,7 @@ from rich.table import Table
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
+    DATA_ROOT,
     DataRoot,
     Device,
     DeviceName,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def plan(
     specs: Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.")],
     names: SpecNames = None,
-    data_root: DataRoot = None,
+    data_root: DataRoot = DATA_ROOT,
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
     as_json: Annotated[
@@ -61,10 +62,9 @@ def plan(
         raise typer.Exit(max(codes))
 
 
-def _estimate(spec: Spec, data_root: Path | None, device: Device, memory: int | None) -> "Estimate":
+def _estimate(spec: Spec, data_root: Path, device: Device, memory: int | None) -> "Estimate":
     # These import torch, which takes seconds.
     from conebench.data.datasets import load_data
-    from conebench.data.sources import default_data_root
     from conebench.entk import default_memory_limit
     from conebench.runner.estimate import estimate
     from conebench.runner.stages.device import choose_device
@@ -74,7 +74,7 @@ def _estimate(spec: Spec, data_root: Path | None, device: Device, memory: int | 
     facts = spec.dataset.facts
     classes, channels, side = facts.classes, facts.channels, spec.dataset.image_size
     if classes is None or side is None:
-        data = load_data(spec.dataset, data_root or default_data_root(), chosen)
+        data = load_data(spec.dataset, data_root, chosen)
         classes, side = len(data.classes), data.train.pixels.shape[2]
     limit = memory or default_memory_limit(chosen)
     return estimate(spec, classes, (channels, side, side), chosen, limit)

@@ -14,6 +14,7 @@ from conebench.analysis.intervals import Estimate
 from conebench.cli.display import open_display, open_progress, print_summary
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
+    DATA_ROOT,
     ClusterAddress,
     DataRoot,
     Device,
@@ -38,7 +39,7 @@ def run(
     seed: Annotated[
         list[int] | None, typer.Option(help="Only this seed of the spec; repeatable.")
     ] = None,
-    data_root: DataRoot = None,
+    data_root: DataRoot = DATA_ROOT,
     run_dir: Annotated[
         Path | None,
         typer.Option(
@@ -73,7 +74,7 @@ def run(
         try:
             loaded = load_all(files, names or ())
             if smoke:
-                loaded = [_in_small(found, data_root) for found in loaded]
+                loaded = [_smoke(found, data_root) for found in loaded]
             _check_seeds(loaded, seed)
             _check_executor(executor, address)
             folder = run_dir or Path("runs-smoke" if smoke else "runs")
@@ -93,16 +94,15 @@ def run(
         raise typer.Exit(max(codes))
 
 
-def _in_small(found: LoadedSpec, data_root: Path | None) -> LoadedSpec:
-    """The smoke form of a spec, on no more images than a folder of its own has."""
+def _smoke(found: LoadedSpec, data_root: Path) -> LoadedSpec:
+    """Shorten a spec, to no more images than its folder has."""
     facts = None
     if found.spec.dataset.name == "imagefolder":
         from conebench.data.image_folder import folder_facts
-        from conebench.data.sources import default_data_root
 
-        # A run says what is wrong with a folder.
+        # The run reports what is wrong with a folder.
         with suppress(ConebenchError):
-            facts = folder_facts(found.spec.dataset, data_root or default_data_root())
+            facts = folder_facts(found.spec.dataset, data_root)
     return replace(found, spec=smoke_spec(found.spec, facts))
 
 
@@ -128,7 +128,7 @@ def _check_seeds(loaded: list[LoadedSpec], seeds: list[int] | None) -> None:
 
 def _options(
     device: Device,
-    data_root: Path | None,
+    data_root: Path,
     run_dir: Path,
     seeds: list[int] | None,
     kernel_memory: float | None,
@@ -138,14 +138,12 @@ def _options(
     memory = kernel_bytes(kernel_memory)
     quiet_torch_jit()
     # These import torch, which takes seconds.
-    from conebench.data.sources import default_data_root
     from conebench.runner import RunOptions
     from conebench.runner.stages.device import choose_device
 
     chosen = choose_device(device)
-    root = data_root or default_data_root()
     only = tuple(seeds) if seeds else None
-    return RunOptions(root, run_dir, chosen, only, memory, jobs, save_every)
+    return RunOptions(data_root, run_dir, chosen, only, memory, jobs, save_every)
 
 
 def _check_executor(executor: str, address: str | None) -> None:

@@ -13,12 +13,13 @@ from conebench.analysis.distance import distances, lagged_distances
 from conebench.cli.display import print_figures
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.options import SpecNames
-from conebench.cli.show_specs import is_spec_file, refuse_options, show_specs
 from conebench.cli.sparkline import bars_for, sparkline
-from conebench.errors import RecordError
+from conebench.errors import InputError, RecordError
 from conebench.record import Record, SeedResult, read_record, recompute
 from conebench.record.quantities import degrees, distance, optional, two_decimals
 from conebench.record.seed_means import arm_cells
+from conebench.spec import load_all, spec_text
+from conebench.spec.yaml_text import yaml_text
 
 
 def show(
@@ -36,20 +37,27 @@ def show(
     stored.
     """
     with errors_as_exit_codes():
-        if is_spec_file(file):
-            show_specs(file, names or [], resolved=resolved)
-            return
-        refuse_options(file, names or [], resolved=resolved)
-    _show_record(file)
+        if file.suffix in (".yaml", ".yml"):
+            _show_specs(file, names or [], resolved=resolved)
+        elif names or resolved:
+            raise InputError(f"{file}: --name and --resolved are for .yaml files only")
+        else:
+            _show_record(file)
+
+
+def _show_specs(file: Path, names: Sequence[str], *, resolved: bool) -> None:
+    for i, found in enumerate(load_all([file], names)):
+        text = spec_text(found.spec) if resolved else yaml_text(found.written.data)
+        separator = "---\n" if i else ""
+        typer.echo(f"{separator}# hash {found.spec.hash}\n{text}", nl=False)
 
 
 def _show_record(record: Path) -> None:
-    with errors_as_exit_codes():
-        stored = read_record(record)
-        try:
-            recomputed = recompute(stored)
-        except RecordError as error:
-            raise RecordError(f"{record}: {error}") from None
+    stored = read_record(record)
+    try:
+        recomputed = recompute(stored)
+    except RecordError as error:
+        raise RecordError(f"{record}: {error}") from None
     _print_record(recomputed, stored.id)
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from conebench.cli.display import open_progress
 from conebench.cli.exits import errors_as_exit_codes
-from conebench.cli.options import DataRoot, Device, DeviceName, Jobs, quiet_torch_jit
+from conebench.cli.options import DATA_ROOT, DataRoot, Device, DeviceName, Jobs, quiet_torch_jit
 from conebench.errors import ExitCode, InputError, StorageError
 from conebench.record import Record, read_record
 from conebench.record.compare import (
@@ -42,7 +42,7 @@ def verify(
         Literal["auto", "bits", "rounding"],
         typer.Option(help="auto: bits on the same software and hardware, else rounding."),
     ] = "auto",
-    data_root: DataRoot = None,
+    data_root: DataRoot = DATA_ROOT,
     run_dir: Annotated[
         Path | None, typer.Option(help="Folder that keeps the replay; default: a temporary one.")
     ] = None,
@@ -124,14 +124,13 @@ def _write(record: Path, replication: Replication) -> None:
 def _replay(
     recorded: Record,
     seeds: list[int] | None,
-    data_root: Path | None,
+    data_root: Path,
     run_dir: Path | None,
     device: Device,
     jobs: int,
 ) -> Record:
     quiet_torch_jit()
     # These import torch, which takes seconds.
-    from conebench.data.sources import default_data_root
     from conebench.runner import RunOptions
     from conebench.runner.replay import replay
     from conebench.runner.stages.device import choose_device
@@ -140,7 +139,7 @@ def _replay(
     with ExitStack() as stack:
         folder = run_dir or Path(stack.enter_context(TemporaryDirectory(prefix="conebench-")))
         only = tuple(seeds) if seeds else None
-        options = RunOptions(data_root or default_data_root(), folder, chosen, only, jobs=jobs)
+        options = RunOptions(data_root, folder, chosen, only, jobs=jobs)
         stack.enter_context(redirect_stdout(sys.stderr))
         progress = stack.enter_context(open_progress(Console(stderr=True), recorded.spec.name))
         return replay(recorded, options, progress)

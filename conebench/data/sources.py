@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import torch
 from torch import Tensor
 from torchvision import datasets as tv
@@ -37,11 +36,6 @@ class Source:
     parts: dict[str, Part]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
-
-
-def default_data_root() -> Path:
-    """Return the folder of datasets in the user's cache."""
-    return platformdirs.user_cache_path("conebench") / "data"
 
 
 def read_images(dataset: Dataset, root: Path) -> Source:

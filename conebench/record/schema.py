@@ -94,7 +94,7 @@ class GroupTrajectory(Part):
     trace: list[float] = Field(description="Trace of H.")
 
     def G(self) -> FloatArray:
-        """The full symmetric Gram matrix, shape [t, t]."""
+        """Return the full symmetric Gram matrix, [t, t]."""
         return _symmetric(self.gram)
 
 
@@ -124,7 +124,7 @@ class KernelTrajectory(Part):
     later = frozenset({"self_check", "groups"})
 
     def G(self, *, centred: bool = False) -> FloatArray:
-        """The full symmetric Gram matrix, shape [t, t]; of the centred kernels if asked."""
+        """Return the full symmetric Gram matrix, [t, t], of the plain or centred kernels."""
         return _symmetric(self.gram_centred if centred else self.gram)
 
     def uniform(self, every: int) -> tuple[IntArray, FloatArray]:
@@ -135,7 +135,7 @@ class KernelTrajectory(Part):
 
 
 def _symmetric(rows: list[list[float]]) -> FloatArray:
-    """The matrix whose lower triangle these rows are."""
+    """Return the symmetric matrix with these rows as its lower triangle."""
     lower = np.zeros((len(rows), len(rows)))
     for i, row in enumerate(rows):
         lower[i, : len(row)] = row

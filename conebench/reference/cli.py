@@ -91,7 +91,7 @@ def _row(parameter: Any, annotation: Any) -> str:
         written = ", ".join(parameter.opts)
     else:
         written = f"{', '.join(parameter.opts)} {parameter.metavar or _word(annotation)}"
-    default = "required" if parameter.required else _default(parameter.default)
+    default = "required" if parameter.required else _default(parameter)
     return f"| `{written}` | {default} | {_meaning(parameter, annotation)} |"
 
 
@@ -113,7 +113,10 @@ def _word(annotation: Any) -> str:
     return next(word for part in get_args(annotation) if (word := _word(part)))
 
 
-def _default(value: Any) -> str:
+def _default(parameter: Any) -> str:
+    value = parameter.default
+    if isinstance(parameter.show_default, str):
+        return parameter.show_default
     if value is None or value is False:
         return "–"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"

@@ -42,7 +42,7 @@ FIELD_RULES = {
     "missing": "missing",
     "unexpected_keyword_argument": "unknown field",  # of a dataclass
 }
-# What is expected where a pattern has this part.
+# What a pattern with this part expects.
 PATTERNS = {
     TITLE: "one line of text",
     NO_CONTROL_CHARACTER: "one line of text",

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torchvision import datasets as tv
 
-from conebench.data.sources import default_data_root, read_images
+from conebench.data.sources import read_images
 from conebench.errors import DataMissingError, SpecError
 from conebench.seeding import balanced_indices
 from conebench.spec.schema import Dataset
@@ -184,7 +184,3 @@ def test_a_broken_download_does_not_pass_for_data(
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     with pytest.raises(DataMissingError):
         read_images(Dataset(name="mnist", image_size=28), tmp_path)
-
-
-def test_the_data_root_is_in_the_users_cache() -> None:
-    assert default_data_root().parts[-2:] == ("conebench", "data")

@@ -18,11 +18,11 @@ def test_every_kind_of_parameter_has_its_row() -> None:
         "| `SPECS...` | required | Spec files, or folders of them. |",
         "| `[RUN_DIR]` | `runs` | Folder of one run, ",
         "| `--kernel-memory GIB` | – | GiB that one kernel may use",
-        "| `--save-every SECONDS` | `60` | Save training progress ",
+        "| `--save-every SECONDS` | `60` | Seconds between saves ",
         "| `--smoke` | – | Try the spec with few images, ",
         "| `--port INTEGER` | `8000` | Port; 0 takes any free one. Allowed: 0 to 65535. |",
         "| `--device CHOICE` | `auto` | auto takes a GPU if there is one. One of auto, ",
-        "the user's cache. Environment variable: CONEBENCH_DATA. |",
+        "| in the user's cache | Folder of datasets. Environment variable: CONEBENCH_DATA. |",
         "## conebench leaderboard serve\n",
     ):
         assert row in page
