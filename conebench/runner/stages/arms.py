@@ -13,14 +13,13 @@ from conebench.linearize import LinearizedModel
 from conebench.networks.timm_models import classifier_parameters
 from conebench.record import TriedRate, choose_rate
 from conebench.runner.stages.activation_memory import images_within
-from conebench.runner.stages.base import Stage
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.resume import State, load_state, train_resumably
-from conebench.runner.stages.training import TrainStage, parent_recipe
+from conebench.runner.stages.training import LaterStage, parent_recipe
 from conebench.runner.stages.work import Sizes, Step, Work
 from conebench.spec import Spec
 from conebench.spec.arms import Arm, Kind, Rate
-from conebench.storage.store import StageKey, read_tensors
+from conebench.storage.store import StageKey
 from conebench.training.loop import DivergedError, Recipe, evaluate
 
 # Bump when the stage's output changes; stored results of older versions are then ignored.
@@ -48,7 +47,7 @@ class ArmEnd(BaseModel):
 
 
 @dataclass(frozen=True)
-class ArmStage(Stage[ArmEnd]):
+class ArmStage(LaterStage[ArmEnd]):
     """One arm with one learning rate; arms that do the same work share its result."""
 
     arm: Arm
@@ -64,15 +63,6 @@ class ArmStage(Stage[ArmEnd]):
     def name(self) -> str:
         several = len(self.arm.planned_rates) > 1 and self.rate != "inherit"
         return f"{self.arm.label} at {self.rate:g}" if several else self.arm.label
-
-    @property
-    def training(self) -> TrainStage:
-        """Ordinary training, which the arm leaves."""
-        return TrainStage(self.seed)
-
-    @property
-    def needs(self) -> tuple[TrainStage]:
-        return (self.training,)
 
     def key(self, context: Context) -> StageKey:
         kernel, linearization = context.spec.kernel, context.inputs("linearization")
@@ -100,9 +90,7 @@ class ArmStage(Stage[ArmEnd]):
         """Train the arm from its start to the end, and test it."""
         network = self._network(context)
         recipe = self._recipe(context, network)
-        begin = load_state(context, self) or State(
-            self.arm.start, optimizer=self._carried_state(context)
-        )
+        begin = load_state(context, self) or self._first_state(context)
         end = ArmEnd(status="finished")
         try:
             # An arm keeps no checkpoints: its pauses are for progress and for its state.
@@ -126,8 +114,7 @@ class ArmStage(Stage[ArmEnd]):
         if self.arm.anchor == "pretrained":
             anchor = context.initial_network(self.seed, pretrained=True)
         else:
-            training = self.training.key(context)
-            anchor = context.network_at(training, self.seed, self.arm.anchor)
+            anchor = self.training.network_at(context, self.arm.anchor)
         if self.kind == "control":
             return anchor
         if self.kind == "linear":
@@ -137,6 +124,11 @@ class ArmStage(Stage[ArmEnd]):
         for name, parameter in frozen.named_parameters():
             parameter.requires_grad_(name in head)
         return frozen
+
+    def _first_state(self, context: Context) -> State:
+        carries = context.spec.linearization.optimizer_state == "carry" and self.kind != "probe"
+        optimizer = self.training.optimizer_at(context, self.arm.start) if carries else None
+        return State(self.arm.start, optimizer=optimizer)
 
     def _recipe(self, context: Context, network: nn.Module) -> Recipe:
         """Return the recipe of the linearization section, for arms of any kind."""
@@ -152,14 +144,6 @@ class ArmStage(Stage[ArmEnd]):
             images_at_once=_images_at_once(context, network),
             decay_origin=decay_origin,
         )
-
-    def _carried_state(self, context: Context) -> dict[str, Tensor] | None:
-        """Read the optimizer state that ordinary training had, if the arm carries it on."""
-        carries = context.spec.linearization.optimizer_state == "carry" and self.kind != "probe"
-        if not carries or self.arm.start == 0:
-            return None
-        training = self.training.key(context)
-        return read_tensors(context.store.checkpoint_path(training, self.arm.start, optimizer=True))
 
 
 def _evaluate(
