@@ -1,4 +1,4 @@
-"""What a spec will take: parameters, operations, memory, disk, time."""
+"""Estimate of a spec: parameters, operations, memory, disk, time."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What running a spec will take, for all its seeds.
+    """Estimated cost of a spec, for all its seeds.
 
     `seconds` are extrapolated from a few steps on this machine; `flops` counts a multiply-add as
     two. The arm at T* is taken to start a third of the way. `arms` counts each learning rate of a

@@ -21,7 +21,7 @@ LARGEST_DIFFERENCE = 1e-2
 
 @dataclass(frozen=True)
 class CheckedNetwork:
-    """What the checks found: the number of trainable parameters, and the plan of a kernel."""
+    """A network that passed the checks: its trainable parameters, and its kernels' plan."""
 
     parameters: int
     kernel_plan: KernelPlan

@@ -34,7 +34,7 @@ STEPS: dict[Kind, Step] = {"linear": "linear", "control": "ordinary", "probe": "
 
 
 class ArmEnd(BaseModel):
-    """Result of an arm: how it ended, on validation images too if there are any."""
+    """Result of an arm, on validation images too if there are any."""
 
     model_config = ConfigDict(frozen=True)
 

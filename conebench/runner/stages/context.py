@@ -1,4 +1,4 @@
-"""What every stage of one run shares, and the networks it is made of."""
+"""Data, store and networks that all stages of one run share."""
 
 import copy
 from dataclasses import dataclass

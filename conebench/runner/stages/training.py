@@ -28,7 +28,7 @@ EVALUATION_SHARE = 0.1
 
 
 class Trained(BaseModel):
-    """Result of ordinary training: its curve, and how it ended."""
+    """Result of ordinary training: its curve and its end."""
 
     model_config = ConfigDict(frozen=True)
 
