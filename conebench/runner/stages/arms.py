@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
@@ -91,24 +91,23 @@ class ArmStage(LaterStage[ArmEnd]):
         network = self._network(context)
         recipe = self._recipe(context, network)
         begin = load_state(context, self) or self._first_state(context)
-        end = ArmEnd(status="finished")
+        end: dict[str, Any] = {"status": "finished"}
+        # Validation first, and kept whatever the test gives: the choice between rates must not
+        # depend on the test.
+        parts = {"validation": context.data.validation, "test": context.data.test}
         try:
             # An arm keeps no checkpoints: its pauses are for progress and for its state.
             for _ in train_resumably(
                 context, self, network, recipe, begin, checkpoints=context.spec.checkpoint_steps
             ):
                 pass
-            # Validation first, and kept whatever the test gives: the choice between rates must
-            # not depend on the test.
-            if context.data.validation is not None:
-                accuracy, loss = _evaluate(context, network, recipe, context.data.validation)
-                end = end.model_copy(
-                    update={"validation_accuracy": accuracy, "validation_loss": loss}
-                )
-            accuracy, loss = _evaluate(context, network, recipe, context.data.test)
+            for name, images in parts.items():
+                if images is not None:
+                    accuracy, loss = _evaluate(context, network, recipe, images)
+                    end |= {f"{name}_accuracy": accuracy, f"{name}_loss": loss}
         except DivergedError as error:
-            return end.model_copy(update={"status": "diverged", "diverged_at": error.step})
-        return end.model_copy(update={"test_accuracy": accuracy, "test_loss": loss})
+            end |= {"status": "diverged", "diverged_at": error.step}
+        return ArmEnd(**end)
 
     def _network(self, context: Context) -> nn.Module:
         if self.arm.anchor == "pretrained":
