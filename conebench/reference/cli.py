@@ -76,7 +76,7 @@ def _table(rows: list[str]) -> str:
 
 
 def _rows(command: Any) -> list[str]:
-    kinds = get_type_hints(command.callback)
+    kinds = get_type_hints(command.callback, include_extras=True)
     return [_row(parameter, kinds.get(parameter.name)) for parameter in _shown(command)]
 
 
@@ -92,7 +92,7 @@ def _row(parameter: Any, annotation: Any) -> str:
     else:
         written = f"{', '.join(parameter.opts)} {parameter.metavar or _word(annotation)}"
     default = "required" if parameter.required else _default(parameter.default)
-    return f"| `{written}` | {default} | {_meaning(parameter)} |"
+    return f"| `{written}` | {default} | {_meaning(parameter, annotation)} |"
 
 
 def _is_argument(parameter: Any) -> bool:
@@ -117,8 +117,10 @@ def _default(value: Any) -> str:
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-def _meaning(parameter: Any) -> str:
-    low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
+def _meaning(parameter: Any, annotation: Any) -> str:
+    # Its bounds are elsewhere in each version of typer, but always where the option was written.
+    option = next(iter(getattr(annotation, "__metadata__", ())), None)
+    low, high = getattr(option, "min", None), getattr(option, "max", None)
     bounds = f"at least {low}" if high is None else f"{low} to {high}"
     return (parameter.help or "") + ("" if low is None else f" Allowed: {bounds}.")
 
