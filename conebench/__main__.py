@@ -1,4 +1,4 @@
-"""The `conebench` command: tells in one line which dependency is missing, too old or broken."""
+"""The `conebench` command."""
 
 import sys
 
@@ -10,7 +10,7 @@ WITHOUT_DEPENDENCIES = {"--version", "--help", "-h"}
 
 
 def main() -> None:
-    """Run the command line, or say which dependency keeps it from running."""
+    """Run the command line, or name the dependency that is broken."""
     if sys.argv[1:] == ["--version"]:
         print(f"conebench {__version__}")  # noqa: T201  # typer may be what is broken
         return

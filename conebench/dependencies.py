@@ -1,4 +1,4 @@
-"""Which dependency of conebench is too old, missing, or fails when it is imported."""
+"""Find the dependency that is too old, missing or broken."""
 
 import re
 import sys
@@ -13,13 +13,12 @@ PACKAGES = {
     "ruamel": "ruamel.yaml",
     "sklearn": "scikit-learn",
 }
-# Requirements without a condition, such as an extra or a platform, which would follow a semicolon.
 AT_LEAST = re.compile(r"([\w.-]+)>=([\d.]+)")
 EXACTLY = re.compile(r"([\w.-]+)==([\d.]+)")
 
 
 def outdated_dependency() -> str | None:
-    """Name an installed dependency that is older than conebench needs, if there is one."""
+    """Name an installed dependency that is too old, if any."""
     for package, needed in _requirements("conebench", AT_LEAST):
         found = _version(package)
         if found and _numbers(found) < _numbers(needed):
@@ -28,9 +27,9 @@ def outdated_dependency() -> str | None:
 
 
 def broken_dependency(error: Exception) -> str | None:
-    """Name the dependency whose import raised the error, its version, and what is needed.
+    """Name the dependency whose import raised this error.
 
-    Returns None for an error that no import of a dependency raised.
+    The line gives its version and what is needed. Returns None for any other error.
     """
     module = _failed_module(error)
     if module is None:
@@ -49,7 +48,7 @@ def broken_dependency(error: Exception) -> str | None:
 
 
 def _failed_module(error: Exception) -> str | None:
-    """Top-level name of the module, not conebench's, whose import raised the error."""
+    """Return the top-level module whose import raised the error."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     importing = [frame for frame in frames if frame.f_code.co_name == "<module>"]
     candidates = [
@@ -67,13 +66,14 @@ def _failed_module(error: Exception) -> str | None:
 
 
 def _requirements(package: str, kind: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """Requirements of one kind that an installed package states, as package and version."""
+    """Yield the requirements of one kind that a package states."""
     try:
         stated = requires(package) or []
     except PackageNotFoundError:
         # A checkout that is on the path but not installed.
         return
     for requirement in stated:
+        # The whole text: a requirement with a condition, such as an extra, is left out.
         if match := kind.fullmatch(requirement):
             yield match[1], match[2]
 
@@ -91,7 +91,7 @@ def _version(package: str) -> str | None:
 
 
 def _numbers(version: str) -> list[int]:
-    """Release numbers of a version: [2, 11] of 2.11.0+cpu."""
+    """Return the release numbers of a version: [2, 11] for 2.11.0+cpu."""
     release = re.match(r"[\d.]*\d", version)
     numbers = [int(part) for part in release[0].split(".")] if release else []
     while numbers and numbers[-1] == 0:
