@@ -144,6 +144,13 @@ def check_name(name: str) -> None:
     raise SpecError(f"got {name!r}, expected a model of timm's{hint}", field="model.name")
 
 
+def entry_point(name: str) -> Callable[..., nn.Module]:
+    """Return the function that makes a model; raise a SpecError if timm has no such model."""
+    check_name(name)
+    made_by: Callable[..., nn.Module] = timm.model_entrypoint(name.partition(".")[0])
+    return made_by
+
+
 def classifier_parameters(model: nn.Module) -> set[str]:
     """Return the names of the last layer's parameters."""
     # Distilled models have two.
