@@ -34,6 +34,8 @@ def norm_layer(kind: str, channels: int) -> nn.Module:
 class CifarBlock(nn.Module):
     """Two normalized 3x3 convolutions and a shortcut without parameters.
 
+    `skips=False` leaves the shortcut out.
+
     Source: He et al. 2015, arXiv 1512.03385, option A.
     """
 
