@@ -33,8 +33,8 @@ def show(
     """Print a record as text, or the specs of a file as YAML.
 
     A record is shown with recomputed figures, sparklines of its curves, and its arms. A spec file
-    is shown with `extends` and `matrix` applied; with --resolved, as its specs are hashed and
-    stored.
+    is shown with `extends`, `matrix` and `grid` applied; with --resolved, as its specs are hashed
+    and stored.
     """
     with errors_as_exit_codes():
         if file.suffix in (".yaml", ".yml"):
