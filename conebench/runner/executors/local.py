@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from conebench.data.datasets import Data
 from conebench.record import Record
 from conebench.runner.executors.processes import run_side_by_side
 from conebench.runner.prepared import prepared, threads_shared_by
@@ -10,8 +11,10 @@ from conebench.runner.stages.progress import Progress
 from conebench.spec import Spec
 
 
-def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Record, Path]:
-    """Run a spec; return its record and the record's path.
+def run_spec(
+    spec: Spec, options: RunOptions, progress: Progress, data: Data | None = None
+) -> tuple[Record, Path]:
+    """Run a spec, on data read before if given; return its record and the record's path.
 
     Stages whose result is stored are not computed again. A stage that fails does not stop the
     others: the record names it.
@@ -23,7 +26,7 @@ def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Recor
         RunError: No seed could be finished.
 
     """
-    with threads_shared_by(options.jobs), prepared(spec, options, progress) as run:
+    with threads_shared_by(options.jobs), prepared(spec, options, progress, data) as run:
         if options.jobs > 1:
             run_side_by_side(run.context, options, run.seeds)
         return run.finish()
