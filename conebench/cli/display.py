@@ -162,6 +162,8 @@ def print_figures(console: Console, record: Record) -> None:
         table.add_row(quantity.symbol.translate(GREEK), value, interval or seeds)
     console.print(table)
     console.print(f"{summary.verdict}: {summary.detail}")
+    for line in _divergences(record):
+        console.print(line)
     doubtful = sum(seed.phases.estimators_disagree for seed in record.seeds)
     if doubtful:
         console.print(
@@ -171,4 +173,21 @@ def print_figures(console: Console, record: Record) -> None:
     if record.status == "partial":
         console.print(
             f"partial: {len(record.seeds)} of {len(record.spec.seeds)} seeds, so not ranked"
+        )
+
+
+def _divergences(record: Record) -> Iterator[str]:
+    """Say which arms diverged, and at which steps."""
+    found: dict[str, list[int]] = {}
+    for seed in record.seeds:
+        for arm in seed.arms:
+            if arm.diverged_at is not None:
+                label = arm.arm if arm.step in (None, 0) else f"{arm.arm}({arm.step})"
+                name = "ordinary training" if arm.arm == "full" else label
+                found.setdefault(name, []).append(arm.diverged_at)
+    for name, steps in found.items():
+        at = ", ".join(f"{step:,}" for step in steps)
+        yield (
+            f"{name} diverged in {len(steps)} of {len(record.seeds)} seeds, at step {at}; try a "
+            "smaller learning rate"
         )

@@ -9,6 +9,7 @@ from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.terminal import echo
 from conebench.errors import ExitCode, SpecError
 from conebench.spec import LoadedSpec, find_specs, load_specs, repeated_names
+from conebench.spec.model_names import check_model
 
 
 def validate(
@@ -16,7 +17,8 @@ def validate(
 ) -> None:
     """Check specs without running them, and warn about weak choices.
 
-    Only `run` checks, before training, that timm has the model and that it takes the images.
+    Models are looked up in the list of timm's that conebench is shipped with. Only `run` checks,
+    before training, that a model takes its arguments and the images.
     """
     with errors_as_exit_codes():
         files = find_specs(paths)
@@ -30,6 +32,9 @@ def validate(
             show_error(error)
             continue
         loaded += found
+        if not _models_are_known(found):
+            failed = True
+            continue
         _show_warnings(found)
         for one in found:
             variant = f"{one.spec.name}: " if one.written.variant else ""
@@ -39,6 +44,17 @@ def validate(
         echo(line, err=True)
     if failed:
         raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def _models_are_known(found: list[LoadedSpec]) -> bool:
+    known = True
+    for one in found:
+        try:
+            check_model(one.spec.model)
+        except SpecError as error:
+            known = False
+            show_error(one.located(error))
+    return known
 
 
 def _show_warnings(found: list[LoadedSpec]) -> None:

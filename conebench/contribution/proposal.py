@@ -10,10 +10,10 @@ from typing import Literal
 from conebench.contribution.git_trees import REGULAR, Change, GitTrees
 from conebench.record.files import MAX_BYTES as MAX_RECORD_BYTES
 from conebench.record.replication import MAX_REPLICATION_BYTES, SUFFIX
+from conebench.spec.yaml_text import MAX_BYTES as MAX_SPEC_BYTES
 
 SPECS, RECORDS = "specs/", "leaderboard/records/"
 REPLICATIONS = f"{SUFFIX}/"
-MAX_SPEC_BYTES = 200_000
 MAX_FILES = 50
 
 Lane = Literal["none", "code", "data"]

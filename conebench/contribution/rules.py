@@ -30,6 +30,7 @@ from conebench.spec import (
     load_specs,
     repeated_names,
 )
+from conebench.spec.model_names import known_models
 from conebench.spec.section import NAME
 from conebench.text import one_line
 
@@ -70,6 +71,15 @@ def problems_of(proposal: Proposal, author: str | None = None) -> list[str]:
         for path in proposal.replications:
             problems += replication_problems(proposal, folder, path, author)
     return [one_line(line.replace(f"{folder}/", "")) for line in problems]
+
+
+def remarks_of(proposal: Proposal) -> list[str]:
+    """Return what readers of a sound proposal should know, one line each."""
+    return [
+        f"{path}: its images are a folder of the author's, so nobody else can replicate it"
+        for path in proposal.records
+        if json.loads(proposal.contents[path])["spec"]["dataset"]["name"] == "imagefolder"
+    ]
 
 
 def _shape(proposal: Proposal) -> Iterator[str]:
@@ -157,6 +167,8 @@ def _provenance(record: Record, specs: dict[str, Spec]) -> Iterator[str]:
         yield f"spec: the last commit has no spec named {record.spec.name!r} in {SPECS}; commit it"
     elif spec != record.spec:
         yield f"spec: differs from {spec.name!r} in {SPECS}, whose hash is {spec.hash[:8]}"
+    if record.spec.model.name.partition(".")[0] not in known_models():
+        yield "spec.model.name: neither timm nor conebench has this model, so nobody can replay it"
     if record.status != "complete":
         yield f"status: got {record.status}, expected complete"
     yield from provenance_problems(record.provenance)

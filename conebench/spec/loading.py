@@ -38,12 +38,13 @@ class LoadedSpec:
         return _lines(self.written, advice(self.spec), "warning: ")
 
 
-def load_specs(path: Path) -> list[LoadedSpec]:
+def load_specs(path: Path | str) -> list[LoadedSpec]:
     """Load every spec of one file: several if it has a matrix.
 
     Raises a SpecError with one line per problem, `file:line: field: got X, expected Y`, which
     names the variants of a matrix that have it.
     """
+    path = Path(path)
     loaded = []
     problems: dict[str, list[str]] = {}
     composed = compose(path)
@@ -69,7 +70,7 @@ def load_specs(path: Path) -> list[LoadedSpec]:
     return loaded
 
 
-def load_spec(path: Path) -> Spec:
+def load_spec(path: Path | str) -> Spec:
     """Load the one spec of a file, as `load_specs` does."""
     loaded = load_specs(path)
     if len(loaded) > 1:

@@ -4,6 +4,7 @@
         manifest.json                        layout of this folder, planned stages
         record.json                          record of the last run
         record.sha256                        its checksum, as `sha256sum -c` reads it
+        record-<spec hash>.json              record of the spec as it was before a change
         stages/<stage>-<key>.json            result of a finished stage
         failed/<stage>-<key>.json            why a stage failed; removed by the next run
         checkpoints/<stage>-<key>/<step>.safetensors            network and its metrics
@@ -267,6 +268,23 @@ class Store:
         ):
             with whole_file(path) as temporary:
                 temporary.write_text(content, encoding="utf-8")
+
+    def keep_other_record(self, spec_hash: str) -> Path | None:
+        """Rename the record if it is of a spec of another hash; return its new path."""
+        try:
+            found = json.loads(self.record_path.read_bytes())["spec_hash"]
+            if found == spec_hash:
+                return None
+            kept = self.record_path.with_name(f"record-{found[:8]}.json")
+            self.record_path.rename(kept)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            set_aside(self.record_path)
+            return None
+        except OSError as error:
+            raise storage_error(error, self.record_path) from None
+        return kept
 
     def check_record(self) -> None:
         """Rename the record if it does not match its checksum."""
