@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.terminal import echo
-from conebench.errors import ExitCode, SpecError
-from conebench.spec import LoadedSpec, find_specs, load_specs, repeated_names
+from conebench.errors import ExitCode
+from conebench.spec import find_specs, load_valid
 
 
 def validate(
@@ -19,29 +19,13 @@ def validate(
     Only `run` checks, before training, that timm has the model and that it takes the images.
     """
     with errors_as_exit_codes():
-        files = find_specs(paths)
-    loaded: list[LoadedSpec] = []
-    failed = False
-    for file in files:
-        try:
-            found = load_specs(file)
-        except SpecError as error:
-            failed = True
-            show_error(error)
-            continue
-        loaded += found
-        _show_warnings(found)
-        for one in found:
-            variant = f"{one.spec.name}: " if one.written.variant else ""
-            echo(f"{file}: {variant}valid, hash {one.spec.hash[:8]}")
-    for line in repeated_names(loaded):
-        failed = True
+        loaded, problems = load_valid(find_specs(paths))
+    # Variants of a matrix may share a warning.
+    warnings = dict.fromkeys(line for found in loaded for line in found.warnings())
+    for line in (*problems, *warnings):
         echo(line, err=True)
-    if failed:
+    for found in loaded:
+        variant = f"{found.spec.name}: " if found.written.variant else ""
+        echo(f"{found.file}: {variant}valid, hash {found.spec.hash[:8]}")
+    if problems:
         raise typer.Exit(ExitCode.BAD_INPUT)
-
-
-def _show_warnings(found: list[LoadedSpec]) -> None:
-    """Print each warning once, even if several variants of a matrix share it."""
-    for line in dict.fromkeys(line for one in found for line in one.warnings()):
-        echo(line, err=True)
