@@ -22,14 +22,7 @@ from conebench.errors import InputError
 from conebench.record import Record, read_record
 from conebench.record.check import check_record
 from conebench.record.replication import SUFFIX, WHO
-from conebench.spec import (
-    SMOKE_SUFFIX,
-    Spec,
-    content_hash,
-    find_specs,
-    load_specs,
-    repeated_names,
-)
+from conebench.spec import SMOKE_SUFFIX, Spec, content_hash, find_specs, load_valid
 from conebench.spec.model_names import known_models
 from conebench.spec.section import NAME
 from conebench.text import one_line
@@ -64,7 +57,8 @@ def problems_of(proposal: Proposal, author: str | None = None) -> list[str]:
         # Files with a wrong name or type are not read.
         return shape
     with unpacked(proposal.after) as folder:
-        specs, problems = _specs(folder)
+        loaded, problems = load_valid(find_specs([folder / SPECS]))
+        specs = {found.spec.name: found.spec for found in loaded}
         problems += _kept_specs(proposal, folder, specs)
         for path in proposal.records:
             problems += _record(proposal, folder, path, specs)
@@ -114,16 +108,6 @@ def _file_problem(change: Change, proposal: Proposal) -> str:
         return KINDS.get(change.mode, f"got mode {change.mode}, expected a regular file")
     size, most = proposal.sizes[change.path], most_bytes(change.path)
     return f"got {size:,} bytes, expected at most {most:,}" if size > most else ""
-
-
-def _specs(folder: Path) -> tuple[dict[str, Spec], list[str]]:
-    loaded, problems = [], []
-    for file in find_specs([folder / SPECS]):
-        try:
-            loaded += load_specs(file)
-        except InputError as error:
-            problems += str(error).split("\n")
-    return {found.spec.name: found.spec for found in loaded}, problems + repeated_names(loaded)
 
 
 def _kept_specs(proposal: Proposal, folder: Path, specs: dict[str, Spec]) -> Iterator[str]:
