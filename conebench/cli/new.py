@@ -31,7 +31,7 @@ def new(
     learning_rate: Annotated[float, typer.Option(help="For SGD with momentum 0.9.")] = 0.1,
     folder: Annotated[Path, typer.Option(help="Folder of the new file.")] = Path("specs"),
 ) -> None:
-    """Write a new spec with comments; on a terminal, ask for model, dataset and title."""
+    """Write a new spec with comments. On a terminal, ask for model, dataset and title."""
     with errors_as_exit_codes():
         if not re.fullmatch(NAME, name):
             raise InputError(f"NAME: got {name!r}, expected a-z, 0-9, '.', '_' and '-'")

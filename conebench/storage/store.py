@@ -155,12 +155,12 @@ class Store:
                 path.unlink(missing_ok=True)
 
     def result(self, key: StageKey) -> StageResult | None:
-        """Read the result of a stage; None if it has not finished."""
+        """Read the result of a stage. None if it has not finished."""
         data = read_json(self._result_path(key))
         return None if data is None else StageResult(**data)
 
     def has_result(self, key: StageKey) -> bool:
-        """Return True if a stage has finished; its file may still be damaged."""
+        """Return True if a stage has finished. Its file may still be damaged."""
         return self._result_path(key).exists()
 
     def save_result(self, key: StageKey, result: StageResult) -> None:
@@ -186,7 +186,7 @@ class Store:
         return bool(unfinished) and self._older_path(key).exists()
 
     def failure(self, key: StageKey) -> str | None:
-        """Read why a stage failed; None if it did not."""
+        """Read why a stage failed. None if it did not."""
         data = read_json(self._failure_path(key))
         return None if data is None else str(data["reason"])
 
@@ -270,7 +270,7 @@ class Store:
                 temporary.write_text(content, encoding="utf-8")
 
     def keep_other_record(self, spec_hash: str) -> Path | None:
-        """Rename the record if it is of a spec of another hash; return its new path."""
+        """Rename the record if it is of a spec of another hash. Return its new path."""
         try:
             found = json.loads(self.record_path.read_bytes())["spec_hash"]
             if found == spec_hash:
@@ -334,7 +334,7 @@ def _checksum_line(path: Path, content: bytes) -> str:
 
 
 def read_tensors(path: Path) -> "dict[str, Tensor]":
-    """Read all tensors of a file; raise a StorageError if it is missing or damaged."""
+    """Read all tensors of a file. Raise a StorageError if it is missing or damaged."""
     from safetensors.torch import load_file
 
     if not find_whole(path):
@@ -343,7 +343,7 @@ def read_tensors(path: Path) -> "dict[str, Tensor]":
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
-    """Read the facts stored with tensors; None if the file is missing or damaged."""
+    """Read the facts stored with tensors. None if the file is missing or damaged."""
     if not find_whole(path):
         return None
     with safe_open(path, framework="numpy") as file:

@@ -14,7 +14,7 @@ from conebench.spec import Spec
 def run_spec(
     spec: Spec, options: RunOptions, progress: Progress, data: Data | None = None
 ) -> tuple[Record, Path]:
-    """Run a spec, on data read before if given; return its record and the record's path.
+    """Run a spec, on data read before if given. Return its record and the record's path.
 
     Stages with a stored result are not computed again. A stage that fails does not stop the
     others: the record names it. Raises a SpecError before any training if spec, data and network

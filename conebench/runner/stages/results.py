@@ -37,7 +37,7 @@ class Stages:
     failures: dict[str, StageFailedError] = field(default_factory=dict)
 
     def result(self, stage: Stage[ResultT]) -> ResultT:
-        """Return the stored result of a stage; compute it if there is none.
+        """Return the stored result of a stage. Compute it if there is none.
 
         Raises a StageFailedError if the stage failed, in this process or in another one; a
         NotFinishedError if there is no result and missing ones are not to be computed.

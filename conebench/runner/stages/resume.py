@@ -40,7 +40,7 @@ def stopwatch(store: Store, key: StageKey) -> Callable[[], float]:
 
 
 def load_state(context: Context, stage: Stage[Any]) -> State | None:
-    """Read the last stored state of a stage; None if there is no whole one."""
+    """Read the last stored state of a stage. None if there is no whole one."""
     key = stage.key(context)
     for step in reversed(context.store.stored_steps(key, "unfinished")):
         path = context.store.unfinished_path(key, step)
@@ -60,7 +60,7 @@ def train_resumably(
     checkpoints: Sequence[int],
     results: Sequence[BaseModel] = (),
 ) -> Iterator[Checkpoint]:
-    """Train a network from a state on; yield at each checkpoint still to come.
+    """Train a network from a state on. Yield at each checkpoint still to come.
 
     Once the caller is done with a checkpoint, the state is stored if `save_every` seconds have
     passed or `results`, which it holds too, has grown. Raises a DivergedError.
