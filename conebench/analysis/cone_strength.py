@@ -1,0 +1,80 @@
+"""Cone-effect strength: how narrow the cone is, and how firmly it holds the kernel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from conebench.analysis.distance import FloatArray, says
+from conebench.analysis.intervals import Estimate, mean_estimate
+from conebench.analysis.window import WindowFigures
+
+BOUNDS = (0.0, 100.0)
+
+
+@dataclass(frozen=True)
+class ConeStrength:
+    """CES over the seeds of one run.
+
+    `contributions` has a value per seed; their mean is CES before it is clipped, and their spread
+    is that of CES.
+    """
+
+    CES: Estimate | None = field(metadata=says("Cone-effect strength; null where undefined."))
+    undefined: str | None = field(metadata=says("Why CES is undefined, else null."))
+    contributions: tuple[float, ...] = field(
+        default=(), metadata=says("A value per seed, to compare runs by.")
+    )
+
+
+def cone_strength(seeds: Sequence[WindowFigures]) -> ConeStrength:
+    """Return the cone-effect strength CES = 100 N (1 - alpha), with means over seeds.
+
+    It is 0 for a kernel that wanders without memory or drifts (alpha >= 1), or that has no cone
+    (N = 0), and 100 for one confined to a cone that is small against the turn. Value and interval
+    are clipped to [0, 100] at the end. The interval is Student's, of the contributions.
+
+    Args:
+        seeds: The figures of each seed's late window.
+
+    Returns:
+        CES; undefined where any seed lacks N or alpha, such as by a frozen kernel.
+
+    Example:
+        >>> seed = WindowFigures(None, N=0.8, alpha=0.25)
+        >>> round(cone_strength([seed, seed]).CES.value, 6)
+        60.0
+
+    """
+    if not seeds:
+        return ConeStrength(None, "no seeds")
+    reasons = [seed.undefined for seed in seeds if seed.undefined is not None]
+    if reasons:
+        named = ", ".join(dict.fromkeys(reasons))
+        return ConeStrength(None, f"{named} in {len(reasons)} of {len(seeds)} seeds")
+    values = seed_contributions(
+        np.array([seed.N for seed in seeds], dtype=np.float64),
+        np.array([seed.alpha for seed in seeds], dtype=np.float64),
+    )
+    estimate = mean_estimate(values, BOUNDS)
+    clipped = float(np.clip(estimate.value, *BOUNDS))
+    CES = Estimate(clipped, estimate.low, estimate.high, estimate.seeds)
+    return ConeStrength(CES, None, tuple(values.tolist()))
+
+
+def seed_contributions(
+    N: Float[FloatArray, " seeds"], alpha: Float[FloatArray, " seeds"]
+) -> Float[FloatArray, " seeds"]:
+    """Return a value per seed whose mean is 100 N (1 - alpha) of the means.
+
+    z_s = 100 [ N (1 - alpha) + (N_s - N)(1 - alpha) - N (alpha_s - alpha) ], with N and alpha the
+    means over seeds. The spread of z is that of CES, to first order (delta method).
+
+    Example:
+        >>> seed_contributions(np.array([0.8, 1.0]), np.array([0.5, 0.5])).round(6)
+        array([40., 50.])
+
+    """
+    free = 1 - alpha.mean()
+    return np.asarray(100 * (N * free - N.mean() * (alpha - alpha.mean())))
