@@ -10,8 +10,7 @@ from conebench.record import (
     ChaosResult,
     SeedResult,
     TriedRate,
-    derive_groups,
-    derive_stretches,
+    derive_seed,
 )
 from conebench.runner.stages.arms import ArmEnd, ArmStage, best_of
 from conebench.runner.stages.copies import CopyStage
@@ -47,11 +46,8 @@ def seed_result(seed: int, parts: SeedParts) -> SeedResult:
         training=found.trained.curve,
         kernel=found.kernel,
         arms=[_full_arm(found.trained), *parts.arms],
-        phases=found.phases,
-        cone=found.cone,
-        groups=derive_groups(found.spec, found.kernel),
-        stretches=derive_stretches(found.spec, found.kernel, found.phases.T_star),
         chaos=parts.chaos,
+        **derive_seed(found.spec, found.trained.curve, found.kernel),
     )
 
 

@@ -293,9 +293,19 @@ class Kernel(Section):
         default=None,
         description="Also measure the trace kernel, and so the cone, of each stage of the network.",
     )
+    window: Fraction = Field(
+        default=0.3,
+        description="Share of the constant-learning-rate stretch before the late window, whose "
+        "first checkpoint is w.",
+    )
+    averaged: bool = Field(
+        default=False,
+        description="Also measure the primary view at running averages of the weights, one per "
+        "interval of the uniform grid.",
+    )
     checkpoints: CheckpointGrid
 
-    later = frozenset({"by"})
+    later = frozenset({"by", "window", "averaged"})
 
 
 StepPair = tuple[Annotated[int, Field(ge=0, le=10**9)], StepIndex]

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from conebench.analysis.cone import Cone
 from conebench.analysis.phases import Phases
-from conebench.record import KernelTrajectory, derive_geometry
+from conebench.record import KernelTrajectory, derive_phases
 from conebench.runner.stages.arms import ArmStage
 from conebench.runner.stages.base import Stage, stored_result
 from conebench.runner.stages.context import Context
@@ -24,7 +23,6 @@ class Trajectory(NamedTuple):
     trained: Trained
     kernel: KernelTrajectory
     phases: Phases
-    cone: Cone | None
 
     def arms(self) -> list[Arm]:
         """List the arms that leave this trajectory."""
@@ -36,8 +34,8 @@ class Trajectory(NamedTuple):
 
 
 def trajectory_of(spec: Spec, trained: Trained, kernel: KernelTrajectory) -> Trajectory:
-    """Derive phases and cone from the kernels of a seed."""
-    return Trajectory(spec, trained, kernel, *derive_geometry(spec, kernel))
+    """Derive phases from the kernels of a seed."""
+    return Trajectory(spec, trained, kernel, derive_phases(spec, kernel))
 
 
 def planned_stages(spec: Spec, seed: int, arms: Sequence[Arm] | None = None) -> list[Stage[Any]]:
