@@ -1,28 +1,37 @@
 # `make demo` runs the embedded spec and builds its board; `make test` passes the tests.
-# Both set up a virtual environment in .venv first. Choose another interpreter with PYTHON=...
+# Both set up a virtual environment in .venv first. Choose another interpreter with PYTHON=..., another
+# environment with VENV=..., another installer of packages with INSTALL=...
 
 PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL ?= $(BIN)/python -m pip install --quiet
 SHARE ?= 0/16
 FUZZ_SECONDS ?= 120
 FUZZED = test_any_edit_of_a_spec_gives_specs_or_a_spec_error \
   test_any_value_in_specs_gives_specs_or_a_spec_error \
   test_any_value_in_a_record_gives_a_record_or_a_record_error \
   test_any_records_are_on_the_board_or_left_out_with_a_reason
-BIN := .venv/bin
-SCRIPTS := .ci/review .ci/run .ci/site .ci/wheel .ci/workflows
+SCRIPTS := .ci/core .ci/review .ci/run .ci/site .ci/suite .ci/wheel .ci/workflows
+# What must work on every Python and with every version of a package that pyproject.toml allows.
+CORE := tests/test_imports.py tests/test_main.py tests/entk tests/linearize tests/networks \
+  tests/training tests/storage tests/reference tests/runner/test_runs.py tests/site/test_build.py
 
-.PHONY: demo test lint bench fuzz families catalog screenshots clean
+.PHONY: demo test core lint bench fuzz families catalog screenshots clean
 
-demo: .venv/installed
+demo: $(VENV)/installed
 	# The demo's network is too small for more threads to pay; on a busy machine they would hurt.
 	OMP_NUM_THREADS=1 $(BIN)/conebench run specs/digits.yaml
 	$(BIN)/conebench leaderboard build
 
-test: .venv/installed-dev
+test: $(VENV)/installed-dev
 	# Each test keeps to one thread, see tests/conftest.py.
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-lint: .venv/installed-dev
+core: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(CORE)
+
+lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -31,44 +40,44 @@ lint: .venv/installed-dev
 	$(BIN)/shellcheck $(SCRIPTS)
 	.ci/workflows
 
-bench: .venv/installed-bench
+bench: $(VENV)/installed-bench
 	# Without tests/conftest.py: it keeps tests to one thread and checks every shape.
 	$(BIN)/python -m pytest tests/benchmarks --noconftest -o python_files='bench_*.py' --benchmark-json=.benchmarks.json
 
-fuzz: .venv/installed-dev
+fuzz: $(VENV)/installed-dev
 	# By chance, about five minutes; then guided by coverage, FUZZ_SECONDS a property.
 	$(BIN)/python -m pytest tests/test_fuzz.py --hypothesis-profile=fuzz
 	$(BIN)/python -m pip install --quiet 'atheris>=3.0'
 	for property in $(FUZZED); do PYTHONPATH=.:tests:tests/helpers $(BIN)/python tests/fuzz/guided.py \
 	  $$property -max_total_time=$(FUZZ_SECONDS) -max_len=4000 -len_control=0 || exit 1; done
 
-families: .venv/installed-dev
+families: $(VENV)/installed-dev
 	$(BIN)/python -W ignore tests/families/walk.py
 
-catalog: .venv/installed-dev
+catalog: $(VENV)/installed-dev
 	# One share of the specs: SHARE=0/1 makes, plans and runs them all in small, in about an hour.
 	CONEBENCH_CATALOG=$(SHARE) $(BIN)/python -m pytest tests/test_catalog.py
 
-screenshots: .venv/installed-dev
+screenshots: $(VENV)/installed-dev
 	$(BIN)/python tests/screenshots.py
 
 clean:
-	rm -rf .venv leaderboard/_site
+	rm -rf .venv .venvs leaderboard/_site
 
-.venv/python-ok:
+$(VENV)/python-ok:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "conebench needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-.venv/installed: .venv/python-ok pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+$(VENV)/installed: $(VENV)/python-ok pyproject.toml
+	$(INSTALL) --editable .
 	@touch $@
 
-.venv/installed-dev: .venv/python-ok pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $@ .venv/installed
+$(VENV)/installed-dev: $(VENV)/python-ok pyproject.toml
+	$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/installed
 
-.venv/installed-bench: .venv/installed-dev
-	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+$(VENV)/installed-bench: $(VENV)/installed-dev
+	$(INSTALL) --editable '.[dev,bench]'
 	@touch $@

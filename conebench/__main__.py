@@ -1,5 +1,35 @@
-"""`python -m conebench`."""
+"""The `conebench` command."""
 
-from conebench.cli import main
+import sys
 
-main()
+from conebench import __version__
+from conebench.dependencies import broken_dependency, outdated_dependency
+from conebench.errors import ExitCode
+
+WITHOUT_DEPENDENCIES = {"--version", "--help", "-h"}
+
+
+def main() -> None:
+    """Run the command line, or name the dependency that is broken."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"conebench {__version__}")  # noqa: T201  # typer may be what is broken
+        return
+    if WITHOUT_DEPENDENCIES.isdisjoint(sys.argv) and (line := outdated_dependency()):
+        _leave_with(line)
+    try:
+        from conebench.cli import main as run_command
+
+        run_command()
+    except Exception as error:
+        if line := broken_dependency(error):
+            _leave_with(line)
+        raise
+
+
+def _leave_with(line: str) -> None:
+    print(f"conebench: {line}", file=sys.stderr)  # noqa: T201
+    sys.exit(ExitCode.ENVIRONMENT)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@ import sys
 from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -30,6 +30,11 @@ from conebench.errors import ConebenchError, ExitCode, InputError, SpecError
 from conebench.interrupts import second_interrupt_ends_at_once, stopping_if_interrupted
 from conebench.record import Record
 from conebench.spec import LoadedSpec, find_specs, load_all, smoke_spec
+
+if TYPE_CHECKING:
+    # Importing the runner imports torch, which only a run may pay for.
+    from conebench.runner import RunOptions
+    from conebench.runner.executors.ray_driver import Outcome
 
 
 def run(
@@ -133,7 +138,7 @@ def _options(
     kernel_memory: float | None,
     jobs: int,
     save_every: float,
-) -> Any:
+) -> "RunOptions":
     memory = kernel_bytes(kernel_memory)
     quiet_torch_jit()
     # These import torch, which takes seconds.
@@ -153,7 +158,7 @@ def _check_executor(executor: str, address: str | None) -> None:
         raise InputError(f"--address: got {address!r}, expected HOST:PORT or auto")
 
 
-def _run_one(found: LoadedSpec, options: Any, as_json: bool) -> int:
+def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
     from conebench.runner import run_spec
 
     spec = found.spec
@@ -175,12 +180,12 @@ def _run_one(found: LoadedSpec, options: Any, as_json: bool) -> int:
 
 
 def _run_on_ray(
-    loaded: list[LoadedSpec], options: Any, as_json: bool, address: str | None
+    loaded: list[LoadedSpec], options: "RunOptions", as_json: bool, address: str | None
 ) -> list[int]:
     """Run all specs at once, and print their results in order at the end."""
     from conebench.runner.executors.ray_driver import run_on_ray
 
-    outcomes: dict[int, Any] = {}
+    outcomes: dict[int, Outcome] = {}
     try:
         with (
             redirect_stdout(sys.stderr),
@@ -207,7 +212,7 @@ def _run_on_ray(
     return codes + [_tell(loaded[index], outcomes[index], as_json) for index in sorted(outcomes)]
 
 
-def _tell(found: LoadedSpec, outcome: Any, as_json: bool) -> int:
+def _tell(found: LoadedSpec, outcome: "Outcome", as_json: bool) -> int:
     if isinstance(outcome, ConebenchError):
         return _tell_error(found, outcome, as_json)
     record, path = outcome

@@ -66,7 +66,7 @@ def _arm_results(stages: Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResu
         best, tried = best_of(rates, ends)
         if arm.name == "switched":
             chosen[arm.start] = rates[best]
-        results.append(_arm_result(arm, rates[best], ends[best], tried))
+        results.append(_arm_result(arm, ends[best], rates[best], tried))
     return results
 
 
@@ -93,7 +93,7 @@ def _chaos_results(
     return sorted(results, key=lambda result: chaos.pairs.index((result.t0, result.t1)))
 
 
-def _arm_result(arm: Arm, rate: Rate, end: ArmEnd, tried: list[TriedRate]) -> ArmResult:
+def _arm_result(arm: Arm, end: ArmEnd, rate: Rate, tried: list[TriedRate]) -> ArmResult:
     return ArmResult(
         arm=arm.name,
         step=arm.start,

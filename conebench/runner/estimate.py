@@ -1,4 +1,4 @@
-"""What a spec will take: parameters, operations, memory, disk, time."""
+"""Estimate of a spec: parameters, operations, memory, disk, time."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What running a spec will take, for all its seeds.
+    """Estimated cost of a spec, for all its seeds.
 
     `seconds` are extrapolated from a few steps on this machine; `flops` counts a multiply-add as
     two. The arm at T* is taken to start a third of the way. `arms` counts each learning rate of a
@@ -73,12 +73,9 @@ def estimate(
 ) -> Estimate:
     """Estimate a spec for images of shape (channels, height, width); needs no data.
 
-    Time is that of float32 kernels even if the spec asks for float64.
-
-    Raises:
-        SpecError: The network or the optimizer cannot be made.
-        UnmetNeedError: A kernel does not fit into `memory` bytes.
-
+    Time is that of float32 kernels even if the spec asks for float64. Raises a SpecError if the
+    network or the optimizer cannot be made, an UnmetNeedError if a kernel does not fit into
+    `memory` bytes.
     """
     network = build_network(spec.model, classes=classes, channels=image[0], seed=0).to(device)
     trainable = [p for p in network.parameters() if p.requires_grad]
@@ -156,19 +153,13 @@ def _stored_numbers(network: nn.Module, spec: Spec, classes: int) -> int:
 
 
 def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> KernelPlan:
-    network.eval()
-    if spec.kernel.dtype == "float64":
-        x = x.double()
-        network = network.double()
     try:
-        return plan_kernel(network, x, spec.kernel, memory)
+        return plan_kernel(network.eval(), x, spec.kernel, memory)
     except (RuntimeError, NotImplementedError, ValueError, AssertionError) as error:
         raise SpecError(
             f"{spec.model.name!r} cannot take images of {list(x.shape[1:])}: {first_line(error)}",
             field="model.name",
         ) from None
-    finally:
-        network.float()
 
 
 def _forward_flops(network: nn.Module, x: Tensor) -> float:

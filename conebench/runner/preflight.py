@@ -22,7 +22,7 @@ LARGEST_DIFFERENCE = 1e-2
 
 @dataclass(frozen=True)
 class CheckedNetwork:
-    """What the checks found: the number of trainable parameters, and the plan of a kernel."""
+    """A network that passed the checks: its trainable parameters, and its kernels' plan."""
 
     parameters: int
     kernel_plan: KernelPlan
@@ -31,10 +31,7 @@ class CheckedNetwork:
 def check_context(context: Context) -> CheckedNetwork:
     """Check that data, network and spec fit together.
 
-    Raises:
-        SpecError: They do not fit.
-        UnmetNeedError: A kernel does not fit into the memory it may take.
-
+    Raises a SpecError if they do not, an UnmetNeedError if a kernel does not fit into memory.
     """
     _check_counts(context)
     network = context.initial_network(context.spec.seeds[0])
@@ -104,11 +101,9 @@ def _check_forward(context: Context, network: nn.Module) -> None:
 
 def _check_kernel(context: Context, network: nn.Module) -> KernelPlan:
     kernel, memory = context.spec.kernel, context.kernel_memory
-    x, planned = context.data.normalize(context.probe.pixels), network
-    if kernel.dtype == "float64":
-        planned, x = copy.deepcopy(network).double(), x.double()
+    x = context.data.normalize(context.probe.pixels)
     try:
-        plan = plan_kernel(planned, x, kernel, memory)
+        plan = plan_kernel(network, x, kernel, memory)
         empirical_ntk(network, _two_images(context)[:1], outputs="sum", memory_limit=memory)
     except (KernelError, RuntimeError, NotImplementedError) as error:
         raise SpecError(

@@ -56,10 +56,8 @@ class Run:
     def finish(self, *, compute_missing: bool = True) -> tuple[Record, Path]:
         """Write the record, from stages stored or computed now.
 
-        Raises:
-            RunError: No seed could be finished.
-            NotFinishedError: A stage has no result, and none are to be computed.
-
+        Raises a RunError if no seed could be finished, a NotFinishedError if a stage has no
+        result and is not to be computed.
         """
         store = self.context.store
         stages = Stages(self.context, compute_missing, announce_stored=self.options.jobs == 1)

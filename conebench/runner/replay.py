@@ -14,12 +14,8 @@ from conebench.runner.stages.progress import Progress
 def replay(record: Record, options: RunOptions, progress: Progress) -> Record:
     """Run a record's spec with the same number of threads and the same kernel memory.
 
-    Seeds are those of the options, else all that the record has.
-
-    Raises:
-        RunError: A stage failed.
-        RecordError: The images are not those of the record.
-
+    Seeds are those of the options, else all that the record has. Raises a RunError if a stage
+    failed, a RecordError if the images are not those of the record.
     """
     build = record.provenance.kernel_build
     memory = build.memory_limit_bytes if build else None

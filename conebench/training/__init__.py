@@ -1,1 +1,1 @@
-"""Training: a generator of checkpoints, and the optimizers."""
+"""Training loop and optimizers."""

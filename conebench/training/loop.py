@@ -1,4 +1,4 @@
-"""One training loop for ordinary, linearized and probe arms: a generator of checkpoints."""
+"""One training loop for all arms: a generator of checkpoints."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,10 +35,10 @@ class DivergedError(RunError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A pause after `step` updates; `train_loss` is the mean since the checkpoint before.
+    """Model and optimizer after `step` updates.
 
-    `losses` are those that the next checkpoint's mean will count too.
-    It shows the live model and optimizer: what is to be kept must be copied before the next one.
+    Both are live: copy what you keep before the next checkpoint. `train_loss` is the mean since
+    the last checkpoint; `losses` are those that the next one will count too.
     """
 
     step: int
@@ -48,24 +48,24 @@ class Checkpoint:
     losses: Sequence[Tensor] = ()
 
     def model_tensors(self) -> TensorDict:
-        """A copy of the model's state, on the CPU."""
+        """Copy the model's state to the CPU."""
         state = self.model.state_dict()
         return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
 
     def optimizer_tensors(self) -> TensorDict:
-        """A copy of the optimizer's state, on the CPU."""
+        """Copy the optimizer's state to the CPU."""
         return state_tensors(self.optimizer)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an arm is trained; the same for all its steps.
+    """How an arm is trained, at all its steps.
 
-    `learning_rate` maps a step to the rate of the update that follows it. `decay_origin` gives,
-    for each trainable tensor p, the point -origin that weight decay pulls p towards; none is 0.
-    `clip_gradients` is the largest norm of all gradients together. `images_at_once` bounds how many
-    images of a batch are taken through the model in one pass, which is the same to rounding where
-    no image's logits depend on another image.
+    `learning_rate` maps a step to the rate of the update after it. `decay_origin` holds an offset
+    o for each trainable tensor p, so that weight decay pulls p towards -o; empty means towards 0.
+    `clip_gradients` is the largest norm of all gradients together. `images_at_once` is the most
+    images in one pass through the model. Several passes give the same to rounding if no image's
+    logits depend on another image.
     """
 
     seed: int
@@ -92,12 +92,28 @@ def train(
     losses_before: Sequence[Tensor] = (),
     wants_pause: Callable[[], bool] = lambda: False,
 ) -> Iterator[Checkpoint]:
-    """Train `model`, which stands at step `start`; pause at each checkpoint from `start` on.
+    """Train a model from step `start` to the last checkpoint.
 
-    And after each step where `wants_pause` says so. The model's mode is left as it is. Minibatch,
-    augmentation and dropout of a step depend on the recipe's seed and the step alone, so all arms
-    of a seed see the same; `losses_before` are those between the last checkpoint and `start`.
-    Raises a DivergedError with the first step whose loss is not finite.
+    Yields at each checkpoint from `start` on, and after any step for which `wants_pause()` is
+    true. Minibatch, augmentation and dropout of a step depend only on the recipe's seed and the
+    step, so all arms of a seed see the same.
+
+    Args:
+        model: Trained in place; its mode stays as it is.
+        data: Training images.
+        recipe: How to train.
+        start: Updates that the model has had.
+        checkpoints: Steps to yield at.
+        optimizer_state: State of the optimizer at `start`; fresh if None.
+        losses_before: Losses between the last checkpoint and `start`.
+        wants_pause: Called after each step.
+
+    Yields:
+        The live model and optimizer.
+
+    Raises:
+        DivergedError: A loss is not finite; it names the first such step.
+
     """
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = make_optimizer(trainable, recipe.optimizer, recipe.weight_decay)
@@ -138,7 +154,7 @@ def _update(
 
 
 def _add_gradients(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
-    """The batch's mean loss, whose gradients are added to those of the parameters."""
+    """Return the mean loss of a batch, and add its gradients to those of the parameters."""
     count = -(-len(x) // (recipe.images_at_once or len(x)))
     total = x.new_zeros(())
     for images, labels in zip(x.chunk(count), y.chunk(count), strict=True):
@@ -149,7 +165,7 @@ def _add_gradients(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Te
 
 
 def _seed_dropout(seed: int, device: torch.device) -> None:
-    # Not torch.manual_seed: without a GPU it formats a traceback for one at every call.
+    # Not torch.manual_seed: without a GPU, every call formats a traceback.
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
@@ -168,9 +184,14 @@ def loss_of(
     *,
     label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy, or the mean over images and classes of (logit - one-hot)^2.
+    """Compute the mean loss of a batch.
 
-    With label smoothing e, the cross-entropy is to (1 - e) one-hot + e / c.
+    The cross-entropy to (1 - e) y + e / c with one-hot y and label smoothing e, or for `mse` the
+    mean over images and classes of (logit - y)^2, without smoothing.
+
+    >>> logits = torch.tensor([[1.0, 0.0]])
+    >>> loss_of(logits, torch.tensor([1]), "mse")
+    tensor(1.)
     """
     if loss == "mse":
         return F.mse_loss(logits, F.one_hot(labels, logits.shape[1]).to(logits))
@@ -178,7 +199,7 @@ def loss_of(
 
 
 def evaluate(model: nn.Module, data: Data, images: Images, loss: Loss) -> tuple[float, float]:
-    """Accuracy (a fraction) and mean loss on images of the data, in evaluation mode.
+    """Return accuracy (a fraction) and mean loss on images, in evaluation mode.
 
     The model's mode is restored.
     """
@@ -197,7 +218,7 @@ def evaluate(model: nn.Module, data: Data, images: Images, loss: Loss) -> tuple[
 
 
 def predict(model: nn.Module, data: Data, images: Images) -> Int[Tensor, " n"]:
-    """The classes that a model in evaluation mode predicts for images of the data."""
+    """Return the classes that a model in evaluation mode predicts."""
     starts = range(0, len(images), EVALUATION_BATCH)
     batches = [images.pixels[start : start + EVALUATION_BATCH] for start in starts]
     with torch.no_grad():

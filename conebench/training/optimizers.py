@@ -1,4 +1,4 @@
-"""Optimizers by name, their state as tensors, and weight decay towards a point of choice."""
+"""Optimizers by name, their state as tensors, and weight decay towards any point."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from conebench.spec.schema import Adam, OtherOptimizer, Sgd
 TensorDict = dict[str, Tensor]
 OptimizerChoice = Sgd | Adam | OtherOptimizer
 
-# Some optimizers count in plain numbers, which a file of tensors has no place for.
+# Some optimizers keep plain numbers, which are stored as tensors of these types.
 NUMBERS: dict[type, torch.dtype] = {bool: torch.bool, int: torch.int64, float: torch.float64}
 GROUP = "group"
 
@@ -21,9 +21,9 @@ GROUP = "group"
 def make_optimizer(
     parameters: Sequence[nn.Parameter], choice: OptimizerChoice, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """The optimizer over the parameters, one group, all of them decayed.
+    """Make an optimizer with all parameters in one group, all decayed.
 
-    Raises a SpecError for a name that timm does not know, or options that it does not take.
+    Raises a SpecError for a name unknown to timm, or options the optimizer does not take.
     """
     if isinstance(choice, OtherOptimizer):
         options = {"lr": choice.learning_rate, "weight_decay": weight_decay, **choice.options}
@@ -47,12 +47,12 @@ def make_optimizer(
 
 
 def depends_on_size(choice: OptimizerChoice) -> bool:
-    """Whether the optimizer's steps depend on where its parameters lie, not on gradients alone.
+    """Return True if the optimizer's steps depend on the parameters, not only on gradients.
 
-    Then it trains a displacement w = theta - theta_s by another rule than theta itself. Found by
-    three steps from 0 and from elsewhere, with the same gradients, orthogonal to the parameters as
-    those of weights before a BatchNorm are.
+    Such an optimizer trains a displacement w = theta - theta_s by another rule than theta itself.
     """
+    # Three steps from 0 and from elsewhere, with the same gradients. These are orthogonal to the
+    # parameters, as those of weights before a BatchNorm are.
     draws = torch.Generator().manual_seed(0)
     where = torch.randn(6, 36, generator=draws)
     gradients = torch.randn(3, 6, 36, generator=draws)
@@ -76,12 +76,13 @@ def step_with_decay_origin(
     weight_decay: float,
     origins: Sequence[Tensor],
 ) -> None:
-    """One update whose weight decay acts on p + origin, for each parameter p.
+    """Take one step with weight decay acting on p + origin, for each parameter p.
 
-    Without origins it is the optimizer's own step. Decay is part of the gradient, or decoupled
-    from it (AdamW); of another optimizer that is not known, so it takes no origins.
+    Without origins, this is the optimizer's own step.
     """
     parameters = optimizer.param_groups[0]["params"] if origins else ()
+    # AdamW decays apart from the gradient, SGD and Adam through it. How others do is not known, so
+    # specs do not allow origins for them.
     decoupled = choice.name == "adamw"
     if not decoupled:
         for parameter, origin in zip(parameters, origins, strict=True):
@@ -95,7 +96,7 @@ def step_with_decay_origin(
 
 
 def state_tensors(optimizer: torch.optim.Optimizer) -> TensorDict:
-    """A copy of the optimizer's state on the CPU, as tensors named `<owner>/<key>`.
+    """Copy the optimizer's state to the CPU, as tensors named `<owner>/<key>`.
 
     The owner is a parameter's index, or `group`; plain numbers are named `<owner>/<key>:<type>`.
     Raises a SpecError for an optimizer that keeps anything else.
@@ -117,7 +118,7 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> TensorDict:
 
 
 def _entries(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, str, Any]]:
-    """All that an optimizer keeps between steps: of each parameter, and of its one group."""
+    """List all that an optimizer keeps between steps, per parameter and for its group."""
     state = optimizer.state_dict()
     for index, entries in state["state"].items():
         for key, value in entries.items():
@@ -128,7 +129,7 @@ def _entries(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, str, Any]]
 
 
 def load_state(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give the optimizer the state that `state_tensors` stored."""
+    """Load the state that `state_tensors` stored."""
     groups = optimizer.state_dict()["param_groups"]
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():

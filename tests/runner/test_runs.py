@@ -173,7 +173,7 @@ def test_the_time_of_a_stage_is_that_of_all_its_parts(
 
 
 @pytest.mark.parametrize("damaged", ["unfinished", "checkpoints"])
-def test_training_that_cannot_be_taken_up_starts_anew(
+def test_training_that_cannot_resume_starts_again(
     finished: Finished, tmp_path: Path, damaged: str
 ) -> None:
     stop = RecordingProgress(stop_at="seed 0: ordinary training", moves=6)
@@ -295,7 +295,7 @@ def test_a_run_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None
         run(tiny_spec(), tmp_path)
 
 
-def test_a_changed_optimizer_state_trains_anew(finished: Finished, tmp_path: Path) -> None:
+def test_a_changed_optimizer_state_trains_again(finished: Finished, tmp_path: Path) -> None:
     shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
     record = run(tiny_spec(linearization={"optimizer_state": "carry"}), tmp_path, seeds=(0,))
     assert record.seeds[0].training == finished[0].seeds[0].training

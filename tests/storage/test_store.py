@@ -170,7 +170,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path, name: str,
             WRITES[name](store, 2)
         after = {path: path.read_bytes() for path in store.folder.rglob("*.*")}
         if name == "record":
-            # Its checksum goes first, never to stand beside a record that it is not of.
+            # Its checksum goes first, so that none stands next to another record.
             before.pop(store.folder / "record.sha256")
             after.pop(store.folder / "record.sha256", None)
         assert after == before

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from timm.models.levit import Attention
 from torch import Tensor, nn
 
 from conebench.data.datasets import Data, Images
@@ -50,6 +51,11 @@ def make_recipe(optimizer: Sgd | Adam | OtherOptimizer = SGD, **changes: object)
         **changes,
     }
     return Recipe(**values)
+
+
+class Transposed(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2)
 
 
 def linear_network() -> nn.Module:
@@ -221,6 +227,22 @@ def test_evaluation_counts_the_test_images_and_restores_the_mode() -> None:
     assert accuracy == float((logits.argmax(1) == data.test.labels).double().mean())
     expected = float(nn.functional.cross_entropy(logits, data.test.labels))
     assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_evaluation_follows_the_weights_of_a_network_that_keeps_tensors() -> None:
+    # LeViT's attention keeps biases that it gathered from a parameter while it is evaluated.
+    data = make_data()
+    attention = Attention(3, key_dim=2, num_heads=2, resolution=2)
+    layers = [nn.Flatten(2), Transposed(), attention, nn.Flatten(), nn.Linear(12, 3)]
+    network = nn.Sequential(*layers).train()
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(2):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.normal_(generator=generator)
+        found = evaluate(network, data, data.test, "cross-entropy")
+        attention.attention_bias_cache.clear()
+        assert found == evaluate(network, data, data.test, "cross-entropy")
 
 
 def test_predictions_are_the_classes_that_accuracy_counts() -> None:

@@ -13,15 +13,9 @@ from conebench.spec import Spec
 def run_spec(spec: Spec, options: RunOptions, progress: Progress) -> tuple[Record, Path]:
     """Run a spec; return its record and the record's path.
 
-    Stages whose result is stored are not computed again. A stage that fails does not stop the
-    others: the record names it.
-
-    Raises:
-        SpecError: Spec, data and network do not fit; found before any training.
-        DataMissingError: The data are not there.
-        StorageError: A file cannot be written.
-        RunError: No seed could be finished.
-
+    Stages with a stored result are not computed again. A stage that fails does not stop the
+    others: the record names it. Raises a SpecError before any training if spec, data and network
+    do not fit, a DataMissingError, a StorageError, or a RunError if no seed could be finished.
     """
     with threads_shared_by(options.jobs), prepared(spec, options, progress) as run:
         if options.jobs > 1:

@@ -24,7 +24,7 @@ import torch
 from conebench.errors import ConebenchError, RunError, StageFailedError
 from conebench.runner.executors.schedule import AnyStage, Schedule
 from conebench.runner.stages.context import Context, RunOptions, open_context
-from conebench.runner.stages.device import choose_device, count_gpus, visible_gpu
+from conebench.runner.stages.device import choose_device, visible_gpu
 from conebench.runner.stages.progress import Message, Progress, SentProgress
 from conebench.runner.stages.results import Stages
 from conebench.spec import Spec
@@ -40,8 +40,8 @@ def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) ->
 
     A stage that fails leaves its reason in the store. Any other error stops the others.
     """
-    schedule = Schedule(context, seeds)
-    first = schedule.first()
+    schedule = Schedule(context)
+    first = [stage for seed in seeds for stage in schedule.ready(seed)]
     if not first:
         return
     spawn = multiprocessing.get_context("spawn")
@@ -115,8 +115,9 @@ def _start(
 
 def _take_gpu(index: int) -> None:
     """Choose one GPU for this process, before CUDA is first used here."""
-    count, visible = count_gpus(), os.environ.get("CUDA_VISIBLE_DEVICES")
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(index, count, visible)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpu = visible_gpu(index, torch.cuda.device_count(), visible)
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
 
 
 def _ready() -> Stages:

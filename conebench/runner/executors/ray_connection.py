@@ -16,7 +16,7 @@ from conebench.text import first_line
 SECONDS_TO_CONNECT = 5.0
 SECONDS_TO_ANSWER = 120.0
 SECONDS_TO_SEND = 10.0
-# A node's name and versions, and whether it sees the run folder.
+# A node's name and versions, and if it sees the run folder.
 Facts = dict[str, Any]
 
 

@@ -50,10 +50,7 @@ def run_on_ray(
     """Run specs on the cluster at this address; without one, on this machine as a cluster.
 
     Yields the index of each spec that has ended, with its record and path, or with its error.
-
-    Raises:
-        UnmetNeedError: The cluster cannot be reached or used.
-
+    Raises an UnmetNeedError if the cluster cannot be reached or used.
     """
     with (
         threads_shared_by(options.jobs),
@@ -102,8 +99,8 @@ class _Driver:
                 data_root=options.data_root.resolve(),
                 kernel_memory=run.context.kernel_memory,
             )
-            schedule = Schedule(run.context, run.seeds)
-            first = schedule.first()
+            schedule = Schedule(run.context)
+            first = [stage for seed in run.seeds for stage in schedule.ready(seed)]
             kept = locks.pop_all()
         spec_run = SpecRun(index, run, resources, elsewhere, kept, schedule)
         self.runs[index] = spec_run

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
@@ -13,14 +13,13 @@ from conebench.linearize import LinearizedModel
 from conebench.networks.timm_models import classifier_parameters
 from conebench.record import TriedRate, choose_rate
 from conebench.runner.stages.activation_memory import images_within
-from conebench.runner.stages.base import Stage
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.resume import State, load_state, train_resumably
-from conebench.runner.stages.training import TrainStage, parent_recipe
+from conebench.runner.stages.training import LaterStage, parent_recipe
 from conebench.runner.stages.work import Sizes, Step, Work
 from conebench.spec import Spec
 from conebench.spec.arms import Arm, Kind, Rate
-from conebench.storage.store import StageKey, read_tensors
+from conebench.storage.store import StageKey
 from conebench.training.loop import DivergedError, Recipe, evaluate
 
 # Bump when the stage's output changes; stored results of older versions are then ignored.
@@ -35,7 +34,7 @@ STEPS: dict[Kind, Step] = {"linear": "linear", "control": "ordinary", "probe": "
 
 
 class ArmEnd(BaseModel):
-    """Result of an arm: how it ended, on validation images too if there are any."""
+    """Result of an arm, on validation images too if there are any."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,7 +47,7 @@ class ArmEnd(BaseModel):
 
 
 @dataclass(frozen=True)
-class ArmStage(Stage[ArmEnd]):
+class ArmStage(LaterStage[ArmEnd]):
     """One arm with one learning rate; arms that do the same work share its result."""
 
     arm: Arm
@@ -64,15 +63,6 @@ class ArmStage(Stage[ArmEnd]):
     def name(self) -> str:
         several = len(self.arm.planned_rates) > 1 and self.rate != "inherit"
         return f"{self.arm.label} at {self.rate:g}" if several else self.arm.label
-
-    @property
-    def training(self) -> TrainStage:
-        """Ordinary training, which the arm leaves."""
-        return TrainStage(self.seed)
-
-    @property
-    def needs(self) -> tuple[TrainStage]:
-        return (self.training,)
 
     def key(self, context: Context) -> StageKey:
         kernel, linearization = context.spec.kernel, context.inputs("linearization")
@@ -100,34 +90,30 @@ class ArmStage(Stage[ArmEnd]):
         """Train the arm from its start to the end, and test it."""
         network = self._network(context)
         recipe = self._recipe(context, network)
-        begin = load_state(context, self) or State(
-            self.arm.start, optimizer=self._carried_state(context)
-        )
-        end = ArmEnd(status="finished")
+        begin = load_state(context, self) or self._first_state(context)
+        end: dict[str, Any] = {"status": "finished"}
+        # Validation first, and kept whatever the test gives: the choice between rates must not
+        # depend on the test.
+        parts = {"validation": context.data.validation, "test": context.data.test}
         try:
             # An arm keeps no checkpoints: its pauses are for progress and for its state.
             for _ in train_resumably(
                 context, self, network, recipe, begin, checkpoints=context.spec.checkpoint_steps
             ):
                 pass
-            # Validation first, and kept whatever the test gives: the choice between rates must
-            # not depend on the test.
-            if context.data.validation is not None:
-                accuracy, loss = _evaluate(context, network, recipe, context.data.validation)
-                end = end.model_copy(
-                    update={"validation_accuracy": accuracy, "validation_loss": loss}
-                )
-            accuracy, loss = _evaluate(context, network, recipe, context.data.test)
+            for name, images in parts.items():
+                if images is not None:
+                    accuracy, loss = _evaluate(context, network, recipe, images)
+                    end |= {f"{name}_accuracy": accuracy, f"{name}_loss": loss}
         except DivergedError as error:
-            return end.model_copy(update={"status": "diverged", "diverged_at": error.step})
-        return end.model_copy(update={"test_accuracy": accuracy, "test_loss": loss})
+            end |= {"status": "diverged", "diverged_at": error.step}
+        return ArmEnd(**end)
 
     def _network(self, context: Context) -> nn.Module:
         if self.arm.anchor == "pretrained":
             anchor = context.initial_network(self.seed, pretrained=True)
         else:
-            training = self.training.key(context)
-            anchor = context.network_at(training, self.seed, self.arm.anchor)
+            anchor = self.training.network_at(context, self.arm.anchor)
         if self.kind == "control":
             return anchor
         if self.kind == "linear":
@@ -137,6 +123,11 @@ class ArmStage(Stage[ArmEnd]):
         for name, parameter in frozen.named_parameters():
             parameter.requires_grad_(name in head)
         return frozen
+
+    def _first_state(self, context: Context) -> State:
+        carries = context.spec.linearization.optimizer_state == "carry" and self.kind != "probe"
+        optimizer = self.training.optimizer_at(context, self.arm.start) if carries else None
+        return State(self.arm.start, optimizer=optimizer)
 
     def _recipe(self, context: Context, network: nn.Module) -> Recipe:
         """Return the recipe of the linearization section, for arms of any kind."""
@@ -152,14 +143,6 @@ class ArmStage(Stage[ArmEnd]):
             images_at_once=_images_at_once(context, network),
             decay_origin=decay_origin,
         )
-
-    def _carried_state(self, context: Context) -> dict[str, Tensor] | None:
-        """Read the optimizer state that ordinary training had, if the arm carries it on."""
-        carries = context.spec.linearization.optimizer_state == "carry" and self.kind != "probe"
-        if not carries or self.arm.start == 0:
-            return None
-        training = self.training.key(context)
-        return read_tensors(context.store.checkpoint_path(training, self.arm.start, optimizer=True))
 
 
 def _evaluate(

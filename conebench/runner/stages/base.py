@@ -1,7 +1,7 @@
-"""What every kind of stage provides.
+"""Interface of all kinds of stages, each a subclass in a file of its own.
 
-A kind is a subclass in a file of its own; `planned.py` lists the stages of a seed, and
-`conebench.runner.assembly` puts their results into the record.
+`planned.py` lists the stages of a seed; `conebench.runner.assembly` puts their results into the
+record.
 """
 
 from abc import ABC, abstractmethod

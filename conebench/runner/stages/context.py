@@ -1,4 +1,4 @@
-"""What every stage of one run shares, and the networks it is made of."""
+"""Data, store and networks that all stages of one run share."""
 
 import copy
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from conebench.entk import default_memory_limit
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
 from conebench.networks.scaled_output import ScaledOutput
 from conebench.networks.timm_models import make_model
-from conebench.runner.stages.device import count_gpus, workers_on_one_device
+from conebench.runner.stages.device import workers_on_one_device
 from conebench.runner.stages.progress import Progress
 from conebench.runner.stages.work import Sizes, Work
 from conebench.seeding import counter_seed
 from conebench.spec import Spec
 from conebench.spec.schema import Model
-from conebench.storage.store import StageKey, Store, read_tensors
+from conebench.storage.store import Store
 
 CALIBRATION_BATCH = 256
 
@@ -111,12 +111,6 @@ class Context:
             pretrained=self.spec.model.pretrained if pretrained is None else pretrained,
         ).to(self.device)
 
-    def network_at(self, training: StageKey, seed: int, step: int) -> nn.Module:
-        """Read the network at theta_step of this seed, in training mode."""
-        network = self.initial_network(seed, pretrained=False)
-        network.load_state_dict(read_tensors(self.store.checkpoint_path(training, step)))
-        return network
-
     def frozen(self, network: nn.Module, batchnorm: str) -> nn.Module:
         """Copy a network into evaluation mode, with BatchNorm recalibrated if asked."""
         if batchnorm == "recalibrated":
@@ -164,6 +158,6 @@ def open_context(
 
 
 def _kernel_memory(options: RunOptions) -> int:
-    gpus = count_gpus() if options.device.type == "cuda" else 0
+    gpus = torch.cuda.device_count() if options.device.type == "cuda" else 0
     sharing = workers_on_one_device(options.jobs, gpus)
     return default_memory_limit(options.device) // sharing

@@ -20,16 +20,15 @@ from conebench.networks.perturbation import (
     weight_spreads,
 )
 from conebench.record import ChaosResult
-from conebench.runner.stages.base import Stage
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.kernels import kernel_inputs, kernel_matrix
 from conebench.runner.stages.resume import State, load_state, train_resumably
-from conebench.runner.stages.training import TrainStage, parent_recipe
+from conebench.runner.stages.training import LaterStage, parent_recipe
 from conebench.runner.stages.work import Sizes, Work
 from conebench.seeding import counter_generator
 from conebench.spec import Spec
 from conebench.spec.arms import PerturbedCopy
-from conebench.storage.store import StageKey, read_tensors
+from conebench.storage.store import StageKey
 from conebench.training.loop import Checkpoint, DivergedError, evaluate, predict
 
 # Bump when the stage's output changes; stored results of older versions are then ignored.
@@ -45,7 +44,7 @@ class Comparisons(BaseModel):
 
 
 @dataclass(frozen=True)
-class CopyStage(Stage[Comparisons]):
+class CopyStage(LaterStage[Comparisons]):
     """One perturbed copy, trained to the last of its ends and compared at each."""
 
     copy: PerturbedCopy
@@ -56,15 +55,6 @@ class CopyStage(Stage[Comparisons]):
     @property
     def name(self) -> str:
         return self.copy.label
-
-    @property
-    def training(self) -> TrainStage:
-        """Ordinary training, which the copy leaves and is compared with."""
-        return TrainStage(self.seed)
-
-    @property
-    def needs(self) -> tuple[TrainStage]:
-        return (self.training,)
 
     def key(self, context: Context) -> StageKey:
         inputs = {
@@ -101,50 +91,39 @@ class CopyStage(Stage[Comparisons]):
                     pairs.append(self._compare(context, checkpoint))
                     context.advance(self._comparisons(context.sizes, 1))
         except DivergedError as error:
-            for t1 in self.copy.ends[len(pairs) :]:
-                lost = ChaosResult(
-                    t0=self.copy.t0, t1=t1, status="diverged", diverged_at=error.step
-                )
-                pairs.append(lost)
+            pairs += [
+                ChaosResult(t0=self.copy.t0, t1=t1, status="diverged", diverged_at=error.step)
+                for t1 in self.copy.ends[len(pairs) :]
+            ]
         return Comparisons(pairs=pairs)
 
     def first_state(self, context: Context) -> State:
-        """Read where ordinary training was at t0."""
+        """Read the optimizer's state at t0."""
         t0 = self.copy.t0
-        if t0 == 0:
-            # A fresh optimizer, as ordinary training has at step 0.
-            return State(0)
-        training = self.training.key(context)
-        return State(
-            t0, optimizer=read_tensors(context.store.checkpoint_path(training, t0, optimizer=True))
-        )
+        return State(t0, optimizer=self.training.optimizer_at(context, t0))
 
     def train(
         self, context: Context, begin: State, pairs: list[ChaosResult]
     ) -> Iterator[Checkpoint]:
         """Train the copy as ordinary training goes on from t0."""
+        network, recipe = self._perturbed_network(context), parent_recipe(context, self.seed)
+        # Checkpoints between the ends are for progress alone.
+        steps = [step for step in context.spec.checkpoint_steps if step <= self.copy.ends[-1]]
         return train_resumably(
-            context,
-            self,
-            self._perturbed_network(context),
-            parent_recipe(context, self.seed),
-            begin,
-            # Those between the ends are for progress alone.
-            checkpoints=[s for s in context.spec.checkpoint_steps if s <= self.copy.ends[-1]],
-            results=pairs,
+            context, self, network, recipe, begin, checkpoints=steps, results=pairs
         )
 
     def _perturbed_network(self, context: Context) -> nn.Module:
         """Make the network at theta_t0 + sigma spread(theta_0) eps, in training mode."""
-        training, t0 = self.training.key(context), self.copy.t0
-        network = context.network_at(training, self.seed, t0)
-        spreads = weight_spreads(context.network_at(training, self.seed, 0))
+        t0 = self.copy.t0
+        network = self.training.network_at(context, t0)
+        spreads = weight_spreads(self.training.network_at(context, 0))
         perturb(network, spreads, self.copy.sigma, counter_generator(self.seed, "chaos", t0))
         return network
 
     def _compare(self, context: Context, checkpoint: Checkpoint) -> ChaosResult:
         """Compare the copy with ordinary training at the same checkpoint."""
-        one = context.network_at(self.training.key(context), self.seed, checkpoint.step)
+        one = self.training.network_at(context, checkpoint.step)
         # Not the live network: some keep tensors of their last training pass, which have no copy.
         other = context.initial_network(self.seed, pretrained=False)
         other.load_state_dict(checkpoint.model.state_dict())

@@ -28,11 +28,6 @@ def choose_device(name: DeviceName) -> torch.device:
     return torch.device("cuda")
 
 
-def count_gpus() -> int:
-    """Count the GPUs this process may use."""
-    return torch.cuda.device_count()
-
-
 def visible_gpu(index: int, count: int, visible: str | None) -> str:
     """Return CUDA_VISIBLE_DEVICES for a worker: one of the `count` GPUs, in turn.
 

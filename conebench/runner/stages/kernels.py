@@ -1,7 +1,8 @@
 """Kernels along ordinary training of one seed, their Gram matrix, and those of groups."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,10 @@ from conebench.entk import (
 from conebench.errors import RunError, UnmetNeedError
 from conebench.networks.scaled_output import ScaledOutput
 from conebench.record import GroupTrajectory, KernelTrajectory, SelfCheck
-from conebench.runner.stages.base import Stage, stored_result
+from conebench.runner.stages.base import stored_result
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.resume import stopwatch
-from conebench.runner.stages.training import TrainStage
+from conebench.runner.stages.training import LaterStage
 from conebench.runner.stages.work import Sizes, Work
 from conebench.spec import Spec
 from conebench.spec.schema import Kernel
@@ -46,7 +47,7 @@ LARGEST_CHECK_ERROR = 1e-2
 
 
 @dataclass(frozen=True)
-class KernelStage(Stage[KernelTrajectory]):
+class KernelStage(LaterStage[KernelTrajectory]):
     """All kernels of one seed, and their Gram matrix G."""
 
     result_type = KernelTrajectory
@@ -54,15 +55,6 @@ class KernelStage(Stage[KernelTrajectory]):
     name = "kernels"
     # T* follows from G.
     decides_arms = True
-
-    @property
-    def training(self) -> TrainStage:
-        """The stage whose checkpoints it reads."""
-        return TrainStage(self.seed)
-
-    @property
-    def needs(self) -> tuple[TrainStage]:
-        return (self.training,)
 
     def key(self, context: Context) -> StageKey:
         inputs = {**self.training.key(context).inputs, **context.inputs("kernel")}
@@ -101,22 +93,15 @@ class KernelStage(Stage[KernelTrajectory]):
     def _store_kernel(
         self, context: Context, step: int, path: Path, spent: Callable[[], float]
     ) -> dict[str, Any]:
-        kernel, data = context.spec.kernel, context.data
-        checkpoint = context.network_at(self.training.key(context), self.seed, step)
-        network, x = kernel_inputs(context, checkpoint)
+        kernel = context.spec.kernel
+        network, x = kernel_inputs(context, self.training.network_at(context, step))
         whole, groups = _build(network, x, kernel, context.kernel_memory)
         H = kernel_matrix(whole)
         centred_norm = float(double_centred(H.double()).norm())
         if centred_norm == 0:
             raise KernelError("the centred kernel is zero: are all probe images the same?")
-        statistics = kernel_statistics(H, context.probe.labels, len(data.classes))
-        facts: dict[str, Any] = {
-            "norm": statistics.norm,
-            "trace": statistics.trace,
-            "top_eigenvalue_share": statistics.top_eigenvalue_share,
-            "label_alignment": statistics.label_alignment,
-            "centred_norm": centred_norm,
-        }
+        statistics = kernel_statistics(H, context.probe.labels, len(context.data.classes))
+        facts: dict[str, Any] = {**asdict(statistics), "centred_norm": centred_norm}
         if step in (0, context.spec.total_steps):
             facts["self_check"] = _self_check(network, x, H, kernel.outputs or "full")
         tensors = {"H": H.cpu(), "column_mean": H.double().mean(0).cpu()}
@@ -148,10 +133,11 @@ def group_sizes(network: nn.Module) -> dict[str, int]:
 def plan_kernel(network: nn.Module, x: Tensor, kernel: Kernel, memory: int) -> KernelPlan:
     """Plan the kernel of one checkpoint, and those of its groups if the spec asks for them.
 
-    The network and x must have the kernel's dtype. Raises an UnmetNeedError if the kernel does
-    not fit into `memory` bytes.
+    Raises an UnmetNeedError if it does not fit into `memory` bytes.
     """
     outputs = kernel.outputs or "full"
+    if kernel.dtype == "float64":
+        network, x = copy.deepcopy(network).double(), x.double()
     try:
         if kernel.by is None:
             return plan_ntk(network, x, outputs=outputs, memory_limit=memory)

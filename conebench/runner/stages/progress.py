@@ -1,4 +1,4 @@
-"""What a run reports while it works; the command line shows it."""
+"""Progress of a run, shown by the command line."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ Message = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
 class Progress(Protocol):
-    """Receives what happens; `work` is counted in passes of one image through the network."""
+    """Receiver of progress; `work` is counted in passes of one image through the network."""
 
     def plan(self, work: float) -> None:
         """Add work to do; what earlier runs did is not counted."""

@@ -36,10 +36,8 @@ class Stages:
     def result(self, stage: Stage[ResultT]) -> ResultT:
         """Return the stored result of a stage; compute it if there is none.
 
-        Raises:
-            StageFailedError: The stage failed, in this process or in another one.
-            NotFinishedError: There is no result, and missing ones are not to be computed.
-
+        Raises a StageFailedError if the stage failed, in this process or in another one; a
+        NotFinishedError if there is no result and missing ones are not to be computed.
         """
         key = stage.key(self.context)
         found = stored_result(self.context, stage)

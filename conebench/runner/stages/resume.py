@@ -62,12 +62,8 @@ def train_resumably(
 ) -> Iterator[Checkpoint]:
     """Train a network from a state on; yield at each checkpoint still to come.
 
-    The state is stored `save_every` seconds after the last time, and whenever `results` has
-    grown: it holds them too. Both happen once the caller is done with a checkpoint.
-
-    Raises:
-        DivergedError: A loss is not finite.
-
+    Once the caller is done with a checkpoint, the state is stored if `save_every` seconds have
+    passed or `results`, which it holds too, has grown. Raises a DivergedError.
     """
     store, key = context.store, stage.key(context)
     first, _ = stage.steps(context.spec)

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+from torch import nn
 
 from conebench.data.datasets import Images
 from conebench.record import TrainingCurve
-from conebench.runner.stages.base import Stage
+from conebench.runner.stages.base import ResultT, Stage
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.resume import State, load_state, train_resumably
 from conebench.runner.stages.work import PASSES, Sizes, Work
 from conebench.spec import Spec, learning_rate
 from conebench.storage.atomic_files import find_whole
-from conebench.storage.store import StageKey, read_facts
+from conebench.storage.store import StageKey, read_facts, read_tensors
 from conebench.training.loop import Checkpoint, DivergedError, Recipe, evaluate
+from conebench.training.optimizers import TensorDict
 
 # Bump when the stage's output changes; stored results of older versions are then ignored.
 TRAIN_VERSION = 2
@@ -26,7 +28,7 @@ EVALUATION_SHARE = 0.1
 
 
 class Trained(BaseModel):
-    """Result of ordinary training: its curve, and how it ended."""
+    """Result of ordinary training: its curve and its end."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -102,6 +104,18 @@ class TrainStage(Stage[Trained]):
             for optimizer in ((False, True) if step in kept else (False,))
         ]
 
+    def network_at(self, context: Context, step: int) -> nn.Module:
+        """Read the network at theta_step, in training mode."""
+        network = context.initial_network(self.seed, pretrained=False)
+        path = context.store.checkpoint_path(self.key(context), step)
+        network.load_state_dict(read_tensors(path))
+        return network
+
+    def optimizer_at(self, context: Context, step: int) -> TensorDict | None:
+        """Read the optimizer's state at a step; None at step 0, where it is fresh."""
+        path = context.store.checkpoint_path(self.key(context), step, optimizer=True)
+        return read_tensors(path) if step else None
+
     def _store_checkpoint(self, context: Context, checkpoint: Checkpoint) -> None:
         store, key, step = context.store, self.key(context), checkpoint.step
         images, loss_name = curve_images(context, step), context.spec.training.loss
@@ -131,6 +145,20 @@ class TrainStage(Stage[Trained]):
             test_accuracy=[f["test_accuracy"] for f in facts],
             test_images=[f["test_images"] for f in facts],
         )
+
+
+@dataclass(frozen=True)
+class LaterStage(Stage[ResultT]):
+    """A stage that starts from checkpoints of ordinary training."""
+
+    @property
+    def training(self) -> TrainStage:
+        """Ordinary training of the same seed."""
+        return TrainStage(self.seed)
+
+    @property
+    def needs(self) -> tuple[TrainStage]:
+        return (self.training,)
 
 
 def all_whole(paths: Sequence[Path]) -> bool:
