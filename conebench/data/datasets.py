@@ -171,7 +171,7 @@ def _held_out(train: Images, dataset: Dataset, classes: int) -> dict[str, Images
     count = int(dataset.validation_size or 0)
     if count >= len(train):
         raise SpecError(
-            f"got {count}, expected less than the {len(train)} training images",
+            f"got {count}, expected fewer than the {len(train)} training images",
             field="dataset.validation_size",
         )
     chosen = balanced_indices(train.labels, classes, count, dataset.subset_seed, "validation")

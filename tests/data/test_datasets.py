@@ -68,7 +68,7 @@ def test_all_images_cannot_be_held_out() -> None:
     with pytest.raises(SpecError) as caught:
         _digits(validation_size=1437)
     assert str(caught.value) == (
-        "dataset.validation_size: got 1437, expected less than the 1437 training images"
+        "dataset.validation_size: got 1437, expected fewer than the 1437 training images"
     )
 
 

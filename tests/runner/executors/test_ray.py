@@ -217,7 +217,7 @@ def test_after_an_interrupt_no_worker_is_left_and_one_process_goes_on(
                 break
         out, err = process.communicate(timeout=120)
     assert process.returncode == 130, lines
-    assert err.splitlines()[-1] == "tiny: interrupted; the same command continues where it was"
+    assert err.splitlines()[-1] == "tiny: interrupted; run the same command to continue"
     assert [json.loads(line)["status"] for line in out.splitlines()] == ["interrupted"]
     assert pids_of("tiny") == []
     assert finish(start(tmp_path)) == 0
