@@ -17,6 +17,7 @@ Purpose = Literal[
     "dropout",
     "subset",
     "validation",
+    "labels",
     "probe",
     "calibration",
     "curve",

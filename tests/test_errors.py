@@ -6,7 +6,7 @@ import re
 import pytest
 
 from conebench import errors
-from conebench.errors import ConebenchError, ExitCode, SpecError
+from conebench.errors import ConebenchError, ExitCode, SpecError, StageFailedError
 
 CODES = {
     "ConebenchError": 2,
@@ -33,6 +33,11 @@ def test_the_docstring_shows_the_whole_family() -> None:
     shown = re.findall(r"\w+Error", errors.__doc__ or "")
     family = {name for name, value in vars(errors).items() if isinstance(value, type)}
     assert sorted(shown) == sorted(family - {"IntEnum", "ExitCode"}) == sorted(CODES)
+
+
+def test_a_failed_stage_says_which_also_in_another_process() -> None:
+    error = pickle.loads(pickle.dumps(StageFailedError(1, "probe(4)", "out of memory")))  # noqa: S301
+    assert (error.seed, error.stage, str(error)) == (1, "probe(4)", "out of memory")
 
 
 def test_success_and_interruption_have_their_usual_codes() -> None:

@@ -138,6 +138,15 @@ def measure_window(
         return WindowFigures("diverged")
     if len(members) <= MIN_INTERVALS:
         return WindowFigures("too few checkpoints", checkpoints=len(members))
+    return _measure(G, members, steps, rates)
+
+
+def _measure(
+    G: Float[FloatArray, "t t"],
+    members: Int[IntArray, " u"],
+    steps: Int[IntArray, " t"],
+    rates: Float[FloatArray, " T"],
+) -> WindowFigures:
     inside = G[np.ix_(members, members)]  # [u, u]
     R = np.sqrt(inside.mean())
     to_axis = angles_deg(inside.mean(axis=1) / R)  # [u]

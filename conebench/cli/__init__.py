@@ -18,6 +18,7 @@ from conebench.cli.schema import schema
 from conebench.cli.show import show
 from conebench.cli.status import status
 from conebench.cli.submit import submit
+from conebench.cli.terminal import echo, lost_output, open_output
 from conebench.cli.validate import validate
 from conebench.cli.verify import verify
 from conebench.errors import ExitCode
@@ -46,7 +47,7 @@ app.add_typer(leaderboard, name="leaderboard")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"conebench {__version__}")
+        echo(f"conebench {__version__}")
         raise typer.Exit
 
 
@@ -62,8 +63,19 @@ def options(
 
 def main() -> None:
     """Entry point of the `conebench` command."""
+    outputs = open_output()
+    code = _call()
+    lost = lost_output(outputs)
+    if lost:
+        echo(f"conebench: the output cannot be written: {lost}", err=True)
+        code = max(code, ExitCode.ENVIRONMENT)
+    sys.exit(code)
+
+
+def _call() -> int:
+    """Call the command that the arguments name; return its exit code."""
     try:
-        code = app(prog_name="conebench", standalone_mode=False)
+        code = app(prog_name="conebench", standalone_mode=False) or ExitCode.OK
     except typer.Abort:
         code = ExitCode.INTERRUPTED
     except typer.TyperException as error:
@@ -71,6 +83,6 @@ def main() -> None:
         message = error.format_message().rstrip(".")
         # Without a message, the help was shown.
         if message:
-            typer.echo(f"conebench: {message}. See conebench --help.", err=True)
+            echo(f"conebench: {message}. See conebench --help.", err=True)
         code = ExitCode.BAD_INPUT
-    sys.exit(code)
+    return code

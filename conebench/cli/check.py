@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.cli.terminal import echo
 from conebench.errors import ExitCode, RecordError
 from conebench.text import one_line
 
@@ -33,12 +34,12 @@ def _is_sound(file: Path) -> bool:
         show_error(error)
         return False
     for finding in checked.findings:
-        typer.echo(one_line(f"{file}: {finding.invariant}: {finding.detail}"), err=True)
+        echo(one_line(f"{file}: {finding.invariant}: {finding.detail}"), err=True)
     if not checked.findings:
         note = "every figure as recomputed"
         if not checked.figures_compared:
             note = f"figures not compared, since they are of method {checked.record.method}"
-        typer.echo(f"{file}: sound, id {checked.record.id}, {note}")
+        echo(f"{file}: sound, id {checked.record.id}, {note}")
     return not checked.findings
 
 
@@ -51,5 +52,5 @@ def _is_replication(file: Path) -> bool:
         show_error(error)
         return False
     seeds = ", ".join(map(str, found.seeds))
-    typer.echo(f"{file}: sound, replicated by {found.by}, seeds {seeds}, {found.tolerance}")
+    echo(f"{file}: sound, replicated by {found.by}, seeds {seeds}, {found.tolerance}")
     return True

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from conebench.cli.exits import errors_as_exit_codes
+from conebench.cli.terminal import echo
 from conebench.storage.status import OldFile, find_runs, old_files, remove_old_files
 
 
@@ -21,15 +22,15 @@ def clean(
         stores = find_runs(run_dir)
         found = [old for store in stores for old in old_files(store)]
     for old in found:
-        typer.echo(f"{old.bytes:>15,} bytes  {old.path}")
+        echo(f"{old.bytes:>15,} bytes  {old.path}")
     if not found or dry_run:
-        typer.echo(f"{_total(found)} can be removed")
+        echo(f"{_total(found)} can be removed")
         return
     if not yes and not typer.confirm(f"Remove {_total(found)}?"):
         return
     with errors_as_exit_codes():
         removed = [old for store in stores for old in remove_old_files(store)]
-    typer.echo(f"{_total(removed)} removed")
+    echo(f"{_total(removed)} removed")
 
 
 def _total(found: list[OldFile]) -> str:

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conebench.analysis.strength import Summary
+from conebench.cli.terminal import Terminal
 from conebench.interrupts import stop_if_interrupted
 from conebench.record import Record
 from conebench.record.quantities import BOARD, QUANTITIES
@@ -142,7 +143,7 @@ GREEK = str.maketrans({"α": "alpha", "Γ": "Gamma"})
 
 def print_summary(record: Record, path: Path) -> None:
     """Print the closing table of a run on stdout."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     console.print(f"{record.spec.title} ({record.spec.name})")
     print_figures(console, record)
     console.print(f"record: {path}")

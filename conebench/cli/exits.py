@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import typer
 
+from conebench.cli.terminal import echo
 from conebench.errors import ConebenchError, InputError
 from conebench.storage.atomic_files import storage_error
 
@@ -37,4 +38,4 @@ def errors_as_exit_codes() -> Iterator[None]:
 
 def show_error(error: ConebenchError) -> None:
     """Print an error on stderr."""
-    typer.echo(str(error), err=True)
+    echo(str(error), err=True)

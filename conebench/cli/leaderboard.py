@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.cli.terminal import echo
 from conebench.errors import ConebenchError, ExitCode
 
 app = typer.Typer(help="The static leaderboard site.", no_args_is_help=True)
@@ -67,11 +68,11 @@ def serve(
     with errors_as_exit_codes():
         _build(folders, out)
         with SiteServer(out, port, rebuild) as server:
-            typer.echo(f"at {server.address}, until interrupted")
+            echo(f"at {server.address}, until interrupted")
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
-                typer.echo("stopped")
+                echo("stopped")
 
 
 def _folders(records: Sequence[Path] | None) -> list[Path]:
@@ -84,7 +85,7 @@ def _build(folders: Sequence[Path], out: Path, *, keep: bool = True) -> bool:
 
     report = build_site(folders, out)
     for path, reason in report.skipped:
-        typer.echo(f"left out: {path}: {reason}", err=True)
+        echo(f"left out: {path}: {reason}", err=True)
     count = f"{report.shown} record{'' if report.shown == 1 else 's'}"
-    typer.echo(f"{count} on the board{f': open {report.index}' if keep else ''}")
+    echo(f"{count} on the board{f': open {report.index}' if keep else ''}")
     return bool(report.skipped)

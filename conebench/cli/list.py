@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.cli.terminal import WIDEST, Terminal, echo
 from conebench.errors import ExitCode, SpecError
 from conebench.spec import LoadedSpec, Spec, find_specs, load_specs, repeated_names
 
 NUMBERS = {"steps", "kernels", "seeds"}
 # Titles are shown on terminals of at least this many columns.
 WIDE = 140
+# Columns of texts that may be wrapped.
+LEAST = 20
 
 
 def list_specs(
@@ -38,10 +40,10 @@ def list_specs(
                 show_error(error)
     for line in repeated_names(specs):
         failed = True
-        typer.echo(line, err=True)
+        echo(line, err=True)
     if as_json:
         for found in specs:
-            typer.echo(json.dumps({"path": str(found.file), **_facts(found.spec)}))
+            echo(json.dumps({"path": str(found.file), **_facts(found.spec)}))
     elif specs:
         _print_table(specs)
     if failed:
@@ -61,16 +63,25 @@ def _facts(spec: Spec) -> dict[str, str | int]:
 
 
 def _print_table(specs: list[LoadedSpec]) -> None:
-    console = Console()
+    console = Terminal()
     columns = ["name", "model", "dataset", "steps", "kernels", "seeds"]
+    rows = [_facts(found.spec) for found in specs]
     if console.width >= WIDE:
         columns.append("title")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        # Other commands ask for names, so these are never cut.
-        kept = column not in ("model", "dataset", "title")
-        table.add_column(column, justify="right" if column in NUMBERS else "left", no_wrap=kept)
-    for found in specs:
-        facts = _facts(found.spec)
+        # Names are searched for and copied, so these are never cut.
+        kept = column not in ("dataset", "title")
+        least = max(len(str(facts[column])) for facts in rows) if kept else LEAST
+        table.add_column(
+            column,
+            justify="right" if column in NUMBERS else "left",
+            no_wrap=kept,
+            min_width=max(least, len(column)),
+        )
+    for facts in rows:
         table.add_row(*(Text(str(facts[column])) for column in columns))
+    # A terminal that is too narrow wraps the lines itself.
+    least = console.measure(table, options=console.options.update(width=WIDEST)).minimum
+    console.width = max(console.width, least)
     console.print(table)

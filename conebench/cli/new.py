@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from conebench.cli.exits import errors_as_exit_codes
+from conebench.cli.terminal import echo
 from conebench.errors import InputError
 from conebench.spec import load_spec
 from conebench.spec.draft import DRAFT_DATASETS, SCHEMA_FILE, draft_spec
@@ -46,7 +47,7 @@ def new(
         except ValueError as error:
             raise InputError(f"--steps: {error}") from None
         path = _write(folder / f"{name}.yaml", text)
-    typer.echo(f"wrote {path}; now: conebench validate {path}, conebench plan {path}")
+    echo(f"wrote {path}; now: conebench validate {path}, conebench plan {path}")
 
 
 def _asked(field: str, default: str) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
@@ -20,6 +20,7 @@ from conebench.cli.options import (
     kernel_bytes,
     quiet_torch_jit,
 )
+from conebench.cli.terminal import Terminal, echo
 from conebench.errors import ConebenchError, SpecError
 from conebench.record.files import MAX_BYTES
 from conebench.spec import Spec, load_all
@@ -55,7 +56,7 @@ def plan(
             codes.append(error.exit_code)
             continue
         if as_json:
-            typer.echo(json.dumps(_as_json(spec, figures)))
+            echo(json.dumps(_as_json(spec, figures)))
         else:
             _print(spec, figures)
     if codes:
@@ -98,8 +99,8 @@ def _as_json(spec: Spec, found: "Estimate") -> dict[str, Any]:
 
 
 def _print(spec: Spec, found: "Estimate") -> None:
-    console = Console()
-    table = Table(title=f"{spec.title} ({spec.name})", title_justify="left", box=None)
+    console = Terminal()
+    table = Table(title=Text(f"{spec.title} ({spec.name})"), title_justify="left", box=None)
     for column in ("parameter", "route", "order"):
         table.add_column(column, overflow="fold")
     for column in ("positions", "entries", "GFLOP", "kept MB"):

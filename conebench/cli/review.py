@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conebench.cli.exits import errors_as_exit_codes
+from conebench.cli.terminal import echo
 from conebench.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ def review(
         with errors_as_exit_codes(), summary.open("a", encoding="utf-8") as file:
             file.write(f"## {verdict}\n\n{text}\n")
     for line in problems:
-        typer.echo(line, err=True)
-    typer.echo(verdict)
+        echo(line, err=True)
+    echo(verdict)
     if text and not problems:
-        typer.echo(text)
+        echo(text)
     if problems:
         raise typer.Exit(ExitCode.BAD_INPUT)
 

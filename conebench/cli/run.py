@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from conebench.cli.display import open_display, open_progress, print_summary
 from conebench.cli.exits import errors_as_exit_codes, show_error
@@ -26,6 +25,7 @@ from conebench.cli.options import (
     kernel_bytes,
     quiet_torch_jit,
 )
+from conebench.cli.terminal import Terminal, echo
 from conebench.errors import ConebenchError, ExitCode, InputError, SpecError
 from conebench.interrupts import second_interrupt_ends_at_once, stopping_if_interrupted
 from conebench.record import Record
@@ -89,7 +89,7 @@ def run(
                 for file in files:
                     _echo_json(file.stem, "not run", error=str(error))
             raise
-    with second_interrupt_ends_at_once(Console(stderr=True).show_cursor):
+    with second_interrupt_ends_at_once(Terminal(stderr=True).show_cursor):
         if executor == "ray":
             codes = _run_on_ray(loaded, options, as_json, address)
         else:
@@ -162,7 +162,7 @@ def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
     from conebench.runner import run_spec
 
     spec = found.spec
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     try:
         # stdout is for results; a library may print too.
         with (
@@ -189,7 +189,7 @@ def _run_on_ray(
     try:
         with (
             redirect_stdout(sys.stderr),
-            open_display(Console(stderr=True)) as progress_of,
+            open_display(Terminal(stderr=True)) as progress_of,
             stopping_if_interrupted(),
         ):
             specs = [found.spec for found in loaded]
@@ -255,8 +255,8 @@ def _tell_record(record: Record, path: Path, as_json: bool) -> int:
 
 
 def _print_line(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+    echo(text, err=True)
 
 
 def _echo_json(spec: str, status: str, **more: Any) -> None:
-    typer.echo(json.dumps({"spec": spec, "status": status, **more}))
+    echo(json.dumps({"spec": spec, "status": status, **more}))

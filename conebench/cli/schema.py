@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from conebench.cli.terminal import echo
+
 
 def schema(
     record: Annotated[bool, typer.Option("--record", help="The schema of records.")] = False,
@@ -18,4 +20,4 @@ def schema(
     from conebench.spec.json_schema import spec_json_schema
 
     found = record_json_schema() if record else spec_json_schema()
-    typer.echo(json.dumps(found, indent=1))
+    echo(json.dumps(found, indent=1))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from conebench.analysis.distance import distances, lagged_distances
@@ -14,6 +13,7 @@ from conebench.cli.display import print_figures
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.options import SpecNames
 from conebench.cli.sparkline import bars_for, sparkline
+from conebench.cli.terminal import Terminal, echo
 from conebench.errors import InputError, RecordError
 from conebench.record import Record, SeedResult, read_record, recompute
 from conebench.record.quantities import degrees, optional, two_decimals
@@ -33,8 +33,8 @@ def show(
     """Print a record as text, or the specs of a file as YAML.
 
     A record is shown with recomputed figures, sparklines of its curves, and its arms. A spec file
-    is shown with `extends` and `matrix` applied; with --resolved, as its specs are hashed and
-    stored.
+    is shown with `extends`, `matrix` and `grid` applied; with --resolved, as its specs are hashed
+    and stored.
     """
     with errors_as_exit_codes():
         if file.suffix in (".yaml", ".yml"):
@@ -49,7 +49,7 @@ def _show_specs(file: Path, names: Sequence[str], *, resolved: bool) -> None:
     for i, found in enumerate(load_all([file], names)):
         text = spec_text(found.spec) if resolved else yaml_text(found.written.data)
         separator = "---\n" if i else ""
-        typer.echo(f"{separator}# hash {found.spec.hash}\n{text}", nl=False)
+        echo(f"{separator}# hash {found.spec.hash}\n{text}", nl=False)
 
 
 def _show_record(record: Path) -> None:
@@ -62,7 +62,7 @@ def _show_record(record: Path) -> None:
 
 
 def _print_record(record: Record, record_id: str) -> None:
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     made, data = record.provenance, record.data
     console.print(f"{record.spec.title} ({record.spec.name}), record {record_id}")
     console.print(

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from conebench.cli.display import duration
 from conebench.cli.exits import errors_as_exit_codes
+from conebench.cli.terminal import Terminal, echo
 from conebench.storage.status import StageStatus, find_runs, seconds_left, stage_statuses
 
 
@@ -25,7 +25,7 @@ def status(
         runs = [(store.folder, stage_statuses(store)) for store in find_runs(run_dir)]
     for folder, statuses in runs:
         if as_json:
-            typer.echo(json.dumps(_as_json(folder, statuses)))
+            echo(json.dumps(_as_json(folder, statuses)))
         else:
             _print(folder, statuses)
 
@@ -45,7 +45,7 @@ def _as_json(folder: Path, statuses: list[StageStatus]) -> dict[str, Any]:
 
 
 def _print(folder: Path, statuses: list[StageStatus]) -> None:
-    console = Console()
+    console = Terminal()
     table = Table(title=Text(str(folder)), title_justify="left", box=None)
     table.add_column("stage")
     table.add_column("state")

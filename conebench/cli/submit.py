@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from conebench.cli.exits import errors_as_exit_codes
+from conebench.cli.terminal import Terminal, echo
 from conebench.errors import InputError
 from conebench.storage.atomic_files import write_new
 
@@ -64,8 +64,8 @@ def submit(
         if not dry_run and not in_place:
             write_new(target, content)
     done = "already in place:" if in_place else "would write" if dry_run else "wrote"
-    typer.echo(f"{done} {target}")
-    typer.echo(STEPS.format(branch=found.branch, path=found.path, message=found.message))
+    echo(f"{done} {target}")
+    echo(STEPS.format(branch=found.branch, path=found.path, message=found.message))
 
 
 def _submission(file: Path) -> Submission:
@@ -88,7 +88,7 @@ def _submission(file: Path) -> Submission:
 def _show(changes: "list[BoardChange]") -> None:
     from conebench.contribution.board import COLUMNS
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     for change in changes:
         console.print(change.label)
         table = Table(box=None)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.cli.terminal import echo
 from conebench.errors import ExitCode, SpecError
 from conebench.spec import LoadedSpec, find_specs, load_specs, repeated_names
 
@@ -32,10 +33,10 @@ def validate(
         _show_warnings(found)
         for one in found:
             variant = f"{one.spec.name}: " if one.written.variant else ""
-            typer.echo(f"{file}: {variant}valid, hash {one.spec.hash[:8]}")
+            echo(f"{file}: {variant}valid, hash {one.spec.hash[:8]}")
     for line in repeated_names(loaded):
         failed = True
-        typer.echo(line, err=True)
+        echo(line, err=True)
     if failed:
         raise typer.Exit(ExitCode.BAD_INPUT)
 
@@ -43,4 +44,4 @@ def validate(
 def _show_warnings(found: list[LoadedSpec]) -> None:
     """Print each warning once, even if several variants of a matrix share it."""
     for line in dict.fromkeys(line for one in found for line in one.warnings()):
-        typer.echo(line, err=True)
+        echo(line, err=True)

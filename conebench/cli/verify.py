@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from conebench.cli.display import open_progress
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.options import DATA_ROOT, DataRoot, Device, DeviceName, Jobs, quiet_torch_jit
+from conebench.cli.terminal import Terminal, echo
 from conebench.errors import ExitCode, InputError, StorageError
 from conebench.record import Record, read_record
 from conebench.record.compare import (
@@ -70,9 +70,9 @@ def verify(
         tolerance = "rounding" if stack else "bits"
     found = compare_records(recorded, replayed, tolerance)
     _print(found)
-    typer.echo(f"stack: {'; '.join(stack) or 'the same'}")
+    echo(f"stack: {'; '.join(stack) or 'the same'}")
     failed = sum(not difference.passes for difference in found)
-    typer.echo(_verdict(tolerance, failed, len(found)))
+    echo(_verdict(tolerance, failed, len(found)))
     if failed:
         raise typer.Exit(ExitCode.BAD_INPUT)
     if attester is not None:
@@ -118,7 +118,7 @@ def _check_attester(record: Path, attester: str) -> None:
 def _write(record: Path, replication: Replication) -> None:
     path = replication_path(record, replication.by)
     write_new(path, replication_text(replication).encode())
-    typer.echo(f"wrote {path}; now: conebench submit {path}")
+    echo(f"wrote {path}; now: conebench submit {path}")
 
 
 def _replay(
@@ -141,7 +141,7 @@ def _replay(
         only = tuple(seeds) if seeds else None
         options = RunOptions(data_root, folder, chosen, only, jobs=jobs)
         stack.enter_context(redirect_stdout(sys.stderr))
-        progress = stack.enter_context(open_progress(Console(stderr=True), recorded.spec.name))
+        progress = stack.enter_context(open_progress(Terminal(stderr=True), recorded.spec.name))
         return replay(recorded, options, progress)
 
 
@@ -157,4 +157,4 @@ def _print(found: list[Difference]) -> None:
         amounts = (f"{difference.largest:.2g}", f"{difference.allowed:g}")
         row = (str(difference.seed), difference.quantity, *amounts, verdict)
         table.add_row(*map(Text, row))
-    Console().print(table)
+    Terminal().print(table)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conebench.contribution.proposal import Proposal
+from conebench.contribution.provenance import provenance_problems
 from conebench.errors import RecordError
 from conebench.record.files import read_record
 from conebench.record.replication import (
@@ -12,10 +13,6 @@ from conebench.record.replication import (
     read_replication,
     record_path,
     replications_of,
-)
-
-UNCOMMITTED = (
-    "provenance.git_dirty: made with uncommitted changes to conebench; commit them and run again"
 )
 
 
@@ -37,8 +34,7 @@ def replication_problems(
         return
     if author is not None and found.by != author.lower():
         yield f"{path}: by: got {found.by!r}, expected the author's name {author.lower()!r}"
-    if found.provenance.git_dirty is not False:
-        yield f"{path}: {UNCOMMITTED}"
+    yield from (f"{path}: {problem}" for problem in provenance_problems(found.provenance))
     yield from (f"{path}: a copy of {other}" for other in _copies(folder, path, found))
 
 

@@ -16,7 +16,8 @@ from conebench.contribution.proposal import (
     most_bytes,
     unpacked,
 )
-from conebench.contribution.replications import UNCOMMITTED, replication_problems
+from conebench.contribution.provenance import provenance_problems
+from conebench.contribution.replications import replication_problems
 from conebench.errors import InputError
 from conebench.record import Record, read_record
 from conebench.record.check import check_record
@@ -158,5 +159,4 @@ def _provenance(record: Record, specs: dict[str, Spec]) -> Iterator[str]:
         yield f"spec: differs from {spec.name!r} in {SPECS}, whose hash is {spec.hash[:8]}"
     if record.status != "complete":
         yield f"status: got {record.status}, expected complete"
-    if record.provenance.git_dirty is not False:
-        yield UNCOMMITTED
+    yield from provenance_problems(record.provenance)

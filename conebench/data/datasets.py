@@ -12,6 +12,7 @@ from torch import Tensor
 from conebench.data.sources import read_images
 from conebench.errors import SpecError
 from conebench.seeding import Purpose, balanced_indices, counter_generator
+from conebench.spec.datasets import batches_per_epoch
 from conebench.spec.schema import ChannelStatistics, Dataset
 
 
@@ -69,21 +70,22 @@ class Data:
         return (pixels.to(torch.float32) / 255 - self.mean) / self.std
 
     def batch(
-        self, seed: int, step: int, size: int, *, augment: bool = True
+        self, seed: int, step: int, size: int, *, augment: bool = True, keep_last: bool = False
     ) -> tuple[Float[Tensor, "b ch h w"], Int[Tensor, " b"]]:
         """Return the normalized images and labels of one training step.
 
         It depends on the seed and the step alone. Each epoch is one permutation of the training
-        images; a last, shorter batch is left out.
+        images.
 
         Args:
             seed: The run's seed.
             step: The update is the one from `step` to `step + 1`.
             size: Number of images.
             augment: Crop and mirror images as the dataset says.
+            keep_last: Keep the last batch of an epoch if it is shorter.
 
         """
-        per_epoch = max(1, len(self.train) // size)
+        per_epoch = batches_per_epoch(len(self.train), size, keep_last=keep_last)
         epoch, position = divmod(step, per_epoch)
         order = _epoch_order(len(self.train), seed, epoch)
         index = order[position * size : (position + 1) * size].to(self.train.labels.device)
@@ -150,6 +152,10 @@ def load_data(dataset: Dataset, root: Path, device: torch.device) -> Data:
     parts = {part: Images(*source.parts[part]) for part in ("train", "test")}
     if dataset.validation_size is not None:
         parts |= _held_out(parts["train"], dataset, len(source.classes))
+    if dataset.random_labels is not None:
+        parts["train"] = _with_random_labels(
+            parts["train"], dataset.random_labels, dataset.subset_seed
+        )
     mean, std = _statistics(dataset, parts["train"].pixels)
     on_device = {part: images.to(device) for part, images in parts.items()}
     return Data(
@@ -178,6 +184,19 @@ def _held_out(train: Images, dataset: Dataset, classes: int) -> dict[str, Images
     others = torch.ones(len(train), dtype=torch.bool)
     others[chosen] = False
     return {"train": train[others], "validation": train[chosen]}
+
+
+def _with_random_labels(train: Images, share: float, seed: int) -> Images:
+    """Shuffle the labels of a share of the images among these images.
+
+    Each class keeps its number of images. Source: Zhang et al. 2017, arXiv 1611.03530, which draws
+    the labels independently instead.
+    """
+    draw = counter_generator(seed, "labels")
+    chosen = torch.randperm(len(train), generator=draw)[: round(share * len(train))]
+    labels = train.labels.clone()
+    labels[chosen] = labels[chosen[torch.randperm(len(chosen), generator=draw)]]
+    return Images(train.pixels, labels)
 
 
 def _statistics(dataset: Dataset, pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """Networks for small images, such as CIFAR's."""
 
 import math
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -33,10 +34,14 @@ def norm_layer(kind: str, channels: int) -> nn.Module:
 class CifarBlock(nn.Module):
     """Two normalized 3x3 convolutions and a shortcut without parameters.
 
+    `skips=False` leaves the shortcut out.
+
     Source: He et al. 2015, arXiv 1512.03385, option A.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int, norm: str = "batch") -> None:
+    def __init__(
+        self, inputs: int, outputs: int, stride: int, norm: str = "batch", *, skips: bool = True
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.bn1 = norm_layer(norm, outputs)
@@ -44,10 +49,13 @@ class CifarBlock(nn.Module):
         self.bn2 = norm_layer(norm, outputs)
         self.stride = stride
         self.added = outputs - inputs
+        self.skips = skips
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [n, inputs, h, w] to [n, outputs, h / stride, w / stride]."""
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if not self.skips:
+            return F.relu(y)
         # Every stride-th pixel, and zeros for the added channels.
         before = self.added // 2
         shortcut = x[:, :, :: self.stride, :: self.stride]
@@ -57,6 +65,9 @@ class CifarBlock(nn.Module):
 
 class CifarResNet(nn.Module):
     """ResNet of 6 `blocks` + 2 layers for 32x32 images.
+
+    `skips=False` makes the plain network of the same paper. `head_init="kaiming"` draws the weights
+    of the last layer like those of the convolutions, instead of PyTorch's default.
 
     Source: He et al. 2015, arXiv 1512.03385, section 4.2.
     """
@@ -68,8 +79,13 @@ class CifarResNet(nn.Module):
         in_chans: int = 3,
         width: int = 16,
         norm: str = "batch",
+        *,
+        skips: bool = True,
+        head_init: str = "default",
     ) -> None:
         super().__init__()
+        if head_init not in ("default", "kaiming"):
+            raise ValueError(f"head_init: got {head_init!r}, expected default, kaiming")
         self.conv1 = nn.Conv2d(in_chans, width, 3, 1, 1, bias=False)
         self.bn1 = norm_layer(norm, width)
         # Inputs of the first stage, then outputs of all three.
@@ -82,6 +98,7 @@ class CifarResNet(nn.Module):
                     # The first block of the later stages halves the image.
                     2 if block == 0 and stage > 0 else 1,
                     norm,
+                    skips=skips,
                 )
                 for stage in range(3)
                 for block in range(blocks)
@@ -91,6 +108,8 @@ class CifarResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
+        if head_init == "kaiming":
+            nn.init.kaiming_normal_(self.fc.weight)
 
     def get_classifier(self) -> nn.Module:
         """Return the last layer."""
@@ -104,9 +123,20 @@ class CifarResNet(nn.Module):
 
 
 class CifarVgg16(nn.Module):
-    """VGG-16 for 32x32 images: 13 normalized convolutions, one linear layer."""
+    """VGG-16 for 32x32 images: 13 normalized convolutions, then linear layers.
 
-    def __init__(self, num_classes: int = 10, in_chans: int = 3, norm: str = "batch") -> None:
+    `head` holds the widths of the hidden linear layers: none by default, [4096, 4096] as in
+    Simonyan and Zisserman 2014 (arXiv 1409.1556). A head with hidden layers has ReLU, dropout of
+    one half and weights from N(0, 0.01^2), as in torchvision's VGG.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_chans: int = 3,
+        norm: str = "batch",
+        head: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         inputs = in_chans
@@ -120,10 +150,18 @@ class CifarVgg16(nn.Module):
                 inputs = outputs
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
+        hidden: list[nn.Module] = []
+        for outputs in head:
+            hidden += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(0.5)]
+            inputs = outputs
+        self.head = nn.Sequential(*hidden)
         self.fc = nn.Linear(inputs, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+            if isinstance(module, nn.Linear) and head:
+                nn.init.normal_(module.weight, std=0.01)
                 nn.init.zeros_(module.bias)
 
     def get_classifier(self) -> nn.Module:
@@ -133,7 +171,7 @@ class CifarVgg16(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map images [n, in_chans, h, w], h and w at least 32, to logits [n, num_classes]."""
         # [n, 512, h / 32, w / 32], averaged over the image
-        return self.fc(self.features(x).mean((2, 3)))  # type: ignore[no-any-return]
+        return self.fc(self.head(self.features(x).mean((2, 3))))  # type: ignore[no-any-return]
 
 
 class PixelMlp(nn.Module):

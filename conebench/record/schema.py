@@ -168,6 +168,17 @@ class KernelBuild(Part):
     samples_at_once: Count = Field(description="Probe images per pass.")
 
 
+class CodeFacts(Part):
+    """The code that stages of a run were computed by."""
+
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="SHA-256 of the modules that can change a result, without comments, docstrings "
+        "and error texts."
+    )
+    git_commit: Text | None = Field(description="Commit; null outside a checkout.")
+    git_dirty: bool | None = Field(description="True if the code differed from that commit.")
+
+
 class Provenance(Part):
     """When, where and with what a record was made; only this differs between equal runs."""
 
@@ -185,9 +196,16 @@ class Provenance(Part):
         description="Commit of the checkout that conebench ran from; null outside a checkout."
     )
     git_dirty: bool | None = Field(
-        description="True if conebench's code differed from that commit."
+        description="True if conebench's code differed from its commit in any stage."
+    )
+    codes: list[CodeFacts | None] | None = Field(
+        default=None,
+        description="The code of the stages, each once; null for stages of an older run folder, "
+        "which does not name it. Missing in older records.",
     )
     kernel_build: KernelBuild | None = Field(default=None, description="Missing before schema 1.1.")
+
+    later = frozenset({"codes"})
 
 
 class Failure(Part):

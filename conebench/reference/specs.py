@@ -38,12 +38,28 @@ matrix:
     training: {optimizer: {name: adamw, learning_rate: 1e-3, momentum: null}}
 ```
 
+`grid` makes one spec of every combination of the levels of some factors, at most 200. Each is named
+after the file and its levels:
+
+```yaml
+extends: digits.yaml
+name: digits-grid
+title: ResNet-8 on digits
+grid:
+  norm:
+    bn: {}                    # no change
+    gn: {model: {kwargs: {norm: group}}}
+  lr:                         # the specs digits-grid-bn-lr0.01, digits-grid-bn-lr0.1 and so on
+    lr0.01: {training: {optimizer: {learning_rate: 0.01}}}
+    lr0.1: {training: {optimizer: {learning_rate: 0.1}}}
+```
+
 Fields are merged as a JSON merge patch (RFC 7396): sections field by field, `null` removes a field,
 and anything else, even a list, replaces the old value. A chain of `extends` has at most five files,
-and a file with a matrix cannot be extended. The merged spec is what is checked, hashed, run and
-stored. A problem is reported at the line where its value is written. `conebench show FILE` prints
-the specs of a file, with `--resolved` including all defaults. `--name NAME` picks one of them, for
-`plan` and `run` too.
+and a file with a matrix or a grid cannot be extended. The merged spec is what is checked, hashed,
+run and stored. A problem is reported at the line where its value is written. `conebench show FILE`
+prints the specs of a file, with `--resolved` including all defaults. `--name NAME` picks one of
+them, for `plan` and `run` too.
 
 ## Fields
 

@@ -24,11 +24,16 @@ from conebench.runner.assembly import gather_seed, seed_result
 from conebench.runner.preflight import CheckedNetwork, check_context
 from conebench.runner.provenance import gather_provenance
 from conebench.runner.stages.context import Context, RunOptions, open_context
-from conebench.runner.stages.planned import write_plan
+from conebench.runner.stages.planned import adopt_older_results, write_plan
 from conebench.runner.stages.progress import Progress
 from conebench.runner.stages.results import NotFinishedError, Stages
 from conebench.spec import Spec
 from conebench.storage.manifest import read_manifest
+
+OLDER = (
+    "an older conebench, which did not store what code it was, computed some stages; run again in "
+    "another folder to submit the record"
+)
 
 
 @contextmanager
@@ -82,6 +87,7 @@ def prepared(
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
     with store.locked("folder"):
         store.check_record()
+        adopt_older_results(context)
         write_plan(context)
     with ExitStack() as locks:
         # In one order, or two processes could wait for each other.
@@ -102,6 +108,8 @@ def _record(
         with suppress(NotFinishedError):
             results |= _results(stages, [seed])
     seeds = [results[seed] for seed in spec.seeds if seed in results]
+    if None in stages.codes:
+        context.progress.stage("record", note=OLDER)
     failures = [error for _, error in sorted(stages.failures.items())]
     if not seeds:
         raise RunError("\n".join(error.reason for error in stages.failures.values()))
@@ -120,7 +128,7 @@ def _record(
         or None,
         summary=derive_summary(spec, seeds, len(context.data.test)),
         provenance=gather_provenance(
-            options.device, stages.wall_seconds, network.kernel_plan, options.jobs
+            options.device, stages.wall_seconds, network.kernel_plan, options.jobs, stages.codes
         ),
         method=METHOD,
     )

@@ -2,29 +2,35 @@
 
 import datetime
 import platform
-import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 
 import conebench
 from conebench.entk import KernelPlan
-from conebench.record import KernelBuild, Provenance
+from conebench.record import CodeFacts, KernelBuild, Provenance
+from conebench.runner.stages.code import Code
 from conebench.runner.stages.device import device_name
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pydantic")
 
 
 def gather_provenance(
-    device: torch.device, wall_seconds: float, kernel_plan: KernelPlan, jobs: int
+    device: torch.device,
+    wall_seconds: float,
+    kernel_plan: KernelPlan,
+    jobs: int,
+    codes: Sequence[Code | None],
 ) -> Provenance:
     """Describe how a record was made, now and on this machine.
 
-    `wall_seconds` is the time of all stages, of which `jobs` ran at once.
+    `wall_seconds` is the time of all stages, of which `jobs` ran at once. `codes` are those that
+    the stages were computed by, None for a stage of an older run folder.
     """
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    commit, dirty = package_git_state()
+    known = [code for code in codes if code]
     return Provenance(
         created_at=now.isoformat().replace("+00:00", "Z"),
         wall_seconds=round(wall_seconds, 3),
@@ -41,8 +47,9 @@ def gather_provenance(
                 {"cuda": torch.version.cuda} if device.type == "cuda" and torch.version.cuda else {}
             ),
         },
-        git_commit=commit,
-        git_dirty=dirty,
+        git_commit=known[0].git_commit if known else None,
+        git_dirty=_any_dirty(codes),
+        codes=[CodeFacts(**asdict(code)) if code else None for code in codes],
         kernel_build=KernelBuild(
             memory_limit_bytes=kernel_plan.memory_limit,
             peak_bytes=kernel_plan.peak_bytes,
@@ -52,25 +59,9 @@ def gather_provenance(
     )
 
 
-def package_git_state() -> tuple[str | None, bool | None]:
-    """Return the commit that the package runs from, and if its code was changed."""
-    package = Path(conebench.__file__).parent
-    tracked = _git(package, "ls-files", "--error-unmatch", "__init__.py")
-    commit = _git(package, "rev-parse", "HEAD") if tracked else None
-    if commit is None:
-        return None, None
-    return commit, bool(_git(package, "status", "--porcelain", "--", "."))
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder), *arguments],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+def _any_dirty(codes: Sequence[Code | None]) -> bool | None:
+    """Return True if any code was changed; None if none was, but some is not known."""
+    dirty = [code.git_dirty if code else None for code in codes]
+    if True in dirty:
+        return True
+    return None if None in dirty else False

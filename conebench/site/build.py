@@ -18,7 +18,7 @@ from conebench.site.documents import documents, pictures
 from conebench.site.files.cache import Note, keep_equal, write_notes
 from conebench.site.files.find import find_records
 from conebench.site.files.place import Skipped, place_records
-from conebench.site.files.write import write_plots, write_text
+from conebench.site.files.write import write_parquet, write_plots, write_text
 from conebench.site.pages import (
     all_pages,
     compare_page,
@@ -128,7 +128,7 @@ def _write_board(rows: Sequence[Row], skipped: Skipped, folder: Path) -> None:
     table = board_frame(groups)
     write_text(folder / "table.csv", frame_csv(table))
     write_text(folder / "table.json", frame_json(table))
-    table.to_parquet(folder / "table.parquet", engine="pyarrow", index=False)
+    write_parquet(table, folder / "table.parquet")
     write_text(folder / "schema.json", schema_text())
     write_text(folder / MARKER, MARKED)
     shutil.copytree(ASSETS, folder / "assets", copy_function=shutil.copyfile)
@@ -137,7 +137,7 @@ def _write_board(rows: Sequence[Row], skipped: Skipped, folder: Path) -> None:
 def _write_arms(notes: Sequence[Note], folder: Path) -> None:
     arms = arms_frame([arm for note in notes for arm in note.record.arms])
     write_text(folder / "arms.csv", frame_csv(arms))
-    arms.to_parquet(folder / "arms.parquet", engine="pyarrow", index=False)
+    write_parquet(arms, folder / "arms.parquet")
 
 
 def _write_factors(groups: Sequence[Group], folder: Path) -> None:

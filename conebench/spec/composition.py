@@ -1,12 +1,14 @@
-"""Compose specs from files with `extends` and `matrix`, and keep the place of every field.
+"""Compose specs from `extends`, `matrix` and `grid`, and keep the place of every field.
 
 Fields are merged over those of the extended file as a JSON merge patch (RFC 7396): mappings field
 by field, null removes a field, anything else replaces it.
 """
 
+import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,8 @@ FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\.yaml")
 VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # Fields that are never inherited.
 OWN = ("name", "title")
+# Ways to write several specs in one file.
+FAMILIES = ("matrix", "grid")
 
 
 class Place(NamedTuple):
@@ -36,7 +40,7 @@ class Place(NamedTuple):
 class Composed:
     """Plain data of one spec before validation, and the place of each field.
 
-    `variant` is its name in the file's matrix, None without a matrix.
+    `variant` is its name in the file's matrix or grid, None without one.
     """
 
     data: dict[str, Any]
@@ -62,14 +66,18 @@ class Composed:
 
 
 def compose(path: Path) -> list[Composed]:
-    """Return the specs of a file in order: one per variant of its matrix, else one.
+    """Return the specs of a file in order: one per variant of its matrix or grid, else one.
 
-    Raises a SpecError if a file cannot be read, or its `extends` or `matrix` is not valid.
+    Raises a SpecError if a file cannot be read, or its `extends`, `matrix` or `grid` is not valid.
     """
     written = _read(path)
-    if "matrix" not in written.data:
+    families = [family for family in FAMILIES if family in written.data]
+    if not families:
         return [_extended(written, path, (path,))]
-    patches = list(_patches(written.data.pop("matrix"), written))
+    if len(families) > 1:
+        raise SpecError(f"{written.place(('grid',))}: grid: got a matrix too, expected one of them")
+    variants = list(_grid(written) if families == ["grid"] else _matrix(written))
+    del written.data[families[0]]
     base = _extended(written, path, (path,))
     name = base.data.get("name")
     if name != path.stem:
@@ -77,7 +85,7 @@ def compose(path: Path) -> list[Composed]:
             f"{base.place(('name',))}: name: got {shown(name)}, expected the file's name "
             f"{path.stem!r}"
         )
-    return [_variant(base, patch) for patch in patches]
+    return [_variant(base, patches) for patches in variants]
 
 
 def _read(path: Path) -> Composed:
@@ -98,10 +106,11 @@ def _extended(written: Composed, path: Path, chain: tuple[Path, ...]) -> Compose
     if len(chain) == MAX_FILES:
         raise SpecError(f"{place}: extends: expected a chain of at most {MAX_FILES} files")
     base = _read(base_path)
-    if "matrix" in base.data:
-        raise SpecError(
-            f"{place}: extends: got {base_path.name!r}, expected a file without a matrix"
-        )
+    for family in FAMILIES:
+        if family in base.data:
+            raise SpecError(
+                f"{place}: extends: got {base_path.name!r}, expected a file without a {family}"
+            )
     base = _extended(base, base_path, (*chain, base_path))
     own = {name: written.data[name] for name in OWN if name in written.data}
     inherited = {name: value for name, value in base.data.items() if name not in OWN}
@@ -121,41 +130,73 @@ def _base_path(name: object, path: Path, place: Place) -> Path:
     return base
 
 
-def _patches(matrix: object, written: Composed) -> Iterator[Composed]:
-    if not isinstance(matrix, dict) or not 0 < len(matrix) <= MAX_VARIANTS:
+def _matrix(written: Composed) -> Iterator[tuple[Composed, ...]]:
+    """Yield the one patch of each variant."""
+    for patch in _patches(written, ("matrix",), ("name", "extends", *FAMILIES)):
+        yield (patch,)
+
+
+def _grid(written: Composed) -> Iterator[tuple[Composed, ...]]:
+    """Yield one patch per factor for each combination of levels, the last factor fastest."""
+    grid, place = written.data["grid"], written.place(("grid",))
+    if not isinstance(grid, dict) or not grid:
         raise SpecError(
-            f"{written.place(('matrix',))}: matrix: got {shown(matrix)}, expected a mapping of "
-            f"1 to {MAX_VARIANTS} variants, each with the fields it changes"
+            f"{place}: grid: got {shown(grid)}, expected a mapping of factors, each with its levels"
         )
-    for variant, fields in matrix.items():
-        place = written.place(("matrix", variant))
-        where = one_line(f"{place}: matrix.{variant}")
+    not_allowed = ("name", "title", "extends", *FAMILIES)
+    factors = [list(_patches(written, ("grid", factor), not_allowed)) for factor in grid]
+    count = math.prod(map(len, factors))
+    if count > MAX_VARIANTS:
+        raise SpecError(f"{place}: grid: got {count} combinations, expected at most {MAX_VARIANTS}")
+    yield from product(*factors)
+
+
+def _patches(
+    written: Composed, at: tuple[str, ...], not_allowed: tuple[str, ...]
+) -> Iterator[Composed]:
+    """Yield one patch per variant at a place of a file."""
+    variants: Any = written.data
+    for part in at:
+        variants = variants[part]
+    name = ".".join(at)
+    if not isinstance(variants, dict) or not 0 < len(variants) <= MAX_VARIANTS:
+        raise SpecError(
+            one_line(f"{written.place(at)}: {name}: got {shown(variants)}, ")
+            + f"expected a mapping of 1 to {MAX_VARIANTS} variants, each with the fields it changes"
+        )
+    for variant, fields in variants.items():
+        place = written.place((*at, variant))
+        where = one_line(f"{place}: {name}.{variant}")
         if not VARIANT_NAME.fullmatch(variant):
             raise SpecError(
                 f"{where}: expected a name of lower-case letters, digits, '.', '_' and '-'"
             )
         if not isinstance(fields, dict):
             raise SpecError(f"{where}: got {shown(fields)}, expected a mapping of sections")
-        for field in ("name", "extends", "matrix"):
+        for field in not_allowed:
             if field in fields:
                 raise SpecError(f"{where}.{field}: not allowed in a variant")
+        depth = len(at) + 1
         below = {
-            field[2:]: at
-            for field, at in written.places.items()
-            if field[:2] == ("matrix", variant)
+            field[depth:]: place
+            for field, place in written.places.items()
+            if field[:depth] == (*at, variant)
         }
         yield Composed(fields, below, variant)
 
 
-def _variant(base: Composed, patch: Composed) -> Composed:
-    """Return one spec of a matrix, named after the file and the variant."""
-    spec = base.merged(patch)
-    spec.data["name"] = f"{base.data['name']}-{patch.variant}"
-    spec.places["name",] = patch.place(())
+def _variant(base: Composed, patches: tuple[Composed, ...]) -> Composed:
+    """Return one variant, named after the file and its patches."""
+    name = "-".join(str(patch.variant) for patch in patches)
+    spec = base
+    for patch in patches:
+        spec = spec.merged(patch)
+    spec.data["name"] = f"{base.data['name']}-{name}"
+    spec.places["name",] = patches[-1].place(())
     title = base.data.get("title")
-    if "title" not in patch.data and isinstance(title, str):
-        spec.data["title"] = f"{title}, {patch.variant}"
-    return spec
+    if all("title" not in patch.data for patch in patches) and isinstance(title, str):
+        spec.data["title"] = f"{title}, {name}"
+    return replace(spec, variant=name)
 
 
 def _merged(

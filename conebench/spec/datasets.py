@@ -23,3 +23,17 @@ DATASETS = {
     "svhn": DatasetFacts(10, 3, 32, 73_257, 26_032),
     "imagefolder": DatasetFacts(None, 3, None, None, None),
 }
+
+
+def batches_per_epoch(images: int, batch_size: int, *, keep_last: bool) -> int:
+    """Return the number of batches in one pass through the images, at least 1.
+
+    Example:
+        >>> batches_per_epoch(50_000, 128, keep_last=False)
+        390
+        >>> batches_per_epoch(50_000, 128, keep_last=True)
+        391
+
+    """
+    whole, left = divmod(images, batch_size)
+    return max(1, whole + (keep_last and left > 0))

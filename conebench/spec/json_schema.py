@@ -1,4 +1,4 @@
-"""JSON Schema of spec files, for editors, including `extends` and `matrix`."""
+"""JSON Schema of spec files, for editors, including `extends`, `matrix` and `grid`."""
 
 import copy
 from typing import Any
@@ -12,7 +12,7 @@ NO_CONTROL_CHARACTER = r"[^\x00-\x1f\x7f-\x9f]"
 
 
 def spec_json_schema() -> dict[str, Any]:
-    """Return the schema (draft 2020-12): a whole spec, or parts with `extends` or `matrix`.
+    """Return the schema (draft 2020-12): a whole spec, or parts with `extends` and the like.
 
     Only `conebench validate` checks how fields fit together.
     """
@@ -23,17 +23,21 @@ def spec_json_schema() -> dict[str, Any]:
     parts = {f"{PARTIAL}{name}": _partial(section) for name, section in sections.items()}
     variant = copy.deepcopy(parts[f"{PARTIAL}Spec"])
     del variant["properties"]["name"]
+    level = copy.deepcopy(variant)
+    del level["properties"]["title"]
     composed = parts[f"{PARTIAL}Spec"]
-    composed["properties"] |= _ways_to_compose()
+    ways = _ways_to_compose()
+    composed["properties"] |= ways
     composed["required"] = ["name", "title"]
+    composed["not"] = {"required": ["matrix", "grid"]}
     return {
         "$schema": DIALECT,
         "title": "A spec of conebench",
         "type": "object",
-        "if": {"anyOf": [{"required": ["extends"]}, {"required": ["matrix"]}]},
+        "if": {"anyOf": [{"required": [way]} for way in ways]},
         "then": {"$ref": f"#/$defs/{PARTIAL}Spec"},
         "else": {"$ref": "#/$defs/Spec"},
-        "$defs": sections | parts | {"Variant": variant},
+        "$defs": sections | parts | {"Variant": variant, "Level": level},
     }
 
 
@@ -45,13 +49,25 @@ def _ways_to_compose() -> dict[str, Any]:
             "description": "A file in this folder, whose fields this one changes.",
         },
         "matrix": {
-            "type": "object",
-            "minProperties": 1,
-            "maxProperties": MAX_VARIANTS,
-            "propertyNames": {"pattern": f"^{VARIANT_NAME.pattern}$"},
-            "additionalProperties": {"$ref": "#/$defs/Variant"},
+            **_by_name("Variant"),
             "description": "Specs of this file: each variant's name, and the fields it changes.",
         },
+        "grid": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": _by_name("Level"),
+            "description": "Specs of this file: factors, each with its levels by name.",
+        },
+    }
+
+
+def _by_name(section: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": MAX_VARIANTS,
+        "propertyNames": {"pattern": f"^{VARIANT_NAME.pattern}$"},
+        "additionalProperties": {"$ref": f"#/$defs/{section}"},
     }
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag
 
-from conebench.spec.datasets import DATASETS, DatasetFacts
+from conebench.spec.datasets import DATASETS, DatasetFacts, batches_per_epoch
 from conebench.spec.section import (
     TITLE,
     FiniteJson,
@@ -82,6 +82,9 @@ class Dataset(Section):
         default=None,
         description="Class-balanced part of the training images, held out of training.",
     )
+    random_labels: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="Share of the training images whose labels are shuffled."
+    )
     subset_seed: Seed = Field(default=0, description="Draws the subsets, for all run seeds.")
     augmentation: Augmentation = Augmentation()
     normalization: Literal["train", "none"] | ChannelStatistics = Field(
@@ -89,7 +92,7 @@ class Dataset(Section):
         description="`train`: mean and deviation of each channel over the training images.",
     )
 
-    later = frozenset({"validation_size"})
+    later = frozenset({"validation_size", "random_labels"})
 
     @property
     def facts(self) -> DatasetFacts:
@@ -101,7 +104,8 @@ class Dataset(Section):
         """The data's name on the board; only records with the same one are compared.
 
         It is the name of the dataset or folder, with the size of a training subset, the size of
-        the validation split, and an image size other than the dataset's own.
+        the validation split, an image size other than the dataset's own, and the share of random
+        labels.
         """
         parts = [self.folder or str(self.name)]
         if self.train_size is not None:
@@ -110,6 +114,8 @@ class Dataset(Section):
             parts.append(f"{self.validation_size:,} of them held out")
         if self.facts.image_size not in (None, self.image_size):
             parts.append(f"{self.image_size} x {self.image_size} pixels")
+        if self.random_labels is not None:
+            parts.append(f"{100 * self.random_labels:g} % random labels")
         return ", ".join(parts)
 
     @property
@@ -198,7 +204,10 @@ class Training(Section):
     epochs: PositiveInt | None = Field(
         default=None, description="T in passes through the training images; give steps or epochs."
     )
-    batch_size: PositiveInt = Field(description="A shorter last batch of an epoch is left out.")
+    batch_size: PositiveInt = Field(description="Images per step.")
+    last_batch: Literal["dropped", "kept"] = Field(
+        default="dropped", description="The last batch of an epoch, if it is shorter."
+    )
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     loss: Loss = Field(
@@ -211,7 +220,7 @@ class Training(Section):
         default=None, description="Largest norm of all gradients together; default: no clipping."
     )
 
-    later = frozenset({"label_smoothing", "clip_gradients"})
+    later = frozenset({"last_batch", "label_smoothing", "clip_gradients"})
 
 
 LearningRateGrid = Annotated[tuple[PositiveFloat, ...], Field(min_length=2, max_length=20)]
@@ -357,8 +366,11 @@ class Spec(Section):
         facts = self.dataset.facts
         steps = self.training.steps
         if steps is None and self.training.epochs and self.dataset.train_images:
-            per_epoch = max(1, self.dataset.train_images // self.training.batch_size)
-            steps = self.training.epochs * per_epoch
+            steps = self.training.epochs * batches_per_epoch(
+                self.dataset.train_images,
+                self.training.batch_size,
+                keep_last=self.training.last_batch == "kept",
+            )
         outputs = self.kernel.outputs
         if outputs is None and facts.classes is not None:
             outputs = "full" if facts.classes <= 10 else "trace"

@@ -135,7 +135,7 @@ def _fields_at(loc: FieldPath) -> list[str]:
             if str(part) in model.model_fields
             for kind in _sections_in(model.model_fields[str(part)].annotation)
         ] or section
-    ways_to_compose = {"extends", "matrix"} if section == [Spec] else set()
+    ways_to_compose = {"extends", "matrix", "grid"} if section == [Spec] else set()
     return sorted(ways_to_compose.union(*(model.model_fields for model in section)))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from conebench.storage.store import StageKey, Store
+from conebench.storage.store import StageKey, StageResult, Store
 from conebench.text import flatten
 
 LONGEST_VALUE = 40
@@ -78,7 +78,23 @@ def _why_stale(store: Store, planned: Planned, old: Manifest) -> str:
         return known.stale
     if not store.has_result(known.stage):
         return ""
-    return describe_changes(known.stage.inputs, planned.stage.inputs)
+    changes = describe_changes(_but_code(known.stage), _but_code(planned.stage))
+    before, now = (stage.inputs.get("code") for stage in (known.stage, planned.stage))
+    by = "" if before == now else describe_code(store.result(known.stage))
+    return "; ".join(filter(None, (by, changes)))
+
+
+def _but_code(stage: StageKey) -> dict[str, Any]:
+    return {name: value for name, value in stage.inputs.items() if name != "code"}
+
+
+def describe_code(stored: StageResult | None) -> str:
+    """Say that a result is by other code, as `computed by other code (commit abc1234, changed)`."""
+    code = stored.code if stored else None
+    if code is None or code["git_commit"] is None:
+        return "computed by other code"
+    changed = ", changed" if code["git_dirty"] else ""
+    return f"computed by other code (commit {code['git_commit'][:7]}{changed})"
 
 
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@
         checkpoints/<stage>-<key>/<step>.optimizer.safetensors  optimizer, if a stage starts here
         kernels/<stage>-<key>/<step>.safetensors                removed once G is stored
         unfinished/<stage>-<key>/<step>.safetensors             state that training resumes from
+        older/<stage>-<key>                                     begun by code that is not known
         locks/seed<seed>.lock                                   held while a seed is run
         locks/folder.lock                                       held while manifest or record change
 
@@ -70,10 +71,12 @@ class StageKey:
 
 @dataclass(frozen=True)
 class StageResult:
-    """Result of a stage as plain JSON data, and the time all its parts took."""
+    """Result of a stage as plain JSON data, the time all its parts took, and the code it is by."""
 
     value: Any
     wall_seconds: float
+    # None if it is not known: older versions did not store it.
+    code: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,24 @@ class Store:
         """Write the result of a stage, which finishes it."""
         write_json(self._result_path(key), asdict(result))
 
+    def adopt(self, old: StageKey, new: StageKey) -> None:
+        """Let the files of one key be those of another, unless that one has files of its own."""
+        for kind in ("stages", *STEP_FOLDERS):
+            suffix = ".json" if kind == "stages" else ""
+            before, after = (self.folder / kind / f"{k.file_stem}{suffix}" for k in (old, new))
+            try:
+                if before.exists() and not after.exists():
+                    self._older_path(new).parent.mkdir(exist_ok=True)
+                    self._older_path(new).touch()
+                    before.rename(after)
+            except OSError as error:
+                raise storage_error(error, before) from None
+
+    def continues_older(self, key: StageKey) -> bool:
+        """Return True if a stage resumes from files of code that is not known."""
+        unfinished = self.stored_steps(key, "unfinished", "kernels")
+        return bool(unfinished) and self._older_path(key).exists()
+
     def failure(self, key: StageKey) -> str | None:
         """Read why a stage failed; None if it did not."""
         data = read_json(self._failure_path(key))
@@ -197,7 +218,7 @@ class Store:
         """List every file or folder of a stage, planned or not."""
         paths = (
             path
-            for kind in ("stages", "failed", *STEP_FOLDERS)
+            for kind in ("stages", "failed", "older", *STEP_FOLDERS)
             for path in (self.folder / kind).glob("*")
         )
         return [path for path in paths if path.suffix not in (".damaged", ".tmp")]
@@ -226,6 +247,9 @@ class Store:
 
     def _step_path(self, kind: str, key: StageKey, step: int) -> Path:
         return self.folder / kind / key.file_stem / f"{step:08d}.safetensors"
+
+    def _older_path(self, key: StageKey) -> Path:
+        return self.folder / "older" / key.file_stem
 
     def _failure_path(self, key: StageKey) -> Path:
         return self.folder / "failed" / f"{key.file_stem}.json"

@@ -78,6 +78,7 @@ class Recipe:
     label_smoothing: float = 0.0
     clip_gradients: float | None = None
     images_at_once: int | None = None
+    keep_last_batch: bool = False
     decay_origin: Sequence[Tensor] = ()
 
 
@@ -141,7 +142,13 @@ def train(
 def _update(
     model: nn.Module, data: Data, recipe: Recipe, optimizer: torch.optim.Optimizer, step: int
 ) -> Tensor:
-    x, y = data.batch(recipe.seed, step, recipe.batch_size, augment=recipe.augment)
+    x, y = data.batch(
+        recipe.seed,
+        step,
+        recipe.batch_size,
+        augment=recipe.augment,
+        keep_last=recipe.keep_last_batch,
+    )
     _seed_dropout(counter_seed(recipe.seed, "dropout", step), x.device)
     group = optimizer.param_groups[0]
     group["lr"] = recipe.learning_rate(step)

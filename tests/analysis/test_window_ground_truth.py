@@ -8,6 +8,7 @@ from ground_truth.known_windows import CASES, SIZE, Case
 from ground_truth.rank_simulation import SPREADS, board_quality, told_apart, wrong_boards
 from ground_truth.window_coverage import COVERED
 from ground_truth.window_errors import case_named, measure
+from ground_truth.window_stability import Way, changes, figures_table, from_records, strength_of
 
 WALKS = [case.name for case in CASES if case.name.startswith("memoryless")]
 DRIFTS = ["straight drift", "slows down, v ~ 1/t", "slows down, v ~ exp(-10 t/T)"]
@@ -144,3 +145,28 @@ def test_rank_ranges_hold_all_true_ranks_of_a_board() -> None:
 def test_five_seeds_tell_25_points_apart_on_a_board_of_ten() -> None:
     assert told_apart(10, 25.0, 5) > 0.8
     assert told_apart(10, 10.0, 5) < 0.5
+
+
+def test_on_the_board_CES_moves_within_its_interval() -> None:
+    """When a run is cut to three quarters, or its grid is halved."""
+    trajectories, base = from_records(), Way("recorded")
+    moved = []
+    for run in {trajectory.run for trajectory in trajectories}:
+        known = strength_of(trajectories, run, base)
+        assert known is not None
+        for name in ("T to 3/4 T", "grid halved"):
+            found = strength_of(trajectories, run, changes(base)[name][0])
+            # A short run may have too few checkpoints on half of its grid.
+            if known.CES and found and found.CES and known.CES.low is not None:
+                moved.append(not known.CES.low <= found.CES.value <= known.CES.high)
+    assert len(moved) > 10
+    assert np.mean(moved) <= 0.1
+
+
+def test_on_the_board_a_halved_grid_leaves_turn_and_cone() -> None:
+    trajectories, base = from_records(), Way("recorded")
+    ways = {"grid halved": changes(base)["grid halved"]}
+    row = figures_table(trajectories, base, ways).splitlines()[2].split("|")
+    turn, cone = (float(cell.split("/")[1]) for cell in row[3:5])
+    assert turn < 1.02
+    assert cone < 1.12

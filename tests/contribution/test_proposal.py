@@ -10,7 +10,7 @@ from synthetic import make_record, make_spec
 
 from conebench.contribution import GitTrees, board_change, problems_of, read_proposal
 from conebench.errors import InputError
-from conebench.record import record_text
+from conebench.record import CodeFacts, record_text
 from conebench.record.files import MAX_BYTES
 from conebench.spec import spec_text
 
@@ -161,6 +161,33 @@ def was_made_by_changed_code(clone: Clone) -> None:
     clone.write(path_of(record), record_text(record))
 
 
+def has_a_stage_of_changed_code(clone: Clone) -> None:
+    code = CodeFacts(hash="a" * 64, git_commit="c" * 40, git_dirty=False)
+    changed = code.model_copy(update={"git_dirty": True})
+    record = clean(NEW, codes=[code, changed])
+    clone.write(path_of(record), record_text(record))
+
+
+def has_a_stage_of_code_that_is_not_known(clone: Clone) -> None:
+    record = clean(NEW, codes=[None])
+    clone.write(path_of(record), record_text(record))
+
+
+def was_made_outside_a_checkout(clone: Clone) -> None:
+    record = clean(NEW, git_commit=None, git_dirty=None)
+    clone.write(path_of(record), record_text(record))
+
+
+def has_no_commit(clone: Clone) -> None:
+    record = clean(NEW, git_commit=None)
+    clone.write(path_of(record), record_text(record))
+
+
+def is_of_the_future(clone: Clone) -> None:
+    record = clean(NEW, created_at="2099-01-02T03:04:05Z")
+    clone.write(path_of(record).replace("2026-01-02", "2099-01-02"), record_text(record))
+
+
 def is_a_duplicate_of_another_date(clone: Clone) -> None:
     again = clean(OLD, created_at="2026-02-03T00:00:00Z")
     clone.write(path_of(again).replace("2026-01-02", "2026-02-03"), record_text(again))
@@ -247,6 +274,11 @@ BAD: list[tuple[Callable[[Clone], None], str]] = [
     (is_a_smoke_run, ": spec: a smoke run is not for the board"),
     (is_partial, ": status: got partial, expected complete"),
     (was_made_by_changed_code, ": provenance.git_dirty: made with uncommitted changes"),
+    (has_a_stage_of_changed_code, ": provenance.git_dirty: made with uncommitted changes"),
+    (has_a_stage_of_code_that_is_not_known, ": provenance.git_dirty: the code of some stages"),
+    (was_made_outside_a_checkout, ": provenance.git_dirty: the code of some stages is not known"),
+    (has_no_commit, ": provenance.git_commit: got null, expected the commit"),
+    (is_of_the_future, ": provenance.created_at: got 2099-01-02T03:04:05Z, which is in the future"),
     (is_a_duplicate_of_another_date, f": a duplicate of {path_of(OLD)}"),
     (comes_twice, f": a duplicate of {path_of(NEW)}"),
     (has_a_line_break_in_its_name, "/2026 -01-02-"),

@@ -64,6 +64,36 @@ def test_images_are_held_out_class_by_class(digits: Data) -> None:
     assert split.hash != digits.hash
 
 
+def test_random_labels_shuffle_a_share_of_the_training_labels(digits: Data) -> None:
+    half, everything = _digits(random_labels=0.5), _digits(random_labels=1.0)
+    for data, share in ((half, 0.5), (everything, 1.0)):
+        labels = data.train.labels
+        # Each class keeps its images, and one in ten keeps its label by chance.
+        assert torch.equal(torch.bincount(labels), torch.bincount(digits.train.labels))
+        changed = float((labels != digits.train.labels).double().mean())
+        assert changed == pytest.approx(0.9 * share, abs=0.03)
+        assert torch.equal(data.train.pixels, digits.train.pixels)
+        assert torch.equal(data.test.labels, digits.test.labels)
+    assert len({digits.hash, half.hash, everything.hash}) == 3
+
+
+def test_random_labels_are_drawn_by_the_subset_seed_alone() -> None:
+    first, again = _digits(random_labels=1.0), _digits(random_labels=1.0)
+    other = _digits(random_labels=1.0, subset_seed=1)
+    assert torch.equal(first.train.labels, again.train.labels)
+    assert first.hash == again.hash
+    assert not torch.equal(first.train.labels, other.train.labels)
+
+
+def test_images_held_out_keep_their_labels() -> None:
+    true, random = _digits(validation_size=100), _digits(validation_size=100, random_labels=1.0)
+    assert true.validation is not None
+    assert random.validation is not None
+    assert torch.equal(random.validation.pixels, true.validation.pixels)
+    assert torch.equal(random.validation.labels, true.validation.labels)
+    assert not torch.equal(random.train.labels, true.train.labels)
+
+
 def test_all_images_cannot_be_held_out() -> None:
     with pytest.raises(SpecError) as caught:
         _digits(validation_size=1437)
@@ -90,6 +120,16 @@ def test_an_epoch_shows_each_image_once(digits: Data) -> None:
     distances = torch.cdist(seen, pool).argmin(1)
     # The dataset itself holds no image twice, so positions tell images apart.
     assert len(torch.unique(distances)) == len(seen)
+
+
+def test_an_epoch_with_its_last_short_batch_shows_all_images(digits: Data) -> None:
+    batches = [digits.batch(0, step, 100, keep_last=True) for step in range(16)]
+    assert [len(labels) for _, labels in batches] == [100] * 14 + [37, 100]
+    # 1,437 images, and the next epoch begins with another order.
+    seen = torch.cat([labels for _, labels in batches[:15]])
+    assert torch.equal(torch.bincount(seen), torch.bincount(digits.train.labels))
+    assert torch.equal(batches[0][0], digits.batch(0, 0, 100)[0])
+    assert torch.equal(batches[15][0], digits.batch(0, 14, 100)[0])
 
 
 def test_a_batch_depends_on_seed_and_step_alone() -> None:

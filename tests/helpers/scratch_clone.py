@@ -24,7 +24,8 @@ SPEC = make_spec(seeds=[0, 1])
 
 def clean(record: Record, **changes: object) -> Record:
     """The record as committed code would have made it."""
-    made = record.provenance.model_copy(update={"git_dirty": False, **changes})
+    committed = {"git_commit": "c" * 40, "git_dirty": False}
+    made = record.provenance.model_copy(update={**committed, **changes})
     return record.model_copy(update={"provenance": made})
 
 

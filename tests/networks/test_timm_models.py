@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import timm
 import torch
+from networks import jacobian_by_rows
 
+from conebench.entk import as_matrix, empirical_ntk
 from conebench.errors import DataMissingError, SpecError
+from conebench.linearize import LinearizedModel
 from conebench.networks.timm_models import classifier_parameters, make_model
 
 
@@ -39,6 +42,28 @@ def test_the_global_random_state_is_left_alone() -> None:
 
 def test_classes_and_channels_come_from_the_dataset() -> None:
     assert _make("cifar_vgg16_bn")(torch.zeros(2, 1, 32, 32)).shape == (2, 5)
+
+
+MIXER = {"img_size": 8, "patch_size": 2, "embed_dim": 12}
+CONVNEXT = {
+    "patch_size": 1,
+    "depths": [1, 1, 1, 1],
+    "dims": [4, 6, 8, 12],
+    "kernel_sizes": 3,
+}
+
+
+@pytest.mark.parametrize(("name", "kwargs"), [("small_mixer", MIXER), ("convnext_atto", CONVNEXT)])
+def test_networks_of_large_images_take_small_ones(name: str, kwargs: dict[str, Any]) -> None:
+    network = _make(name, **kwargs).double().eval()
+    x = torch.randn(3, 1, 8, 8, dtype=torch.float64)
+    assert network(x).shape == (3, 5)
+    rows = jacobian_by_rows(network, x)
+    # [n c, n c]
+    kernel = as_matrix(empirical_ntk(network, x))
+    torch.testing.assert_close(kernel, rows @ rows.T, rtol=1e-8, atol=1e-8)
+    linear = LinearizedModel(network)
+    torch.testing.assert_close(linear(x), network(x))
 
 
 @pytest.mark.parametrize(

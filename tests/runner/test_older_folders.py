@@ -10,6 +10,9 @@ from tiny_runs import RecordingProgress, content, run
 from conebench.record import Record, read_record, recompute
 from conebench.runner.stages import context
 from conebench.spec import Spec
+from conebench.storage.atomic_files import read_json
+from conebench.storage.status import stage_statuses
+from conebench.storage.store import Store
 
 ARCHIVE = Path(__file__).parents[1] / "data/run-folder-c09dfc0/folders.tar.xz"
 VERSIONS = {"torch": "2.14.1+cu130", "timm": "1.0.31"}
@@ -30,10 +33,24 @@ def stored_record(folders: Path) -> Record:
 
 def test_a_finished_run_is_used_as_it_is(folders: Path) -> None:
     before, progress = stored_record(folders), RecordingProgress()
+    statuses = stage_statuses(Store(folders / "finished/runs/tiny"))
+    assert {status.state for status in statuses if status.planned.seed == 0} == {"done"}
     again = run(before.spec, folders / "finished", progress, seeds=(0,))
-    assert len(progress.stages) == 11
-    assert all(cached for _, cached in progress.stages)
-    assert content(again) == content(recompute(before))
+    stages, told = progress.stages[:-1], progress.stages[-1][0]
+    assert len(stages) == 11
+    assert all(cached for _, cached in stages)
+    # A later conebench may derive more from the same results.
+    versions = {"schema_version": again.schema_version, "method": again.method}
+    assert content(again) == {**content(recompute(before)), **versions}
+    assert "did not store what code it was" in progress.notes[told]
+    assert_code_is_not_known(again)
+
+
+def assert_code_is_not_known(record: Record) -> None:
+    """Nobody knows what the stages were computed by, whatever the last run says."""
+    made = record.provenance
+    assert made.codes == [None]
+    assert (made.git_commit, made.git_dirty) == (None, None)
 
 
 def curves(record: Record, seed: int) -> dict[str, np.ndarray]:
@@ -52,6 +69,16 @@ def assert_close(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) 
         np.testing.assert_allclose(found[name], values, rtol=1e-3, err_msg=name)
 
 
+def stages_of(folders: Path, name: str) -> list[Path]:
+    return list((folders / "interrupted/runs/tiny/stages").glob(f"{name}-*.json"))
+
+
+def stored_code(path: Path) -> object:
+    stored = read_json(path)
+    assert stored is not None
+    return stored["code"]
+
+
 @pytest.fixture
 def straight(folders: Path) -> Record:
     """Both seeds in one go, here."""
@@ -62,6 +89,11 @@ def straight(folders: Path) -> Record:
 def test_an_interrupted_run_is_resumed(folders: Path, straight: Record) -> None:
     progress = RecordingProgress()
     resumed = run(straight.spec, folders / "interrupted", progress)
+    # Some stages are of here alone.
+    assert resumed.provenance.codes == [None, *(straight.provenance.codes or [])]
+    for stage in ("train-seed1", "linear-seed0-from4"):
+        resumed_from_older = [stored_code(path) for path in stages_of(folders, stage)]
+        assert None in resumed_from_older
     assert progress.notes["seed 1: ordinary training"] == "resumed at step 2"
     assert progress.notes["seed 0: switched(4) at 0.05"] == "resumed at step 6"
     cached = [name.removeprefix("seed 0: ") for name, cached in progress.stages if cached]

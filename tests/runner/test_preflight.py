@@ -30,7 +30,7 @@ from conebench.networks.cifar import CifarResNet
         ),
         (
             {"model": {"name": "resnet10t", "kwargs": {"global_pool": ""}}},
-            "dataset.image_size: 'resnet10t' cannot take 2 images of 8 x 8: mat1 and mat2",
+            "dataset.image_size: 'resnet10t' cannot take 2 images of 8 x 8: ",
         ),
         (
             {"model": {"name": "mobilenetv3_small_050"}},

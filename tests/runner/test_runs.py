@@ -11,9 +11,10 @@ import scipy.sparse.linalg
 import torch
 from tiny_runs import TINY, RecordingProgress, content, run, tiny_spec
 
+import conebench
 from conebench.errors import ConebenchError, DeviceMissingError, StorageError
 from conebench.record import Record
-from conebench.runner.provenance import package_git_state
+from conebench.runner.stages.code import git_state
 from conebench.runner.stages.device import choose_device
 from conebench.runner.stages.training import curve_size
 from conebench.storage.atomic_files import write_json
@@ -350,9 +351,10 @@ def test_devices() -> None:
 def test_the_commit_is_that_of_the_package_not_of_the_current_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = package_git_state()
+    package = Path(conebench.__file__).parent
+    here = git_state(package)
     monkeypatch.chdir(tmp_path)
-    assert package_git_state() == here
+    assert git_state(package) == here
 
 
 def test_provenance_is_all_that_two_runs_differ_in(finished: Finished) -> None:

@@ -46,6 +46,21 @@ matrix:
       optimizer: {name: adam, learning_rate: 0.001, momentum: null}
   wide: {model: {kwargs: {width: 8}}}
 """
+GRID = """\
+extends: base.yaml
+name: grid
+title: A grid
+grid:
+  optimizer:
+    sgd: {}
+    adam: {training: {optimizer: {name: adam, momentum: null}}}
+  lr:
+    lr0.1: {training: {optimizer: {learning_rate: 0.1}}}
+    lr0.5: {training: {optimizer: {learning_rate: 0.5}}}
+  width:
+    w4: {model: {kwargs: {width: 4}}}
+    w8: {model: {kwargs: {width: 8}}}
+"""
 
 
 @pytest.fixture
@@ -96,6 +111,73 @@ def test_a_matrix_stands_for_one_spec_a_variant(folder: Path) -> None:
     assert len({spec.hash for spec in specs}) == 3
     with pytest.raises(SpecError, match="got a matrix of 3 specs, expected one spec"):
         load_spec(folder / "family.yaml")
+
+
+def test_a_grid_stands_for_every_combination_of_levels(folder: Path) -> None:
+    loaded = load_specs(write(folder, GRID, "grid.yaml"))
+    specs = [found.spec for found in loaded]
+    assert [spec.name for spec in specs] == [
+        f"grid-{optimizer}-{lr}-{width}"
+        for optimizer in ("sgd", "adam")
+        for lr in ("lr0.1", "lr0.5")
+        for width in ("w4", "w8")
+    ]
+    assert specs[-1].title == "A grid, adam-lr0.5-w8"
+    assert specs[-1].training.optimizer.name == "adam"
+    assert specs[-1].training.optimizer.learning_rate == 0.5
+    assert specs[-1].model.kwargs == {"width": 8}
+    place = loaded[-1].written.place
+    assert place(("training", "optimizer", "name")).line == 7
+    assert place(("training", "optimizer", "learning_rate")).line == 10
+    assert place(("model", "kwargs", "width")).line == 13
+
+
+def test_a_grid_is_the_matrix_of_its_combinations(folder: Path) -> None:
+    written_out = FAMILY.partition("matrix:")[0].replace("family", "grid") + (
+        "matrix:\n"
+        "  adam-lr0.5-w8:\n"
+        "    title: A grid, adam-lr0.5-w8\n"
+        "    model: {kwargs: {width: 8}}\n"
+        "    training: {optimizer: {name: adam, learning_rate: 0.5, momentum: null}}\n"
+    )
+    *_, last = load_specs(write(folder, GRID, "grid.yaml"))
+    (only,) = load_specs(write(folder, written_out, "grid.yaml"))
+    assert last.spec.hash == only.spec.hash
+
+
+def _levels(count: int) -> str:
+    return "{" + ", ".join(f"l{i}: {{}}" for i in range(count)) + "}"
+
+
+@pytest.mark.parametrize(
+    ("grid", "expected"),
+    [
+        ("grid: [1]", "grid.yaml:4: grid: got [1], expected a mapping of factors, each with its"),
+        ("grid: {}", "grid.yaml:4: grid: got {}, expected a mapping of factors"),
+        ("grid: {lr: 1}", "grid.yaml:4: grid.lr: got 1, expected a mapping of 1 to 200 variants"),
+        ("grid: {lr: {}}", "grid.yaml:4: grid.lr: got {}, expected a mapping of 1 to 200 variants"),
+        ("grid: {lr: {a: 1}}", "grid.yaml:4: grid.lr.a: got 1, expected a mapping of sections"),
+        ("grid: {lr: {A: {}}}", "grid.yaml:4: grid.lr.A: expected a name of lower-case"),
+        ("grid: {lr: {a: {title: b}}}", "grid.yaml:4: grid.lr.a.title: not allowed in a variant"),
+        ("grid: {lr: {a: {grid: {}}}}", "grid.yaml:4: grid.lr.a.grid: not allowed in a variant"),
+        ("grid: {lr: {a: {}}}\nmatrix: {a: {}}", "grid.yaml:4: grid: got a matrix too, expected"),
+        (
+            f"grid: {{a: {_levels(15)}, b: {_levels(15)}}}",
+            "grid.yaml:4: grid: got 225 combinations, expected at most 200",
+        ),
+    ],
+)
+def test_a_grid_that_is_none_is_named_in_one_line(folder: Path, grid: str, expected: str) -> None:
+    found = problems(write(folder, GRID.partition("grid:\n")[0] + f"{grid}\n", "grid.yaml"))
+    assert found[0].startswith(expected)
+    assert len(found) == 1
+
+
+def test_a_problem_of_a_level_names_one_combination_and_counts_the_others(folder: Path) -> None:
+    text = GRID.replace("lr0.5: {training: {optimizer: {learning_rate: 0.5}}}", "bad: {seeds: []}")
+    (found,) = problems(write(folder, text, "grid.yaml"))
+    assert found.startswith("grid.yaml:10: seeds: got []")
+    assert found.endswith("(in sgd-bad-w4 and 3 more)")
 
 
 @pytest.mark.parametrize(
@@ -167,10 +249,11 @@ def test_a_long_row_of_files_is_refused(folder: Path) -> None:
     ]
 
 
-def test_a_matrix_is_not_extended(folder: Path) -> None:
-    write(folder, FAMILY, "family.yaml")
-    found = problems(write(folder, CHILD.replace("base", "family")))
-    assert found == ["child.yaml:1: extends: got 'family.yaml', expected a file without a matrix"]
+@pytest.mark.parametrize(("family", "text"), [("matrix", FAMILY), ("grid", GRID)])
+def test_a_file_of_several_specs_is_not_extended(folder: Path, family: str, text: str) -> None:
+    write(folder, text, "many.yaml")
+    found = problems(write(folder, CHILD.replace("base", "many")))
+    assert found == [f"child.yaml:1: extends: got 'many.yaml', expected a file without a {family}"]
 
 
 def test_a_link_is_not_followed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

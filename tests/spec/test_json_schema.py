@@ -48,6 +48,8 @@ def test_it_takes_every_file_in_specs(path: Path) -> None:
         CHILD | {"training": {"optimizer": {"name": "adam", "momentum": None}}},
         CHILD | {"matrix": {"a": {"seeds": [1], "title": "t"}, "b": {"training": None}}},
         WHOLE | {"matrix": {"a": {}}},
+        CHILD | {"grid": {"lr": {"a": {"seeds": [1]}, "b": {}}, "width": {"w4": {}}}},
+        WHOLE | {"grid": {"lr": {"a": {}}}},
     ],
 )
 def test_it_takes_what_is_read(data: dict[str, Any]) -> None:
@@ -70,6 +72,11 @@ def test_it_takes_what_is_read(data: dict[str, Any]) -> None:
         CHILD | {"matrix": {"A": {}}},
         CHILD | {"matrix": {"a": {"name": "b"}}},
         CHILD | {"matrix": {"a": {"extends": "b.yaml"}}},
+        CHILD | {"grid": {}},
+        CHILD | {"grid": {"lr": {}}},
+        CHILD | {"grid": {"lr": {"A": {}}}},
+        CHILD | {"grid": {"lr": {"a": {"title": "t"}}}},
+        CHILD | {"grid": {"lr": {"a": {}}}, "matrix": {"a": {}}},
     ],
 )
 def test_it_refuses_what_is_not(data: dict[str, Any]) -> None:

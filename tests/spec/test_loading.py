@@ -34,11 +34,12 @@ seeds: [0, 1]
 """
 
 ROOT_FIELDS = (
-    "chaos, dataset, extends, kernel, linearization, matrix, model, name, seeds, switching, title, "
-    "training"
+    "chaos, dataset, extends, grid, kernel, linearization, matrix, model, name, seeds, switching, "
+    "title, training"
 )
 TRAINING_FIELDS = (
-    "batch_size, clip_gradients, epochs, label_smoothing, loss, optimizer, schedule, steps"
+    "batch_size, clip_gradients, epochs, label_smoothing, last_batch, loss, optimizer, schedule, "
+    "steps"
 )
 SGD_FIELDS = "learning_rate, momentum, name, nesterov, weight_decay"
 NORMALIZATION = "  name: digits\n  normalization: "

@@ -53,6 +53,25 @@ def test_epochs_become_steps(dataset: dict[str, Any], batch: int, epochs: int, s
     assert spec.training.epochs == epochs
 
 
+def test_the_last_batch_of_an_epoch_is_kept_on_request() -> None:
+    training = {**BASE_SPEC["training"], "steps": None, "epochs": 160, "batch_size": 128}
+    dropped = make_spec(dataset={"name": "cifar10"}, training=training)
+    kept = make_spec(dataset={"name": "cifar10"}, training={**training, "last_batch": "kept"})
+    assert (dropped.total_steps, kept.total_steps) == (160 * 390, 160 * 391)
+    whole = make_spec(
+        dataset={"name": "cifar10", "train_size": 1280}, training={**training, "last_batch": "kept"}
+    )
+    assert whole.total_steps == 160 * 10
+
+
+def test_random_labels_are_part_of_the_data_that_the_board_names() -> None:
+    plain = make_spec(dataset={"name": "digits", "train_size": 500})
+    half = make_spec(dataset={"name": "digits", "train_size": 500, "random_labels": 0.5})
+    assert half.dataset.label == f"{plain.dataset.label}, 50 % random labels"
+    assert half.hash != plain.hash
+    assert "random_labels" not in plain.dump()["dataset"]
+
+
 def test_resolving_twice_changes_nothing() -> None:
     spec = make_spec()
     assert spec.resolved() == spec

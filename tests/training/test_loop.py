@@ -81,6 +81,16 @@ def flat(tensors: Iterator[Tensor]) -> Tensor:
     return torch.cat([t.detach().flatten() for t in tensors])
 
 
+def test_the_last_batch_of_an_epoch_is_trained_on_if_it_is_kept() -> None:
+    sizes: list[int] = []
+    for keep in (False, True):
+        network = linear_network()
+        network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+        run_to(7, network, make_recipe(batch_size=12, keep_last_batch=keep))
+    # 40 images: three batches of 12, and one of 4.
+    assert sizes == [12] * 7 + [12, 12, 12, 4, 12, 12, 12]
+
+
 def test_checkpoints_come_at_their_steps_the_first_before_any_update() -> None:
     network = linear_network()
     before = flat(network.parameters())

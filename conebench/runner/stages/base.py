@@ -7,10 +7,11 @@ record.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from conebench.runner.stages.code import Code
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.work import Sizes, Work
 from conebench.spec import Spec
@@ -74,12 +75,22 @@ class Stage(ABC, Generic[ResultT]):
         return []
 
 
-def stored_result(context: Context, stage: Stage[ResultT]) -> tuple[ResultT, float] | None:
-    """Read the result of a stage and the seconds it took; None if there is none."""
+class StoredResult(NamedTuple, Generic[ResultT]):
+    """Result of a stage, the seconds it took, and its code; None if that is not known."""
+
+    value: ResultT
+    wall_seconds: float
+    code: Code | None
+
+
+def stored_result(context: Context, stage: Stage[ResultT]) -> StoredResult[ResultT] | None:
+    """Read the result of a stage; None if there is none."""
     stored = context.store.result(stage.key(context))
     if stored is None:
         return None
     try:
-        return stage.result_type.model_validate(stored.value), stored.wall_seconds
+        value = stage.result_type.model_validate(stored.value)
+        code = Code(**stored.code) if stored.code else None
+        return StoredResult(value, stored.wall_seconds, code)
     except ValidationError:
         return None

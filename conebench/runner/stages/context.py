@@ -15,6 +15,7 @@ from conebench.entk import default_memory_limit
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
 from conebench.networks.scaled_output import ScaledOutput
 from conebench.networks.timm_models import make_model
+from conebench.runner.stages.code import Code, current_code
 from conebench.runner.stages.device import workers_on_one_device
 from conebench.runner.stages.progress import Progress
 from conebench.runner.stages.work import Sizes, Work
@@ -71,6 +72,11 @@ class Context:
         """Report work as done."""
         self.progress.advance(work.passes(self.sizes))
 
+    @property
+    def code(self) -> Code:
+        """The code of this process."""
+        return current_code(self.spec.model.name)
+
     @cached_property
     def probe(self) -> Images:
         """The probe set, the same for every seed."""
@@ -89,11 +95,12 @@ class Context:
         return [self.data.normalize(part) for part in images.pixels.tensor_split(count)]
 
     def inputs(self, *sections: str) -> dict[str, Any]:
-        """Return what decides a stage's result: data, libraries, and these spec sections."""
+        """Return what decides a stage's result: data, code, and these spec sections."""
         return {
             "data": self.data.hash,
             "device": self.device.type,
             **library_versions(),
+            "code": self.code.hash,
             **{section: self._sections[section] for section in sections},
         }
 

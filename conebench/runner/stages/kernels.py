@@ -72,7 +72,7 @@ class KernelStage(LaterStage[KernelTrajectory]):
         stored = stored_result(context, self.training)
         if stored is None:
             raise RunError(f"{self.label}: no result of {self.training.label}")
-        trained, _ = stored
+        trained = stored.value
         key = self.key(context)
         spent = stopwatch(context.store, key)
         facts: list[dict[str, Any]] = []

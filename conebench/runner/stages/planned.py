@@ -14,6 +14,7 @@ from conebench.runner.stages.training import Trained, TrainStage
 from conebench.spec import Spec
 from conebench.spec.arms import Arm, PerturbedCopy, guess_arms, plan_arms, plan_copies
 from conebench.storage.manifest import Planned, update_manifest
+from conebench.storage.store import StageKey
 
 
 class Trajectory(NamedTuple):
@@ -49,6 +50,26 @@ def planned_stages(spec: Spec, seed: int, arms: Sequence[Arm] | None = None) -> 
     ]
 
 
+def adopt_older_results(context: Context) -> None:
+    """Take up the stages of a run folder whose conebench did not store which code it was."""
+    for seed in context.spec.seeds:
+        # Arms are known from these two.
+        _adopt(context, TrainStage(seed))
+        _adopt(context, KernelStage(seed))
+        arms = _known_arms(context, seed) or guess_arms(context.spec)
+        # A control may have any of the rates.
+        for stage in (ArmStage(seed, arm, rate) for arm in arms for rate in arm.rates):
+            _adopt(context, stage)
+        for copy in plan_copies(context.spec, context.spec.total_steps):
+            _adopt(context, CopyStage(seed, copy))
+
+
+def _adopt(context: Context, stage: Stage[Any]) -> None:
+    key = stage.key(context)
+    inputs = {name: value for name, value in key.inputs.items() if name != "code"}
+    context.store.adopt(StageKey(key.name, inputs), key)
+
+
 def write_plan(context: Context) -> None:
     """Write the stages of all seeds into the manifest."""
     planned = [
@@ -72,4 +93,4 @@ def _known_arms(context: Context, seed: int) -> list[Arm] | None:
     kernel = stored_result(context, KernelStage(seed))
     if trained is None or kernel is None:
         return None
-    return trajectory_of(context.spec, trained[0], kernel[0]).arms()
+    return trajectory_of(context.spec, trained.value, kernel.value).arms()

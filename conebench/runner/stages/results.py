@@ -1,11 +1,12 @@
 """Results of stages: each is computed once, then read from its file."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from conebench.errors import ConebenchError, RunError, StageFailedError
 from conebench.interrupts import stop_if_interrupted
 from conebench.runner.stages.base import ResultT, Stage, stored_result
+from conebench.runner.stages.code import Code
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.kernels import KernelStage
 from conebench.runner.stages.planned import Trajectory, trajectory_of, write_plan
@@ -24,13 +25,15 @@ class NotFinishedError(Exception):
 class Stages:
     """Results of the stages of a run, stored or computed.
 
-    `wall_seconds` is the time they took, `failures` why some failed, by label.
+    `wall_seconds` is the time they took, `codes` the code they were computed by, each once,
+    `failures` why some failed, by label.
     """
 
     context: Context
     compute_missing: bool = True
     announce_stored: bool = True
     wall_seconds: float = 0.0
+    codes: list[Code | None] = field(default_factory=list)
     failures: dict[str, StageFailedError] = field(default_factory=dict)
 
     def result(self, stage: Stage[ResultT]) -> ResultT:
@@ -41,7 +44,7 @@ class Stages:
         """
         key = stage.key(self.context)
         found = stored_result(self.context, stage)
-        if found is None or not all_whole(stage.files(self.context, found[0])):
+        if found is None or not all_whole(stage.files(self.context, found.value)):
             self._compute(stage, key)
             # Always through the stored form: a resumed run cannot differ from one without a stop.
             found = stored_result(self.context, stage)
@@ -50,9 +53,10 @@ class Stages:
         elif self.compute_missing and self.announce_stored:
             self.context.progress.stage(stage.label, cached=True)
         self.context.store.drop_unfinished(key)
-        result, seconds = found
-        self.wall_seconds += seconds
-        return result
+        self.wall_seconds += found.wall_seconds
+        if found.code not in self.codes:
+            self.codes.append(found.code)
+        return found.value
 
     def trajectory(self, seed: int) -> Trajectory:
         """Return ordinary training of a seed, its kernels, and what follows from them."""
@@ -69,6 +73,7 @@ class Stages:
             raise NotFinishedError
         context.progress.stage(stage.label, note=self._note(stage, key))
         spent = stopwatch(store, key)
+        code = None if store.continues_older(key) else asdict(context.code)
         try:
             value = stage.compute(context).model_dump()
         except RunError as error:
@@ -78,7 +83,7 @@ class Stages:
         except Exception as error:  # noqa: BLE001  # memory runs out, a library refuses
             reason = f"{stage.label}: {first_line(error)}"
         else:
-            store.save_result(key, StageResult(value, spent()))
+            store.save_result(key, StageResult(value, spent(), code))
             if stage.decides_arms:
                 with store.locked("folder"):
                     write_plan(context)

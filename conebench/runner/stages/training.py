@@ -190,6 +190,7 @@ def parent_recipe(context: Context, seed: int) -> Recipe:
         weight_decay=spec.training.optimizer.weight_decay,
         loss=spec.training.loss,
         augment=True,
+        keep_last_batch=spec.training.last_batch == "kept",
         label_smoothing=spec.training.label_smoothing,
         clip_gradients=spec.training.clip_gradients,
     )

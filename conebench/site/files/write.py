@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from conebench.errors import RecordError
 from conebench.record import Record, Replication, read_record, recompute
@@ -147,3 +148,10 @@ def write_plots(plots: Iterable[Plot], folder: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 with line feeds on every system."""
     path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_parquet(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as Parquet."""
+    # pyarrow takes no path that is not UTF-8, but any open file.
+    with path.open("wb") as file:
+        table.to_parquet(file, engine="pyarrow", index=False)

@@ -1,0 +1,201 @@
+"""Code that computes the results of stages: its hash, commit and uncommitted changes."""
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import conebench
+from conebench.errors import SpecError
+from conebench.networks.timm_models import entry_point
+
+# Modules that can change a stage's result. Analysis and records follow from stored results and can
+# be recomputed, the data's hash stands for the images, and stored files hold checksums.
+PARTS = (
+    "analysis/barrier.py",
+    "data/datasets.py",
+    "entk",
+    "linearize",
+    "networks",
+    "runner/stages",
+    "seeding.py",
+    "spec/arms.py",
+    "spec/schedule.py",
+    "training",
+)
+# Networks of these packages are known by the package's version or hash.
+KNOWN_PACKAGES = ("timm", "conebench")
+
+
+@dataclass(frozen=True)
+class Code:
+    """Hash of the code that can change a result, and the state of its checkout.
+
+    Commit and changes are those of conebench's checkout, None outside one.
+    """
+
+    hash: str
+    git_commit: str | None
+    git_dirty: bool | None
+
+
+@cache
+def current_code(model: str) -> Code:
+    """Return the code of this process for runs of a model.
+
+    Raises:
+        SpecError: The source of a network of one's own cannot be read.
+
+    """
+    package = Path(conebench.__file__).parent
+    return Code(code_hash([*_numerical_sources(package), *own_sources(model)]), *git_state(package))
+
+
+def code_hash(sources: Iterable[str]) -> str:
+    """Return the SHA-256 of Python sources; comments, docstrings and error texts do not count."""
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(hashlib.sha256(normalized(source).encode()).digest())
+    return digest.hexdigest()
+
+
+def normalized(source: str) -> str:
+    """Return Python source in one layout, without comments, docstrings and texts of errors."""
+    return ast.unparse(_WithoutWords().visit(ast.parse(source)))
+
+
+class _WithoutWords(ast.NodeTransformer):
+    """Removes strings that no result depends on."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return ast.Pass()
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        return _WithoutStrings().visit(node)  # type: ignore[no-any-return]
+
+
+class _WithoutStrings(ast.NodeTransformer):
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:  # noqa: ARG002
+        return ast.Constant("")
+
+
+def _numerical_sources(package: Path) -> Iterator[str]:
+    for part in PARTS:
+        path = package / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            yield file.read_text(encoding="utf-8")
+
+
+def own_sources(model: str) -> list[str]:
+    """Read the module of a network of one's own, and the modules of one's own that it imports.
+
+    Empty for networks of timm and conebench. Installed packages do not count, except the one that
+    the network is from.
+    """
+    made_by = entry_point(model)
+    top = made_by.__module__.partition(".")[0]
+    if top in KNOWN_PACKAGES:
+        return []
+    if _file_of(made_by.__module__) is None:
+        return [_source_in_session(model, made_by)]
+    found: dict[str, Path] = {}
+    todo = [made_by.__module__]
+    while todo:
+        name = todo.pop()
+        file = _file_of(name)
+        package = name.partition(".")[0]
+        if name in found or package in KNOWN_PACKAGES or file is None:
+            continue
+        if package != top and _is_installed(file):
+            continue
+        found[name] = file
+        todo += _imported_by(name, file)
+    return [path.read_text(encoding="utf-8") for _, path in sorted(found.items())]
+
+
+def _source_in_session(model: str, made_by: object) -> str:
+    """Return the source of a network that was defined in a notebook."""
+    try:
+        return inspect.getsource(made_by)  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        raise SpecError(
+            f"the source of {model!r} cannot be read, so its results could not be told from those "
+            "of another version; define it in a file",
+            field="model.name",
+        ) from None
+
+
+def _file_of(module: str) -> Path | None:
+    """Return the file of a module; None if it has no Python source."""
+    loaded = sys.modules.get(module)
+    file = getattr(loaded, "__file__", None)
+    if loaded is None:
+        with suppress(ImportError, ValueError, AttributeError):
+            found = importlib.util.find_spec(module)
+            file = found.origin if found else None
+    return Path(file) if file and file.endswith(".py") else None
+
+
+def _is_installed(file: Path) -> bool:
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return any(file.is_relative_to(folder) for folder in folders)
+
+
+def _imported_by(module: str, file: Path) -> Iterator[str]:
+    """Name what a module may import: its packages, and all that its import statements name."""
+    is_package = file.name == "__init__.py"
+    package = module if is_package else module.rpartition(".")[0]
+    yield from _with_parents(package)
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_parents(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            name = "." * node.level + (node.module or "")
+            with suppress(ImportError):
+                whole = importlib.util.resolve_name(name, package)
+                yield from _with_parents(whole)
+                # A name may be a module of its own.
+                yield from (f"{whole}.{alias.name}" for alias in node.names)
+
+
+def _with_parents(module: str) -> Iterator[str]:
+    while module:
+        yield module
+        module = module.rpartition(".")[0]
+
+
+def git_state(package: Path) -> tuple[str | None, bool | None]:
+    """Return the commit that a package runs from, and if its code was changed."""
+    tracked = _git(package, "ls-files", "--error-unmatch", "__init__.py")
+    commit = _git(package, "rev-parse", "HEAD") if tracked else None
+    if commit is None:
+        return None, None
+    return commit, bool(_git(package, "status", "--porcelain", "--", "."))
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

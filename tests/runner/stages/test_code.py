@@ -1,0 +1,193 @@
+"""conebench.runner.stages.code: which code computed a stage, and what that means for a record."""
+
+import ast
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import timm
+from tiny_runs import RecordingProgress, content, run, tiny_spec
+
+import conebench
+from conebench.errors import SpecError
+from conebench.runner.stages import code, context
+from conebench.runner.stages.code import Code, code_hash, current_code, own_sources
+
+PACKAGE = Path(conebench.__file__).parent
+# What stages import but is not in their hash, and why it cannot change a result.
+NO_PART = {
+    "analysis": "figures follow from stored results, and are recomputed by every reader",
+    "data.image_files": "the data's hash stands for the pixels",
+    "data.image_folder": "the data's hash stands for the pixels",
+    "data.sources": "the data's hash stands for the pixels",
+    "errors": "words",
+    "interrupts": "a stop loses steps, it changes none",
+    "record": "types of the results, and figures that follow from them",
+    "spec": "the spec's sections and its grid of checkpoints are in the key of a stage",
+    "storage": "files hold checksums; LAYOUT tells other meanings apart",
+    "text": "words",
+}
+
+
+def imported_by(module: str) -> set[str]:
+    file = PACKAGE.parent / f"{module.replace('.', '/')}.py"
+    if not file.exists():
+        file = file.with_suffix("") / "__init__.py"
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("conebench."):
+            names.add(node.module or "")
+            submodules = [f"{node.module}.{alias.name}" for alias in node.names]
+            names |= {m for m in submodules if (PACKAGE.parent / m.replace(".", "/")).exists()}
+    return names
+
+
+def test_every_module_that_stages_import_is_hashed_or_has_a_reason_not_to_be() -> None:
+    hashed = {part.removesuffix(".py").replace("/", ".") for part in code.PARTS}
+    todo, seen = {"conebench.runner.stages.planned"}, set[str]()
+    while todo:
+        module = todo.pop()
+        seen.add(module)
+        todo |= imported_by(module) - seen
+    assert len(seen) > 40
+    for module in seen:
+        name = module.removeprefix("conebench.")
+        starts = {name[:i] for i, letter in enumerate(f"{name}.") if letter == "."}
+        assert starts & (hashed | set(NO_PART)), module
+    assert all((PACKAGE / part).exists() for part in code.PARTS)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        "def f(x):\n    return 2 * x\n",
+        "def f(x):  # doubled\n\n    return (2 * x)\n",
+    ],
+)
+def test_layout_and_comments_do_not_count(same: str) -> None:
+    assert code_hash([same]) == code_hash(["def f(x): return 2*x"])
+
+
+def test_docstrings_and_texts_of_errors_do_not_count() -> None:
+    old = 'def f(x):\n    """Old."""\n    if x < 0:\n        raise ValueError(f"old {x}", 3)\n'
+    new = old.replace("Old", "New").replace("old {x}", "new")
+    assert code_hash([new]) == code_hash([old])
+
+
+@pytest.mark.parametrize(("old", "new"), [("2", "3"), ("< 0", "<= 0"), ("'a'", "'b'"), ("7", "8")])
+def test_all_else_counts(old: str, new: str) -> None:
+    source = "def f(x):\n    if x < 0:\n        raise StopIteration(7)\n    return g(2 * x, 'a')\n"
+    assert code_hash([source.replace(old, new)]) != code_hash([source])
+
+
+NETWORK = """
+from timm.models import register_model
+import {layers}
+
+@register_model
+def {name}(pretrained=False, **kwargs):
+    return {layers}.make()
+"""
+
+
+@pytest.fixture
+def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a registered network whose module imports another."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_layers_of_test.py").write_text("WIDTH = 8\ndef make(): pass\n")
+    text = NETWORK.format(layers="own_layers_of_test", name="own_network_of_test")
+    (tmp_path / "own_network_of_test.py").write_text(text)
+    for name in ("own_layers_of_test", "own_network_of_test"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    __import__("own_network_of_test")
+    return "own_network_of_test"
+
+
+def test_the_source_of_an_own_network_counts_with_what_it_imports(
+    own_network: str, tmp_path: Path
+) -> None:
+    before = code_hash(own_sources(own_network))
+    assert len(own_sources(own_network)) == 2
+    (tmp_path / "own_layers_of_test.py").write_text("WIDTH = 16\ndef make(): pass\n")
+    assert code_hash(own_sources(own_network)) != before
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet18.a1_in1k", "cifar_resnet8"])
+def test_networks_of_timm_and_conebench_have_no_source_of_their_own(name: str) -> None:
+    assert own_sources(name) == []
+
+
+def test_a_network_without_source_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("typed_in")
+    monkeypatch.setitem(sys.modules, "typed_in", module)
+    source = "def typed_in_network(pretrained=False, **kwargs): pass"
+    exec(source, module.__dict__)  # noqa: S102  # as an interpreter does
+    module.typed_in_network.__module__ = "typed_in"
+    timm.models.register_model(module.typed_in_network)
+    with pytest.raises(SpecError, match="cannot be read"):
+        own_sources("typed_in_network")
+
+
+def test_the_code_of_this_process() -> None:
+    found = current_code("cifar_resnet8")
+    assert found == current_code("cifar_resnet20")
+    assert len(found.hash) == 64
+
+
+CHANGED = Code("a" * 64, "abc1234" + "0" * 33, git_dirty=True)
+CLEAN = Code("b" * 64, "def5678" + "0" * 33, git_dirty=False)
+
+
+def run_by(
+    used: Code, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object
+) -> tuple[RecordingProgress, dict[str, object], dict[str, object]]:
+    monkeypatch.setattr(context, "current_code", lambda _: used)
+    progress = RecordingProgress()
+    spec = tiny_spec(**{"seeds": [0], "training": {**SHORT, "batch_size": 20}, **changes})
+    record = run(spec, folder, progress)
+    return progress, record.provenance.model_dump(), content(record)
+
+
+SHORT = {"steps": 4, "optimizer": {"name": "sgd", "learning_rate": 0.05}}
+
+
+def test_results_of_changed_code_are_stale_once_it_is_clean_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, made, changed = run_by(CHANGED, tmp_path, monkeypatch)
+    assert (made["git_commit"], made["git_dirty"]) == (CHANGED.git_commit, True)
+    progress, made, clean = run_by(CLEAN, tmp_path, monkeypatch)
+    assert not any(cached for _, cached in progress.stages)
+    stale = "stale: computed by other code (commit abc1234, changed)"
+    assert progress.notes["seed 0: ordinary training"] == stale
+    assert (made["git_commit"], made["git_dirty"]) == (CLEAN.git_commit, False)
+    assert made["codes"] == [asdict(CLEAN)]
+    assert clean == changed
+    # The results of the changed code are still there for it.
+    progress, made, _ = run_by(CHANGED, tmp_path, monkeypatch)
+    assert all(cached for _, cached in progress.stages)
+    assert made["codes"] == [asdict(CHANGED)]
+
+
+def test_a_change_that_computes_nothing_taints_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_by(CLEAN, tmp_path, monkeypatch)
+    harmless = Code(CLEAN.hash, "0" * 40, git_dirty=True)
+    progress, made, _ = run_by(harmless, tmp_path, monkeypatch)
+    assert all(cached for _, cached in progress.stages)
+    assert (made["git_commit"], made["git_dirty"]) == (CLEAN.git_commit, False)
+
+
+def test_one_changed_stage_taints_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_by(CLEAN, tmp_path, monkeypatch)
+    for path in (tmp_path / "runs/tiny/stages").glob("probe-*"):
+        path.unlink()
+    changed = Code(CLEAN.hash, CHANGED.git_commit, git_dirty=True)
+    _, made, _ = run_by(changed, tmp_path, monkeypatch)
+    assert made["git_dirty"] is True
+    assert made["codes"] == [asdict(CLEAN), asdict(changed)]
