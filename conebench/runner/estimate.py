@@ -28,8 +28,8 @@ from conebench.training.optimizers import make_optimizer
 
 MATRIX_SIDE = 1024
 CALIBRATION_SAMPLES = 8
-# In a record's text: a cosine with all digits of float64, and the comma and space after it.
-BYTES_PER_ENTRY = 20
+# In a record's text: a cosine with 10 decimals, and the comma and space after it.
+BYTES_PER_ENTRY = 14
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,10 @@ def _costs(
 
 
 def _record_bytes(network: nn.Module, spec: Spec) -> int:
-    """Count the bytes of G, of G centred and of groups: nearly all of a long record."""
+    """Count the bytes of G, of G centred, of views and groups: nearly all of a long record."""
     t, groups = len(spec.checkpoint_steps), _groups(network, spec)
-    return BYTES_PER_ENTRY * len(spec.seeds) * (2 + groups) * t * (t + 1) // 2
+    views = 3 if spec.kernel.outputs == "full" else 1
+    return BYTES_PER_ENTRY * len(spec.seeds) * (2 * views + groups) * t * (t + 1) // 2
 
 
 def _groups(network: nn.Module, spec: Spec) -> int:
@@ -146,10 +147,11 @@ def _groups(network: nn.Module, spec: Spec) -> int:
 
 
 def _stored_numbers(network: nn.Module, spec: Spec, classes: int) -> int:
-    """Count the entries of one checkpoint's kernel and those of its groups in the run folder."""
+    """Count the entries of one checkpoint's kernel, views and groups in the run folder."""
     kernel = spec.kernel
     side = kernel.samples * (1 if kernel.outputs in ("trace", "sum") else classes)
-    return side**2 + _groups(network, spec) * kernel.samples**2
+    smaller = _groups(network, spec) + (2 if kernel.outputs == "full" else 0)
+    return side**2 + smaller * kernel.samples**2
 
 
 def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> KernelPlan:

@@ -283,11 +283,13 @@ class Kernel(Section):
     probe_seed: Seed = Field(default=0, description="Draws the probe set, for all run seeds.")
     outputs: Literal["full", "trace", "sum"] | None = Field(
         default=None,
-        description="Over classes; default: full up to 10, else trace. imagefolder needs it.",
+        description="Over classes; default: full up to 10, which has the trace and sum views too, "
+        "else trace. imagefolder needs it.",
     )
     batchnorm: BatchNormMode = Field(
-        default="recalibrated",
-        description="Statistics of the network: re-estimated at each checkpoint, or running ones.",
+        default="eval",
+        description="Statistics of the network at each checkpoint: its running ones (`eval`), or "
+        "re-estimated there.",
     )
     calibration_samples: int = Field(
         default=512,

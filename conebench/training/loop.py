@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from conebench.data.datasets import Data, Images
@@ -205,23 +206,30 @@ def loss_of(
     return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
-def evaluate(model: nn.Module, data: Data, images: Images, loss: Loss) -> tuple[float, float]:
-    """Return accuracy (a fraction) and mean loss on images, in evaluation mode.
+class Evaluation(NamedTuple):
+    """Accuracy (a fraction), mean loss, and which images a network got right, on the CPU."""
 
-    The model's mode is restored.
-    """
+    accuracy: float
+    loss: float
+    correct: Bool[Tensor, " n"]
+
+
+def evaluate(model: nn.Module, data: Data, images: Images, loss: Loss) -> Evaluation:
+    """Test a model on images, in evaluation mode; its mode is restored."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
-    correct, total = 0, 0.0
+    right: list[Tensor] = []
+    total = 0.0
     with torch.no_grad():
         for start in range(0, len(images), EVALUATION_BATCH):
             labels = images.labels[start : start + EVALUATION_BATCH]
             logits = model(data.normalize(images.pixels[start : start + EVALUATION_BATCH]))
-            correct += int((logits.argmax(1) == labels).sum())
+            right.append((logits.argmax(1) == labels).cpu())
             total += float(loss_of(logits, labels, loss)) * len(labels)
     for module, mode in modes.items():
         module.training = mode
-    return correct / len(images), total / len(images)
+    correct = torch.cat(right)
+    return Evaluation(int(correct.sum()) / len(images), total / len(images), correct)
 
 
 def predict(model: nn.Module, data: Data, images: Images) -> Int[Tensor, " n"]:

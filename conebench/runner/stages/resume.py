@@ -59,11 +59,13 @@ def train_resumably(
     *,
     checkpoints: Sequence[int],
     results: Sequence[BaseModel] = (),
+    stores_each: bool = True,
 ) -> Iterator[Checkpoint]:
     """Train a network from a state on; yield at each checkpoint still to come.
 
-    Once the caller is done with a checkpoint, the state is stored if `save_every` seconds have
-    passed or `results`, which it holds too, has grown. Raises a DivergedError.
+    Once the caller is done with a checkpoint, the state is stored with the `results` so far, if
+    `save_every` seconds have passed, or if `stores_each` and they have grown. Raises a
+    DivergedError.
     """
     store, key = context.store, stage.key(context)
     first, _ = stage.steps(context.spec)
@@ -89,7 +91,7 @@ def train_resumably(
         wants_pause=is_due,
     ):
         yield checkpoint
-        if is_due() or len(results) > kept:
+        if is_due() or (stores_each and len(results) > kept):
             _save_state(store, key, checkpoint, results, spent())
             stored_at, kept = time.monotonic(), len(results)
         context.advance(Work(kind, checkpoint.step - last))

@@ -119,7 +119,7 @@ class TrainStage(Stage[Trained]):
     def _store_checkpoint(self, context: Context, checkpoint: Checkpoint) -> None:
         store, key, step = context.store, self.key(context), checkpoint.step
         images, loss_name = curve_images(context, step), context.spec.training.loss
-        accuracy, loss = evaluate(checkpoint.model, context.data, images, loss_name)
+        accuracy, loss, _ = evaluate(checkpoint.model, context.data, images, loss_name)
         if not math.isfinite(loss):
             raise DivergedError(step)
         facts = {
@@ -198,9 +198,14 @@ def parent_recipe(context: Context, seed: int) -> Recipe:
 
 def curve_images(context: Context, step: int) -> Images:
     """Return the test images of a checkpoint: all at the end, before it a class-balanced part."""
+    if step == context.spec.total_steps:
+        return context.data.test
+    return curve_subset(context)
+
+
+def curve_subset(context: Context) -> Images:
+    """Return the test images of a curve: a class-balanced part."""
     spec, data = context.spec, context.data
-    if step == spec.total_steps:
-        return data.test
     return data.test_subset(curve_size(spec, len(data.classes)), spec.dataset.subset_seed)
 
 
