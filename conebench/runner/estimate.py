@@ -20,6 +20,7 @@ from conebench.runner.stages.base import Stage
 from conebench.runner.stages.context import build_network, state_bytes
 from conebench.runner.stages.kernels import group_sizes, plan_kernel
 from conebench.runner.stages.planned import planned_stages
+from conebench.runner.stages.training import averaged_steps
 from conebench.runner.stages.work import PASSES, Sizes, Step, Work
 from conebench.spec import Spec
 from conebench.spec.arms import plan_copies
@@ -86,6 +87,7 @@ def estimate(
     plan = _kernel_plan(network, x[:n], spec, memory)
     itemsize = 8 if spec.kernel.dtype == "float64" else 4
     checkpoints, seeds = len(spec.checkpoint_steps), len(spec.seeds)
+    averages = len(averaged_steps(spec, spec.checkpoint_steps))
     sizes = Sizes(spec, classes, spec.dataset.test_size or spec.dataset.facts.test_images or 0)
     stages = planned_stages(spec, spec.seeds[0])
     work = [(stage, stage.work(sizes)) for stage in stages]
@@ -112,7 +114,7 @@ def estimate(
         copies=len(plan_copies(spec, spec.total_steps)) * seeds,
         flops={name: value * seeds for name, value in flops.items()},
         seconds={name: value * seeds for name, value in seconds.items()},
-        disk_bytes=state_bytes(network) * checkpoints * seeds,
+        disk_bytes=state_bytes(network) * (checkpoints + averages) * seeds,
         kernel_disk_bytes=itemsize * _stored_numbers(network, spec, classes) * checkpoints,
         record_bytes=_record_bytes(network, spec),
     )

@@ -13,6 +13,7 @@ from conebench.data.datasets import Data, Images
 from conebench.errors import RunError
 from conebench.seeding import counter_seed
 from conebench.spec.schema import Loss
+from conebench.training.averaging import WeightAverage
 from conebench.training.optimizers import (
     OptimizerChoice,
     TensorDict,
@@ -93,6 +94,7 @@ def train(
     optimizer_state: TensorDict | None = None,
     losses_before: Sequence[Tensor] = (),
     wants_pause: Callable[[], bool] = lambda: False,
+    average: WeightAverage | None = None,
 ) -> Iterator[Checkpoint]:
     """Train a model from step `start` to the last checkpoint.
 
@@ -109,6 +111,7 @@ def train(
         optimizer_state: State of the optimizer at `start`; fresh if None.
         losses_before: Losses between the last checkpoint and `start`.
         wants_pause: Called after each step.
+        average: Counts the model after each update.
 
     Yields:
         The live model and optimizer.
@@ -128,6 +131,8 @@ def train(
     checked = len(losses)
     for step in range(start, max(due, default=start)):
         losses.append(_update(model, data, recipe, optimizer, step))
+        if average is not None:
+            average.add(model)
         done = step + 1
         pauses = done in due or wants_pause()
         if pauses or len(losses) - checked == LOSSES_BETWEEN_CHECKS:

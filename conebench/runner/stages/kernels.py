@@ -30,6 +30,7 @@ from conebench.entk import (
 from conebench.errors import RunError, UnmetNeedError
 from conebench.networks.scaled_output import ScaledOutput
 from conebench.record import (
+    AveragedTrajectory,
     GroupTrajectory,
     KernelTrajectory,
     KernelView,
@@ -39,7 +40,7 @@ from conebench.record import (
 from conebench.runner.stages.base import stored_result
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.resume import stopwatch
-from conebench.runner.stages.training import LaterStage
+from conebench.runner.stages.training import LaterStage, averaged_steps
 from conebench.runner.stages.work import Sizes, Work
 from conebench.spec import Spec
 from conebench.spec.schema import Kernel
@@ -75,7 +76,8 @@ class KernelStage(LaterStage[KernelTrajectory]):
         return 0, spec.total_steps
 
     def work(self, sizes: Sizes) -> Work:
-        return Work(kernels=len(sizes.spec.checkpoint_steps))
+        steps = sizes.spec.checkpoint_steps
+        return Work(kernels=len(steps) + len(averaged_steps(sizes.spec, steps)))
 
     def compute(self, context: Context) -> KernelTrajectory:
         """Build the kernel at every checkpoint, then G; kernels already stored are used."""
@@ -95,7 +97,7 @@ class KernelStage(LaterStage[KernelTrajectory]):
                 if trained.status == "diverged" and facts:
                     break
                 raise RunError(f"seed {self.seed}, kernel at step {step}: {error}") from None
-            context.advance(Work(kernels=1))
+            context.advance(Work(kernels=1 + ("averaged" in facts[-1])))
         steps = trained.curve.steps[: len(facts)]
         paths = [context.store.kernel_path(key, step) for step in steps]
         return _trajectory(context, paths, steps, facts)
@@ -121,9 +123,21 @@ class KernelStage(LaterStage[KernelTrajectory]):
         if kernel.by is not None:
             facts["groups"] = _group_facts(groups, group_sizes(network))
             tensors |= {_tensor_of(group): K.cpu() for group, K in groups.items()}
+        if averaged_steps(context.spec, [step]):
+            tensors["averaged"] = self._averaged(context, step).cpu()
+            facts["averaged"] = {"norm": float(tensors["averaged"].double().norm())}
         facts["seconds"] = spent()
         context.store.write_tensors(path, tensors, facts)
         return facts
+
+    def _averaged(self, context: Context, step: int) -> Tensor:
+        """Build the primary view at the average of the weights that ends at a step."""
+        averaged = self.training.network_at(context, step, "averaged")
+        network, x = kernel_inputs(context, averaged)
+        outputs: Outputs = "sum" if context.spec.kernel.outputs == "sum" else "trace"
+        return kernel_matrix(
+            empirical_ntk(network, x, outputs=outputs, memory_limit=context.kernel_memory)
+        )
 
 
 def grouping(network: nn.Module) -> Grouping:
@@ -247,6 +261,7 @@ def _trajectory(
         ),
         groups=_group_trajectories(context, paths, steps, facts),
         views=views or None,
+        averaged=_averaged_trajectory(context, paths, steps, facts),
     )
 
 
@@ -277,6 +292,23 @@ def _fields(
         "gram_centred": lower_triangle(centred.numpy()),
         **{figure: [f[figure] for f in found] for figure in FIGURES},
     }
+
+
+def _averaged_trajectory(
+    context: Context,
+    paths: Sequence[Path],
+    steps: Sequence[int],
+    facts: Sequence[Mapping[str, Any]],
+) -> AveragedTrajectory | None:
+    if not context.spec.kernel.averaged:
+        return None
+    ends = [i for i, f in enumerate(facts) if "averaged" in f]
+    norms = [facts[i]["averaged"]["norm"] for i in ends]
+    rows = _row_reader(context, [paths[i] for i in ends], "averaged")
+    gram = unit_gram(len(ends), len(context.probe), rows, norms)
+    return AveragedTrajectory(
+        steps=[steps[i] for i in ends], gram=lower_triangle(gram.numpy()), norm=norms
+    )
 
 
 def _group_trajectories(

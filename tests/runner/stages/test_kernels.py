@@ -222,3 +222,48 @@ def test_the_window_is_no_part_of_the_kernels(finished: Finished) -> None:
     progress = RecordingProgress()
     run(record.spec.model_copy(update={"kernel": kernel}), folder, progress)
     assert all(cached for _, cached in progress.stages)
+
+
+def averaged_spec() -> Spec:
+    kernel = {**TINY["kernel"], "batchnorm": "eval", "dtype": "float64", "averaged": True}
+    return tiny_spec(kernel=kernel, switching={"steps": [], "add_t_star": False}, seeds=[0])
+
+
+def test_averaged_weights_have_a_kernel_per_interval(tmp_path: Path) -> None:
+    spec = averaged_spec()
+    seed = run(spec, tmp_path).seeds[0]
+    averaged = seed.kernel.averaged
+    assert averaged is not None
+    assert averaged.steps == list(range(2, 17, 2))
+    assert (seed.windows or [])[-1].view == "averaged"
+    # Every step of the same run is a checkpoint, so that the averages can be made from files.
+    every = {**TINY["kernel"], "batchnorm": "eval", "checkpoints": {"every": 1}}
+    steps = tiny_spec(name="steps", kernel=every, switching={"steps": []}, seeds=[0])
+    run(steps, tmp_path)
+    states = [
+        read_tensors(path)
+        for path in sorted((tmp_path / "runs/steps/checkpoints").rglob("*.safetensors"))
+    ]
+    data = load_data(spec.dataset, tmp_path / "data", torch.device("cpu"))
+    probe = data.balanced_subset(spec.kernel.samples, spec.kernel.probe_seed, "probe")
+    x, network = data.normalize(probe.pixels).double(), network_of_spec(spec)
+    kernels = []
+    for end in averaged.steps:
+        both = states[end - 1 : end + 1]
+        mean = {name: (both[0][name].double() + both[1][name]) / 2 for name in both[0]}
+        network.float().load_state_dict({name: mean[name].to(both[1][name]) for name in mean})
+        J = jacobian_by_rows(network.double(), x).view(len(x), 10, -1)
+        kernels.append(torch.einsum("icp,jcp->ij", J, J) / 10)
+    H = torch.stack(kernels).flatten(1)
+    unit = H / H.norm(dim=1)[:, None]
+    np.testing.assert_allclose(averaged.G(), unit @ unit.T, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(averaged.norm, H.norm(dim=1), rtol=1e-9)
+
+
+def test_averages_survive_a_stop(tmp_path: Path) -> None:
+    spec = averaged_spec()
+    straight = run(spec, tmp_path / "straight")
+    stopped = RecordingProgress(stop_at="seed 0: ordinary training", moves=7)
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, tmp_path / "stopped", stopped, save_every=0.0)
+    assert content(run(spec, tmp_path / "stopped", save_every=0.0)) == content(straight)
