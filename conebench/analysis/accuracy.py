@@ -27,6 +27,23 @@ class Finding:
     undefined: str | None = field(default=None, metadata=says("Why it is undefined, else null."))
 
 
+def accuracy(arm: Arm) -> Finding:
+    """Return the share of test images that an arm got right.
+
+    Example:
+        >>> accuracy([np.array([1, 1, 1, 0]), np.array([1, 0, 0, 1])]).estimate.value
+        0.625
+
+    """
+    missing = _missing(arm)
+    if missing:
+        return Finding(None, missing)
+    found = two_level_mean(np.array(list(arm), dtype=np.float64))
+    if found.low is None or found.high is None:
+        return Finding(found)
+    return Finding(Estimate(found.value, max(0.0, found.low), min(1.0, found.high), found.seeds))
+
+
 def benefit(control: Arm, switched: Arm) -> Finding:
     """Return B(s) = A(control(s)) - A(switched(s)): what non-linear training after s is worth.
 

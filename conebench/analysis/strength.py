@@ -1,253 +1,281 @@
-"""Cone-effect strength over seeds, and ranks (docs/method.md, Strength)."""
+"""Figures of one run: its cone, its strength, and what its arms are worth, over seeds."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from conebench.analysis.cone import Cone
+from conebench.analysis.accuracy import (
+    Arm,
+    Finding,
+    accuracy,
+    benefit,
+    kernel_benefit,
+    lazy_gap,
+    loss_benefit,
+    share_of_lazy_gap,
+)
+from conebench.analysis.cone_strength import cone_strength
 from conebench.analysis.distance import FloatArray, says
-from conebench.analysis.intervals import Estimate, bootstrap, mean_estimate
-from conebench.analysis.phases import Phases
+from conebench.analysis.intervals import Estimate, mean_estimate
+from conebench.analysis.phases import PhaseOutcome, Phases
+from conebench.analysis.window import Undefined, WindowFigures
 
-Verdict = Literal[
-    "measured",
-    "no Phase II",
-    "no constant learning rate",
-    "arm diverged",
-    "arm missing",
-    "lazy gap not significant",
-]
+Verdict = Literal["measured"] | Undefined
+SeedOutcome = PhaseOutcome | Literal["diverged"]
+# Name of an arm, and the step at which it leaves ordinary training.
+ArmKey = tuple[str, int | None]
+# The arm that switched arms are compared with.
+Control = Literal["full", "control"]
 
-# Ranges of figures, at which their intervals end.
+ANY, POSITIVE = (-np.inf, np.inf), (0.0, np.inf)
 SHARE, ANGLE = (0.0, 1.0), (0.0, 90.0)
+# Means over seeds of the late window's figures, and their ranges, where intervals end.
+WINDOW_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "turn_deg": ANGLE,
+    "cone_deg": ANGLE,
+    "cone_95_deg": ANGLE,
+    "N": SHARE,
+    "alpha": ANY,
+    "VR": POSITIVE,
+    "motion": POSITIVE,
+    "drift": POSITIVE,
+}
+SWITCH_FIGURES = ("benefit", "loss_benefit", "kernel_benefit", "Gamma")
+FORMULA = "CES = 100 N (1 - alpha)"
 
 
 @dataclass(frozen=True)
-class SeedOutcome:
-    """Outcome of one seed; accuracies are None for missing or diverged arms."""
+class SeedFigures:
+    """One seed: figures of its primary view, and its arms."""
 
     phases: Phases
-    cone: Cone | None
-    A_lazy: float | None
-    A_switched: float | None
-    A_full: float | None
+    window: WindowFigures
+    T_fit: int | None
     diverged: bool
+    # 1 for each test image that the arm got right, or the share alone; None if it diverged.
+    right: Mapping[ArmKey, FloatArray | None]
+    losses: Mapping[ArmKey, float | None]
+
+    @property
+    def outcome(self) -> SeedOutcome:
+        """The phases that were found, or that training diverged."""
+        return "diverged" if self.diverged else self.phases.outcome
+
+
+@dataclass(frozen=True)
+class SwitchFigures:
+    """What non-linear training after one switch step is worth."""
+
+    step: int | None = field(metadata=says("Step s of the switch; null: each seed's own T*."))
+    benefit: Estimate | None = field(
+        metadata=says("B(s), A(control(s)) − A(switched(s)); the control is full without one.")
+    )
+    loss_benefit: Estimate | None = field(
+        metadata=says("B(s) in test loss, that of switched(s) − that of the control.")
+    )
+    kernel_benefit: Estimate | None = field(
+        metadata=says("A(switched(s)) − A(probe(s)): what the kernel gives beyond the last layer.")
+    )
+    Gamma: Estimate | None = field(metadata=says("B(s) / lazy gap."))
+    undefined: dict[str, str] = field(metadata=says("Why a figure is null, by its name."))
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The board's figures, means over seeds with their intervals.
+    """Figures over the seeds of one run, with intervals; null where undefined.
 
-    A figure is None if undefined. `verdict` is "measured" if CES is defined, else the reason why it
-    is not; `detail` is a sentence about it.
+    Figures of the late window are means over seeds, of the primary view.
     """
 
     verdict: Verdict = field(metadata=says("`measured`, or why CES is undefined."))
     detail: str = field(metadata=says("The verdict in a sentence."))
-    CES: Estimate | None = field(metadata=says("Cone-effect strength, 100 √(N Γ)."))
-    Gamma: Estimate | None = field(
-        metadata=says(
-            "Cone share, 1 − R clipped to [0, 1]: the part of A(full) − A(lazy) that needs "
-            "non-linear training after T*."
-        )
+    outcomes: dict[SeedOutcome, int] = field(metadata=says("Number of seeds by outcome."))
+    w: int | None = field(
+        metadata=says("First step of the late window; null without a constant learning rate.")
     )
-    R: Estimate | None = field(
-        metadata=says("Recovered share, (A(switched(T*)) − A(lazy)) / lazy gap.")
+    CES: Estimate | None = field(
+        metadata=says("Cone-effect strength, 100 N (1 − α), from 0 to 100.")
     )
-    lazy_gap: Estimate | None = field(metadata=says("A(full) − A(lazy)."))
-    N: Estimate | None = field(
-        metadata=says("Narrowness of the cone, 1 − half-angle / turn, clipped to [0, 1].")
-    )
-    alpha: Estimate | None = field(
-        metadata=says(
-            "Confinement exponent of S against the lag in Phase II: 0 is bounded at every lag, 1 "
-            "is diffusion, 2 is a straight line."
-        )
-    )
-    floor: Estimate | None = field(
-        metadata=says("Kernel distance S between neighboring checkpoints late in Phase II.")
-    )
-    T_star: Estimate | None = field(
-        metadata=says("Step at which Phase I ends, by the velocity floor.")
+    contributions: tuple[float, ...] = field(
+        metadata=says("A value per seed; their mean is CES before it is clipped. Ranks use them.")
     )
     turn_deg: Estimate | None = field(
-        metadata=says("Angle from the first kernel to the cone’s axis, in degrees.")
+        metadata=says("Angle from the first kernel to the axis of the late window, in degrees.")
     )
-    half_angle_deg: Estimate | None = field(
-        metadata=says("Largest angle from the cone’s axis to a kernel of Phase II, in degrees.")
+    cone_deg: Estimate | None = field(
+        metadata=says("Cone angle: root-mean-square size of the late window’s cone, in degrees.")
     )
+    cone_95_deg: Estimate | None = field(
+        metadata=says("95th percentile of the kernels’ angles to the axis, in degrees.")
+    )
+    N: Estimate | None = field(
+        metadata=says("Narrowness of the cone, 1 − cone angle / turn, clipped to [0, 1].")
+    )
+    alpha: Estimate | None = field(
+        metadata=says("Confinement exponent: 0 is bounded, 1 a memoryless walk, 2 a straight line.")
+    )
+    VR: Estimate | None = field(
+        metadata=says("Scatter about the axis over that of a memoryless walk with the same steps.")
+    )
+    motion: Estimate | None = field(
+        metadata=says("Median S over one interval of the late window, per summed learning rate.")
+    )
+    drift: Estimate | None = field(
+        metadata=says("Median S over one interval, late in the window over early.")
+    )
+    benefit: Estimate | None = field(
+        metadata=says(
+            "B(w), A(control(w)) − A(switched(w)): what non-linear training after w is worth."
+        )
+    )
+    loss_benefit: Estimate | None = field(metadata=says("B(w) in test loss."))
+    kernel_benefit: Estimate | None = field(
+        metadata=says("A(switched(w)) − A(probe(w)): what the kernel gives beyond the last layer.")
+    )
+    lazy_gap: Estimate | None = field(metadata=says("A(full) − A(lazy)."))
+    Gamma: Estimate | None = field(
+        metadata=says(
+            "Γ(w), B(w) / lazy gap: share of the advantage over lazy training that needs "
+            "non-linear training after w."
+        )
+    )
+    A_full: Estimate | None = field(metadata=says("Test accuracy at T of ordinary training."))
     A_lazy: Estimate | None = field(
         metadata=says("Test accuracy at T of the network linearized at the linearization point.")
     )
     A_switched: Estimate | None = field(
-        metadata=says("Test accuracy at T of ordinary training to T*, linearized from there on.")
+        metadata=says("Test accuracy at T of ordinary training to w, linearized from there on.")
     )
-    A_full: Estimate | None = field(metadata=says("Test accuracy at T of ordinary training."))
+    T_star: Estimate | None = field(
+        metadata=says("End of Phase I by settling time, over the seeds that have one.")
+    )
+    change_point: Estimate | None = field(
+        metadata=says("End of Phase I by change point, over the seeds that have one.")
+    )
+    T_fit: Estimate | None = field(
+        metadata=says("First checkpoint with under 10 % of the initial loss, over such seeds.")
+    )
+    switches: tuple[SwitchFigures, ...] = field(
+        metadata=says("The arms' figures at each switch step, then at T*.")
+    )
+    undefined: dict[str, str] = field(metadata=says("Why a figure is null, by its name."))
 
 
-def summarize(seeds: Sequence[SeedOutcome]) -> Summary:
-    """Compute the board's figures over the seeds of one run.
-
-    With A averaged over seeds: lazy gap = A(full) - A(lazy), R = (A(switched(T*)) - A(lazy)) / lazy
-    gap, Gamma = clip(1 - R, 0, 1), CES = 100 sqrt(N Gamma).
+def summarize(
+    seeds: Sequence[SeedFigures], *, w: int | None, steps: Sequence[int], control: Control
+) -> Summary:
+    """Compute the figures over the seeds of one run.
 
     Args:
-        seeds: outcome of each seed.
+        seeds: Figures and arms of each seed.
+        w: First step of the late window; None without a stretch of constant learning rate.
+        steps: The spec's switch steps.
+        control: "control" where linear arms are trained otherwise than `full` is.
 
     Returns:
-        Estimates with intervals. R, Gamma and CES are None unless every seed has a Phase II and all
-        three arms, and the lazy gap is significantly positive.
-
-    Example:
-        >>> phases = Phases("two phases", 200, 0.02, 150, estimators_disagree=False)
-        >>> cone = Cone(20.0, 18.0, 60.0, 0.64, 0.1, 300.0, 10.0)
-        >>> seed = SeedOutcome(phases, cone, 0.5, 0.7, 0.9, diverged=False)
-        >>> summary = summarize([seed, seed])
-        >>> summary.verdict, round(summary.Gamma.value, 6), round(summary.CES.value, 3)
-        ('measured', 0.5, 56.569)
+        The figures. Each that is None has its reason in `undefined`.
 
     """
-    cones = [seed.cone for seed in seeds if seed.cone is not None]
-    gap = _lazy_gap(seeds)
-    verdict, detail = _verdict(seeds, gap)
-    shares = _shares(seeds) if verdict == "measured" else (None, None, None)
+    strength = cone_strength([seed.window for seed in seeds])
+    undefined = next((seed.window.undefined for seed in seeds if seed.window.undefined), None)
+    at_w = _at_window(seeds, w, control)
+    arms: dict[str, Finding] = {
+        "lazy_gap": lazy_gap(*(_right(seeds, arm) for arm in (("full", None), ("lazy", 0)))),
+        "A_full": accuracy(_right(seeds, ("full", None))),
+        "A_lazy": accuracy(_right(seeds, ("lazy", 0))),
+        "A_switched": Finding(None, missing)
+        if (missing := _no_arm_at(seeds, w))
+        else accuracy(_right(seeds, ("switched", w))),
+    }
+    means = {name: _window_mean(seeds, name) for name in WINDOW_BOUNDS}
+    findings = {**means, **arms, "CES": Finding(strength.CES, strength.undefined)}
     return Summary(
-        verdict=verdict,
-        detail=detail,
-        R=shares[0],
-        Gamma=shares[1],
-        CES=shares[2],
-        lazy_gap=gap,
-        N=_mean([cone.N for cone in cones], SHARE),
-        alpha=_mean([cone.alpha for cone in cones]),
-        turn_deg=_mean([cone.turn_deg for cone in cones], ANGLE),
-        half_angle_deg=_mean([cone.half_angle_deg for cone in cones], ANGLE),
-        floor=_mean([s.phases.floor for s in seeds if s.phases.T_star is not None], SHARE),
-        T_star=_mean([s.phases.T_star for s in seeds], (0.0, np.inf)),
-        A_lazy=_mean([seed.A_lazy for seed in seeds], SHARE),
-        A_switched=_mean([seed.A_switched for seed in seeds], SHARE),
-        A_full=_mean([seed.A_full for seed in seeds], SHARE),
+        verdict=undefined or "measured",
+        detail=strength.undefined or FORMULA,
+        outcomes=_counts(seeds),
+        w=w,
+        contributions=strength.contributions,
+        **{name: finding.estimate for name, finding in findings.items()},
+        **{name: getattr(at_w, name) for name in SWITCH_FIGURES},
+        T_star=_description([seed.phases.T_star for seed in seeds]),
+        change_point=_description([seed.phases.change_point for seed in seeds]),
+        T_fit=_description([seed.T_fit for seed in seeds]),
+        switches=(*(_at(seeds, step, control) for step in steps), _at(seeds, None, control)),
+        undefined={**_reasons(findings), **at_w.undefined},
     )
 
 
-def _mean(
-    values: Sequence[float | int | None], bounds: tuple[float, float] = (-np.inf, np.inf)
-) -> Estimate | None:
-    known = np.array([value for value in values if value is not None], dtype=np.float64)
-    return mean_estimate(known, bounds) if len(known) else None
+def _at_window(seeds: Sequence[SeedFigures], w: int | None, control: Control) -> SwitchFigures:
+    missing = _no_arm_at(seeds, w)
+    if missing is None:
+        return _at(seeds, w, control)
+    return SwitchFigures(w, None, None, None, None, dict.fromkeys(SWITCH_FIGURES, missing))
 
 
-def _lazy_gap(seeds: Sequence[SeedOutcome]) -> Estimate | None:
-    gaps = [
-        seed.A_full - seed.A_lazy
-        for seed in seeds
-        if seed.A_full is not None and seed.A_lazy is not None
-    ]
-    return _mean(gaps)
+def _no_arm_at(seeds: Sequence[SeedFigures], w: int | None) -> str | None:
+    """Say that no arm starts at w in some seeds; None if one does in all."""
+    if w is None:
+        return "no constant learning rate"
+    lost = sum(("switched", w) not in seed.right for seed in seeds)
+    if not lost:
+        return None
+    # The T* of single seeds may be w.
+    counted = f" in {lost} of {len(seeds)} seeds" if lost < len(seeds) else ""
+    return f"no arm at w = {w:,}{counted}"
 
 
-def _verdict(seeds: Sequence[SeedOutcome], gap: Estimate | None) -> tuple[Verdict, str]:
-    total = len(seeds)
-    if any(seed.diverged for seed in seeds):
-        count = sum(seed.diverged for seed in seeds)
-        return "arm diverged", f"an arm that CES needs diverged in {count} of {total} seeds"
-    for outcome in ("no constant learning rate", "no Phase II"):
-        count = sum(seed.phases.outcome == outcome for seed in seeds)
-        if count and outcome == "no Phase II":
-            return outcome, f"the kernel never settles in {count} of {total} seeds"
-        if count:
-            return outcome, "T* needs a stretch of constant learning rate with 8 intervals"
-    missing = [name for seed in seeds for name in _missing_arms(seed)]
+def _at(seeds: Sequence[SeedFigures], step: int | None, control: Control) -> SwitchFigures:
+    """Return the figures at one step; None stands for each seed's T*."""
+    steps = [seed.phases.T_star if step is None else step for seed in seeds]
+    names = ("full" if control == "full" else "control", "switched", "probe")
+    keys = [[(name, None if name == "full" else s) for s in steps] for name in names]
+    unlinear, switched, probe = (_each(seeds, arm) for arm in keys)
+    losses = [_each(seeds, arm, losses=True) for arm in keys[:2]]
+    full, lazy = _right(seeds, ("full", None)), _right(seeds, ("lazy", 0))
+    findings = {
+        "benefit": benefit(unlinear, switched),
+        "loss_benefit": loss_benefit(*losses),
+        "kernel_benefit": kernel_benefit(switched, probe),
+        "Gamma": share_of_lazy_gap(unlinear, switched, full, lazy),
+    }
+    estimates = {name: finding.estimate for name, finding in findings.items()}
+    return SwitchFigures(step=step, **estimates, undefined=_reasons(findings))
+
+
+def _right(seeds: Sequence[SeedFigures], key: ArmKey) -> Arm:
+    return _each(seeds, [key] * len(seeds))
+
+
+def _each(seeds: Sequence[SeedFigures], keys: Sequence[ArmKey], *, losses: bool = False) -> Arm:
+    """Return the arm of each seed under its own key, None where it is missing."""
+    if losses:
+        found = [seed.losses.get(key) for seed, key in zip(seeds, keys, strict=True)]
+        return [None if loss is None else np.array([loss]) for loss in found]
+    return [seed.right.get(key) for seed, key in zip(seeds, keys, strict=True)]
+
+
+def _reasons(findings: Mapping[str, Finding]) -> dict[str, str]:
+    return {name: found.undefined for name, found in findings.items() if found.undefined}
+
+
+def _window_mean(seeds: Sequence[SeedFigures], name: str) -> Finding:
+    """Return the mean of a window's figure; undefined unless every seed has it."""
+    values = [getattr(seed.window, name) for seed in seeds]
+    missing = [seed.window for seed, value in zip(seeds, values, strict=True) if value is None]
     if missing:
-        needed = "CES needs the arms lazy, switched(T*) and full of every seed"
-        return "arm missing", f"{needed}; missing: {', '.join(dict.fromkeys(missing))}"
-    if gap is None or (gap.value if gap.low is None else gap.low) <= 0:
-        return "lazy gap not significant", "A(full) - A(lazy) is not significantly above zero"
-    return "measured", f"CES = 100 sqrt(N Gamma){_odd_phases(seeds)}"
+        reasons = dict.fromkeys(window.undefined or "not measurable" for window in missing)
+        return Finding(None, f"{', '.join(reasons)} in {len(missing)} of {len(seeds)} seeds")
+    return Finding(mean_estimate(np.array(values, dtype=np.float64), WINDOW_BOUNDS[name]))
 
 
-def _missing_arms(seed: SeedOutcome) -> list[str]:
-    arms = {
-        "lazy": seed.A_lazy,
-        f"switched({seed.phases.T_star})": seed.A_switched,
-        "full": seed.A_full,
-        # Not an arm, but N comes from it.
-        "the cone": seed.cone,
-    }
-    return [name for name, found in arms.items() if found is None]
+def _description(steps: Sequence[int | None]) -> Estimate | None:
+    """Return the mean step over the seeds that have one."""
+    known = [step for step in steps if step is not None]
+    return mean_estimate(np.array(known, dtype=np.float64), POSITIVE) if known else None
 
 
-def _odd_phases(seeds: Sequence[SeedOutcome]) -> str:
-    """Return a note on outcomes for which CES is defined but odd."""
-    texts = {
-        "no Phase I": "no Phase I, so N = 0,",
-        "frozen": "the kernel stands still after T*",
-    }
-    counts = {name: sum(seed.phases.outcome == name for seed in seeds) for name in texts}
-    return "".join(
-        f"; {texts[name]} in {count} of {len(seeds)} seeds"
-        for name, count in counts.items()
-        if count
-    )
-
-
-def _shares(seeds: Sequence[SeedOutcome]) -> tuple[Estimate, Estimate, Estimate]:
-    """Return R, Gamma and CES."""
-    # Columns A(lazy), A(switched(T*)), A(full), N, paired by seed.
-    table = np.array(
-        [(s.A_lazy, s.A_switched, s.A_full, s.cone.N if s.cone else None) for s in seeds],
-        dtype=np.float64,
-    )
-    # The spread is that of unclipped figures: clipped resamples would have none at the ends.
-    R = bootstrap(table, _recovered)
-    Gamma = _share(1 - R.value)
-    product = bootstrap(table, _unclipped_product).moved(float(table[:, 3].mean()) * Gamma)
-    return (
-        R,
-        R.moved(Gamma).mapped(_share),
-        product.mapped(lambda value: 100 * math.sqrt(_share(value))),
-    )
-
-
-def _share(value: float) -> float:
-    return min(1.0, max(0.0, value))
-
-
-def _recovered(means: FloatArray) -> FloatArray:
-    """Return R of each row, NaN without a positive gap."""
-    gap = means[:, 2] - means[:, 0]
-    # A resample without a gap has no R, and is left out of the spread.
-    safe_gap = np.where(gap > 0, gap, np.nan)
-    return np.asarray((means[:, 1] - means[:, 0]) / safe_gap)
-
-
-def _unclipped_product(means: FloatArray) -> FloatArray:
-    """Return N (1 - R) of each row."""
-    return np.asarray(means[:, 3] * (1 - _recovered(means)))
-
-
-def shared_ranks(estimates: Sequence[Estimate | None]) -> list[int | None]:
-    """Rank rows by the number of intervals above their own.
-
-    Args:
-        estimates: the figure of each row, None if undefined.
-
-    Returns:
-        1 + the number of intervals that lie wholly above a row's own; None without an interval.
-
-    Example:
-        >>> intervals = [(10.0, 12.0), (7.0, 11.0), (5.0, 9.0)]
-        >>> estimates = [Estimate((low + high) / 2, low, high, 3) for low, high in intervals]
-        >>> shared_ranks([*estimates, None])
-        [1, 1, 2, None]
-
-    """
-    return [
-        None
-        if row is None or row.high is None
-        else 1 + sum(o is not None and o.low is not None and o.low > row.high for o in estimates)
-        for row in estimates
-    ]
+def _counts(seeds: Sequence[SeedFigures]) -> dict[SeedOutcome, int]:
+    outcomes = [seed.outcome for seed in seeds]
+    return {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))}

@@ -19,10 +19,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from conebench.analysis.strength import Summary
 from conebench.cli.terminal import Terminal
 from conebench.interrupts import stop_if_interrupted
 from conebench.record import Record
-from conebench.record.quantities import BOARD
+from conebench.record.quantities import BOARD, QUANTITIES
 
 if TYPE_CHECKING:
     # Importing the runner imports torch, which takes seconds.
@@ -149,8 +150,8 @@ def print_summary(record: Record, path: Path) -> None:
 
 
 def print_figures(console: Console, record: Record) -> None:
-    """Print the figures with intervals, verdict and doubts."""
-    summary = record.summary
+    """Print the figures with intervals, what is undefined, and doubts."""
+    summary = record.figures
     table = Table(box=None)
     table.add_column("figure")
     table.add_column("mean over seeds", justify="right")
@@ -161,9 +162,16 @@ def print_figures(console: Console, record: Record) -> None:
         value, interval = quantity.value(estimate), quantity.interval(estimate)
         table.add_row(quantity.symbol.translate(GREEK), value, interval or seeds)
     console.print(table)
+    w = "none" if summary.w is None else f"{summary.w:,}"
+    console.print(f"{record.view} view, late window from w = {w}; {_outcomes(summary)}")
     console.print(f"{summary.verdict}: {summary.detail}")
     for line in _divergences(record):
         console.print(line)
+    # The verdict is about CES.
+    reasons = {name: why for name, why in summary.undefined.items() if name != "CES"}
+    for why in dict.fromkeys(reasons.values()):
+        names = (q.symbol.translate(GREEK) for q in QUANTITIES if reasons.get(q.field) == why)
+        console.print(f"undefined: {', '.join(names)}: {why}")
     doubtful = sum(seed.phases.estimators_disagree for seed in record.seeds)
     if doubtful:
         console.print(
@@ -191,3 +199,7 @@ def _divergences(record: Record) -> Iterator[str]:
             f"{name} diverged in {len(steps)} of {len(record.seeds)} seeds, at step {at}; try a "
             "smaller learning rate"
         )
+
+
+def _outcomes(summary: Summary) -> str:
+    return ", ".join(f"{outcome} in {n}" for outcome, n in summary.outcomes.items()) + " seeds"

@@ -3,13 +3,12 @@
 import json
 import sys
 from contextlib import redirect_stdout, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from conebench.analysis.intervals import Estimate
 from conebench.cli.display import open_display, open_progress, print_summary
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
@@ -240,12 +239,14 @@ def _tell_error(found: LoadedSpec, error: ConebenchError, as_json: bool) -> int:
 def _tell_record(record: Record, path: Path, as_json: bool) -> int:
     failures = [failure.reason for failure in record.failures or []]
     if as_json:
-        summary = {
-            name: vars(value) if isinstance(value, Estimate) else value
-            for name, value in vars(record.summary).items()
-        }
         more = {"error": "\n".join(failures)} if failures else {}
-        _echo_json(record.spec.name, record.status, record=str(path), summary=summary, **more)
+        _echo_json(
+            record.spec.name,
+            record.status,
+            record=str(path),
+            summary=asdict(record.figures),
+            **more,
+        )
     else:
         print_summary(record, path)
     for reason in failures:

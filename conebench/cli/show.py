@@ -16,7 +16,7 @@ from conebench.cli.sparkline import bars_for, sparkline
 from conebench.cli.terminal import Terminal, echo
 from conebench.errors import InputError, RecordError
 from conebench.record import Record, SeedResult, read_record, recompute
-from conebench.record.quantities import degrees, distance, optional, two_decimals
+from conebench.record.quantities import degrees, optional, two_decimals
 from conebench.record.seed_means import arm_cells
 from conebench.spec import load_all, spec_text
 from conebench.spec.yaml_text import yaml_text
@@ -89,24 +89,27 @@ def _print_record(record: Record, record_id: str) -> None:
 
 
 def _seed_lines(record: Record, seed: SeedResult, bars: str) -> Iterator[str]:
-    phases, cone = seed.phases, seed.cone
+    phases, window = seed.phases, seed.window
     full = next((arm for arm in seed.arms if arm.arm == "full"), None)
     if full is not None and full.status == "diverged":
         yield f"seed {seed.seed}: ordinary training diverged at step {full.diverged_at:,}"
         return
     T_star = "" if phases.T_star is None else f", T* {phases.T_star:,}"
     change = "" if phases.change_point is None else f" (change-point {phases.change_point:,})"
-    yield f"seed {seed.seed}: {phases.outcome}{T_star}{change}"
-    if cone:
-        alpha = "" if cone.alpha is None else f", alpha {two_decimals(cone.alpha)}"
+    fitted = "" if seed.T_fit is None else f", T_fit {seed.T_fit:,}"
+    yield f"seed {seed.seed}: {seed.outcome}{T_star}{change}{fitted}"
+    if window.undefined:
+        yield f"  late window: {window.undefined}"
+    if window.start is not None:
         yield (
-            f"  N {two_decimals(cone.N)}, half-angle {degrees(cone.half_angle_deg)}, turn "
-            f"{degrees(cone.turn_deg)}{alpha}, floor {optional(distance, phases.floor)}"
+            f"  turn {optional(degrees, window.turn_deg)}, cone angle "
+            f"{optional(degrees, window.cone_deg)}, N {optional(two_decimals, window.N)}, alpha "
+            f"{optional(two_decimals, window.alpha)}, VR {optional(two_decimals, window.VR)}"
         )
     every = record.spec.kernel.checkpoints.every
-    steps, G = seed.kernel.uniform(every)
+    steps, G = seed.kernel.primary.uniform(every)
     # Norms and accuracies of the same checkpoints.
-    norms = dict(zip(seed.kernel.steps, seed.kernel.norm, strict=True))
+    norms = dict(zip(seed.kernel.steps, seed.kernel.primary.norm, strict=True))
     accuracies = dict(zip(seed.training.steps, seed.training.test_accuracy, strict=True))
     yield _curve_line(f"S(t, t+{every})", lagged_distances(G, 1).tolist(), bars, log=True)
     yield _curve_line("S(0, t)", distances(G)[0].tolist(), bars)

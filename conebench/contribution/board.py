@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from conebench.contribution.proposal import Proposal, is_record, unpacked
 from conebench.record import read_record, recompute
 from conebench.record.quantities import STRENGTH
-from conebench.site.board.rows import Group, Row, group_rows, row_of
+from conebench.site.board.rows import UNRANKED, Group, Row, group_rows, row_of
 
 COLUMNS = ("rank", "before", "CES", "spec", "record", "")
 
@@ -54,21 +54,17 @@ def _markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _ranks(groups: Sequence[Group]) -> dict[str, int | None]:
-    return {row.record_id: row.rank for group in groups for row in group.rows}
+def _ranks(groups: Sequence[Group]) -> dict[str, str]:
+    return {row.record_id: row.rank_text for group in groups for row in group.rows}
 
 
-def _row_cells(row: Row, before: dict[str, int | None], new: set[str]) -> tuple[str, ...]:
+def _row_cells(row: Row, before: dict[str, str], new: set[str]) -> tuple[str, ...]:
     CES = row.figures[STRENGTH.field]
     return (
-        _rank(row.rank),
-        "" if row.record_id in new else _rank(before.get(row.record_id)),
+        row.rank_text,
+        "" if row.record_id in new else before.get(row.record_id, UNRANKED),
         f"{STRENGTH.value(CES)} {STRENGTH.interval(CES)}".rstrip(),
         row.spec_name,
         row.record_id,
         "new" if row.record_id in new else "",
     )
-
-
-def _rank(rank: int | None) -> str:
-    return "unranked" if rank is None else str(rank)

@@ -1,11 +1,14 @@
-"""Records: their schema, files, and figures derived from raw data. Imports no torch."""
+"""Records: schema, files, and the figures that follow from the raw data. Imports no torch."""
 
+from conebench.record.arms import ArmCurve, ArmResult, TriedRate, pack_bits, unpack_bits
 from conebench.record.derive import (
     choose_rate,
-    derive_geometry,
     derive_groups,
+    derive_phases,
+    derive_seed,
     derive_stretches,
     derive_summary,
+    derive_windows,
     recompute,
 )
 from conebench.record.files import read_record, record_text
@@ -13,31 +16,39 @@ from conebench.record.replication import Replication
 from conebench.record.schema import (
     METHOD,
     SCHEMA_VERSION,
-    ArmResult,
     ChaosResult,
     CodeFacts,
     Comparability,
     DataFacts,
     Failure,
     GroupGeometry,
-    GroupTrajectory,
     KernelBuild,
-    KernelTrajectory,
     ModelFacts,
     Provenance,
     Record,
     SeedResult,
-    SelfCheck,
     TrainingCurve,
-    TriedRate,
+    ViewWindow,
+)
+from conebench.record.trajectory import (
+    AveragedTrajectory,
+    GroupTrajectory,
+    KernelTrajectory,
+    KernelView,
+    SelfCheck,
+    Trajectory,
+    ViewName,
+    lower_triangle,
 )
 from conebench.spec.arms import ArmName
 
 __all__ = [
     "METHOD",
     "SCHEMA_VERSION",
+    "ArmCurve",
     "ArmName",
     "ArmResult",
+    "AveragedTrajectory",
     "ChaosResult",
     "CodeFacts",
     "Comparability",
@@ -47,6 +58,7 @@ __all__ = [
     "GroupTrajectory",
     "KernelBuild",
     "KernelTrajectory",
+    "KernelView",
     "ModelFacts",
     "Provenance",
     "Record",
@@ -54,13 +66,21 @@ __all__ = [
     "SeedResult",
     "SelfCheck",
     "TrainingCurve",
+    "Trajectory",
     "TriedRate",
+    "ViewName",
+    "ViewWindow",
     "choose_rate",
-    "derive_geometry",
     "derive_groups",
+    "derive_phases",
+    "derive_seed",
     "derive_stretches",
     "derive_summary",
+    "derive_windows",
+    "lower_triangle",
+    "pack_bits",
     "read_record",
     "recompute",
     "record_text",
+    "unpack_bits",
 ]

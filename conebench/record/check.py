@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from conebench.analysis.distance import FloatArray
 from conebench.errors import RecordError
+from conebench.record.arms import ArmResult
 from conebench.record.derive import recompute
 from conebench.record.files import read_record
-from conebench.record.schema import METHOD, ArmResult, KernelTrajectory, Record, SeedResult
+from conebench.record.schema import METHOD, Record, SeedResult
+from conebench.record.trajectory import KernelTrajectory, Trajectory
 from conebench.spec import Spec
 from conebench.spec.arms import plan_arms
 from conebench.spec.checks import cross_field_problems
@@ -20,7 +23,8 @@ from conebench.spec.checks import cross_field_problems
 NEGATIVE_EIGENVALUE = 1e-6
 # Other processors sum in another order.
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
-FIRST_WITH_METHOD = 3
+# Minor versions of the schema that methods 2 and 3 began with.
+FIRST_WITH_METHOD, FIRST_WITH_VIEWS = 3, 4
 CANONICAL_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-([0-9a-f]{8})\.json")
 
 
@@ -76,27 +80,23 @@ def _spec(record: Record) -> Iterator[Finding]:
 
 
 def _method(record: Record) -> Iterator[Finding]:
-    minor = int(record.schema_version.partition(".")[2])
-    if (minor >= FIRST_WITH_METHOD) != (record.method > 1):
+    older = 2 if record.minor >= FIRST_WITH_METHOD else 1
+    allowed = record.method >= 3 if record.minor >= FIRST_WITH_VIEWS else record.method == older
+    if not allowed:
         detail = f"got {record.method}, which schema {record.schema_version} does not have"
         yield Finding("method", detail)
 
 
 def _seeds(record: Record) -> Iterator[Finding]:
     for seed in record.seeds:
-        samples, size = record.spec.kernel.samples, _kernel_side(record)
         checks = (
             _steps(record.spec, seed),
-            _kernel(seed.kernel, samples, size),
+            _kernels(record, seed.kernel),
+            _views(seed.kernel, record.data.classes),
             _arms(record, seed),
         )
         for finding in itertools.chain(*checks):
             yield Finding(finding.invariant, f"seed {seed.seed}: {finding.detail}")
-
-
-def _kernel_side(record: Record) -> int:
-    kernel = record.spec.kernel
-    return kernel.samples * (record.data.classes if kernel.outputs == "full" else 1)
 
 
 def _steps(spec: Spec, seed: SeedResult) -> Iterator[Finding]:
@@ -110,22 +110,54 @@ def _steps(spec: Spec, seed: SeedResult) -> Iterator[Finding]:
         yield Finding("checkpoints", "those of the kernel differ from training's")
 
 
-def _kernel(kernel: KernelTrajectory, samples: int, size: int) -> Iterator[Finding]:
-    grams = {"gram": kernel.G(), "gram_centred": kernel.G(centred=True)}
-    grams |= {f"gram of {group.name}": group.G() for group in kernel.groups or () if group.steps}
-    for name, G in grams.items():
-        smallest = float(np.linalg.eigvalsh(G)[0])
-        if smallest < -NEGATIVE_EIGENVALUE:
-            yield Finding(f"{name} positive semi-definite", f"an eigenvalue is {smallest:.1e}")
-    yield from _scale(kernel.norm, kernel.trace, size, "")
+def _kernels(record: Record, kernel: KernelTrajectory) -> Iterator[Finding]:
+    """Check the kernel, its other views, and those of groups and of averaged weights."""
+    outputs, samples = record.spec.kernel.outputs or "full", record.spec.kernel.samples
+    for name, view in kernel.by_view(outputs).items():
+        size = samples * (record.data.classes if name == "full" else 1)
+        yield from _kernel(view, size, "" if view is kernel else f" of {name}")
     for group in kernel.groups or ():
+        if group.steps:
+            yield from _positive(group.G(), f"gram of {group.name}")
         yield from _scale(group.norm, group.trace, samples, f" of {group.name}")
+    if kernel.averaged:
+        yield from _positive(kernel.averaged.G(), "gram of averaged")
+
+
+def _kernel(kernel: Trajectory, size: int, whose: str) -> Iterator[Finding]:
+    yield from _positive(kernel.G(), f"gram{whose}")
+    yield from _positive(kernel.G(centred=True), f"gram_centred{whose}")
+    yield from _scale(kernel.norm, kernel.trace, size, whose)
     share = np.array(kernel.top_eigenvalue_share)
     if np.any(share > 1 + 1e-3) or np.any(share < (1 - 1e-3) / size):
         detail = f"got {share.min():.3g} to {share.max():.3g}, expected {1 / size:.3g} to 1"
-        yield Finding("top-eigenvalue share", detail)
+        yield Finding(f"top-eigenvalue share{whose}", detail)
     if np.abs(kernel.label_alignment).max() > 1 + 1e-6:
-        yield Finding("label alignment", "expected -1 to 1")
+        yield Finding(f"label alignment{whose}", "expected -1 to 1")
+
+
+def _positive(G: FloatArray, name: str) -> Iterator[Finding]:
+    smallest = float(np.linalg.eigvalsh(G)[0])
+    if smallest < -NEGATIVE_EIGENVALUE:
+        yield Finding(f"{name} positive semi-definite", f"an eigenvalue is {smallest:.1e}")
+
+
+def _views(kernel: KernelTrajectory, classes: int) -> Iterator[Finding]:
+    """Check that `trace` and `sum` can be views of this `full` kernel."""
+    if not kernel.views:
+        return
+    trace, summed = kernel.views
+    norm, whole = np.array(kernel.norm), np.array(kernel.trace)
+    if not np.allclose(classes * np.array(trace.trace), whole, rtol=1e-3):
+        yield Finding("views", "expected C times the trace of `trace` to be that of the kernel")
+    # H is positive semi-definite, and each view a mean of its blocks.
+    too_large = (
+        np.array(trace.norm) > norm / np.sqrt(classes) * (1 + 1e-3),
+        np.array(summed.norm) > norm * (1 + 1e-3),
+        np.array(summed.trace) > whole * (1 + 1e-3),
+    )
+    if np.any(too_large):
+        yield Finding("views", "the norm or trace of a view is too large for the kernel's")
 
 
 def _scale(

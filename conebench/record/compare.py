@@ -1,5 +1,6 @@
 """Compare two records of one spec: the largest difference of every quantity."""
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -7,7 +8,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from conebench.analysis.distance import FloatArray
+from conebench.record.arms import ArmResult
 from conebench.record.schema import Provenance, Record, SeedResult
+from conebench.record.trajectory import GRAM_DECIMALS, Trajectory
 
 Measure = Literal["cosine", "relative", "share", "loss", "accuracy", "intervals", "exact"]
 ToleranceName = Literal["bits", "rounding"]
@@ -29,6 +32,12 @@ TOLERANCES: Mapping[ToleranceName, Mapping[Measure, float]] = {
 }
 # Stands for a missing figure (a diverged arm), so that missing against present always differs.
 MISSING = -1e9
+# Lists of an arm's curve, and how they are compared.
+CURVE_MEASURES: Mapping[str, Measure] = {
+    "train_loss": "loss",
+    "test_loss": "loss",
+    "test_accuracy": "accuracy",
+}
 
 
 @dataclass(frozen=True)
@@ -107,24 +116,56 @@ def _differences(
             field = "test_accuracy" if name == "A" else "test_loss"
             values = [[getattr(arm, field, None)] for arm in found]
             yield f"{name}({label})", measure, _largest(*values)  # type: ignore[misc]
+        yield from _raw_arms(label, *found)
+
+
+def _raw_arms(
+    label: str, old: ArmResult | None, new: ArmResult | None
+) -> Iterator[tuple[str, Measure, float]]:
+    """Compare which images an arm got right, and its curve, where both records have them."""
+    if old and new and old.correct is not None and new.correct is not None:
+        # One bit per image, and padding that is 0.
+        pair = [np.frombuffer(base64.b64decode(arm.correct or ""), np.uint8) for arm in (old, new)]
+        if len(pair[0]) == len(pair[1]):
+            bits = [np.unpackbits(packed) for packed in pair]
+            yield f"images({label})", "accuracy", float(np.mean(bits[0] != bits[1]))
+    if old and new and old.curve and new.curve and old.curve.steps == new.curve.steps:
+        for field, measure in CURVE_MEASURES.items():
+            largest = _largest(getattr(old.curve, field), getattr(new.curve, field))
+            yield f"{field.replace('_', ' ')}({label})", measure, largest
 
 
 def _along_training(old: SeedResult, new: SeedResult) -> Iterator[tuple[str, Measure, float]]:
-    yield "G", "cosine", _largest(old.kernel.G(), new.kernel.G())
-    pair = old.kernel.G(centred=True), new.kernel.G(centred=True)
-    yield "G, centred", "cosine", _largest(*pair)
-    for name in ("norm", "trace"):
-        values = [np.array(getattr(seed.kernel, name)) for seed in (old, new)]
-        yield f"{name}, relative", "relative", _largest(values[1] / values[0], 1.0)
-    for name in ("top_eigenvalue_share", "label_alignment"):
-        values = [np.array(getattr(seed.kernel, name)) for seed in (old, new)]
-        yield name.replace("_", " "), "share", _largest(*values)
+    views = [seed.kernel.by_view("full") for seed in (old, new)]
+    # Records before schema 1.4 have one view; the name of that one does not matter here.
+    for name in [name for name in views[0] if name in views[1]]:
+        yield from _kernels(views[0][name], views[1][name], "" if name == "full" else f" of {name}")
+    if old.kernel.averaged and new.kernel.averaged:
+        pair = _rounded(old.kernel.averaged.G()), _rounded(new.kernel.averaged.G())
+        yield "G of averaged", "cosine", _largest(*pair)
     curves = old.training, new.training
     yield "training loss", "loss", _largest(*(curve.train_loss for curve in curves))
     # Older records used other test images during training.
     if curves[0].test_images == curves[1].test_images:
         yield "test loss", "loss", _largest(*(curve.test_loss for curve in curves))
         yield "test accuracy", "accuracy", _largest(*(curve.test_accuracy for curve in curves))
+
+
+def _kernels(old: Trajectory, new: Trajectory, whose: str) -> Iterator[tuple[str, Measure, float]]:
+    yield f"G{whose}", "cosine", _largest(_rounded(old.G()), _rounded(new.G()))
+    pair = _rounded(old.G(centred=True)), _rounded(new.G(centred=True))
+    yield f"G{whose}, centred", "cosine", _largest(*pair)
+    for name in ("norm", "trace"):
+        values = [np.array(getattr(kernel, name)) for kernel in (old, new)]
+        yield f"{name}{whose}, relative", "relative", _largest(values[1] / values[0], 1.0)
+    for name in ("top_eigenvalue_share", "label_alignment"):
+        values = [np.array(getattr(kernel, name)) for kernel in (old, new)]
+        yield f"{name.replace('_', ' ')}{whose}", "share", _largest(*values)
+
+
+def _rounded(G: FloatArray) -> FloatArray:
+    # Records before schema 1.4 have all digits.
+    return np.round(G, GRAM_DECIMALS)
 
 
 def _largest(

@@ -1,56 +1,93 @@
 """Derive every figure of a record from its raw data."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from conebench.analysis.cone import Cone, measure_cone
 from conebench.analysis.distance import FloatArray, IntArray
+from conebench.analysis.fitting import fit_step
 from conebench.analysis.phases import Phases, find_phases
-from conebench.analysis.strength import SeedOutcome, Summary, summarize
+from conebench.analysis.strength import SeedFigures, Summary, summarize
 from conebench.analysis.stretches import Stretch, measure_stretches
+from conebench.analysis.window import WindowFigures, measure_window
 from conebench.errors import RecordError
+from conebench.record.arms import TriedRate
 from conebench.record.chaos import derive_barriers
 from conebench.record.schema import (
     METHOD,
-    ArmResult,
     GroupGeometry,
-    KernelTrajectory,
     Record,
     SeedResult,
-    TriedRate,
+    TrainingCurve,
+    ViewWindow,
 )
-from conebench.spec import Spec, constant_stretch, constant_stretches
+from conebench.record.trajectory import KernelTrajectory
+from conebench.spec import Spec, constant_stretch, constant_stretches, learning_rate
+from conebench.spec.arms import settings_differ
+from conebench.spec.schedule import window_start
 
 # Exceptions that impossible values in a record can cause.
 UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError)
 
 
-def derive_geometry(spec: Spec, kernel: KernelTrajectory) -> tuple[Phases, Cone | None]:
-    """Return phases and cone of one seed (docs/method.md, Cone); no cone without a Phase II."""
-    return _geometry(spec, kernel.G(), np.array(kernel.steps))
+def derive_seed(spec: Spec, training: TrainingCurve, kernel: KernelTrajectory) -> dict[str, Any]:
+    """Return all fields of a `SeedResult` that follow from its curve and its kernels."""
+    phases = derive_phases(spec, kernel)
+    return {
+        "phases": phases,
+        "windows": derive_windows(spec, kernel),
+        "T_fit": fit_step(training.steps, training.train_loss, training.test_loss[0]),
+        "groups": derive_groups(spec, kernel),
+        "stretches": derive_stretches(spec, kernel, phases.T_star),
+    }
+
+
+def derive_phases(spec: Spec, kernel: KernelTrajectory) -> Phases:
+    """Return the phases of one seed, of its primary view."""
+    return _phases(spec, kernel.primary.G(), np.array(kernel.steps))
+
+
+def derive_windows(spec: Spec, kernel: KernelTrajectory) -> list[ViewWindow]:
+    """Return the late window of every view, the primary one first."""
+    views = kernel.by_view(spec.kernel.outputs or "full")
+    rates, steps = _rates(spec), np.array(kernel.steps)
+    windows = [
+        ViewWindow(view=name, figures=_window(spec, view.G(), steps, rates))
+        for name, view in views.items()
+    ]
+    if kernel.averaged:
+        G, steps = kernel.averaged.G(), np.array(kernel.averaged.steps)
+        windows.append(ViewWindow(view="averaged", figures=_window(spec, G, steps, rates)))
+    return windows
 
 
 def derive_groups(spec: Spec, kernel: KernelTrajectory) -> list[GroupGeometry] | None:
-    """Return phases and cone of each group, defined as for the whole kernel."""
+    """Return phases and late window of each group, defined as for the whole kernel."""
     if kernel.groups is None:
         return None
-    found = []
+    rates, found = _rates(spec), []
     for group in kernel.groups:
-        phases, cone = None, None
+        phases, window = None, None
         if group.steps:
-            phases, cone = _geometry(spec, group.G(), np.array(group.steps))
-        found.append(GroupGeometry(name=group.name, phases=phases, cone=cone))
+            G, steps = group.G(), np.array(group.steps)
+            phases, window = _phases(spec, G, steps), _window(spec, G, steps, rates)
+        found.append(GroupGeometry(name=group.name, phases=phases, window=window))
     return found
 
 
-def _geometry(spec: Spec, G: FloatArray, steps: IntArray) -> tuple[Phases, Cone | None]:
-    every = spec.kernel.checkpoints.every
-    phases = find_phases(G, steps, every, constant_stretch(spec))
-    if phases.T_star is None:
-        return phases, None
-    end = constant_stretches(spec)[0][1]
-    return phases, measure_cone(G, steps, every, phases.T_star, end)
+def _phases(spec: Spec, G: FloatArray, steps: IntArray) -> Phases:
+    return find_phases(G, steps, spec.kernel.checkpoints.every, constant_stretch(spec))
+
+
+def _window(spec: Spec, G: FloatArray, steps: IntArray, rates: FloatArray) -> WindowFigures:
+    kernel, stretch = spec.kernel, constant_stretch(spec)
+    return measure_window(G, steps, kernel.checkpoints.every, stretch, rates, kernel.window)
+
+
+def _rates(spec: Spec) -> FloatArray:
+    """Return the learning rate of each update, [T]."""
+    return np.array([learning_rate(spec, step) for step in range(spec.total_steps)])
 
 
 def derive_stretches(
@@ -60,8 +97,8 @@ def derive_stretches(
     stretches = constant_stretches(spec)
     if len(stretches) < 2:
         return None
-    every = spec.kernel.checkpoints.every
-    return measure_stretches(kernel.G(), np.array(kernel.steps), every, stretches, T_star)
+    every, G = spec.kernel.checkpoints.every, kernel.primary.G()
+    return measure_stretches(G, np.array(kernel.steps), every, stretches, T_star)
 
 
 def choose_rate(tried: Sequence[TriedRate]) -> int:
@@ -80,9 +117,14 @@ def choose_rate(tried: Sequence[TriedRate]) -> int:
     return max(range(len(tried)), key=merit)
 
 
-def derive_summary(seeds: Sequence[SeedResult]) -> Summary:
+def derive_summary(spec: Spec, seeds: Sequence[SeedResult], test_images: int) -> Summary:
     """Return the figures over seeds (docs/method.md, Strength)."""
-    return summarize([_outcome(seed) for seed in seeds])
+    return summarize(
+        [_figures(seed, test_images) for seed in seeds],
+        w=window_start(spec),
+        steps=spec.switching.steps,
+        control="control" if settings_differ(spec) else "full",
+    )
 
 
 def recompute(record: Record) -> Record:
@@ -98,43 +140,24 @@ def recompute(record: Record) -> Record:
 
 
 def _recomputed_record(record: Record) -> Record:
-    seeds = [_recomputed(record.spec, seed) for seed in record.seeds]
-    return record.model_copy(
-        update={"seeds": seeds, "summary": derive_summary(seeds), "method": METHOD}
-    )
+    spec = record.spec
+    seeds = [_recomputed(spec, seed) for seed in record.seeds]
+    summary = derive_summary(spec, seeds, record.data.test_images)
+    return record.model_copy(update={"seeds": seeds, "summary": summary, "method": METHOD})
 
 
 def _recomputed(spec: Spec, seed: SeedResult) -> SeedResult:
-    phases, cone = derive_geometry(spec, seed.kernel)
-    stretches = derive_stretches(spec, seed.kernel, phases.T_star)
-    groups = derive_groups(spec, seed.kernel)
-    chaos = derive_barriers(seed.chaos)
-    return seed.model_copy(
-        update={
-            "phases": phases,
-            "cone": cone,
-            "groups": groups,
-            "stretches": stretches,
-            "chaos": chaos,
-        }
-    )
+    derived = derive_seed(spec, seed.training, seed.kernel)
+    return seed.model_copy(update={**derived, "chaos": derive_barriers(seed.chaos)})
 
 
-def _outcome(seed: SeedResult) -> SeedOutcome:
-    lazy = _find(seed.arms, "lazy")
-    T_star = seed.phases.T_star
-    switched = next((a for a in seed.arms if a.arm == "switched" and a.step == T_star), None)
-    full = _find(seed.arms, "full")
-    needed = [arm for arm in (lazy, switched, full) if arm is not None]
-    return SeedOutcome(
+def _figures(seed: SeedResult, test_images: int) -> SeedFigures:
+    arms = {(arm.arm, arm.step): arm for arm in seed.arms}
+    return SeedFigures(
         phases=seed.phases,
-        cone=seed.cone,
-        A_lazy=lazy.test_accuracy if lazy else None,
-        A_switched=switched.test_accuracy if switched else None,
-        A_full=full.test_accuracy if full else None,
-        diverged=any(arm.status == "diverged" for arm in needed),
+        window=seed.window,
+        T_fit=seed.T_fit,
+        diverged=seed.outcome == "diverged",
+        right={key: arm.right(test_images) for key, arm in arms.items()},
+        losses={key: arm.test_loss for key, arm in arms.items()},
     )
-
-
-def _find(arms: Sequence[ArmResult], name: str) -> ArmResult | None:
-    return next((arm for arm in arms if arm.arm == name), None)

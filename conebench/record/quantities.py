@@ -101,21 +101,28 @@ class Quantity:
 STRENGTH = Quantity("CES", "CES", one_decimal, "a stronger effect")
 BOARD = (
     STRENGTH,
+    Quantity("turn_deg", "turn", one_decimal, "a kernel that rotates farther", "°"),
+    Quantity("cone_deg", "cone angle", one_decimal, "a wider cone", "°"),
     Quantity("N", "N", two_decimals, "a narrower cone"),
     Quantity("alpha", "α", two_decimals, "less confined"),
-    Quantity("floor", "floor", distance, "a kernel that moves more"),
-    Quantity("T_star", "T*", whole, "a longer Phase I"),
-    Quantity("turn_deg", "turn", one_decimal, "a kernel that rotates farther", "°"),
-    Quantity("half_angle_deg", "half-angle", one_decimal, "a wider cone", "°"),
-    Quantity("A_lazy", "A(lazy)", percent, "more accurate", " %"),
-    Quantity("A_switched", "A(switched(T*))", percent, "more accurate", " %"),
+    Quantity("VR", "VR", two_decimals, "less confined"),
+    Quantity("motion", "motion", distance, "a kernel that moves more"),
+    Quantity("benefit", "B(w)", percent, "worth more", " points"),
+    Quantity("kernel_benefit", "kernel benefit", percent, "worth more", " points"),
+    Quantity("lazy_gap", "lazy gap", percent, "a larger advantage over lazy training", " points"),
+    Quantity("Gamma", "Γ(w)", two_decimals, "more of the lazy gap needs non-linear training"),
     Quantity("A_full", "A(full)", percent, "more accurate", " %"),
-    Quantity("Gamma", "Γ", two_decimals, "linear training from T* recovers less"),
 )
 QUANTITIES = (
     *BOARD,
-    Quantity("lazy_gap", "lazy gap", percent, "a larger advantage of ordinary training", " points"),
-    Quantity("R", "R", two_decimals, "linear training from T* recovers more"),
+    Quantity("cone_95_deg", "cone angle, 95 %", one_decimal, "a wider cone", "°"),
+    Quantity("drift", "drift", two_decimals, "a kernel that slows down less"),
+    Quantity("loss_benefit", "B(w) in test loss", distance, "worth more"),
+    Quantity("A_lazy", "A(lazy)", percent, "more accurate", " %"),
+    Quantity("A_switched", "A(switched(w))", percent, "more accurate", " %"),
+    Quantity("T_star", "T*", whole, "a longer Phase I"),
+    Quantity("change_point", "T*, change point", whole, "a longer Phase I"),
+    Quantity("T_fit", "T_fit", whole, "slower training"),
 )
 
 

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 from conebench.errors import RecordError
 from conebench.record.compare import TOLERANCES, Difference, Measure, ToleranceName
 from conebench.record.files import pretty_json, read_record
-from conebench.record.schema import Part, Provenance, Record
+from conebench.record.part import Part
+from conebench.record.schema import Provenance, Record
 from conebench.spec.schema_problems import record_problem
 from conebench.spec.section import Seed
 from conebench.text import one_line

@@ -2,31 +2,24 @@
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
-from conebench.analysis.cone import Cone
-from conebench.analysis.distance import FloatArray, IntArray, uniform_part
 from conebench.analysis.phases import Phases
-from conebench.analysis.strength import Summary
+from conebench.analysis.strength import SeedOutcome, Summary
 from conebench.analysis.stretches import Stretch
-from conebench.spec import Section, Spec, content_hash
-from conebench.spec.arms import ArmName
-from conebench.spec.section import NO_CONTROL_CHARACTER, Seed
+from conebench.analysis.window import WindowFigures
+from conebench.record.arms import ArmResult
+from conebench.record.older import OlderCone, OlderSummary
+from conebench.record.part import Count, Part, Share, Step, Text
+from conebench.record.trajectory import KernelTrajectory, ViewName
+from conebench.spec import Spec, content_hash
+from conebench.spec.schedule import constant_intervals
+from conebench.spec.section import Seed
 
-SCHEMA_MAJOR = 1
-SCHEMA_VERSION = f"{SCHEMA_MAJOR}.3"
+SCHEMA_MAJOR, SCHEMA_MINOR = 1, 4
+SCHEMA_VERSION = f"{SCHEMA_MAJOR}.{SCHEMA_MINOR}"
 # Bump when the same raw data give other figures.
-METHOD = 2
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, Field(max_length=500, pattern=NO_CONTROL_CHARACTER)]
-Step = Annotated[int, Field(ge=0, le=10**9)]
-Count = Annotated[int, Field(ge=1, le=10**15)]
-
-
-class Part(Section):
-    """Base of every part of a record, checked like a section of a spec."""
+METHOD = 3
 
 
 class DataFacts(Part):
@@ -69,117 +62,27 @@ class TrainingCurve(Part):
     later = frozenset({"test_images"})
 
 
-class SelfCheck(Part):
-    """Kernels compared with the network: K u against J (J^T u), from autograd."""
+class ViewWindow(Part):
+    """The late window of one view."""
 
-    steps: list[Step] = Field(description="Checkpoints with a checked kernel, in steps.")
-    directions: Count = Field(description="Random vectors u per checkpoint.")
-    relative_error: list[Annotated[float, Field(ge=0)]] = Field(
-        description="Largest norm of K u - J (J^T u), relative to that of J (J^T u)."
+    view: ViewName | Literal["averaged"] = Field(
+        description="Reduction of the kernel, or `averaged`: the primary view at averaged weights."
     )
-
-
-class GroupTrajectory(Part):
-    """The trace kernel of one group of parameters along training (`kernel.by`).
-
-    A kernel of zero has no angle, so `steps` are the checkpoints after the last zero kernel:
-    usually all of them, none if it is zero at the end. Other lists have one entry per step.
-    """
-
-    name: Text = Field(description="Common part of the parameters' names, such as `layer1`.")
-    parameters: Count = Field(description="Trainable parameters in the group.")
-    steps: list[Step] = Field(description="Checkpoints, in steps.")
-    gram: list[list[float]] = Field(description="Lower triangle of the group's G.")
-    norm: list[Annotated[float, Field(gt=0)]] = Field(description="Frobenius norm of H.")
-    trace: list[float] = Field(description="Trace of H.")
-
-    def G(self) -> FloatArray:
-        """Return the full symmetric Gram matrix, [t, t]."""
-        return _symmetric(self.gram)
-
-
-class KernelTrajectory(Part):
-    """The empirical NTK H along training.
-
-    The Gram matrix G, with G[i, j] = 1 - S between checkpoints i and j, is stored as its lower
-    triangle: row i has i + 1 entries. Other lists have one entry per checkpoint.
-    """
-
-    steps: list[Step] = Field(description="Checkpoints, in steps.")
-    gram: list[list[float]] = Field(description="Lower triangle of G.")
-    gram_centred: list[list[float]] = Field(
-        description="Lower triangle of G of the doubly centred kernels."
-    )
-    norm: list[Annotated[float, Field(gt=0)]] = Field(description="Frobenius norm of H.")
-    trace: list[float] = Field(description="Trace of H.")
-    top_eigenvalue_share: list[float] = Field(description="Largest eigenvalue / trace.")
-    label_alignment: list[float] = Field(
-        description="Cosine between the centred kernel and the centred kernel of the labels."
-    )
-    self_check: SelfCheck | None = Field(default=None, description="Missing before schema 1.1.")
-    groups: list[GroupTrajectory] | None = Field(
-        default=None, description="In the network's order; missing without `kernel.by` in the spec."
-    )
-
-    later = frozenset({"self_check", "groups"})
-
-    def G(self, *, centred: bool = False) -> FloatArray:
-        """Return the full symmetric Gram matrix, [t, t], of the plain or centred kernels."""
-        return _symmetric(self.gram_centred if centred else self.gram)
-
-    def uniform(self, every: int) -> tuple[IntArray, FloatArray]:
-        """Return steps [u] and G [u, u] of the checkpoints at multiples of `every` steps."""
-        steps = np.array(self.steps)
-        chosen = uniform_part(steps, every)
-        return steps[chosen], self.G()[np.ix_(chosen, chosen)]
-
-
-def _symmetric(rows: list[list[float]]) -> FloatArray:
-    """Return the symmetric matrix with these rows as its lower triangle."""
-    lower = np.zeros((len(rows), len(rows)))
-    for i, row in enumerate(rows):
-        lower[i, : len(row)] = row
-    return lower + np.tril(lower, -1).T
-
-
-class TriedRate(Part):
-    """One learning rate of a list, judged on validation images."""
-
-    learning_rate: Annotated[float, Field(gt=0)] = Field(description="Constant learning rate.")
-    diverged_at: Step | None = Field(description="Step of the divergence, else null.")
-    validation_accuracy: Share | None = Field(description="At T; null if training diverged.")
-    validation_loss: float | None = Field(description="At T; null if training diverged.")
-
-
-class ArmResult(Part):
-    """One arm at its end, step T; switched(T*) is the switched arm that starts at the seed's T*."""
-
-    arm: ArmName = Field(description="Kind of arm.")
-    step: Step | None = Field(
-        description="Step at which the arm leaves ordinary training: 0 for lazy, null for full."
-    )
-    status: Literal["finished", "diverged"] = Field(description="A diverged run is a result too.")
-    diverged_at: Step | None = Field(description="Step of the divergence, else null.")
-    test_accuracy: Share | None = Field(description="Over all test images; null if it diverged.")
-    test_loss: float | None = Field(description="Over all test images; null if it diverged.")
-    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
-        default=None,
-        description="Constant rate of the arm. Missing if it follows the schedule, and before "
-        "schema 1.2.",
-    )
-    tried: list[TriedRate] | None = Field(
-        default=None, description="The rates it was chosen from; missing without a list."
-    )
-
-    later = frozenset({"learning_rate", "tried"})
+    figures: WindowFigures = Field(description="Figures of the late window.")
 
 
 class GroupGeometry(Part):
-    """Phases and cone of one group; both null if its kernel is zero at the end."""
+    """Phases and late window of one group; null if its kernel is zero at the end."""
 
     name: Text = Field(description="The group.")
     phases: Phases | None = Field(description="As for the whole kernel.")
-    cone: Cone | None = Field(description="As for the whole kernel.")
+    window: WindowFigures | None = Field(
+        default=None, description="As for the whole kernel. Missing before schema 1.4."
+    )
+    cone: OlderCone | None = Field(default=None, description="Only before schema 1.4.")
+
+    later = frozenset({"window"})
+    former = frozenset({"cone"})
 
 
 class ChaosResult(Part):
@@ -216,8 +119,18 @@ class SeedResult(Part):
     training: TrainingCurve = Field(description="Raw data.")
     kernel: KernelTrajectory = Field(description="Raw data.")
     arms: list[ArmResult] = Field(description="Raw data; `full` is one of them.")
-    phases: Phases = Field(description="Follows from `kernel`.")
-    cone: Cone | None = Field(description="Follows from `kernel`; null without a Phase II.")
+    phases: Phases = Field(description="Follow from the primary view of `kernel`.")
+    windows: list[ViewWindow] | None = Field(
+        default=None,
+        description="Follow from `kernel`, one per view, the primary one first. Missing before "
+        "schema 1.4.",
+    )
+    T_fit: Step | None = Field(
+        default=None,
+        description="First checkpoint with a training loss below 10 % of the test loss at step 0; "
+        "missing without one, and before schema 1.4.",
+    )
+    cone: OlderCone | None = Field(default=None, description="Only before schema 1.4.")
     groups: list[GroupGeometry] | None = Field(
         default=None,
         description="Follow from `kernel.groups`, one per group; missing without `kernel.by`.",
@@ -229,7 +142,21 @@ class SeedResult(Part):
         default=None, description="One per pair of the spec; missing without a chaos section."
     )
 
-    later = frozenset({"groups", "stretches", "chaos"})
+    later = frozenset({"windows", "T_fit", "groups", "stretches", "chaos"})
+    former = frozenset({"cone"})
+
+    @property
+    def outcome(self) -> SeedOutcome:
+        """The phases that were found, or that training diverged."""
+        full = next((arm for arm in self.arms if arm.arm == "full"), None)
+        return "diverged" if full and full.status == "diverged" else self.phases.outcome
+
+    @property
+    def window(self) -> WindowFigures:
+        """The late window of the primary view; a ValueError if it was not derived."""
+        if not self.windows:
+            raise ValueError("the late window is not derived: recompute the record first")
+        return self.windows[0].figures
 
 
 class KernelBuild(Part):
@@ -289,21 +216,35 @@ class Failure(Part):
     reason: Text = Field(description="The error, in one line.")
 
 
+def _summary_kind(value: Any) -> str:
+    older = isinstance(value, OlderSummary) or (isinstance(value, dict) and "R" in value)
+    return "(older method)" if older else "(this method)"
+
+
+AnySummary = Annotated[
+    Annotated[Summary, Tag("(this method)")] | Annotated[OlderSummary, Tag("(older method)")],
+    Discriminator(_summary_kind),
+]
+
+
 class Comparability(NamedTuple):
     """Facts that two records must share to be ranked together."""
 
     dataset: str
-    kernel_outputs: str
+    view: ViewName
     probe_samples: int
     batchnorm: str
+    window: float
+    intervals: int
     schema: str
 
     @property
     def label(self) -> str:
         """The group's name on the board."""
         return (
-            f"{self.dataset}, kernel {self.kernel_outputs}, {self.probe_samples:,} probe images, "
-            f"BatchNorm {self.batchnorm}, {self.schema}"
+            f"{self.dataset}, {self.view} view, {self.probe_samples:,} probe images, "
+            f"BatchNorm {self.batchnorm}, window from {self.window:g}, {self.intervals} intervals, "
+            f"{self.schema}"
         )
 
 
@@ -326,7 +267,7 @@ class Record(Part):
     failures: list[Failure] | None = Field(
         default=None, description="Stages that failed; missing if none did."
     )
-    summary: Summary = Field(description="The figures on the board; they follow from `seeds`.")
+    summary: AnySummary = Field(description="The figures on the board; they follow from `seeds`.")
     provenance: Provenance = Field(description="Not part of the record's id.")
     method: Count = Field(
         default=1, description="Version of the estimators of all figures. Missing before 1.3: 1."
@@ -351,13 +292,32 @@ class Record(Part):
         return self.hash[:8]
 
     @property
+    def minor(self) -> int:
+        """Minor version of its schema."""
+        return int(self.schema_version.partition(".")[2])
+
+    @property
+    def figures(self) -> Summary:
+        """The summary, if it is of this method; a TypeError else."""
+        if not isinstance(self.summary, Summary):
+            raise TypeError("the summary is of an older method: recompute the record first")
+        return self.summary
+
+    @property
+    def view(self) -> ViewName:
+        """Name of the primary view."""
+        return "trace" if self.seeds[0].kernel.views else self.spec.kernel.outputs or "full"
+
+    @property
     def comparability(self) -> Comparability:
         """The group of the board that the record belongs to."""
         kernel = self.spec.kernel
         return Comparability(
             dataset=self.spec.dataset.label,
-            kernel_outputs=str(kernel.outputs),
+            view=self.view,
             probe_samples=kernel.samples,
             batchnorm=kernel.batchnorm,
+            window=kernel.window,
+            intervals=constant_intervals(self.spec),
             schema=f"schema {self.schema_version.partition('.')[0]}",
         )

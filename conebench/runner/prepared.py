@@ -130,7 +130,7 @@ def _record(
             for error in failures
         ]
         or None,
-        summary=derive_summary(seeds),
+        summary=derive_summary(spec, seeds, len(context.data.test)),
         provenance=gather_provenance(
             options.device, stages.wall_seconds, network.kernel_plan, options.jobs, stages.codes
         ),

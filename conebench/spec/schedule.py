@@ -42,3 +42,26 @@ def constant_stretches(spec: Spec) -> list[tuple[int, int]]:
 def constant_stretch(spec: Spec) -> tuple[int, int] | None:
     """Return the first stretch of constant learning rate, where T* is measured, or None."""
     return next(iter(constant_stretches(spec)), None)
+
+
+def constant_intervals(spec: Spec) -> int:
+    """Count the intervals of the uniform grid on the first stretch of constant learning rate."""
+    stretch, every = constant_stretch(spec), spec.kernel.checkpoints.every
+    if stretch is None:
+        return 0
+    return max(0, stretch[1] // every - -(-stretch[0] // every))
+
+
+def window_start(spec: Spec) -> int | None:
+    """Return w, the first step of the late window; None without a constant learning rate.
+
+    It is the first checkpoint of the uniform grid at or after `kernel.window` of the stretch.
+    """
+    stretch, every = constant_stretch(spec), spec.kernel.checkpoints.every
+    if stretch is None:
+        return None
+    start, end = stretch
+    # Rounding must not push w past a checkpoint: 0.07 * 100 is above 7.
+    first = math.ceil(start + spec.kernel.window * (end - start) - 1e-6)
+    w = every * -(-first // every)
+    return w if w <= end else None

@@ -283,11 +283,13 @@ class Kernel(Section):
     probe_seed: Seed = Field(default=0, description="Draws the probe set, for all run seeds.")
     outputs: Literal["full", "trace", "sum"] | None = Field(
         default=None,
-        description="Over classes; default: full up to 10, else trace. imagefolder needs it.",
+        description="Over classes; default: full up to 10, which has the trace and sum views too, "
+        "else trace. imagefolder needs it.",
     )
     batchnorm: BatchNormMode = Field(
-        default="recalibrated",
-        description="Statistics of the network: re-estimated at each checkpoint, or running ones.",
+        default="eval",
+        description="Statistics of the network at each checkpoint: its running ones (`eval`), or "
+        "re-estimated there.",
     )
     calibration_samples: int = Field(
         default=512,
@@ -302,9 +304,19 @@ class Kernel(Section):
         default=None,
         description="Also measure the trace kernel, and so the cone, of each stage of the network.",
     )
+    window: Fraction = Field(
+        default=0.3,
+        description="Share of the constant-learning-rate stretch before the late window, whose "
+        "first checkpoint is w.",
+    )
+    averaged: bool = Field(
+        default=False,
+        description="Also measure the primary view at running averages of the weights, one per "
+        "interval of the uniform grid.",
+    )
     checkpoints: CheckpointGrid
 
-    later = frozenset({"by"})
+    later = frozenset({"by", "window", "averaged"})
 
 
 StepPair = tuple[Annotated[int, Field(ge=0, le=10**9)], StepIndex]

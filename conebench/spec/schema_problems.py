@@ -71,7 +71,9 @@ def record_problem(error: ValidationError) -> str:
     detail = error.errors(include_url=False)[0]
     if detail["type"] == "json_invalid":
         return f"not JSON: {detail['ctx']['error']}"
-    return f"{'.'.join(map(str, detail['loc'])) or 'record'}: {_got(detail)}{_rule(detail)}"
+    # Members of unions that are no fields stand in parentheses.
+    path = [str(part) for part in detail["loc"] if not str(part).startswith("(")]
+    return f"{'.'.join(path) or 'record'}: {_got(detail)}{_rule(detail)}"
 
 
 def _got(detail: ErrorDetails) -> str:

@@ -46,10 +46,12 @@ class Section(BaseModel):
     """Frozen section of a spec or record: no unknown fields, no coercion, no NaN.
 
     `later` names the fields that were added after the first records. A dump leaves them out where
-    they have their default, so that older specs and records keep their hashes.
+    they have their default, so that older specs and records keep their hashes. `former` names
+    those that only older records have; a dump has them only if they were read.
     """
 
     later: ClassVar[frozenset[str]] = frozenset()
+    former: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -59,6 +61,8 @@ class Section(BaseModel):
         for name in self.later:
             if getattr(self, name) == type(self).model_fields[name].default:
                 del data[name]
+        for name in self.former - self.model_fields_set:
+            del data[name]
         # Figures in a record are plain dataclasses with their own `later`.
         for name, part in vars(self).items():
             for field in getattr(part, "later", ()) if is_dataclass(part) else ():

@@ -9,6 +9,7 @@
         failed/<stage>-<key>.json            why a stage failed; removed by the next run
         checkpoints/<stage>-<key>/<step>.safetensors            network and its metrics
         checkpoints/<stage>-<key>/<step>.optimizer.safetensors  optimizer, if a stage starts here
+        checkpoints/<stage>-<key>/<step>.averaged.safetensors   averaged weights, if asked for
         kernels/<stage>-<key>/<step>.safetensors                removed once G is stored
         unfinished/<stage>-<key>/<step>.safetensors             state that training resumes from
         older/<stage>-<key>                                     begun by code that is not known
@@ -27,7 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 LAYOUT = 2
 # Folders in which a stage keeps one file per step.
 STEP_FOLDERS = ("checkpoints", "kernels", "unfinished")
+CheckpointPart = Literal["network", "optimizer", "averaged"]
 
 _log = logging.getLogger(__name__)
 
@@ -228,10 +230,10 @@ class Store:
         """List the files that were found damaged."""
         return list(self.folder.rglob("*.damaged"))
 
-    def checkpoint_path(self, key: StageKey, step: int, *, optimizer: bool = False) -> Path:
-        """File of one checkpoint of ordinary training."""
+    def checkpoint_path(self, key: StageKey, step: int, part: CheckpointPart = "network") -> Path:
+        """File of one part of a checkpoint of ordinary training."""
         path = self._step_path("checkpoints", key, step)
-        return path.with_suffix(".optimizer.safetensors") if optimizer else path
+        return path if part == "network" else path.with_suffix(f".{part}.safetensors")
 
     def kernel_path(self, key: StageKey, step: int) -> Path:
         """File of the kernel at one checkpoint."""

@@ -38,7 +38,7 @@ def test_a_new_record_is_sound_and_the_board_says_what_changes(clone: Clone) -> 
     assert clone.problems() == []
     proposal = read_proposal(GitTrees(clone.folder), "origin/main", "origin/proposal")
     (change,) = board_change(proposal)
-    assert change.label.startswith("digits, kernel full, 50 probe images")
+    assert change.label.startswith("digits, trace view, 50 probe images")
     lines = {line[4]: line for line in change.lines}
     assert set(lines) == {OLD.id, NEW.id}
     assert (lines[NEW.id][1], lines[NEW.id][5]) == ("", "new")

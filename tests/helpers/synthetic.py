@@ -10,19 +10,22 @@ from conebench.analysis.distance import FloatArray
 from conebench.record import (
     METHOD,
     SCHEMA_VERSION,
+    ArmCurve,
     ArmResult,
     ChaosResult,
     DataFacts,
     GroupTrajectory,
     KernelTrajectory,
+    KernelView,
     ModelFacts,
     Provenance,
     Record,
     SeedResult,
     TrainingCurve,
-    derive_geometry,
-    derive_stretches,
+    derive_seed,
     derive_summary,
+    lower_triangle,
+    pack_bits,
     recompute,
 )
 from conebench.record.compare import compare_records
@@ -40,10 +43,11 @@ BASE_SPEC = {
         "batch_size": 64,
         "optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9},
     },
-    "switching": {"steps": [100, 500]},
+    "switching": {"steps": [100, 300, 500]},
     "kernel": {"samples": 50, "checkpoints": {"every": 50, "extra": [5, 20]}},
-    "seeds": [0, 1, 2],
+    "seeds": [0, 1, 2, 3, 4],
 }
+TEST_IMAGES, CLASSES = 360, 10
 
 
 def make_spec(**changes: object) -> Spec:
@@ -76,67 +80,98 @@ def turning_kernels(
     return moved / np.linalg.norm(moved, axis=1, keepdims=True)
 
 
-def lower_triangle(G: FloatArray) -> list[list[float]]:
-    return [list(map(float, row[: i + 1])) for i, row in enumerate(G)]
+def make_gram(steps: np.ndarray, **shape: float) -> FloatArray:
+    """G of `turning_kernels`."""
+    h = turning_kernels(steps, **shape)  # type: ignore[arg-type]
+    G = np.clip(h @ h.T, 0, 1)
+    np.fill_diagonal(G, 1.0)
+    return G
+
+
+def make_kernel(spec: Spec, seed: int, **shape: float) -> KernelTrajectory:
+    """The kernels of one seed; of a `full` one, the views have the shape, and it jitters more."""
+    steps = np.array(spec.checkpoint_steps)
+
+    def trajectory(G: FloatArray, scale: float, spread: float) -> dict[str, list]:
+        return {
+            "steps": steps.tolist(),
+            "gram": lower_triangle(G),
+            "gram_centred": lower_triangle(G),
+            "norm": (spread * scale * (100 + steps / 10)).tolist(),
+            "trace": (scale * (300 + steps / 10)).tolist(),
+            "top_eigenvalue_share": [0.3] * len(steps),
+            "label_alignment": (0.1 + 0.4 * steps / steps[-1]).tolist(),
+        }
+
+    G = make_gram(steps, seed=seed, **shape)
+    if spec.kernel.outputs != "full":
+        return KernelTrajectory(**trajectory(G, 1, 1))
+    full = make_gram(steps, seed=seed + 1000, **{**shape, "noise": 2 * shape["noise"]})
+    other = make_gram(steps, seed=seed + 2000, **shape)
+    return KernelTrajectory(
+        **trajectory(full, CLASSES, 0.5),
+        views=[
+            KernelView(name="trace", **trajectory(G, 1, 1)),
+            KernelView(name="sum", **trajectory(other, 1, 1)),
+        ],
+    )
+
+
+ACCURACIES = {
+    "full": lambda _: 0.95,
+    "lazy": lambda _: 0.60,
+    "switched": lambda s: 0.6 + 0.3 * min(1, s / 300),
+    "control": lambda _: 0.92,
+    "probe": lambda s: 0.4 + 0.3 * min(1, s / 300),
+}
+
+
+def make_arm(spec: Spec, name: str, step: int | None, seed: int) -> ArmResult:
+    """An arm whose accuracy follows from its switch step, and a little from its seed."""
+    count = round((ACCURACIES[name](step) + 0.003 * seed) * TEST_IMAGES)
+    # Every arm gets the easy images right.
+    correct = np.random.default_rng(0).permutation(TEST_IMAGES) < count
+    later = [t for t in spec.checkpoint_steps if t > (step or 0)]
+    curve = ArmCurve(
+        steps=later,
+        train_loss=(2.3 * np.exp(-np.array(later) / 300)).tolist(),
+        test_loss=[0.2] * len(later),
+        test_accuracy=[count / TEST_IMAGES] * len(later),
+    )
+    return ArmResult(
+        arm=name,
+        step=step,
+        status="finished",
+        diverged_at=None,
+        test_accuracy=count / TEST_IMAGES,
+        test_loss=0.2,
+        correct=pack_bits(correct),
+        curve=None if name == "full" else curve,
+    )
 
 
 def make_seed_result(
     spec: Spec, seed: int, *, settle: int = 200, noise: float = 0.1, turn_deg: float = 60
 ) -> SeedResult:
     """One seed with a known phase boundary, and accuracies that follow the switch step."""
-    steps = np.array(spec.checkpoint_steps)
-    h = turning_kernels(steps, settle=settle, turn_deg=turn_deg, noise=noise, seed=seed)
-    G = np.clip(h @ h.T, -1, 1)
-    np.fill_diagonal(G, 1.0)
-    t = len(steps)
-    kernel = KernelTrajectory(
-        steps=steps.tolist(),
-        gram=lower_triangle(G),
-        gram_centred=lower_triangle(G),
-        norm=(100 + steps / 10).tolist(),
-        trace=(300 + steps / 10).tolist(),
-        top_eigenvalue_share=[0.3] * t,
-        label_alignment=(0.1 + 0.4 * steps / steps[-1]).tolist(),
-    )
-    phases, cone = derive_geometry(spec, kernel)
-    T_star = phases.T_star
-
-    def arm(name: str, step: int | None, accuracy: float) -> ArmResult:
-        return ArmResult(
-            arm=name,
-            step=step,
-            status="finished",
-            diverged_at=None,
-            test_accuracy=accuracy + 0.001 * seed,
-            test_loss=0.2,
-        )
-
-    accuracies = {
-        "lazy": lambda _: 0.60,
-        "switched": lambda s: 0.6 + 0.3 * min(1, s / 300),
-        "control": lambda _: 0.92,
-        "probe": lambda s: 0.4 + 0.3 * min(1, s / 300),
-    }
-    planned = plan_arms(spec, spec.total_steps, T_star)
-    arms = [
-        arm("full", None, 0.95),
-        *(arm(found.name, found.start, accuracies[found.name](found.start)) for found in planned),
-    ]
+    kernel = make_kernel(spec, seed, settle=settle, noise=noise, turn_deg=turn_deg)
+    steps = np.array(kernel.steps)
+    full = make_arm(spec, "full", None, seed)
     curve = TrainingCurve(
         steps=steps.tolist(),
         train_loss=[None, *(2.3 * np.exp(-steps[1:] / 200)).tolist()],
         test_loss=(2.3 * np.exp(-steps / 250)).tolist(),
-        test_accuracy=[*(0.95 - 0.85 * np.exp(-steps[:-1] / 150)).tolist(), arms[0].test_accuracy],
+        test_accuracy=[*(0.95 - 0.85 * np.exp(-steps[:-1] / 150)).tolist(), full.test_accuracy],
     )
+    derived = derive_seed(spec, curve, kernel)
+    planned = plan_arms(spec, spec.total_steps, derived["phases"].T_star)
     return SeedResult(
         seed=seed,
         training=curve,
         kernel=kernel,
-        arms=arms,
-        phases=phases,
-        cone=cone,
-        stretches=derive_stretches(spec, kernel, T_star),
+        arms=[full, *(make_arm(spec, arm.name, arm.start, seed) for arm in planned)],
         chaos=chaos_results(spec, seed),
+        **derived,
     )
 
 
@@ -178,9 +213,7 @@ def with_groups(
         for index, (name, settle) in enumerate(settles.items()):
             first = (late or {}).get(name, 0)
             steps = np.array([t for t in seed.kernel.steps if settle is not None and t >= first])
-            h = turning_kernels(steps, settle=settle or 1, turn_deg=60, noise=0.1, seed=seed.seed)
-            G = np.clip(h @ h.T, 0, 1)
-            np.fill_diagonal(G, 1.0)
+            G = make_gram(steps, settle=settle or 1, turn_deg=60, noise=0.1, seed=seed.seed)
             groups.append(
                 GroupTrajectory(
                     name=name,
@@ -212,14 +245,14 @@ def make_record(spec: Spec | None = None, **shape: float) -> Record:
             name=spec.dataset.label,
             hash="0" * 64,
             train_images=1437,
-            test_images=360,
-            classes=10,
+            test_images=TEST_IMAGES,
+            classes=CLASSES,
             channels=1,
             image_size=8,
         ),
         model=ModelFacts(parameters=269_722),
         seeds=seeds,
-        summary=derive_summary(seeds),
+        summary=derive_summary(spec, seeds, TEST_IMAGES),
         provenance=Provenance(
             created_at="2026-01-02T03:04:05Z",
             wall_seconds=12.5,

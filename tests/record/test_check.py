@@ -72,10 +72,10 @@ def with_an_arm_twice(data: Any) -> None:
 def cut_short(data: Any) -> None:
     """As if the run had ended, well, after ten checkpoints."""
     for seed in data["seeds"]:
-        for part in ("training", "kernel"):
-            for name, values in seed[part].items():
-                if isinstance(values, list):
-                    seed[part][name] = values[:10]
+        for part in (seed["training"], seed["kernel"], *seed["kernel"]["views"]):
+            for name, values in part.items():
+                if name not in ("name", "views"):
+                    part[name] = values[:10]
 
 
 def with_another_checkpoint(data: Any) -> None:
@@ -100,6 +100,21 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
         "seed 0: expected traces between the norm and sqrt(rows) times the norm",
     ),
     "a trace above any": (put("seeds.0.kernel.trace.3", 1e6), "scale", "seed 0: "),
+    "impossible distances of a view": (
+        put("seeds.0.kernel.views.1.gram.2", [1.0, 0.0, 1.0]),
+        "gram of sum positive semi-definite",
+        "seed 0: ",
+    ),
+    "a trace that is not the kernel's": (
+        put("seeds.0.kernel.views.0.trace.3", 250.0),
+        "views",
+        "seed 0: expected C times the trace of `trace` to be that of the kernel",
+    ),
+    "a view above its kernel": (
+        put("seeds.0.kernel.views.0.norm.3", 290.0),
+        "views",
+        "seed 0: the norm or trace of a view is too large for the kernel's",
+    ),
     "a share above one": (
         put("seeds.2.kernel.top_eigenvalue_share.0", 1.5),
         "top-eigenvalue share",
@@ -121,10 +136,10 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
         "checkpoints",
         "seed 0: those of training differ from the spec's",
     ),
-    "no method in schema 1.3": (
-        put("method", 1),
+    "an older method in schema 1.4": (
+        put("method", 2),
         "method",
-        "got 1, which schema 1.3 does not have",
+        "got 2, which schema 1.4 does not have",
     ),
     "a spec that does not fit together": (
         with_a_bad_spec,
@@ -138,7 +153,7 @@ BROKEN: dict[str, tuple[Change, str, str]] = {
     ),
     "an arm twice": (with_an_arm_twice, "arms", "seed 0: an arm appears twice"),
     "another end of full": (
-        put("seeds.0.arms.0.test_accuracy", 0.99),
+        put("seeds.0.training.test_accuracy.22", 0.99),
         "arms",
         "seed 0: full is missing, or differs from the end of the training curve",
     ),
@@ -152,14 +167,18 @@ def test_a_broken_invariant_is_named(
     found = findings(tmp_path, change)
     assert found[0][0] == invariant
     assert found[0][1].startswith(detail)
-    assert {name for name, _ in found} <= {invariant, "arms"}
+    assert {name for name, _ in found} <= {invariant, "arms", "views"}
 
 
 FIGURES = [
     "summary.CES.value",
     "summary.CES.low",
     "summary.lazy_gap.high",
-    "seeds.1.cone.half_angle_deg",
+    "seeds.1.windows.0.figures.cone_deg",
+    "seeds.1.windows.2.figures.alpha",
+    "seeds.1.T_fit",
+    "summary.benefit.high",
+    "summary.switches.1.Gamma.value",
     "seeds.1.phases.floor",
     "seeds.1.phases.drift",
     "summary.A_full.seeds",
@@ -179,9 +198,11 @@ def test_a_hand_edited_figure_is_found(tmp_path: Path, figure: str) -> None:
 
 
 def test_edited_raw_data_no_longer_gives_the_figures(tmp_path: Path) -> None:
-    found = findings(tmp_path, put("seeds.0.arms.1.test_accuracy", 0.4))
+    found = findings(tmp_path, put("seeds.0.arms.1.test_loss", 0.4))
+    assert found == []
+    found = findings(tmp_path, put("seeds.0.kernel.views.0.gram.9.8", 0.9905))
     assert {name for name, _ in found} >= {
-        "figure summary.A_lazy.value",
+        "figure seeds.0.windows.0.figures.cone_deg",
         "figure summary.CES.value",
     }
 
@@ -192,14 +213,11 @@ def test_last_digits_are_no_finding(tmp_path: Path) -> None:
 
 
 def test_figures_of_an_older_method_are_not_compared(tmp_path: Path) -> None:
-    assert METHOD > 1
-
-    def older(data: Any) -> None:
-        del data["method"]
-        data["schema_version"] = "1.2"
-        data["summary"]["CES"]["value"] = 1.0
-
-    checked = check_record(write(tmp_path, changed(older)))
+    (path,) = (Path(__file__).parents[2] / "leaderboard/records/digits").glob("*.json")
+    data = json.loads(path.read_text())
+    assert data["method"] < METHOD
+    data["summary"]["CES"]["value"] = 1.0
+    checked = check_record(write(tmp_path, data))
     assert (checked.findings, checked.figures_compared) == ([], False)
 
 

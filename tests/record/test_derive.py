@@ -5,33 +5,31 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import (
-    BASE_SPEC,
-    lower_triangle,
-    make_record,
-    make_seed_result,
-    make_spec,
-    with_groups,
-)
+from synthetic import BASE_SPEC, TEST_IMAGES, make_record, make_seed_result, make_spec, with_groups
 
-from conebench.analysis.cone import measure_cone
 from conebench.analysis.phases import find_phases
 from conebench.analysis.stretches import measure_stretches
+from conebench.analysis.window import measure_window
 from conebench.record import (
     ArmResult,
+    AveragedTrajectory,
     Record,
     SeedResult,
     TriedRate,
     choose_rate,
-    derive_geometry,
     derive_groups,
+    derive_phases,
     derive_stretches,
     derive_summary,
+    derive_windows,
+    lower_triangle,
     recompute,
 )
+from conebench.spec import learning_rate
 
 RECORD = make_record()
 TRAINING: dict[str, Any] = BASE_SPEC["training"]
+KERNEL: dict[str, Any] = BASE_SPEC["kernel"]
 
 
 def test_a_record_recomputes_to_itself() -> None:
@@ -43,12 +41,16 @@ def tampered(record: Record) -> Record:
         seed.model_copy(
             update={
                 "phases": replace(seed.phases, T_star=50, floor=0.5, estimators_disagree=True),
-                "cone": seed.cone and replace(seed.cone, N=1.0),
+                "windows": [
+                    window.model_copy(update={"figures": replace(window.figures, N=1.0)})
+                    for window in seed.windows or ()
+                ],
+                "T_fit": 5,
             }
         )
         for seed in record.seeds
     ]
-    summary = replace(record.summary, CES=replace(record.summary.N, value=99.0), detail="trust me")
+    summary = replace(record.figures, CES=replace(record.figures.N, value=99.0), detail="trust me")
     return record.model_copy(update={"seeds": seeds, "summary": summary})
 
 
@@ -58,29 +60,64 @@ def test_tampered_figures_are_restored() -> None:
 
 
 def test_a_figure_that_was_left_out_is_restored() -> None:
-    bare = [seed.model_copy(update={"cone": None}) for seed in RECORD.seeds]
+    bare = [seed.model_copy(update={"windows": None, "T_fit": None}) for seed in RECORD.seeds]
     assert recompute(RECORD.model_copy(update={"seeds": bare})) == RECORD
 
 
 def test_raw_data_stay_as_they_are() -> None:
     G = np.eye(len(RECORD.seeds[0].kernel.steps))
-    kernel = RECORD.seeds[0].kernel.model_copy(update={"gram": lower_triangle(G)})
+    trace, summed = RECORD.seeds[0].kernel.views or ()
+    still = trace.model_copy(update={"gram": lower_triangle(G)})
+    kernel = RECORD.seeds[0].kernel.model_copy(update={"views": [still, summed]})
     seeds = [RECORD.seeds[0].model_copy(update={"kernel": kernel}), *RECORD.seeds[1:]]
     record = recompute(RECORD.model_copy(update={"seeds": seeds}))
     assert record.seeds[0].kernel == kernel
-    assert record.seeds[0].cone != RECORD.seeds[0].cone
+    assert record.seeds[0].window != RECORD.seeds[0].window
     assert record.seeds[1:] == RECORD.seeds[1:]
 
 
 def test_geometry_uses_the_grid_and_the_stretch_of_the_spec() -> None:
     schedule = {"name": "multistep", "milestones": [0.6], "warmup_steps": 100}
-    spec = make_spec(training={**TRAINING, "schedule": schedule})
-    kernel = make_seed_result(make_spec(), 0).kernel
-    steps = np.array(kernel.steps)
-    phases, cone = derive_geometry(spec, kernel)
-    assert phases == find_phases(kernel.G(), steps, 50, (100, 600))
-    assert phases.T_star is not None
-    assert cone == measure_cone(kernel.G(), steps, 50, phases.T_star, 600)
+    kernel = {**KERNEL, "window": 0.2}
+    spec = make_spec(training={**TRAINING, "schedule": schedule}, kernel=kernel)
+    kernels = make_seed_result(make_spec(), 0).kernel
+    steps, (trace, summed) = np.array(kernels.steps), kernels.views or ()
+    assert derive_phases(spec, kernels) == find_phases(trace.G(), steps, 50, (100, 600))
+    rates = np.array([learning_rate(spec, step) for step in range(1000)])
+    assert {window.view: window.figures for window in derive_windows(spec, kernels)} == {
+        name: measure_window(view.G(), steps, 50, (100, 600), rates, 0.2)
+        for name, view in (("trace", trace), ("full", kernels), ("sum", summed))
+    }
+
+
+def test_the_primary_view_is_trace_where_it_was_measured() -> None:
+    seed = RECORD.seeds[0]
+    assert [window.view for window in seed.windows or ()] == ["trace", "full", "sum"]
+    assert seed.window == (seed.windows or [])[0].figures
+    (alone,) = make_record(make_spec(kernel={**KERNEL, "outputs": "sum"})).seeds[0].windows or ()
+    assert alone.view == "sum"
+
+
+def test_averaged_weights_have_a_window_of_their_own() -> None:
+    kernel = RECORD.seeds[0].kernel
+    steps = [step for step in kernel.steps if step > 0 and step % 50 == 0]
+    G = kernel.primary.G()[-len(steps) :, -len(steps) :]
+    averaged = AveragedTrajectory(steps=steps, gram=lower_triangle(G), norm=[1.0] * len(steps))
+    found = derive_windows(RECORD.spec, kernel.model_copy(update={"averaged": averaged}))
+    assert found[-1].view == "averaged"
+    # The window itself is the same; the turn is from the first average on.
+    assert found[-1].figures.alpha == found[0].figures.alpha
+    assert found[-1].figures.turn_deg != found[0].figures.turn_deg
+
+
+def test_T_fit_is_where_the_training_loss_is_a_tenth_of_the_first_test_loss() -> None:
+    seed = RECORD.seeds[0]
+    losses = dict(zip(seed.training.steps, seed.training.train_loss, strict=True))
+    first = next(t for t, loss in losses.items() if loss is not None and loss < 0.23)
+    assert seed.T_fit == first
+    slow = seed.training.model_copy(update={"train_loss": [None, *[2.0] * (len(losses) - 1)]})
+    bare = RECORD.model_copy(update={"seeds": [seed.model_copy(update={"training": slow})]})
+    assert recompute(bare).seeds[0].T_fit is None
 
 
 def test_stretches_are_those_after_the_drops_of_the_spec() -> None:
@@ -89,7 +126,8 @@ def test_stretches_are_those_after_the_drops_of_the_spec() -> None:
     kernel = make_seed_result(make_spec(), 0).kernel
     found = derive_stretches(spec, kernel, 200)
     expected = [(0, 600), (600, 800), (800, 1000)]
-    assert found == measure_stretches(kernel.G(), np.array(kernel.steps), 50, expected, 200)
+    G, steps = kernel.primary.G(), np.array(kernel.steps)
+    assert found == measure_stretches(G, steps, 50, expected, 200)
     assert [(s.start, s.end) for s in found or []] == expected[1:]
     assert recompute(make_record(spec)).seeds[0].stretches is not None
     without_phase_2 = derive_stretches(spec, kernel, None)
@@ -97,12 +135,11 @@ def test_stretches_are_those_after_the_drops_of_the_spec() -> None:
     assert derive_stretches(make_spec(), kernel, 200) is None
 
 
-def test_no_cone_without_a_Phase_II() -> None:
-    spec = make_spec(training={**TRAINING, "schedule": {"name": "cosine"}})
-    phases, cone = derive_geometry(spec, RECORD.seeds[0].kernel)
-    assert (phases.outcome, cone) == ("no constant learning rate", None)
-    record = recompute(make_record(spec))
-    assert record.summary.verdict == "no constant learning rate"
+def test_no_window_without_a_constant_learning_rate() -> None:
+    record = make_record(make_spec(training={**TRAINING, "schedule": {"name": "cosine"}}))
+    assert recompute(record) == record
+    assert record.seeds[0].phases.outcome == "no constant learning rate"
+    assert record.figures.verdict == "no constant learning rate"
 
 
 def test_groups_follow_the_definitions_of_the_whole_each_from_its_first_step() -> None:
@@ -114,14 +151,15 @@ def test_groups_follow_the_definitions_of_the_whole_each_from_its_first_step() -
     assert [group.name for group in found] == list(settles)
     for group, geometry in zip((kernel.groups or [])[:3], found, strict=False):
         alone = kernel.model_copy(update={"steps": group.steps, "gram": group.gram})
-        assert (geometry.phases, geometry.cone) == derive_geometry(spec, alone)
-        assert geometry.cone is not None
-    assert (found[3].phases, found[3].cone) == (None, None)
+        alone = alone.model_copy(update={"views": None})
+        assert geometry.phases == derive_phases(spec, alone)
+        assert geometry.window == derive_windows(spec, alone)[0].figures
+    assert (found[3].phases, found[3].window) == (None, None)
     assert derive_groups(make_spec(), RECORD.seeds[0].kernel) is None
 
 
-def without(seed: SeedResult, name: str, step: int | None = None) -> SeedResult:
-    kept = [arm for arm in seed.arms if arm.arm != name or (step is not None and arm.step != step)]
+def without(seed: SeedResult, name: str, step: int | None) -> SeedResult:
+    kept = [arm for arm in seed.arms if (arm.arm, arm.step) != (name, step)]
     return seed.model_copy(update={"arms": kept})
 
 
@@ -134,50 +172,58 @@ def arm_of(seed: SeedResult, name: str, step: int | None) -> ArmResult:
     return next(arm for arm in seed.arms if (arm.arm, arm.step) == (name, step))
 
 
-DIVERGED = {"status": "diverged", "diverged_at": 9, "test_accuracy": None, "test_loss": None}
+def summary_of(*seeds: SeedResult) -> Any:
+    return derive_summary(RECORD.spec, seeds, TEST_IMAGES)
 
 
-@pytest.mark.parametrize("name", ["full", "lazy", "switched"])
-def test_an_arm_that_is_missing(name: str) -> None:
-    assert derive_summary([without(seed, name) for seed in RECORD.seeds]).verdict == "arm missing"
+DIVERGED = {
+    "status": "diverged",
+    "diverged_at": 9,
+    "test_accuracy": None,
+    "test_loss": None,
+    "correct": None,
+}
 
 
-@pytest.mark.parametrize("name", ["full", "lazy", "switched"])
-def test_an_arm_that_diverged(name: str) -> None:
+def test_summary_of_the_synthetic_record() -> None:
+    summary = RECORD.figures
+    assert (summary.verdict, summary.w, summary.undefined) == ("measured", 300, {})
+    counts = {"benefit": 18, "kernel_benefit": 72, "lazy_gap": 126}
+    for name, images in counts.items():
+        assert getattr(summary, name).value == pytest.approx(images / TEST_IMAGES)
+
+
+def test_the_arms_at_w_count() -> None:
     first, *others = RECORD.seeds
-    step = {"full": None, "lazy": 0, "switched": first.phases.T_star}[name]
-    broken = with_arm(first, arm_of(first, name, step), **DIVERGED)
-    assert derive_summary([broken, *others]).verdict == "arm diverged"
-
-
-def test_a_switched_arm_elsewhere_does_not_matter() -> None:
-    first, *others = RECORD.seeds
-    assert first.phases.T_star != 500
+    missing = summary_of(without(first, "switched", 300), *others)
+    assert missing.undefined["benefit"] == "no arm at w = 300 in 1 of 5 seeds"
+    broken = with_arm(first, arm_of(first, "switched", 300), **DIVERGED)
+    diverged = summary_of(broken, *others)
+    assert diverged.undefined["benefit"] == "an arm has no accuracy in 1 of 5 seeds"
     for changed in (
         without(first, "switched", 500),
         with_arm(first, arm_of(first, "switched", 500), **DIVERGED),
     ):
-        assert derive_summary([changed, *others]) == RECORD.summary
+        assert summary_of(changed, *others).benefit == RECORD.figures.benefit
 
 
-def test_the_switched_arm_is_the_one_at_T_star() -> None:
-    for seed in RECORD.seeds:
-        arm = arm_of(seed, "switched", seed.phases.T_star)
-        assert (
-            derive_summary([seed]).A_switched == derive_summary([without(seed, "probe")]).A_switched
+def test_benefits_use_the_control_where_linear_arms_are_trained_otherwise() -> None:
+    record = make_record(make_spec(linearization={"learning_rate": 0.01}))
+    assert record.figures.benefit is not None
+    assert record.figures.benefit.value == pytest.approx(0.02)
+
+
+def test_without_bits_the_interval_is_over_seeds_alone() -> None:
+    seeds = [
+        seed.model_copy(
+            update={"arms": [arm.model_copy(update={"correct": None}) for arm in seed.arms]}
         )
-        summary = derive_summary([seed])
-        assert summary.A_switched is not None
-        assert summary.A_switched.value == arm.test_accuracy
-
-
-def test_summary_of_the_synthetic_record() -> None:
-    summary = RECORD.summary
-    assert summary.verdict == "measured"
-    assert summary.A_full is not None
-    assert summary.A_full.value == pytest.approx(0.951)
-    assert summary.lazy_gap is not None
-    assert summary.lazy_gap.value == pytest.approx(0.35)
+        for seed in RECORD.seeds
+    ]
+    found, known = summary_of(*seeds).benefit, RECORD.figures.benefit
+    assert known is not None
+    assert found.value == pytest.approx(known.value)
+    assert found.high - found.low < known.high - known.low  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_text_that_is_not_ascii_is_escaped(tmp_path: Path) -> None:
 
 
 def test_an_integer_is_a_number_too(tmp_path: Path) -> None:
-    record = read_record(changed(tmp_path, put("seeds.0.kernel.norm.0", 100)))
+    record = read_record(changed(tmp_path, put("seeds.0.kernel.norm.0", 500)))
     assert record == SMALL
 
 
@@ -75,6 +75,7 @@ def test_a_diverged_arm_is_read(tmp_path: Path) -> None:
     def diverge(data: Any) -> None:
         arm = data["seeds"][0]["arms"][1]
         arm.update(status="diverged", diverged_at=7, test_accuracy=None, test_loss=None)
+        del arm["correct"]
 
     assert read_record(changed(tmp_path, diverge)).seeds[0].arms[1].diverged_at == 7
 
@@ -89,6 +90,7 @@ TRIANGLE = "expected a lower triangle, with i + 1 entries in row i"
 COSINES = "expected cosines in [0, 1], with 1 on the diagonal"
 ONE_EACH = "expected one entry per checkpoint"
 STEPS = "seeds.4: kernel.steps: expected ascending steps from 0 up to 1000"
+VIEWS = "seeds.4: kernel.views"
 NOT_RESOLVED = "spec: expected a resolved spec, with every default filled in"
 ARM = "seeds.4: arms.full: expected accuracy and loss, or else the step of divergence"
 NOT_A_NUMBER = "got NaN, expected a finite number"
@@ -109,7 +111,10 @@ REFUSED = {
         put("provenance.wall_seconds", float("inf")),
         "provenance.wall_seconds: got Infinity, expected a finite number",
     ),
-    "NaN among the figures": (put("summary.N.value", NAN), f"summary.N.value: {NOT_A_NUMBER}"),
+    "NaN among the figures": (
+        put("summary.A_full.value", NAN),
+        f"summary.A_full.value: {NOT_A_NUMBER}",
+    ),
     "NaN in an argument of the network": (
         put("spec.model.kwargs", {"a": [NAN]}),
         "spec.model.kwargs.a: got [NaN], expected finite numbers",
@@ -120,8 +125,8 @@ REFUSED = {
         "seeds.0.arms.0.colour: unknown field",
     ),
     "unknown field of the cone": (
-        put("seeds.0.cone.colour", 1),
-        "seeds.0.cone.colour: unknown field",
+        put("seeds.0.windows.0.figures.colour", 1),
+        "seeds.0.windows.0.figures.colour: unknown field",
     ),
     "unknown field over two lines": (
         put("a\nb\x1b[2J", 1),
@@ -130,8 +135,8 @@ REFUSED = {
     "missing field": (drop("data.hash"), "data.hash: missing"),
     "missing figure": (drop("summary.CES"), "summary.CES: missing"),
     "bool for a number": (
-        put("seeds.0.cone.N", True),
-        "seeds.0.cone.N: got true, expected a number",
+        put("seeds.0.windows.0.figures.N", True),
+        "seeds.0.windows.0.figures.N: got true, expected a number",
     ),
     "bool for an integer": (
         put("seeds.0.phases.T_star", True),
@@ -206,6 +211,49 @@ REFUSED = {
     "an accuracy too few": (
         drop("seeds.0.training.test_accuracy.3"),
         f"seeds.4: training: {ONE_EACH}",
+    ),
+    "no views": (drop("seeds.0.kernel.views"), f"{VIEWS}: got none, expected trace and sum"),
+    "a view too few": (
+        drop("seeds.0.kernel.views.1"),
+        f"{VIEWS}: got trace, expected trace and sum",
+    ),
+    "a view at other steps": (
+        put("seeds.0.kernel.views.1.steps.1", 7),
+        f"{VIEWS}.sum.steps: expected those of the kernel",
+    ),
+    "a norm of a view too few": (
+        drop("seeds.0.kernel.views.0.norm.1"),
+        f"{VIEWS}.trace.norm: {ONE_EACH}",
+    ),
+    "averages that nobody asked for": (
+        put("seeds.0.kernel.averaged", {"steps": [], "gram": [], "norm": []}),
+        "seeds.4: kernel.averaged: expected if, and only if, the spec has kernel.averaged",
+    ),
+    "no averages": (
+        put("spec.kernel.averaged", True),
+        "seeds.4: kernel.averaged: expected if, and only if, the spec has kernel.averaged",
+    ),
+    "no bits": (drop("seeds.0.arms.1.correct"), "seeds.4: arms.lazy: correct: missing"),
+    "bits that are no base64": (
+        put("seeds.0.arms.1.correct", "?"),
+        'seeds.0.arms.1.correct: got "?", expected text that matches ^[A-Za-z0-9+/]*={0,2}$',
+    ),
+    "too few bits": (
+        put("seeds.0.arms.1.correct", "oA=="),
+        "seeds.4: arms.lazy: correct: got 1 bytes, expected 45 for 360 images",
+    ),
+    "another accuracy": (
+        put("seeds.0.arms.1.test_accuracy", 0.5),
+        "seeds.4: arms.lazy: test_accuracy: got 0.5, but correct gives 220 of 360 images",
+    ),
+    "no curve": (drop("seeds.0.arms.1.curve"), "seeds.4: arms.lazy: curve: missing"),
+    "a curve at other steps": (
+        put("seeds.0.arms.1.curve.steps.0", 7),
+        "seeds.4: arms.lazy: curve.steps: expected the checkpoints after the arm's start",
+    ),
+    "a curve with a loss too few": (
+        drop("seeds.0.arms.1.curve.train_loss.1"),
+        "seeds.4: arms.lazy: curve: expected one entry per checkpoint",
     ),
     "finished without an accuracy": (put("seeds.0.arms.0.test_accuracy", None), ARM),
     "finished and diverged": (put("seeds.0.arms.0.diverged_at", 5), ARM),

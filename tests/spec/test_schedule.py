@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from synthetic import BASE_SPEC, make_spec
 from torch.optim import lr_scheduler
 
+from conebench.analysis.window import late_window
 from conebench.spec import Spec, constant_stretch, learning_rate, schedule_factor
+from conebench.spec.schedule import constant_intervals, window_start
 
 
 def scheduled(steps: int = 100, **schedule: object) -> Spec:
@@ -115,3 +118,27 @@ def test_the_learning_rate_is_constant_on_the_stretch(
     assert len(set(factors[start:end])) == 1
     assert end == spec.total_steps or factors[end] < factors[end - 1]
     assert all(0 < f <= 1 for f in factors)
+
+
+@pytest.mark.parametrize("window", [0.07, 0.2, 0.3, 0.5, 0.99])
+@pytest.mark.parametrize("schedule", [{}, {"warmup_steps": 120}, {"name": "multistep"}])
+@pytest.mark.parametrize("every", [20, 50, 125])
+def test_the_window_starts_where_its_figures_say(window, schedule, every) -> None:
+    if schedule.get("name") == "multistep":
+        schedule = {**schedule, "milestones": (0.65,)}
+    spec = make_spec(
+        training={**BASE_SPEC["training"], "schedule": schedule},
+        kernel={"samples": 50, "window": window, "checkpoints": {"every": every}},
+    )
+    steps, stretch = np.array(spec.checkpoint_steps), constant_stretch(spec)
+    assert stretch is not None
+    members = late_window(steps, every, stretch, window)
+    expected = int(steps[members[0]]) if len(members) else None
+    assert window_start(spec) == expected
+    uniform = [step for step in range(0, 1001, every) if stretch[0] <= step <= stretch[1]]
+    assert constant_intervals(spec) == len(uniform) - 1
+
+
+def test_no_window_without_a_constant_learning_rate() -> None:
+    spec = make_spec(training={**BASE_SPEC["training"], "schedule": {"name": "cosine"}})
+    assert (window_start(spec), constant_intervals(spec)) == (None, 0)

@@ -112,7 +112,10 @@ class Context:
 
     @cached_property
     def _sections(self) -> dict[str, Any]:
-        return self.spec.dump()
+        sections = self.spec.dump()
+        # Read from kernels, but no part of them.
+        sections["kernel"].pop("window", None)
+        return sections
 
     def initial_network(self, seed: int, *, pretrained: bool | None = None) -> nn.Module:
         """Make the network at theta_0 of this seed, on the device, in training mode."""

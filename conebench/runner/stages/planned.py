@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from conebench.analysis.cone import Cone
 from conebench.analysis.phases import Phases
-from conebench.record import KernelTrajectory, derive_geometry
+from conebench.record import KernelTrajectory, derive_phases
 from conebench.runner.stages.arms import ArmStage
 from conebench.runner.stages.base import Stage, stored_result
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.copies import CopyStage
+from conebench.runner.stages.full_end import FullEndStage
 from conebench.runner.stages.kernels import KernelStage
 from conebench.runner.stages.training import Trained, TrainStage
 from conebench.spec import Spec
@@ -25,7 +25,6 @@ class Trajectory(NamedTuple):
     trained: Trained
     kernel: KernelTrajectory
     phases: Phases
-    cone: Cone | None
 
     def arms(self) -> list[Arm]:
         """List the arms that leave this trajectory."""
@@ -37,8 +36,8 @@ class Trajectory(NamedTuple):
 
 
 def trajectory_of(spec: Spec, trained: Trained, kernel: KernelTrajectory) -> Trajectory:
-    """Derive phases and cone from the kernels of a seed."""
-    return Trajectory(spec, trained, kernel, *derive_geometry(spec, kernel))
+    """Derive phases from the kernels of a seed."""
+    return Trajectory(spec, trained, kernel, derive_phases(spec, kernel))
 
 
 def planned_stages(spec: Spec, seed: int, arms: Sequence[Arm] | None = None) -> list[Stage[Any]]:
@@ -49,6 +48,7 @@ def planned_stages(spec: Spec, seed: int, arms: Sequence[Arm] | None = None) -> 
         KernelStage(seed),
         *(ArmStage(seed, arm, rate) for arm in arms for rate in arm.planned_rates),
         *(CopyStage(seed, copy) for copy in plan_copies(spec, spec.total_steps)),
+        FullEndStage(seed),
     ]
 
 

@@ -60,7 +60,7 @@ def _columns(dtype: Dtype, **attributes: str) -> list[Column]:
 
 
 COLUMNS = (
-    *_columns("Int64", rank="rank"),
+    *_columns("Int64", rank="rank", last_rank="last_rank"),
     *_columns("string", record="record_id", spec="spec_name", title="title"),
     *_columns("string", model="model", family="family", optimizer="optimizer"),
     *(
@@ -69,9 +69,11 @@ COLUMNS = (
         if factor.key not in ("family", "optimizer", "dataset")
     ),
     Column("dataset", "string", lambda row: row.group.dataset),
-    Column("kernel_outputs", "string", lambda row: row.group.kernel_outputs),
+    Column("view", "string", lambda row: row.group.view),
     Column("probe_samples", "Int64", lambda row: row.group.probe_samples),
     Column("batchnorm", "string", lambda row: row.group.batchnorm),
+    Column("window", "Float64", lambda row: row.group.window),
+    Column("intervals", "Int64", lambda row: row.group.intervals),
     Column("schema", "string", lambda row: row.group.schema),
     *(
         Column(f"{quantity.field}{suffix}", "Float64", _figure(quantity.field, end))

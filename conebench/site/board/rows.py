@@ -4,8 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from conebench.analysis.cone_strength import BOUNDS
 from conebench.analysis.intervals import Estimate
-from conebench.analysis.strength import shared_ranks
+from conebench.analysis.ranking import MIN_SEEDS, rank_ranges
 from conebench.record import Comparability, Record, Replication
 from conebench.record.quantities import QUANTITIES, check_finite
 from conebench.site.board.factors import Value, factors_of, fields_of, model_family
@@ -22,6 +25,9 @@ FILTERS = {
     "outcome": "Outcome",
     "trust": "Trust",
 }
+UNRANKED = "unranked"
+# Minor version of the schema that method 3 began with.
+FIRST_OF_METHOD_3 = 4
 # The outcome of a seed that is not worth a filter.
 USUAL = "two phases"
 
@@ -51,8 +57,19 @@ class Row:
     factors: Mapping[str, Value | None]
     # Every field of its spec that matters, as JSON text.
     fields: Mapping[str, str]
+    # A value per seed whose mean is CES.
+    contributions: tuple[float, ...] = ()
     replications: tuple[Replication, ...] = ()
+    # The best and the worst rank that its interval leaves.
     rank: int | None = None
+    last_rank: int | None = None
+
+    @property
+    def rank_text(self) -> str:
+        """The range of ranks, or that it has none."""
+        if self.rank is None:
+            return UNRANKED
+        return str(self.rank) if self.rank == self.last_rank else f"{self.rank}–{self.last_rank}"
 
     @property
     def dataset(self) -> str:
@@ -117,7 +134,7 @@ def filters_of(groups: Sequence[Group]) -> list[Filter]:
 
 def row_of(record: Record, record_id: str, replications: Sequence[Replication] = ()) -> Row:
     """Return the row of a recomputed record."""
-    summary = record.summary
+    summary = record.figures
     figures = {quantity.field: getattr(summary, quantity.field) for quantity in QUANTITIES}
     for estimate in figures.values():
         check_finite(estimate)
@@ -142,13 +159,14 @@ def row_of(record: Record, record_id: str, replications: Sequence[Replication] =
         sparks=sparks_of(record),
         factors=factors_of(record),
         fields=fields_of(record.spec),
+        contributions=summary.contributions,
         replications=tuple(replications),
     )
 
 
 def _seed_outcomes(record: Record) -> tuple[str, ...]:
     """Return unusual outcomes of seeds."""
-    return tuple(sorted({seed.phases.outcome for seed in record.seeds} - {USUAL}))
+    return tuple(sorted({seed.outcome for seed in record.seeds} - {USUAL}))
 
 
 def is_partial(record: Record) -> bool:
@@ -160,15 +178,18 @@ def is_partial(record: Record) -> bool:
 
 def unranked_reason(record: Record) -> str:
     """Say why a record has no rank, if so."""
-    summary, reasons = record.summary, []
+    summary, reasons = record.figures, []
     measured, planned = [seed.seed for seed in record.seeds], record.spec.seeds
     if is_partial(record):
         reasons.append(f"partial: {len(set(measured) & set(planned))} of {len(planned)} seeds")
     reasons += [f"seed {f.seed}: {f.stage} failed: {f.reason}" for f in record.failures or ()]
+    if record.minor < FIRST_OF_METHOD_3:
+        no_arm = f": {summary.undefined['benefit']}" if "benefit" in summary.undefined else ""
+        reasons.append(f"method 2 run{no_arm}")
     if summary.verdict != "measured":
         reasons.append(f"{summary.verdict}: {summary.detail}")
-    elif summary.CES is None or summary.CES.low is None:
-        reasons.append("one seed: no interval" if len(measured) == 1 else "no interval")
+    if len(measured) < MIN_SEEDS:
+        reasons.append(f"{len(measured)} seeds, a rank needs {MIN_SEEDS}")
     return "; ".join(reasons)
 
 
@@ -183,8 +204,12 @@ def group_rows(rows: Sequence[Row]) -> list[Group]:
 
 def _ranked(rows: Sequence[Row]) -> list[Row]:
     ordered = sorted(rows, key=_board_order)
-    ranks = shared_ranks([None if row.reason else row.figures["CES"] for row in ordered])
-    return [replace(row, rank=rank) for row, rank in zip(ordered, ranks, strict=True)]
+    strengths = [None if row.reason else np.array(row.contributions) for row in ordered]
+    ranks = [found or (None, None) for found in rank_ranges(strengths, BOUNDS)]
+    return [
+        replace(row, rank=best, last_rank=worst)
+        for row, (best, worst) in zip(ordered, ranks, strict=True)
+    ]
 
 
 def _board_order(row: Row) -> tuple[bool, float, str, str]:

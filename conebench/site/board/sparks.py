@@ -33,7 +33,7 @@ def sparks_of(record: Record) -> tuple[Spark, Spark]:
 
 
 def _moves(seed: SeedResult, every: int) -> Spark:
-    steps, G = seed.kernel.uniform(every)
+    steps, G = seed.kernel.primary.uniform(every)
     S = lagged_distances(G, 1)
     known = [(t, s) for t, s in zip(steps.tolist(), S.tolist(), strict=False) if s > 0]
     label = f"S over {every:,} steps"

@@ -46,18 +46,17 @@ def _groups_table(record: Record) -> Table:
 def _group_cells(record: Record, index: int, group: GroupTrajectory) -> dict[str, str]:
     geometries = [seed.groups[index] for seed in record.seeds if seed.groups]
     starts = [geometry.phases.T_star if geometry.phases else None for geometry in geometries]
-    cones = [geometry.cone for geometry in geometries if geometry.cone]
-    floors = [geometry.phases.floor for geometry in geometries if geometry.cone and geometry.phases]
+    windows = [geometry.window for geometry in geometries if geometry.window]
     return {
         "Group": group.name,
         "Parameters": f"{group.parameters:,}",
         "T*": _mean_text(whole, starts),
         "T* of each seed": ", ".join(optional(whole, T_star) for T_star in starts),
-        "Half-angle": _mean_text(degrees, [cone.half_angle_deg for cone in cones]),
-        "Turn": _mean_text(degrees, [cone.turn_deg for cone in cones]),
-        "N": _mean_text(two_decimals, [cone.N for cone in cones]),
-        "Floor": _mean_text(distance, floors),
-        "Seeds with a Phase II": f"{len(cones)} of {len(geometries)}",
+        "Turn": _mean_text(degrees, [window.turn_deg for window in windows]),
+        "Cone angle": _mean_text(degrees, [window.cone_deg for window in windows]),
+        "N": _mean_text(two_decimals, [window.N for window in windows]),
+        "α": _mean_text(two_decimals, [window.alpha for window in windows]),
+        "Floor": _mean_text(distance, [window.floor for window in windows]),
     }
 
 

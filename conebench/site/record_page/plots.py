@@ -56,7 +56,7 @@ def _each_seed(plot: Callable[[Record, SeedResult], Plot], record: Record) -> tu
 
 
 def _distance_plot(_record: Record, seed: SeedResult) -> Plot:
-    S, steps = distances(seed.kernel.G()), np.array(seed.kernel.steps)  # [t, t], [t]
+    S, steps = distances(seed.kernel.primary.G()), np.array(seed.kernel.steps)  # [t, t], [t]
     chosen = evenly(len(steps), MAX_CHECKPOINTS)
     return Plot(
         key="distance",
@@ -129,7 +129,7 @@ def _tested_on(record: Record) -> str:
 
 
 def _reference_plot(record: Record, seed: SeedResult) -> Plot:
-    steps, S = np.array(seed.kernel.steps), distances(seed.kernel.G())
+    steps, S = np.array(seed.kernel.steps), distances(seed.kernel.primary.G())
     centred = distances(seed.kernel.G(centred=True))[0]
     references = evenly(len(steps), 5).tolist()
     series = [
@@ -161,7 +161,7 @@ def _reference_plot(record: Record, seed: SeedResult) -> Plot:
 
 def _lag_plot(record: Record, seed: SeedResult) -> Plot:
     every = record.spec.kernel.checkpoints.every
-    uniform, G = seed.kernel.uniform(every)
+    uniform, G = seed.kernel.primary.uniform(every)
     steps = uniform.tolist()
     curves = {
         f"dt = {lag * every:,}": dict(zip(steps, lagged_distances(G, lag).tolist(), strict=False))
@@ -185,7 +185,7 @@ def _lag_plot(record: Record, seed: SeedResult) -> Plot:
 
 
 def _picture_plot(_record: Record, seed: SeedResult) -> Plot:
-    picture, stress = cone_picture(seed.kernel.G())  # [t, 3]
+    picture, stress = cone_picture(seed.kernel.primary.G())  # [t, 3]
     steps, T_star = np.array(seed.kernel.steps), seed.phases.T_star
     # [t], True in Phase II.
     settled = steps >= T_star if T_star is not None else np.zeros(len(steps), dtype=bool)
@@ -216,7 +216,7 @@ def _picture_plot(_record: Record, seed: SeedResult) -> Plot:
 
 
 def _scale_plot(record: Record, seed: SeedResult) -> Plot:
-    kernel, steps = seed.kernel, np.array(seed.kernel.steps)
+    kernel, steps = seed.kernel.primary, np.array(seed.kernel.steps)
     norm, trace = np.array(kernel.norm), np.array(kernel.trace)
     figures = {
         "norm of H": norm,
@@ -287,7 +287,7 @@ def interval_curves(
     curves = {}
     for seed in record.seeds:
         steps = np.array(seed.kernel.steps)
-        curves[seed.seed] = _as_curve(steps[1:], measure(seed.kernel.G(), steps))
+        curves[seed.seed] = _as_curve(steps[1:], measure(seed.kernel.primary.G(), steps))
     return curves
 
 

@@ -23,7 +23,7 @@ from conebench.record.seed_means import arm_means
 from conebench.site.board.rows import Row
 from conebench.site.html.visible import visible
 from conebench.site.record_page.plots import MAX_SEEDS
-from conebench.spec import Spec, constant_stretches
+from conebench.spec import Spec
 
 DIGITS = 5
 
@@ -62,7 +62,7 @@ def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
 
 def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
     """Return a list per figure, with an entry per checkpoint."""
-    G, steps = seed.kernel.G(), np.array(seed.kernel.steps)
+    G, steps = seed.kernel.primary.G(), np.array(seed.kernel.steps)
     picture, _ = cone_picture(G)
     percents = [100 * accuracy for accuracy in seed.training.test_accuracy]
     accuracy = dict(zip(seed.training.steps, percents, strict=True))
@@ -80,11 +80,11 @@ def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
 
 def _to_axis(spec: Spec, seed: SeedResult, G: FloatArray, steps: IntArray) -> Sequence[Json]:
     """Return the angle of every kernel to the axis, in degrees."""
-    if seed.phases.T_star is None:
+    start, end = seed.window.start, seed.window.end
+    if start is None or end is None:
         return []
-    end = constant_stretches(spec)[0][1]
-    phase2 = between(steps, spec.kernel.checkpoints.every, seed.phases.T_star, end)
-    return _rounded_all(to_axis_deg(G, phase2).tolist())
+    inside = between(steps, spec.kernel.checkpoints.every, start, end)
+    return _rounded_all(to_axis_deg(G, inside).tolist())
 
 
 def _estimate_data(estimate: Estimate | None) -> Sequence[Json]:

@@ -19,15 +19,15 @@ GRID_NOTE = (
     "Linear arms and probes use the learning rate with the best accuracy on validation images; "
     "controls use the rate of their switched arm."
 )
-# Columns of a cone: how each is written, and its field.
-CONE_COLUMNS = {
-    "Half-angle": (degrees, "half_angle_deg"),
-    "95th percentile": (degrees, "half_angle_95_deg"),
+# Columns of the late window: how each is written, and its field.
+WINDOW_COLUMNS = {
     "Turn": (degrees, "turn_deg"),
+    "Cone angle": (degrees, "cone_deg"),
+    "95th percentile": (degrees, "cone_95_deg"),
     "N": (two_decimals, "N"),
     "α": (two_decimals, "alpha"),
-    "Path": (degrees, "path_deg"),
-    "End to end": (degrees, "end_to_end_deg"),
+    "VR": (two_decimals, "VR"),
+    "Motion": (distance, "motion"),
 }
 
 
@@ -35,7 +35,7 @@ def figures_table(record: Record) -> Table:
     """Return every summary figure with interval and meaning."""
     rows = []
     for quantity in QUANTITIES:
-        estimate = getattr(record.summary, quantity.field)
+        estimate = getattr(record.figures, quantity.field)
         cells = {
             "Figure": quantity.symbol,
             "Value": quantity.value(estimate),
@@ -48,26 +48,26 @@ def figures_table(record: Record) -> Table:
 
 
 def seeds_table(record: Record) -> Table:
-    """Return phases and cone of each seed."""
+    """Return phases and late window of each seed."""
     return table_of([_seed_cells(seed) for seed in record.seeds])
 
 
 def _seed_cells(seed: SeedResult) -> dict[str, str]:
     phases = seed.phases
     agreement = "differ by more than a factor of 2" if phases.estimators_disagree else "agree"
-    cone = {
-        name: optional(number, getattr(seed.cone, field, None))
-        for name, (number, field) in CONE_COLUMNS.items()
+    window = {
+        name: optional(number, getattr(seed.window, field))
+        for name, (number, field) in WINDOW_COLUMNS.items()
     }
     return {
         "Seed": str(seed.seed),
-        "Outcome": phases.outcome,
+        "Outcome": seed.outcome,
         "T*, velocity floor": optional(whole, phases.T_star),
         "T*, change-point": optional(whole, phases.change_point),
         "Estimators": UNDEFINED if phases.T_star is None else agreement,
         "Floor": optional(distance, phases.floor),
         "Drift": optional(two_decimals, phases.drift),
-        **cone,
+        **window,
     }
 
 
@@ -79,8 +79,7 @@ def stretches_table(record: Record) -> Table | None:
             "Steps": f"{whole(stretch.start)} to {whole(stretch.end)}",
             "Settled at": optional(whole, stretch.settled),
             "Floor": distance(stretch.floor),
-            "Half-angle before": degrees(seed.cone.half_angle_deg) if seed.cone else UNDEFINED,
-            "Half-angle after": degrees(stretch.half_angle_deg),
+            "Half-angle": degrees(stretch.half_angle_deg),
             "Axis turned by": optional(degrees, stretch.axis_turn_deg),
         }
         for seed in record.seeds

@@ -20,7 +20,6 @@ from ground_truth.trajectories import (
     unit_kernels,
 )
 
-from conebench.analysis.cone import measure_cone
 from conebench.analysis.distance import FloatArray, IntArray, lagged_distances, uniform_part
 from conebench.analysis.phases import PhaseOutcome, find_phases
 from conebench.analysis.stretches import measure_stretches
@@ -217,32 +216,13 @@ def _errors(drawn: Drawn, case: Case) -> tuple[bool, dict[str, float]]:
         "change": _in_intervals(phases.change_point, drawn),
         "change first": _in_intervals(first_change, drawn),
         "floor": _relative(phases.floor, drawn.floor),
-        **dict.fromkeys(("half", "turn", "N", "alpha", "alpha first"), np.nan),
         **dict.fromkeys(("half after", "turn after"), np.nan),
     }
-    if phases.T_star is not None:
-        errors.update(_cone_errors(drawn, G, phases.T_star, stretches))
-    return phases.outcome == case.outcome, errors
-
-
-def _cone_errors(
-    drawn: Drawn, G: FloatArray, T_star: int, stretches: Sequence[tuple[int, int]]
-) -> dict[str, float]:
-    steps, every, end = drawn.steps, drawn.every, stretches[0][1]
-    cone = measure_cone(G, steps, every, T_star, end)
-    inside = np.flatnonzero((steps % every == 0) & (steps >= T_star) & (steps <= end))
-    errors = {"alpha": np.nan if cone.alpha is None else cone.alpha}
-    if cone.alpha is not None:
-        errors["alpha first"] = first_versions.confinement_exponent(G[np.ix_(inside, inside)])
-    if drawn.half_angle_deg is not None and drawn.turn_deg is not None:
-        errors["half"] = _relative(cone.half_angle_deg, drawn.half_angle_deg)
-        errors["turn"] = cone.turn_deg - drawn.turn_deg
-        errors["N"] = cone.N - max(0.0, 1 - drawn.half_angle_deg / drawn.turn_deg)
-    if drawn.turn_after_deg is not None:
-        (after,) = measure_stretches(G, steps, every, stretches, T_star)
+    if phases.T_star is not None and drawn.turn_after_deg is not None:
+        (after,) = measure_stretches(G, steps, every, stretches, phases.T_star)
         errors["half after"] = _relative(after.half_angle_deg, drawn.half_angle_after_deg)
         errors["turn after"] = after.axis_turn_deg - drawn.turn_after_deg
-    return errors
+    return phases.outcome == case.outcome, errors
 
 
 def _in_intervals(step: int | None, drawn: Drawn) -> float:

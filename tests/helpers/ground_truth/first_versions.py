@@ -1,8 +1,8 @@
-"""The estimators of T* and of the cone as first written, to compare with."""
+"""The estimators of T* as first written, to compare with."""
 
 import numpy as np
 
-from conebench.analysis.distance import FloatArray, IntArray, lagged_distances
+from conebench.analysis.distance import FloatArray, IntArray
 
 
 def settling_interval(S: FloatArray) -> int | None:
@@ -25,10 +25,3 @@ def change_point(G: FloatArray, steps: IntArray) -> int:
 
     splits = range(1, len(steps))
     return int(steps[min(splits, key=lambda k: scatter(slice(k)) + scatter(slice(k, None)))])
-
-
-def confinement_exponent(inside: FloatArray) -> float:
-    """Alpha over all lags from one to half of the trajectory."""
-    lags = np.arange(1, len(inside) // 2 + 1)
-    spread = [lagged_distances(inside, int(lag)).mean() for lag in lags]
-    return float(np.polyfit(np.log(lags), np.log(spread), 1)[0])
