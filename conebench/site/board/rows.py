@@ -188,7 +188,7 @@ def unranked_reason(record: Record) -> str:
         no_arm = f": {summary.undefined['benefit']}" if "benefit" in summary.undefined else ""
         reasons.append(f"method 2 run{no_arm}")
     if summary.verdict != "measured":
-        reasons.append(f"{summary.verdict}: {summary.detail}")
+        reasons.append(summary.detail)
     if len(measured) < MIN_SEEDS:
         reasons.append(
             f"{len(measured)} seed{'' if len(measured) == 1 else 's'}, a rank needs {MIN_SEEDS}"

@@ -200,7 +200,7 @@ def _picture_plot(record: Record, seed: SeedResult) -> Plot:
         title="The path of the kernel",
         caption=f"Unit kernels of seed {seed.seed}, placed to keep the lengths of their chords as "
         f"far as three dimensions allow (classical multidimensional scaling, stress {stress:.2f}); "
-        "the flat picture has the first two. A narrow cone shows as a small cloud after a long path.",
+        "the flat picture has the first two. A narrow cone shows as a small cloud after a path.",
         drawing=draw(
             horizontal(picture[:, 0].tolist()),
             vertical(picture[:, 1].tolist()),
