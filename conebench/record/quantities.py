@@ -1,7 +1,6 @@
 """The one table of figures, and how numbers are written."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -72,6 +71,10 @@ def interval(number: Callable[[float], str], estimate: Estimate | None) -> str:
     return f"[{number(estimate.low)}, {number(estimate.high)}]"
 
 
+# Axes of figures stay finite.
+LARGEST = 1e30
+
+
 @dataclass(frozen=True)
 class Quantity:
     """One figure of `Summary`."""
@@ -127,9 +130,10 @@ QUANTITIES = (
 
 
 def check_finite(estimate: Estimate | None) -> None:
-    """Raise a ValueError if a figure is not finite."""
+    """Raise a ValueError if a figure is too large to draw, or not finite."""
     if estimate is None:
         return
     ends = [end for end in (estimate.value, estimate.low, estimate.high) if end is not None]
-    if not all(map(math.isfinite, ends)):
-        raise ValueError("a figure is not a finite number")
+    # A comparison with nan is false.
+    if not all(abs(end) <= LARGEST for end in ends):
+        raise ValueError(f"a figure is not a finite number up to {LARGEST:g}")

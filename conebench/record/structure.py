@@ -8,6 +8,7 @@ from conebench.errors import RecordError
 from conebench.record.arms import ArmResult, unpack_bits
 from conebench.record.chaos import chaos_problems
 from conebench.record.derive import choose_rate
+from conebench.record.plausible import plausibility_problems
 from conebench.record.schema import Record, SeedResult, TrainingCurve
 from conebench.record.trajectory import KernelTrajectory, Trajectory
 from conebench.spec import Spec
@@ -37,6 +38,7 @@ def _problems(record: Record) -> Iterator[str]:
         yield f"status: got {record.status}, expected {'complete' if complete else 'partial'}"
     for seed in record.seeds:
         yield from (f"seeds.{seed.seed}: {problem}" for problem in _seed(seed, record))
+    yield from plausibility_problems(record)
 
 
 def _seed(seed: SeedResult, record: Record) -> Iterator[str]:

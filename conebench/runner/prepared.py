@@ -20,6 +20,7 @@ from conebench.record import (
     derive_summary,
     record_text,
 )
+from conebench.record.plausible import MOST_FAILURES
 from conebench.runner.assembly import gather_seed, seed_result
 from conebench.runner.preflight import CheckedNetwork, check_context
 from conebench.runner.provenance import gather_provenance
@@ -127,7 +128,7 @@ def _record(
         seeds=seeds,
         failures=[
             Failure(seed=error.seed, stage=error.stage, reason=error.reason[:500])
-            for error in failures
+            for error in failures[:MOST_FAILURES]
         ]
         or None,
         summary=derive_summary(spec, seeds, len(context.data.test)),

@@ -11,6 +11,7 @@ from conebench.spec.section import (
     FiniteJson,
     FolderName,
     Fraction,
+    Legible,
     Name,
     PositiveFloat,
     PositiveInt,
@@ -289,7 +290,7 @@ class Spec(Section):
     """A benchmark: everything that determines its numbers."""
 
     name: Name = Field(description="The file's name without .yaml, in lower case.")
-    title: Annotated[str, Field(max_length=120, pattern=TITLE)] = Field(
+    title: Annotated[str, Field(max_length=120, pattern=TITLE), Legible] = Field(
         description="Title on the board, up to 120 characters."
     )
     model: Model

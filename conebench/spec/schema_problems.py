@@ -49,6 +49,13 @@ PATTERNS = {
     NO_CONTROL_CHARACTER: "one line of text",
     "[A-Za-z0-9._-]": "a short name of letters, digits, '.', '_' and '-'",
     "[a-z0-9._-]": "a short name of lower-case letters, digits, '.', '_' and '-'",
+    "[a-z_][a-z0-9_]*": "a name of lower-case letters, digits and '_'",
+    "[a-z][a-z0-9_]*": "a name of lower-case letters, digits and '_'",
+    "[a-z0-9]{1,40}": "a name of lower-case letters and digits",
+    "[0-9a-f]{64}": "64 hexadecimal digits",
+    "[A-Za-z0-9+/]*={0,2}": "base64",
+    r"\d+\.\d+": "two numbers, such as 1.3",
+    "[a-z0-9](-?[a-z0-9])": "a GitHub name in lower case",
 }
 
 
@@ -98,8 +105,7 @@ def _pattern_rule(pattern: str, value: str) -> str:
     # Python's re has no classes such as \P{Cc}.
     if pattern != NO_CONTROL_CHARACTER and re.search(pattern, value.lower()):
         return f"lower case: {value.lower()!r}"
-    words = (rule for part, rule in PATTERNS.items() if part in pattern)
-    return next(words, f"text that matches {pattern}")
+    return next((rule for part, rule in PATTERNS.items() if part in pattern), "another text")
 
 
 def _yaml_path(loc: FieldPath, data: Any, *, missing: bool) -> FieldPath:

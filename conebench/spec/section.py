@@ -1,7 +1,9 @@
 """Base class and field types of specs and records."""
 
 import hashlib
+import itertools
 import json
+import unicodedata
 from dataclasses import is_dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -24,8 +26,10 @@ Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 PositiveInt = Annotated[int, Field(ge=1, le=10**9)]
 StepIndex = Annotated[int, Field(ge=1, le=10**9)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-NonNegativeFloat = Annotated[float, Field(ge=0)]
+# Far from where floats end, so that products and logarithms of them are finite.
+SMALLEST, LARGEST = 1e-30, 1e30
+PositiveFloat = Annotated[float, Field(ge=SMALLEST, le=LARGEST)]
+NonNegativeFloat = Annotated[float, Field(ge=0, le=LARGEST)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -39,6 +43,22 @@ def _finite(value: JsonValue) -> JsonValue:
     return value
 
 
+# Letters without ink, and the most accents that may stand on one letter.
+BLANKS = set("\u115f\u1160\u2800\u3164\uffa0")
+MOST_ACCENTS = 2
+
+
+def _legible(text: str) -> str:
+    letters = [c for c in text if unicodedata.category(c)[0] in "LNPS" and c not in BLANKS]
+    stacked = itertools.groupby(text, lambda c: unicodedata.category(c)[0] == "M")
+    if any(is_accent and len(list(marks)) > MOST_ACCENTS for is_accent, marks in stacked):
+        raise PydanticCustomError("legible", "at most two accents on a letter")
+    if not letters:
+        raise PydanticCustomError("legible", "visible characters")
+    return text
+
+
+Legible = AfterValidator(_legible)
 FiniteJson = Annotated[JsonValue, AfterValidator(_finite)]
 
 

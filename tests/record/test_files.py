@@ -236,7 +236,7 @@ REFUSED = {
     "no bits": (drop("seeds.0.arms.1.correct"), "seeds.4: arms.lazy: correct: missing"),
     "bits that are no base64": (
         put("seeds.0.arms.1.correct", "?"),
-        'seeds.0.arms.1.correct: got "?", expected text that matches ^[A-Za-z0-9+/]*={0,2}$',
+        'seeds.0.arms.1.correct: got "?", expected base64',
     ),
     "too few bits": (
         put("seeds.0.arms.1.correct", "oA=="),
@@ -471,6 +471,7 @@ def with_grid(change: Any = len) -> Any:
     def apply(data: Any) -> None:
         data["spec"]["linearization"]["learning_rate"] = [0.5, 0.25]
         data["spec"]["dataset"]["validation_size"] = 100
+        data["data"]["name"] = "digits, 100 of them held out"
         for seed in data["seeds"]:
             for arm in seed["arms"][1:]:
                 arm["tried"] = [{"learning_rate": 0.5, **JUDGED}, {"learning_rate": 0.25, **LOST}]

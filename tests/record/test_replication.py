@@ -90,7 +90,7 @@ def test_names_that_are_none(name: str) -> None:
     ("change", "message"),
     [
         (put("schema_version", "2.0"), "schema_version: got \"2.0\", expected '1.0'"),
-        (put("record_hash", "abc"), 'record_hash: got "abc", expected text that matches'),
+        (put("record_hash", "abc"), 'record_hash: got "abc", expected 64 hexadecimal digits'),
         (put("note", "x"), "note: unknown field"),
         (drop("provenance"), "provenance: missing"),
         (put("provenance.device_name", "a\nb"), "provenance.device_name: got "),

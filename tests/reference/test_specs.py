@@ -15,7 +15,7 @@ def test_every_form_of_a_field_has_its_row() -> None:
     for row in (
         "| `name` | text | required | The file's name without .yaml, in lower case. |",
         "| `training.optimizer.momentum` (`sgd`) | number ≥ 0, < 1 | `0.0` | Share ",
-        "| `training.optimizer.eps` (`adam`, `adamw`) | number > 0 | `1e-08` | Added ",
+        "| `training.optimizer.eps` (`adam`, `adamw`) | number ≥ 1e-30, ≤ 1e+30 | `1e-08` | Added ",
         "| `kernel.samples` | whole number ≥ 1, ≤ 20,000 | required | Probe images, ",
     ):
         assert row in page

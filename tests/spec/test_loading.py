@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from conebench.errors import ExitCode, SpecError
-from conebench.spec import find_specs, load_spec
+from conebench.record import Record, Replication
+from conebench.spec import Spec, find_specs, load_spec
+from conebench.spec.schema_problems import PATTERNS
 
 # A problem is expected at the line where its field stands in this text.
 VALID = """\
@@ -422,3 +425,19 @@ def test_any_value_is_taken_or_a_spec_error(
     section[field[-1]] = value
     problems = problems_of(write(tmp_path, as_yaml(data)))
     assert all(re.match(r":\d+: ", problem) for problem in problems)
+
+
+def _patterns(schema: object) -> set[str]:
+    if isinstance(schema, dict):
+        own = {value for key, value in schema.items() if key == "pattern"}
+        names = set(schema.get("patternProperties", {}))
+        return own.union(names, *map(_patterns, schema.values()))
+    return set().union(*map(_patterns, schema)) if isinstance(schema, list) else set()
+
+
+@pytest.mark.parametrize("model", [Spec, Record, Replication])
+def test_no_refusal_quotes_a_pattern(model: type[BaseModel]) -> None:
+    patterns = _patterns(model.model_json_schema())
+    assert patterns
+    for pattern in patterns:
+        assert any(part in pattern for part in PATTERNS), pattern

@@ -34,8 +34,8 @@ def test_known_models_pass(name: str, kwargs: dict[str, Any]) -> None:
         (
             "cifar_resnet20",
             {"widht": 4},
-            "model.kwargs.widht: unknown argument of cifar_resnet20, expected one of width, norm; "
-            "did you mean 'width'?",
+            "model.kwargs.widht: unknown argument of cifar_resnet20, expected one of width, norm, "
+            "skips, head_init; did you mean 'width'?",
         ),
     ],
 )

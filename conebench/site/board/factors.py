@@ -25,6 +25,9 @@ MEASURING = (
     "kernel.averaged",
 )
 
+# Axes of factors are logarithmic, with room on both sides.
+SMALLEST, LARGEST = 1e-30, 1e30
+
 Value = float | str
 
 
@@ -64,7 +67,7 @@ def factors_of(record: Record) -> dict[str, Value | None]:
         "batch_size": float(spec.training.batch_size),
         "parameters": float(record.model.parameters),
         "width": _number(kwargs.get("width")),
-        "depth": float(named[1]) if depth is None and named else depth,
+        "depth": _number(int(named[1])) if depth is None and named else depth,
         "normalization": str(kwargs.get("norm_layer") or kwargs.get("norm") or "the model’s own"),
         "optimizer": spec.training.optimizer.name,
         "family": model_family(spec.model.name),
@@ -79,8 +82,8 @@ def model_family(name: str) -> str:
 
 
 def _number(value: Any) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-    return float(value) if known else None
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if known and SMALLEST <= value <= LARGEST else None
 
 
 def fields_of(spec: Spec) -> dict[str, str]:

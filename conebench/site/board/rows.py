@@ -28,6 +28,8 @@ FILTERS = {
 UNRANKED = "unranked"
 # Minor version of the schema that method 3 began with.
 FIRST_OF_METHOD_3 = 4
+# Failed stages that a row names.
+MOST_LISTED = 5
 # The outcome of a seed that is not worth a filter.
 USUAL = "two phases"
 
@@ -183,7 +185,10 @@ def unranked_reason(record: Record) -> str:
     measured, planned = [seed.seed for seed in record.seeds], record.spec.seeds
     if is_partial(record):
         reasons.append(f"partial: {len(set(measured) & set(planned))} of {len(planned)} seeds")
-    reasons += [f"seed {f.seed}: {f.stage} failed: {f.reason}" for f in record.failures or ()]
+    failures = record.failures or []
+    reasons += [f"seed {f.seed}: {f.stage} failed: {f.reason}" for f in failures[:MOST_LISTED]]
+    if len(failures) > MOST_LISTED:
+        reasons.append(f"{len(failures) - MOST_LISTED:,} more stages failed")
     if record.minor < FIRST_OF_METHOD_3:
         no_arm = f": {summary.undefined['benefit']}" if "benefit" in summary.undefined else ""
         reasons.append(f"method 2 run{no_arm}")
