@@ -170,6 +170,8 @@ def print_figures(console: Console, record: Record) -> None:
     for why in dict.fromkeys(reasons.values()):
         names = (q.symbol.translate(GREEK) for q in QUANTITIES if reasons.get(q.field) == why)
         console.print(f"undefined: {', '.join(names)}: {why}")
+    for line in _divergences(record):
+        console.print(line)
     doubtful = sum(seed.phases.estimators_disagree for seed in record.seeds)
     if doubtful:
         console.print(
@@ -184,3 +186,20 @@ def print_figures(console: Console, record: Record) -> None:
 
 def _outcomes(summary: Summary) -> str:
     return ", ".join(f"{outcome} in {n}" for outcome, n in summary.outcomes.items()) + " seeds"
+
+
+def _divergences(record: Record) -> Iterator[str]:
+    """Say which arms diverged, and at which steps."""
+    found: dict[str, list[int]] = {}
+    for seed in record.seeds:
+        for arm in seed.arms:
+            if arm.diverged_at is not None:
+                label = arm.arm if arm.step in (None, 0) else f"{arm.arm}({arm.step})"
+                name = "ordinary training" if arm.arm == "full" else label
+                found.setdefault(name, []).append(arm.diverged_at)
+    for name, steps in found.items():
+        at = ", ".join(f"{step:,}" for step in steps)
+        yield (
+            f"{name} diverged in {len(steps)} of {len(record.seeds)} seeds, at step {at}; try a "
+            "smaller learning rate"
+        )

@@ -58,7 +58,7 @@ def seed_result(seed: int, parts: SeedParts) -> SeedResult:
 
 
 def _arm_results(stages: Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResult]:
-    """Train every arm with each of its learning rates; keep the best of each arm."""
+    """Train every arm with each of its learning rates. Keep the best of each arm."""
     results = []
     chosen: dict[int, Rate] = {}
     for arm in arms:
@@ -88,7 +88,7 @@ def _ends(stages: Stages, arms: Sequence[ArmStage]) -> list[ArmEnd]:
 def _chaos_results(
     stages: Stages, seed: int, copies: Sequence[PerturbedCopy]
 ) -> list[ChaosResult] | None:
-    """Compare every copy, in the order of the spec's pairs; None without a chaos section."""
+    """Compare every copy, in the order of the spec's pairs. None without a chaos section."""
     chaos = stages.context.spec.chaos
     if chaos is None:
         return None

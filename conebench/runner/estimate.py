@@ -72,7 +72,7 @@ class Estimate:
 def estimate(
     spec: Spec, classes: int, image: tuple[int, int, int], device: torch.device, memory: int
 ) -> Estimate:
-    """Estimate a spec for images of shape (channels, height, width); needs no data.
+    """Estimate a spec for images of shape (channels, height, width). Needs no data.
 
     Time is that of float32 kernels even if the spec asks for float64. Raises a SpecError if the
     network or the optimizer cannot be made, an UnmetNeedError if a kernel does not fit into
@@ -186,7 +186,7 @@ def _timed(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _step_seconds(network: nn.Module, x: Tensor, classes: int) -> dict[Step, float]:
-    """Time a training step of each kind; a probe's follows from an ordinary one."""
+    """Time a training step of each kind. A probe's follows from an ordinary one."""
     labels = torch.arange(len(x), device=x.device) % classes
     linearized = LinearizedModel(network)
 

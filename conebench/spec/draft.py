@@ -60,7 +60,7 @@ def draft_spec(
     batch_size: int,
     learning_rate: float,
 ) -> str:
-    """Return the YAML of a spec; its checkpoints follow from the number of steps.
+    """Return the YAML of a spec. Its checkpoints follow from the number of steps.
 
     Raises a ValueError if `checkpoint_interval` finds no interval for `steps`.
     """

@@ -216,7 +216,7 @@ def _evaluate(context: Context, network: nn.Module, recipe: Recipe, images: Imag
 
 
 def _images_at_once(context: Context, network: nn.Module) -> int | None:
-    """Return how many images a linearized network takes in one pass; None for a whole batch."""
+    """Return how many images a linearized network takes in one pass. None for a whole batch."""
     # GPU memory does not fragment, so there the whole batch is one pass. In networks that are not
     # linearized, BatchNorm may need the whole batch.
     if not isinstance(network, LinearizedModel) or context.device.type == "cuda":
@@ -240,7 +240,7 @@ def _decay_origin(network: nn.Module, weight_decay: str) -> list[Tensor]:
 
 
 def best_of(rates: Sequence[Rate], ends: Sequence[ArmEnd]) -> tuple[int, list[TriedRate]]:
-    """Choose the best of an arm's learning rates; return its index, and how each constant did."""
+    """Choose the best of an arm's learning rates. Return its index, and how each constant did."""
     tried = [_tried(rate, end) for rate, end in zip(rates, ends, strict=True) if rate != "inherit"]
     return choose_rate(tried) if len(tried) > 1 else 0, tried
 

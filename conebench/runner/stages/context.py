@@ -50,6 +50,12 @@ class RunOptions:
     jobs: int = 1
     save_every: float = 60.0
 
+    def __post_init__(self) -> None:
+        # A notebook may give texts.
+        for name in ("data_root", "run_dir"):
+            object.__setattr__(self, name, Path(getattr(self, name)))
+        object.__setattr__(self, "device", torch.device(self.device))
+
 
 @dataclass(frozen=True)
 class Context:

@@ -80,7 +80,7 @@ class KernelStage(LaterStage[KernelTrajectory]):
         return Work(kernels=len(steps) + len(averaged_steps(sizes.spec, steps)))
 
     def compute(self, context: Context) -> KernelTrajectory:
-        """Build the kernel at every checkpoint, then G; kernels already stored are used."""
+        """Build the kernel at every checkpoint, then G. Kernels already stored are used."""
         stored = stored_result(context, self.training)
         if stored is None:
             raise RunError(f"{self.label}: no result of {self.training.label}")
@@ -194,7 +194,7 @@ def kernel_inputs(context: Context, network: nn.Module) -> tuple[nn.Module, Tens
 
 
 def kernel_matrix(whole: Tensor) -> Tensor:
-    """Return a kernel as a matrix H; raise a KernelError if it is zero."""
+    """Return a kernel as a matrix H. Raise a KernelError if it is zero."""
     H = as_matrix(whole)
     if not bool(H.any()):
         raise KernelError("the kernel is zero: no output depends on any parameter")
@@ -235,7 +235,7 @@ def _mean_of(kernel: str) -> str:
 
 
 def _self_check(network: nn.Module, x: Tensor, H: Tensor, outputs: Outputs) -> float:
-    """Compare the kernel with the network's own derivatives; raise a KernelError if far off."""
+    """Compare the kernel with the network's own derivatives. Raise a KernelError if far off."""
     n, side = len(x), len(H)
     kernel = H.view(n, side // n, n, side // n) if outputs == "full" else H
     error = self_check(network, x, kernel, outputs, directions=CHECK_DIRECTIONS)

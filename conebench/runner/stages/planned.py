@@ -90,7 +90,7 @@ def _planned(context: Context, stage: Stage[Any]) -> Planned:
 
 
 def _known_arms(context: Context, seed: int) -> list[Arm] | None:
-    """List the arms of a seed; None before its kernels are known."""
+    """List the arms of a seed. None before its kernels are known."""
     trained = stored_result(context, TrainStage(seed))
     kernel = stored_result(context, KernelStage(seed))
     if trained is None or kernel is None:

@@ -43,7 +43,7 @@ def stopwatch(store: Store, key: StageKey) -> Callable[[], float]:
 
 
 def load_state(context: Context, stage: Stage[Any]) -> State | None:
-    """Read the last stored state of a stage; None if there is no whole one."""
+    """Read the last stored state of a stage. None if there is no whole one."""
     key = stage.key(context)
     for step in reversed(context.store.stored_steps(key, "unfinished")):
         path = context.store.unfinished_path(key, step)
@@ -65,7 +65,7 @@ def train_resumably(
     stores_each: bool = True,
     average: WeightAverage | None = None,
 ) -> Iterator[Checkpoint]:
-    """Train a network from a state on; yield at each checkpoint still to come.
+    """Train a network from a state on. Yield at each checkpoint still to come.
 
     Once the caller is done with a checkpoint, the state is stored with the `results` so far, if
     `save_every` seconds have passed, or if `stores_each` and they have grown. Raises a

@@ -124,7 +124,7 @@ class TrainStage(Stage[Trained]):
         return network
 
     def optimizer_at(self, context: Context, step: int) -> TensorDict | None:
-        """Read the optimizer's state at a step; None at step 0, where it is fresh."""
+        """Read the optimizer's state at a step. None at step 0, where it is fresh."""
         path = context.store.checkpoint_path(self.key(context), step, "optimizer")
         return read_tensors(path) if step else None
 
@@ -183,7 +183,7 @@ class LaterStage(Stage[ResultT]):
 
 
 def all_whole(paths: Sequence[Path]) -> bool:
-    """Return True if all files are there and whole; rename each that is damaged."""
+    """Return True if all files are there and whole. Rename each that is damaged."""
     # A list, so that every file is looked at.
     return all([find_whole(path) for path in paths])  # noqa: C419
 
