@@ -165,13 +165,13 @@ def print_figures(console: Console, record: Record) -> None:
     w = "none" if summary.w is None else f"{summary.w:,}"
     console.print(f"{record.view} view, late window from w = {w}; {_outcomes(summary)}")
     console.print(f"{summary.verdict}: {summary.detail}")
+    for line in _divergences(record):
+        console.print(line)
     # The verdict is about CES.
     reasons = {name: why for name, why in summary.undefined.items() if name != "CES"}
     for why in dict.fromkeys(reasons.values()):
         names = (q.symbol.translate(GREEK) for q in QUANTITIES if reasons.get(q.field) == why)
         console.print(f"undefined: {', '.join(names)}: {why}")
-    for line in _divergences(record):
-        console.print(line)
     doubtful = sum(seed.phases.estimators_disagree for seed in record.seeds)
     if doubtful:
         console.print(
@@ -182,10 +182,6 @@ def print_figures(console: Console, record: Record) -> None:
         console.print(
             f"partial: {len(record.seeds)} of {len(record.spec.seeds)} seeds, so not ranked"
         )
-
-
-def _outcomes(summary: Summary) -> str:
-    return ", ".join(f"{outcome} in {n}" for outcome, n in summary.outcomes.items()) + " seeds"
 
 
 def _divergences(record: Record) -> Iterator[str]:
@@ -203,3 +199,7 @@ def _divergences(record: Record) -> Iterator[str]:
             f"{name} diverged in {len(steps)} of {len(record.seeds)} seeds, at step {at}; try a "
             "smaller learning rate"
         )
+
+
+def _outcomes(summary: Summary) -> str:
+    return ", ".join(f"{outcome} in {n}" for outcome, n in summary.outcomes.items()) + " seeds"

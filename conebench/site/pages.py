@@ -12,6 +12,7 @@ from conebench.site.board.scatter import FactorSection
 from conebench.site.charts.plot import Plot
 from conebench.site.documents import Document, documents
 from conebench.site.html.environment import render_template
+from conebench.site.record_page.benefits import benefits_table
 from conebench.site.record_page.chaos import chaos_plots, chaos_table
 from conebench.site.record_page.groups import groups_section
 from conebench.site.record_page.learning_rate import rate_plots
@@ -24,6 +25,7 @@ from conebench.site.record_page.tables import (
     seeds_table,
     stretches_table,
 )
+from conebench.site.record_page.views import views_table
 
 
 def index_page(groups: Sequence[Group], skipped: Sequence[tuple[str, str]]) -> str:
@@ -120,6 +122,8 @@ def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]], sp
         row=row,
         figures=figures_table(record),
         seeds=seeds_table(record),
+        views=views_table(record),
+        benefits=benefits_table(record),
         stretches=stretches_table(record),
         arms=arms_table(record),
         provenance=provenance_table(record),

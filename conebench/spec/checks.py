@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from conebench.spec.datasets import DATASETS
+from conebench.spec.optimizers import OtherOptimizer, Sgd
 from conebench.spec.schedule import constant_stretch
-from conebench.spec.schema import OtherOptimizer, Sgd, Spec
+from conebench.spec.schema import Spec
 from conebench.spec.yaml_text import shown
 
 MIN_UNIFORM_INTERVALS = 8

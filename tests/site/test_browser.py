@@ -30,7 +30,7 @@ COSINE = {
 
 
 def board_records() -> list[Record]:
-    """Return records of two comparability groups, three model families, two optimizers."""
+    """Return records of three comparability groups, three model families, two optimizers."""
     return [
         make_record(make_spec(title="Alpha")),
         make_record(make_spec(title="Beta", training=ADAM), noise=0.12),
@@ -181,11 +181,11 @@ def test_the_board_works_by_keyboard_alone(visit):
     page = visit.open("index.html")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
-    page.locator("th[data-key=T_star] button").first.focus()
+    page.locator("th[data-key=turn_deg] button").first.focus()
     page.keyboard.press("Enter")
-    assert address(page) == "#sort=-T_star"
+    assert address(page) == "#sort=-turn_deg"
     page.keyboard.press("Space")
-    assert address(page) == "#sort=T_star"
+    assert address(page) == "#sort=turn_deg"
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
@@ -202,15 +202,15 @@ def test_the_table_downloads(visit, site, kind):
 def test_one_slider_marks_its_step_on_every_plot(visit):
     page = visit.open(record_address("Alpha"))
     slider, now = page.locator("#step"), page.locator("#now")
-    assert now.inner_text().startswith("step 200 · S to start ")  # T*
+    assert now.inner_text().startswith("step 300 · S to start ")  # w
     marks = page.locator(".plot svg:visible .now")
     assert marks.count() == 6
     before = marks.evaluate_all("paths => paths.map(p => p.getAttribute('d'))")
     slider.focus()
     page.keyboard.press("ArrowRight")
-    assert now.inner_text().startswith("step 250 · ")
+    assert now.inner_text().startswith("step 350 · ")
     assert slider.get_attribute("aria-valuetext") == now.inner_text()
-    assert address(page) == "#step=250"
+    assert address(page) == "#step=350"
     after = marks.evaluate_all("paths => paths.map(p => p.getAttribute('d'))")
     assert all(a != b for a, b in zip(before, after, strict=True))
     page.keyboard.press("ArrowLeft")
@@ -253,7 +253,7 @@ def test_the_path_of_the_kernel_turns(visit):
     page.locator("#step").press("ArrowRight")
     shown = page.evaluate("document.querySelector('.scene').data.at(-1).x[0]")
     walk = page.evaluate("Object.values(window.conebench)[0].seeds[0]")
-    assert shown == walk["picture"][walk["steps"].index(250)][0]
+    assert shown == walk["picture"][walk["steps"].index(350)][0]
 
 
 @pytest.mark.parametrize("kind", ["SVG", "CSV"])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from conebench.data.datasets import Data, Images
 from conebench.linearize import LinearizedModel
-from conebench.spec.schema import Adam, OtherOptimizer, Sgd
+from conebench.spec.optimizers import Adam, OtherOptimizer, Sgd
 from conebench.training.loop import (
     EVALUATION_BATCH,
     Checkpoint,

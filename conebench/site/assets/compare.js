@@ -104,10 +104,8 @@
   }
 
   function boundaries(records) {
-    const steps = (record) => [...new Set(record.seeds.map((seed) => seed.T_star))];
-    return records.flatMap((record, i) => steps(record)
-      .filter((step) => step !== null && step > 0)
-      .map((step) => rule(i, "dot", { yref: "paper", y0: 0, y1: 1, x0: step, x1: step })));
+    return records.flatMap(({ w }, i) => (w === null ? []
+      : [rule(i, "dot", { yref: "paper", y0: 0, y1: 1, x0: w, x1: w })]));
   }
 
   const AXES = {

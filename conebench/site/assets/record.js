@@ -12,7 +12,10 @@
   let box = null;
 
   const seed = () => data.seeds.find((s) => String(s.seed) === seedBox.value);
-  const defaultIndex = (s) => (s.T_star === null ? s.steps.length - 1 : s.steps.indexOf(s.T_star));
+  const defaultIndex = (s) => {
+    const first = data.w === null ? -1 : s.steps.indexOf(data.w);
+    return first < 0 ? s.steps.length - 1 : first;
+  };
   const number = (x, digits = 3) => (x === null ? "–" : Number(x.toPrecision(digits)).toString());
 
   function marker(svg, name) {
@@ -95,14 +98,13 @@
   }
 
   function scenePaths(s) {
-    const settled = (i) => s.T_star !== null && s.steps[i] >= s.T_star;
-    const from = s.steps.findIndex((_, i) => settled(i));
+    const from = data.w === null ? -1 : s.steps.findIndex((step) => step >= data.w);
     const split = from < 0 ? s.steps.length : from;
     const { path, color } = window.scene;
     const text = (part) => ({ text: part.map((t) => `step ${t}`), hoverinfo: "text" });
     const parts = [
-      path(s.picture.slice(0, split + 1), "Phase I", color("c1"), text(s.steps.slice(0, split + 1))),
-      path(s.picture.slice(split), "Phase II", color("c0"), text(s.steps.slice(split))),
+      path(s.picture.slice(0, split + 1), "before w", color("c1"), text(s.steps.slice(0, split + 1))),
+      path(s.picture.slice(split), "from w on", color("c0"), text(s.steps.slice(split))),
     ];
     const now = path([s.picture[slider.value] ?? s.picture[0]], "the step", color("text"));
     now.marker = { size: 5, color: color("text"), symbol: "diamond" };

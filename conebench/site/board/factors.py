@@ -16,7 +16,14 @@ DEPTH = re.compile(r"(?:cifar_)?(?:resnet|vgg|densenet|wide_resnet)([0-9]+)")
 # Fields without influence on training.
 UNTOLD = ("name", "title", "seeds", "chaos")
 # Fields that decide what is measured, not what is trained; their figures are not comparable.
-MEASURING = ("kernel.outputs", "kernel.samples", "kernel.probe_seed", "kernel.batchnorm")
+MEASURING = (
+    "kernel.outputs",
+    "kernel.samples",
+    "kernel.probe_seed",
+    "kernel.batchnorm",
+    "kernel.window",
+    "kernel.averaged",
+)
 
 Value = float | str
 

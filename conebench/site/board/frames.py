@@ -82,6 +82,7 @@ COLUMNS = (
     ),
     *_columns("Int64", seeds="seeds"),
     *_columns("string", date="date", status="status", verdict="verdict", outcome="outcome"),
+    *_columns("string", outcomes="outcomes_text"),
     *_columns("string", unranked_reason="reason", trust="trust"),
     # Null, not an empty text, if nobody did.
     Column("replicated_by", "string", lambda row: row.replicated_by or None),

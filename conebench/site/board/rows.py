@@ -44,7 +44,8 @@ class Row:
     family: str
     optimizer: str
     outcome: str
-    seed_outcomes: tuple[str, ...]
+    # Number of seeds by outcome.
+    outcomes: Mapping[str, int]
     # By the field of their quantity.
     figures: Mapping[str, Estimate | None]
     seeds: int
@@ -72,6 +73,11 @@ class Row:
         return str(self.rank) if self.rank == self.last_rank else f"{self.rank}–{self.last_rank}"
 
     @property
+    def outcomes_text(self) -> str:
+        """Count of seeds of each outcome."""
+        return ", ".join(f"{name}: {n} of {self.seeds}" for name, n in self.outcomes.items())
+
+    @property
     def dataset(self) -> str:
         """Name of the data on the board."""
         return self.group.dataset
@@ -83,7 +89,7 @@ class Row:
             "dataset": (self.dataset,),
             "family": (self.family,),
             "optimizer": (self.optimizer,),
-            "outcome": tuple(dict.fromkeys((self.outcome, *self.seed_outcomes))),
+            "outcome": tuple(dict.fromkeys((self.outcome, *sorted(set(self.outcomes) - {USUAL})))),
             "trust": (self.trust,),
         }
 
@@ -149,7 +155,7 @@ def row_of(record: Record, record_id: str, replications: Sequence[Replication] =
         family=model_family(record.spec.model.name),
         optimizer=record.spec.training.optimizer.name,
         outcome="partial" if is_partial(record) else summary.verdict,
-        seed_outcomes=_seed_outcomes(record),
+        outcomes={str(name): count for name, count in summary.outcomes.items()},
         figures=figures,
         seeds=len(record.seeds),
         date=date.group() if date else "",
@@ -162,11 +168,6 @@ def row_of(record: Record, record_id: str, replications: Sequence[Replication] =
         contributions=summary.contributions,
         replications=tuple(replications),
     )
-
-
-def _seed_outcomes(record: Record) -> tuple[str, ...]:
-    """Return unusual outcomes of seeds."""
-    return tuple(sorted({seed.outcome for seed in record.seeds} - {USUAL}))
 
 
 def is_partial(record: Record) -> bool:
@@ -187,9 +188,11 @@ def unranked_reason(record: Record) -> str:
         no_arm = f": {summary.undefined['benefit']}" if "benefit" in summary.undefined else ""
         reasons.append(f"method 2 run{no_arm}")
     if summary.verdict != "measured":
-        reasons.append(f"{summary.verdict}: {summary.detail}")
+        reasons.append(summary.detail)
     if len(measured) < MIN_SEEDS:
-        reasons.append(f"{len(measured)} seeds, a rank needs {MIN_SEEDS}")
+        reasons.append(
+            f"{len(measured)} seed{'' if len(measured) == 1 else 's'}, a rank needs {MIN_SEEDS}"
+        )
     return "; ".join(reasons)
 
 

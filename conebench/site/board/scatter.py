@@ -20,7 +20,7 @@ from conebench.site.charts.drawing import (
 from conebench.site.charts.plot import MAX_COLORS, Plot
 from conebench.site.charts.table import Table
 
-FIGURES = tuple(quantity for quantity in BOARD if quantity.field in ("CES", "N", "T_star"))
+FIGURES = tuple(quantity for quantity in BOARD if quantity.field in ("CES", "N", "benefit"))
 # Letters that fit under an axis.
 LABELS_LENGTH = 72
 
@@ -38,7 +38,7 @@ class FactorSection:
 
 
 def factor_sections(rows: Sequence[Row]) -> list[FactorSection]:
-    """Plot CES, N and T* against each factor."""
+    """Plot CES, N and B(w) against each factor."""
     datasets = sorted({row.dataset for row in rows})
     # Colors are by dataset on every plot, or one for all if there are too many to tell apart.
     many = len(datasets) > MAX_COLORS

@@ -21,38 +21,38 @@ class Spark:
 
     # SVG path data.
     path: str
-    # The x of T*.
+    # The x of w.
     boundary: int | None
     label: str
 
 
 def sparks_of(record: Record) -> tuple[Spark, Spark]:
     """Draw S(t, t+dt) and test accuracy of the first seed."""
-    seed = record.seeds[0]
-    return _moves(seed, record.spec.kernel.checkpoints.every), _accuracies(seed)
+    seed, w = record.seeds[0], record.figures.w
+    return _moves(seed, record.spec.kernel.checkpoints.every, w), _accuracies(seed, w)
 
 
-def _moves(seed: SeedResult, every: int) -> Spark:
+def _moves(seed: SeedResult, every: int, w: int | None) -> Spark:
     steps, G = seed.kernel.primary.uniform(every)
     S = lagged_distances(G, 1)
     known = [(t, s) for t, s in zip(steps.tolist(), S.tolist(), strict=False) if s > 0]
     label = f"S over {every:,} steps"
     if known:
         label += f", from {distance(known[0][1])} to {distance(known[-1][1])}"
-    return _scaled_spark(known, seed, label, log=True)
+    return _scaled_spark(known, seed, w, label, log=True)
 
 
-def _accuracies(seed: SeedResult) -> Spark:
+def _accuracies(seed: SeedResult, w: int | None) -> Spark:
     curve = seed.training
     known = list(zip(curve.steps, curve.test_accuracy, strict=True))
     first, last = percent(known[0][1]), percent(known[-1][1])
-    return _scaled_spark(known, seed, f"Test accuracy from {first} to {last} %", log=False)
+    return _scaled_spark(known, seed, w, f"Test accuracy from {first} to {last} %", log=False)
 
 
 def _scaled_spark(
-    points: Sequence[tuple[int, float]], seed: SeedResult, label: str, *, log: bool
+    points: Sequence[tuple[int, float]], seed: SeedResult, w: int | None, label: str, *, log: bool
 ) -> Spark:
-    end, T_star = seed.kernel.steps[-1], seed.phases.T_star
+    end = seed.kernel.steps[-1]
     x = Scale(0, end, EDGE, WIDTH - EDGE)
     heights = [y for _, y in points] or [1.0]
     low, high = min(heights), max(heights)
@@ -61,7 +61,7 @@ def _scaled_spark(
     few = [points[i] for i in evenly(len(points), MAX_POINTS)] if points else []
     path = _spark_line([(round(x.at(t)), round(y.at(value))) for t, value in few])
     label = f"{label}, seed {seed.seed}"
-    return Spark(path, None if T_star is None else round(x.at(T_star)), label)
+    return Spark(path, None if w is None else round(x.at(w)), label)
 
 
 def _spark_line(points: Sequence[tuple[int, int]]) -> str:

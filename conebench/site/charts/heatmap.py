@@ -10,10 +10,8 @@ COLORS = 32
 LEFT, TOP, SIDE, BOTTOM, RIGHT = 80, 12, 384, 50, 26
 
 
-def draw_heatmap(
-    S: Float[FloatArray, "t t"], steps: Int[IntArray, " t"], T_star: int | None
-) -> Drawing:
-    """Draw a cell for each pair of checkpoints."""
+def draw_heatmap(S: Float[FloatArray, "t t"], steps: Int[IntArray, " t"], w: int | None) -> Drawing:
+    """Draw a cell for each pair of checkpoints, and lines at w."""
     edges = [round(LEFT + i * SIDE / len(steps), 2) for i in range(len(steps) + 1)]
     # S is 0 everywhere if the kernel never moves.
     top = float(S.max()) or 1.0
@@ -27,9 +25,9 @@ def draw_heatmap(
         y_ticks=tuple(Tick(_flip(tick.at), tick.label) for tick in ticks),
         frame=(LEFT, TOP, SIDE, SIDE),
         paths=tuple(_cell_paths(np.clip(S / top * COLORS, 0, COLORS - 1).astype(int), edges)),
-        segments=_boundary_lines(steps, edges, T_star),
+        segments=_boundary_lines(steps, edges, w),
         dots=(),
-        legend=_color_keys(top, T_star),
+        legend=_color_keys(top, w),
     )
 
 
@@ -61,10 +59,10 @@ def _cell_paths(colors: IntArray, edges: list[float]) -> list[Path]:
     return [Path(f"cell h{color}", "".join(cells)) for color, cells in sorted(data.items())]
 
 
-def _boundary_lines(steps: IntArray, edges: list[float], T_star: int | None) -> tuple[Segment, ...]:
-    if T_star is None:
+def _boundary_lines(steps: IntArray, edges: list[float], w: int | None) -> tuple[Segment, ...]:
+    if w is None:
         return ()
-    x = edges[int(np.searchsorted(steps, T_star))]
+    x = edges[int(np.searchsorted(steps, w))]
     y = _flip(x)
     lines = ((x, TOP, x, TOP + SIDE), (LEFT, y, LEFT + SIDE, y))
     # Drawn twice, dark under light, so that the line stands out on every color.
@@ -73,7 +71,7 @@ def _boundary_lines(steps: IntArray, edges: list[float], T_star: int | None) -> 
     )
 
 
-def _color_keys(top: float, T_star: int | None) -> tuple[Key, ...]:
+def _color_keys(top: float, w: int | None) -> tuple[Key, ...]:
     colors = [0, 8, 16, 24, COLORS - 1]
     cells = [Key(f"S = {(c / (COLORS - 1)) * top:.2g}", f"cell h{c}", "cell") for c in colors]
-    return (*cells, *([] if T_star is None else [Key("T*", "boundary", "line")]))
+    return (*cells, *([] if w is None else [Key("w", "boundary", "line")]))

@@ -1,14 +1,10 @@
 """Cones by group of parameters, on a record's page."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from conebench.analysis.distance import distances
 from conebench.record import GroupTrajectory, Record, SeedResult
 from conebench.record.quantities import (
-    UNDEFINED,
     degrees,
     distance,
     optional,
@@ -19,6 +15,7 @@ from conebench.site.charts.drawing import Series, draw, horizontal, vertical
 from conebench.site.charts.plot import MAX_COLORS, Plot, evenly, thinned
 from conebench.site.charts.table import Table, table_of
 from conebench.site.record_page.plots import curve_series, curves_table
+from conebench.site.record_page.views import mean_text
 
 
 @dataclass(frozen=True)
@@ -50,19 +47,14 @@ def _group_cells(record: Record, index: int, group: GroupTrajectory) -> dict[str
     return {
         "Group": group.name,
         "Parameters": f"{group.parameters:,}",
-        "T*": _mean_text(whole, starts),
+        "T*": mean_text(whole, starts),
         "T* of each seed": ", ".join(optional(whole, T_star) for T_star in starts),
-        "Turn": _mean_text(degrees, [window.turn_deg for window in windows]),
-        "Cone angle": _mean_text(degrees, [window.cone_deg for window in windows]),
-        "N": _mean_text(two_decimals, [window.N for window in windows]),
-        "α": _mean_text(two_decimals, [window.alpha for window in windows]),
-        "Floor": _mean_text(distance, [window.floor for window in windows]),
+        "Turn": mean_text(degrees, [window.turn_deg for window in windows]),
+        "Cone angle": mean_text(degrees, [window.cone_deg for window in windows]),
+        "N": mean_text(two_decimals, [window.N for window in windows]),
+        "α": mean_text(two_decimals, [window.alpha for window in windows]),
+        "Floor": mean_text(distance, [window.floor for window in windows]),
     }
-
-
-def _mean_text(write: Callable[[float], str], values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return write(float(np.mean(known))) if known else UNDEFINED
 
 
 def _zero_kernels(seed: SeedResult) -> str:

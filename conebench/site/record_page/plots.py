@@ -55,16 +55,16 @@ def _each_seed(plot: Callable[[Record, SeedResult], Plot], record: Record) -> tu
     return (first, *(replace(other, key=f"{other.key}-seed-{other.seed}") for other in others))
 
 
-def _distance_plot(_record: Record, seed: SeedResult) -> Plot:
+def _distance_plot(record: Record, seed: SeedResult) -> Plot:
     S, steps = distances(seed.kernel.primary.G()), np.array(seed.kernel.steps)  # [t, t], [t]
     chosen = evenly(len(steps), MAX_CHECKPOINTS)
     return Plot(
         key="distance",
         title="Kernel distance S between checkpoints",
         caption=f"S between the kernels of every two checkpoints of seed {seed.seed}, "
-        f"{thinned(len(chosen), len(steps), 'checkpoints')}. The square up and to the right of T* "
-        "compares kernels of Phase II; in a cone it is dark, as their distances stay small.",
-        drawing=draw_heatmap(S[np.ix_(chosen, chosen)], steps[chosen], seed.phases.T_star),
+        f"{thinned(len(chosen), len(steps), 'checkpoints')}. The square up and to the right of w "
+        "compares kernels of the late window; in a cone it is dark, as their distances stay small.",
+        drawing=draw_heatmap(S[np.ix_(chosen, chosen)], steps[chosen], record.figures.w),
         table=Table(
             ("S, from step", *map(whole, steps.tolist())),
             _stepped(steps, distance_rows(S)),
@@ -184,12 +184,12 @@ def _lag_plot(record: Record, seed: SeedResult) -> Plot:
     )
 
 
-def _picture_plot(_record: Record, seed: SeedResult) -> Plot:
+def _picture_plot(record: Record, seed: SeedResult) -> Plot:
     picture, stress = cone_picture(seed.kernel.primary.G())  # [t, 3]
-    steps, T_star = np.array(seed.kernel.steps), seed.phases.T_star
-    # [t], True in Phase II.
-    settled = steps >= T_star if T_star is not None else np.zeros(len(steps), dtype=bool)
-    parts = {"Phase I": ~settled, "Phase II": settled} if settled.any() else {"all": ~settled}
+    steps, w = np.array(seed.kernel.steps), record.figures.w
+    # [t], True from w on.
+    late = steps >= w if w is not None else np.zeros(len(steps), dtype=bool)
+    parts = {"before w": ~late, "from w on": late} if late.any() else {"all": ~late}
     series = [
         Series(name, style, list(map(tuple, picture[part, :2].tolist())), dots=True)
         for (name, part), style in zip(parts.items(), ("c1", "c0"), strict=False)
@@ -200,7 +200,7 @@ def _picture_plot(_record: Record, seed: SeedResult) -> Plot:
         title="The path of the kernel",
         caption=f"Unit kernels of seed {seed.seed}, placed to keep the lengths of their chords as "
         f"far as three dimensions allow (classical multidimensional scaling, stress {stress:.2f}); "
-        "the flat picture has the first two. Two phases show as a long path, then a small cloud.",
+        "the flat picture has the first two. A narrow cone shows as a small cloud after a path.",
         drawing=draw(
             horizontal(picture[:, 0].tolist()),
             vertical(picture[:, 1].tolist()),
@@ -267,10 +267,13 @@ def seed_styles(record: Record) -> dict[int, tuple[str, str]]:
 
 
 def boundaries(record: Record, seeds: Sequence[SeedResult] = ()) -> list[Rule]:
-    """Return T* of each seed, as upright lines."""
+    """Return w, and T* of each seed, as upright lines."""
+    w = record.figures.w
+    window = [] if w is None else [Rule("w, start of the late window", "boundary", w)]
     starts = {seed.phases.T_star for seed in seeds or record.seeds}
     name = "T*" if len(starts) == 1 else "T* of each seed"
-    return [Rule(name, "boundary", step) for step in sorted(s for s in starts if s is not None)]
+    known = sorted(step for step in starts if step is not None)
+    return [*window, *(Rule(name, "settling", step) for step in known)]
 
 
 def drops(record: Record) -> list[Rule]:

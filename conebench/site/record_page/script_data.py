@@ -54,6 +54,7 @@ def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
         "title": visible(row.title),
         "model": row.model,
         "group": visible(group),
+        "w": record.figures.w,
         "figures": figures,
         "arms": arms,
         "seeds": [seed_data(record.spec, seed) for seed in record.seeds[:MAX_SEEDS]],
@@ -68,7 +69,6 @@ def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
     accuracy = dict(zip(seed.training.steps, percents, strict=True))
     return {
         "seed": seed.seed,
-        "T_star": seed.phases.T_star,
         "steps": steps.tolist(),
         "S0": _rounded_all(distances(G)[0].tolist()),
         "velocity": [None, *_rounded_all(velocity(G, steps).tolist())],

@@ -14,21 +14,12 @@ from conebench.record.quantities import (
     whole,
 )
 from conebench.site.charts.table import Table, table_of
+from conebench.site.record_page.views import WINDOW_COLUMNS
 
 GRID_NOTE = (
     "Linear arms and probes use the learning rate with the best accuracy on validation images; "
     "controls use the rate of their switched arm."
 )
-# Columns of the late window: how each is written, and its field.
-WINDOW_COLUMNS = {
-    "Turn": (degrees, "turn_deg"),
-    "Cone angle": (degrees, "cone_deg"),
-    "95th percentile": (degrees, "cone_95_deg"),
-    "N": (two_decimals, "N"),
-    "α": (two_decimals, "alpha"),
-    "VR": (two_decimals, "VR"),
-    "Motion": (distance, "motion"),
-}
 
 
 def figures_table(record: Record) -> Table:
@@ -39,12 +30,17 @@ def figures_table(record: Record) -> Table:
         cells = {
             "Figure": quantity.symbol,
             "Value": quantity.value(estimate),
-            "95 % interval": quantity.interval(estimate) or UNDEFINED,
+            "95 % interval": quantity.interval(estimate) or _missing(record, quantity.field),
             "Seeds": f"{estimate.seeds if estimate else 0} of {len(record.spec.seeds)}",
             "Meaning": quantity.meaning,
         }
         rows.append(cells)
     return table_of(rows)
+
+
+def _missing(record: Record, field: str) -> str:
+    """Say why a figure is undefined, if known."""
+    return record.figures.undefined.get(field, UNDEFINED)
 
 
 def seeds_table(record: Record) -> Table:
@@ -62,12 +58,13 @@ def _seed_cells(seed: SeedResult) -> dict[str, str]:
     return {
         "Seed": str(seed.seed),
         "Outcome": seed.outcome,
-        "T*, velocity floor": optional(whole, phases.T_star),
-        "T*, change-point": optional(whole, phases.change_point),
+        "T*, settling time": optional(whole, phases.T_star),
+        "T*, change point": optional(whole, phases.change_point),
         "Estimators": UNDEFINED if phases.T_star is None else agreement,
-        "Floor": optional(distance, phases.floor),
-        "Drift": optional(two_decimals, phases.drift),
+        "T_fit": optional(whole, seed.T_fit),
         **window,
+        "Floor": optional(distance, seed.window.floor),
+        "Drift": optional(two_decimals, seed.window.drift),
     }
 
 
@@ -93,7 +90,7 @@ def arms_table(record: Record) -> Table:
     rows = [
         {
             "Seed": str(seed.seed),
-            "Arm": arm_name(arm, seed.phases.T_star),
+            "Arm": arm_name(arm, record.figures.w, seed.phases.T_star),
             "Test accuracy at T": _accuracy_text(arm),
             "Test loss at T": optional(distance, arm.test_loss),
             "Learning rate": _rate_text(arm, record),
@@ -119,11 +116,12 @@ def _has_grid(record: Record) -> bool:
     return isinstance(record.spec.linearization.learning_rate, tuple)
 
 
-def arm_name(arm: ArmResult, T_star: int | None) -> str:
+def arm_name(arm: ArmResult, w: int | None, T_star: int | None) -> str:
     """Write an arm with its step, as docs/method.md does."""
     if arm.arm in ("full", "lazy"):
         return arm.arm
-    return f"{arm.arm}({optional(whole, arm.step)}{' = T*' if arm.step == T_star else ''})"
+    names = [name for name, step in (("w", w), ("T*", T_star)) if arm.step == step]
+    return f"{arm.arm}({' = '.join([optional(whole, arm.step), *names])})"
 
 
 def _accuracy_text(arm: ArmResult) -> str:

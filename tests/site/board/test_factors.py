@@ -93,7 +93,7 @@ def test_a_factor_is_drawn_where_records_differ_in_it_and_named_where_not():
     assert [plot.key for plot in sections["batch_size"].plots] == [
         "batch_size-CES",
         "batch_size-N",
-        "batch_size-T_star",
+        "batch_size-benefit",
     ]
     assert sections["learning_rate"].plots == ()
     assert sections["learning_rate"].shared == "0.1"

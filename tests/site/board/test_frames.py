@@ -16,7 +16,7 @@ from conebench.site.board.rows import Group, group_rows, row_of
 
 RECORDS = [make_record(), make_record(make_spec(title="=1+1 数据", seeds=[4]), noise=0.12)]
 WHOLE = {
-    "board": {"rank", "probe_samples", "seeds"},
+    "board": {"rank", "last_rank", "probe_samples", "intervals", "seeds"},
     "arms": {"seed", "step", "T_star", "diverged_at"},
 }
 

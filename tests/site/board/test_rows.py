@@ -7,10 +7,10 @@ import math
 from dataclasses import replace
 
 import pytest
-from synthetic import BASE_SPEC, make_record, make_seed_result, make_spec
+from synthetic import BASE_SPEC, make_record, make_spec
 
 from conebench.analysis.intervals import Estimate
-from conebench.record import Failure, Record, derive_summary
+from conebench.record import Failure, Record, recompute
 from conebench.site.board.download import frame_csv, frame_json
 from conebench.site.board.frames import board_frame
 from conebench.site.board.rows import Row, filters_of, group_rows, row_of
@@ -20,110 +20,79 @@ def row(record: Record) -> Row:
     return row_of(record, record.id)
 
 
-def with_full_accuracy(record: Record, accuracy: float, spread: float = 0.001) -> Record:
-    """Return the record with A(full) = accuracy, higher by `spread` with each seed."""
-    seeds = [
-        seed.model_copy(
-            update={
-                "arms": [
-                    arm.model_copy(update={"test_accuracy": accuracy + spread * i})
-                    if arm.arm == "full"
-                    else arm
-                    for arm in seed.arms
-                ]
-            }
-        )
-        for i, seed in enumerate(record.seeds)
-    ]
-    return record.model_copy(update={"seeds": seeds, "summary": derive_summary(seeds)})
-
-
-def test_rows_are_ordered_by_strength_and_share_ranks_where_intervals_overlap():
-    base = make_record()
-    strong, similar, weak = (
-        with_full_accuracy(base, accuracy, spread)
-        for accuracy, spread in ((0.95, 0.01), (0.953, 0.008), (0.82, 0.001))
-    )
+def test_rows_are_ordered_by_strength_and_share_ranks_where_seeds_leave_them_open():
+    strong, similar, weak = (make_record(noise=noise) for noise in (0.1, 0.101, 0.3))
     (group,) = group_rows([row(r) for r in (weak, strong, similar)])
     values = [r.figures["CES"].value for r in group.rows]
     assert values == sorted(values, reverse=True)
-    assert [r.rank for r in group.rows] == [1, 1, 3]
+    assert [(r.rank, r.last_rank) for r in group.rows] == [(1, 2), (1, 2), (3, 3)]
+    assert [r.rank_text for r in group.rows] == ["1–2", "1–2", "3"]
     assert group.rows[-1].record_id == weak.id
 
 
 def test_only_rows_of_one_comparability_key_are_ranked_together():
     digits = make_record()
     mnist = make_record(make_spec(dataset={"name": "mnist"}))
-    trace = make_record(
-        make_spec(kernel={"samples": 50, "outputs": "trace", "checkpoints": {"every": 50}})
+    summed = make_record(
+        make_spec(kernel={"samples": 50, "outputs": "sum", "checkpoints": {"every": 50}})
     )
-    groups = group_rows([row(r) for r in (mnist, trace, digits)])
+    groups = group_rows([row(r) for r in (mnist, summed, digits)])
+    rest = "50 probe images, BatchNorm recalibrated, window from 0.3, 20 intervals, schema 1"
     assert [g.label for g in groups] == [
-        "digits, kernel full, 50 probe images, BatchNorm recalibrated, schema 1",
-        "digits, kernel trace, 50 probe images, BatchNorm recalibrated, schema 1",
-        "mnist, kernel full, 50 probe images, BatchNorm recalibrated, schema 1",
+        f"digits, sum view, {rest}",
+        f"digits, trace view, {rest}",
+        f"mnist, trace view, {rest}",
     ]
     assert [r.rank for g in groups for r in g.rows] == [1, 1, 1]
 
 
 def diverged() -> Record:
-    spec = make_spec()
-    seeds = [make_seed_result(spec, seed) for seed in spec.seeds]
-    lazy = (
-        seeds[1]
-        .arms[1]
-        .model_copy(
-            update={
-                "status": "diverged",
-                "diverged_at": 37,
-                "test_accuracy": None,
-                "test_loss": None,
-            }
-        )
-    )
-    arms = [seeds[1].arms[0], lazy, *seeds[1].arms[2:]]
-    seeds[1] = seeds[1].model_copy(update={"arms": arms})
-    return make_record(spec).model_copy(update={"seeds": seeds, "summary": derive_summary(seeds)})
+    """Return a record whose first seed diverged."""
+    record = make_record()
+    full = record.seeds[0].arms[0]
+    lost = {"status": "diverged", "diverged_at": 400, "test_accuracy": None, "test_loss": None}
+    arms = [full.model_copy(update={**lost, "correct": None}), *record.seeds[0].arms[1:]]
+    first = record.seeds[0].model_copy(update={"arms": arms})
+    return recompute(record.model_copy(update={"seeds": [first, *record.seeds[1:]]}))
 
 
 def first_seeds(count: int, status: str) -> Record:
     record = make_record()
-    seeds = record.seeds[:count]
-    return record.model_copy(
-        update={"seeds": seeds, "summary": derive_summary(seeds), "status": status}
-    )
+    return recompute(record.model_copy(update={"seeds": record.seeds[:count], "status": status}))
 
 
-def one_seed_thrice() -> Record:
+def one_seed_repeated() -> Record:
     record = make_record()
-    return record.model_copy(update={"seeds": [record.seeds[0]] * 3})
+    return record.model_copy(update={"seeds": [record.seeds[0]] * 5})
+
+
+def of_method_2() -> Record:
+    """Return a record of an older schema without an arm at w."""
+    record = make_record(make_spec(switching={"steps": [100, 500]}))
+    return record.model_copy(update={"schema_version": "1.3"})
 
 
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: make_record(make_spec(seeds=[5])), "one seed: no interval"),
-        (lambda: first_seeds(2, "partial"), "partial: 2 of 3 seeds"),
-        (lambda: first_seeds(2, "complete"), "partial: 2 of 3 seeds"),
-        (lambda: first_seeds(1, "partial"), "partial: 1 of 3 seeds; one seed: no interval"),
-        (one_seed_thrice, "partial: 1 of 3 seeds"),
-        (diverged, "arm diverged: an arm that CES needs diverged in 1 of 3 seeds"),
-        (
-            lambda: with_full_accuracy(make_record(), 0.5),
-            "lazy gap not significant: A(full) - A(lazy) is not significantly above zero",
-        ),
+        (lambda: make_record(make_spec(seeds=[5])), "1 seed, a rank needs 5"),
+        (lambda: first_seeds(2, "partial"), "partial: 2 of 5 seeds; 2 seeds, a rank needs 5"),
+        (lambda: first_seeds(2, "complete"), "partial: 2 of 5 seeds; 2 seeds, a rank needs 5"),
+        (one_seed_repeated, "partial: 1 of 5 seeds"),
+        (of_method_2, "method 2 run: no arm at w = 300"),
+        (lambda: make_record(noise=0), "frozen in 5 of 5 seeds"),
     ],
 )
 def test_an_unranked_row_says_why_and_comes_last(make, reason):
-    ranked = row(with_full_accuracy(make_record(), 0.7))
+    ranked = row(make_record(noise=0.2))
     (group,) = group_rows([row(make()), ranked])
     assert [r.rank for r in group.rows] == [1, None]
-    assert group.rows[1].reason == reason
+    assert (group.rows[1].reason, group.rows[1].rank_text) == (reason, "unranked")
 
 
 def test_a_partial_record_does_not_count_in_the_ranks_of_others():
     strong_but_partial = first_seeds(2, "partial")
-    weak = with_full_accuracy(make_record(), 0.82)
+    weak = make_record(noise=0.2)
     (group,) = group_rows([row(strong_but_partial), row(weak)])
     assert [(r.record_id, r.rank) for r in group.rows] == [
         (weak.id, 1),
@@ -148,7 +117,7 @@ def test_a_figure_that_is_no_number_is_refused(value):
 
 def test_downloads_hold_raw_numbers_and_nulls():
     record = make_record()
-    groups = group_rows([row(record), row(diverged())])
+    groups = group_rows([row(record), row(make_record(noise=0))])
     measured, undefined = json.loads(frame_json(board_frame(groups)))
     assert measured["CES"] == record.summary.CES.value
     assert measured["A_full_low"] == record.summary.A_full.low
@@ -182,7 +151,7 @@ def test_a_negative_number_is_not_guarded():
     [
         ({}, ("measured",)),
         ({"turn_deg": 0}, ("measured", "no Phase I")),
-        ({"noise": 0}, ("measured", "frozen")),
+        ({"noise": 0}, ("frozen",)),
     ],
 )
 def test_a_row_is_filtered_by_its_outcome_and_those_of_its_seeds(shape, outcomes):
@@ -191,6 +160,13 @@ def test_a_row_is_filtered_by_its_outcome_and_those_of_its_seeds(shape, outcomes
     (group,) = group_rows([found])
     filters = {chosen.key: chosen.values for chosen in filters_of([group])}
     assert filters["outcome"] == tuple(sorted(outcomes))
+
+
+def test_outcomes_are_counted_over_seeds():
+    assert row(make_record()).outcomes_text == "two phases: 5 of 5"
+    found = row(diverged())
+    assert found.outcomes_text == "diverged: 1 of 5, two phases: 4 of 5"
+    assert "diverged" in found.filter_values["outcome"]
 
 
 def test_a_seed_without_phase_ii_is_named_once():

@@ -15,15 +15,14 @@ def places(path: str) -> list[tuple[int, int]]:
     return list(zip(across, itertools.accumulate(numbers[1::2]), strict=True))
 
 
-def test_curves_run_from_edge_to_edge_and_mark_the_boundary():
+def test_curves_run_from_edge_to_edge_and_mark_w():
     record = make_record()
     moves, accuracies = sparks_of(record)
     assert re.fullmatch(r"M[0-9]+ [0-9]+l[0-9 -]+", moves.path)
     found = places(accuracies.path)
     assert (found[0][0], found[-1][0]) == (EDGE, WIDTH - EDGE)
     assert {y for _, y in found} >= {EDGE, HEIGHT - EDGE}
-    T_star = record.seeds[0].phases.T_star
-    assert moves.boundary == accuracies.boundary == EDGE + round((WIDTH - 2 * EDGE) * T_star / 1000)
+    assert moves.boundary == accuracies.boundary == EDGE + round((WIDTH - 2 * EDGE) * 300 / 1000)
     assert moves.label.startswith("S over 50 steps, from ")
     assert accuracies.label == "Test accuracy from 10.0 to 95.0 %, seed 0"
 

@@ -116,7 +116,12 @@ def test_long_trajectories_are_thinned_and_the_page_says_so():
     assert [row[0] for row in few.rows] == list(few.head[1:])
     assert [row[i] for i, row in enumerate(few.rows, start=1)] == ["0"] * 12
     names = [key.name for key in plots["velocity"].drawing.legend]
-    assert names == ["seed 0", "seed 1", "seed 2", "T*", "learning-rate drop"]
+    assert names == [
+        *(f"seed {i}" for i in range(5)),
+        "w, start of the late window",
+        "T*",
+        "learning-rate drop",
+    ]
 
 
 def test_the_file_of_a_plot_has_every_point():
@@ -142,7 +147,7 @@ def test_many_values_stand_where_each_stands(values, low, log):
 def test_the_velocity_stands_at_the_end_of_its_interval():
     record = make_record()
     plot = next(plot for plot in all_plots(record) if plot.key == "velocity")
-    kernel = record.seeds[0].kernel
+    kernel = record.seeds[0].kernel.primary
     assert plot.table.rows[0][0] == "5"
     assert float(plot.table.rows[0][1]) == pytest.approx((1 - kernel.gram[1][0]) / 5, rel=1e-2)
 
@@ -150,7 +155,11 @@ def test_the_velocity_stands_at_the_end_of_its_interval():
 def test_many_seeds_share_one_entry_of_the_legend():
     record = make_record(make_spec(seeds=list(range(8))))
     plot = next(plot for plot in all_plots(record) if plot.key == "training")
-    assert [key.name for key in plot.drawing.legend] == ["one line per seed", "T*"]
+    assert [key.name for key in plot.drawing.legend] == [
+        "one line per seed",
+        "w, start of the late window",
+        "T*",
+    ]
     assert len(plot.drawing.paths) == 8
 
 
@@ -174,7 +183,7 @@ def test_plots_of_one_seed_come_for_every_seed_under_keys_of_their_own():
     assert len({plot.key for plot in plots}) == len(plots)
     for key in ("distance", "picture", "references", "lags", "scale"):
         of_seeds = [p for p in plots if p.key.split("-")[0] == key]
-        assert [p.seed for p in of_seeds] == [0, 1, 2]
-        assert [p.key for p in of_seeds] == [key, f"{key}-seed-1", f"{key}-seed-2"]
+        assert [p.seed for p in of_seeds] == [0, 1, 2, 3, 4]
+        assert [p.key for p in of_seeds] == [key, *(f"{key}-seed-{seed}" for seed in range(1, 5))]
         assert all(f"seed {p.seed}" in p.caption for p in of_seeds)
     assert len(plots_of(make_record(make_spec(seeds=list(range(12)))))[0]) == 10

@@ -64,7 +64,12 @@ def test_the_plot_has_a_line_for_each_t1_and_means_over_seeds() -> None:
     # Heights at t0 = 0 are 1, 1.1 and 1.2.
     assert plot.table.rows[1] == ("0", "1,000", "1.1", "[0.852, 1.35]", "3 of 3")
     assert plot.table.rows[2][4] == "2 of 3"
-    assert [key.name for key in plot.drawing.legend] == ["t1 = 500", "t1 = 1,000", "T*"]
+    assert [key.name for key in plot.drawing.legend] == [
+        "t1 = 500",
+        "t1 = 1,000",
+        "w, start of the late window",
+        "T*",
+    ]
     assert len(plot.drawing.dots) == len(PAIRS)
 
 
@@ -78,5 +83,9 @@ def test_a_pair_that_every_seed_lost_is_a_dash(seeds: list[int]) -> None:
 
 def test_many_t1_share_one_color_without_lines() -> None:
     plot = chaos_plots(probed([[t, t + 50] for t in range(0, 500, 50)]))[0]
-    assert [key.name for key in plot.drawing.legend] == ["one dot per pair", "T*"]
+    assert [key.name for key in plot.drawing.legend] == [
+        "one dot per pair",
+        "w, start of the late window",
+        "T*",
+    ]
     assert (len(plot.drawing.dots), len(plot.drawing.paths)) == (10, 0)

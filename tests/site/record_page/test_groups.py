@@ -30,16 +30,17 @@ def test_groups_are_shown_in_order_with_means_over_seeds(record: Record) -> None
     assert list(rows) == list(SETTLES)
     for index, (name, settle) in enumerate(SETTLES.items()):
         found = [seed.groups[index] for seed in record.seeds if seed.groups]
-        parameters, mean, each, half_angle, _, _, _, seeds = rows[name]
+        parameters, mean, each, turn, cone, *others = rows[name]
         assert parameters == f"{(record.seeds[0].kernel.groups or [])[index].parameters:,}"
         if settle is None:
-            assert (mean, each, half_angle, seeds) == ("–", "–, –, –", "–", "0 of 3")
+            assert (mean, each, turn, cone) == ("–", ", ".join("–" * 5), "–", "–")
+            assert others == ["–"] * 3
             continue
         starts = [g.phases.T_star for g in found if g.phases and g.phases.T_star is not None]
-        angles = [g.cone.half_angle_deg for g in found if g.cone]
-        assert len(starts) == len(angles) == 3
-        assert (mean, each) == (f"{sum(starts) / 3:,.0f}", ", ".join(map(str, starts)))
-        assert half_angle == f"{sum(angles) / 3:.1f}°"
+        angles = [g.window.cone_deg for g in found if g.window]
+        assert len(starts) == len(angles) == 5
+        assert (mean, each) == (f"{sum(starts) / 5:,.0f}", ", ".join(map(str, starts)))
+        assert cone == f"{sum(angles) / 5:.1f}°"
     assert int(rows["conv1"][1]) < int(rows["layers.0"][1])
     assert "Kernels of seed 1: late is zero before step 50, " in section.table.note
     assert "unused is zero at the end." in section.table.note

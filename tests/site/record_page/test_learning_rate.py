@@ -15,7 +15,7 @@ def test_velocities_are_per_rate_where_the_rate_changes(schedule: dict[str, obje
     spec = make_spec(training={**BASE_SPEC["training"], "schedule": schedule})
     record = make_record(spec)
     (plot,) = rate_plots(record)
-    kernel = record.seeds[0].kernel
+    kernel = record.seeds[0].kernel.primary
     # From step 550 to 600 there is no drop and no warm-up.
     i = kernel.steps.index(550)
     S = 1 - kernel.G()[i, i + 1]

@@ -26,24 +26,24 @@ def test_every_list_has_one_entry_per_checkpoint():
 def test_numbers_are_those_of_the_record():
     record = make_record()
     seed, result = data_of(record)["seeds"][0], record.seeds[0]
-    G, steps = result.kernel.G(), np.array(result.kernel.steps)
+    G, steps = result.kernel.primary.G(), np.array(result.kernel.steps)
     assert seed["S0"] == pytest.approx(1 - G[0], rel=1e-4, abs=1e-12)
     assert seed["velocity"][3] == pytest.approx((1 - G[2, 3]) / (steps[3] - steps[2]), rel=1e-4)
     assert seed["accuracy"][-1] == pytest.approx(100 * result.training.test_accuracy[-1], rel=1e-4)
-    settled = [a for a, t in zip(seed["angle"], steps, strict=True) if t >= seed["T_star"]]
-    assert max(settled) == pytest.approx(result.cone.half_angle_deg, rel=1e-4)
-    assert seed["angle"][0] == pytest.approx(result.cone.turn_deg, rel=1e-4)
+    late = [a for a, t in zip(seed["angle"], steps, strict=True) if t >= data_of(record)["w"]]
+    assert np.percentile(late, 95) == pytest.approx(result.window.cone_95_deg, rel=1e-4)
+    assert seed["angle"][0] == pytest.approx(result.window.turn_deg, rel=1e-4)
 
 
-def test_without_a_phase_ii_there_is_no_angle():
+def test_without_a_late_window_there_is_no_angle():
     training = {
         "steps": 1000,
         "batch_size": 64,
         "optimizer": {"name": "sgd", "learning_rate": 0.1},
         "schedule": {"name": "cosine"},
     }
-    seed = data_of(make_record(make_spec(training=training)))["seeds"][0]
-    assert (seed["T_star"], seed["angle"]) == (None, [])
+    data = data_of(make_record(make_spec(training=training)))
+    assert (data["w"], data["seeds"][0]["angle"]) == (None, [])
 
 
 def test_the_script_is_one_assignment_of_plain_text():
