@@ -21,7 +21,7 @@ CORE := tests/test_imports.py tests/test_main.py tests/entk tests/linearize test
 
 demo: $(VENV)/installed
 	# The demo's network is too small for more threads to pay; on a busy machine they would hurt.
-	OMP_NUM_THREADS=1 $(BIN)/conebench run specs/digits.yaml
+	OMP_NUM_THREADS=1 $(BIN)/conebench run specs/digits-window.yaml
 	$(BIN)/conebench leaderboard build
 
 test: $(VENV)/installed-dev

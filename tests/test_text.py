@@ -1,10 +1,7 @@
 """Text of messages: first lines, near names, dotted names."""
 
-import doctest
-
 import pytest
 
-import conebench.text
 from conebench.text import did_you_mean, first_line, flatten, one_line
 
 
@@ -42,7 +39,3 @@ def test_near_names_and_initials_are_offered(word: str, hint: str) -> None:
 def test_leaves_have_dotted_names() -> None:
     data = {"a": {"b": {"c": 1}, "empty": {}}, "list": [{"x": 1}]}
     assert dict(flatten(data)) == {"a.b.c": 1, "a.empty": {}, "list": [{"x": 1}]}
-
-
-def test_the_examples_give_what_they_say() -> None:
-    assert doctest.testmod(conebench.text).failed == 0

@@ -185,7 +185,9 @@ def summarize(
         "lazy_gap": lazy_gap(*(_right(seeds, arm) for arm in (("full", None), ("lazy", 0)))),
         "A_full": accuracy(_right(seeds, ("full", None))),
         "A_lazy": accuracy(_right(seeds, ("lazy", 0))),
-        "A_switched": accuracy(_right(seeds, ("switched", w))),
+        "A_switched": Finding(None, missing)
+        if (missing := _no_arm_at(seeds, w))
+        else accuracy(_right(seeds, ("switched", w))),
     }
     means = {name: _window_mean(seeds, name) for name in WINDOW_BOUNDS}
     findings = {**means, **arms, "CES": Finding(strength.CES, strength.undefined)}
@@ -206,15 +208,22 @@ def summarize(
 
 
 def _at_window(seeds: Sequence[SeedFigures], w: int | None, control: Control) -> SwitchFigures:
-    reason = "no constant learning rate"
-    if w is not None:
-        lost = sum(("switched", w) not in seed.right for seed in seeds)
-        if not lost:
-            return _at(seeds, w, control)
-        reason = f"no arm at w = {w:,}"
-        # The T* of single seeds may be w.
-        reason += f" in {lost} of {len(seeds)} seeds" if lost < len(seeds) else ""
-    return SwitchFigures(w, None, None, None, None, dict.fromkeys(SWITCH_FIGURES, reason))
+    missing = _no_arm_at(seeds, w)
+    if missing is None:
+        return _at(seeds, w, control)
+    return SwitchFigures(w, None, None, None, None, dict.fromkeys(SWITCH_FIGURES, missing))
+
+
+def _no_arm_at(seeds: Sequence[SeedFigures], w: int | None) -> str | None:
+    """Say that no arm starts at w in some seeds; None if one does in all."""
+    if w is None:
+        return "no constant learning rate"
+    lost = sum(("switched", w) not in seed.right for seed in seeds)
+    if not lost:
+        return None
+    # The T* of single seeds may be w.
+    counted = f" in {lost} of {len(seeds)} seeds" if lost < len(seeds) else ""
+    return f"no arm at w = {w:,}{counted}"
 
 
 def _at(seeds: Sequence[SeedFigures], step: int | None, control: Control) -> SwitchFigures:

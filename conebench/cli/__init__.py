@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _call() -> int:
-    """Call the command that the arguments name; return its exit code."""
+    """Call the command that the arguments name. Return its exit code."""
     try:
         code = app(prog_name="conebench", standalone_mode=False) or ExitCode.OK
     except typer.Abort:

@@ -165,6 +165,8 @@ def print_figures(console: Console, record: Record) -> None:
     w = "none" if summary.w is None else f"{summary.w:,}"
     console.print(f"{record.view} view, late window from w = {w}; {_outcomes(summary)}")
     console.print(f"{summary.verdict}: {summary.detail}")
+    for line in _divergences(record):
+        console.print(line)
     # The verdict is about CES.
     reasons = {name: why for name, why in summary.undefined.items() if name != "CES"}
     for why in dict.fromkeys(reasons.values()):
@@ -179,6 +181,23 @@ def print_figures(console: Console, record: Record) -> None:
     if record.status == "partial":
         console.print(
             f"partial: {len(record.seeds)} of {len(record.spec.seeds)} seeds, so not ranked"
+        )
+
+
+def _divergences(record: Record) -> Iterator[str]:
+    """Say which arms diverged, and at which steps."""
+    found: dict[str, list[int]] = {}
+    for seed in record.seeds:
+        for arm in seed.arms:
+            if arm.diverged_at is not None:
+                label = arm.arm if arm.step in (None, 0) else f"{arm.arm}({arm.step})"
+                name = "ordinary training" if arm.arm == "full" else label
+                found.setdefault(name, []).append(arm.diverged_at)
+    for name, steps in found.items():
+        at = ", ".join(f"{step:,}" for step in steps)
+        yield (
+            f"{name} diverged in {len(steps)} of {len(record.seeds)} seeds, at step {at}; try a "
+            "smaller learning rate"
         )
 
 

@@ -37,7 +37,7 @@ def build(records: Records = None, out: Out = DEFAULT_OUT) -> None:
 
 @app.command()
 def check(records: Records = None) -> None:
-    """Build the site in a temporary folder; exit code 1 if a record cannot be shown."""
+    """Build the site in a temporary folder. Exit code 1 if a record cannot be shown."""
     with errors_as_exit_codes(), tempfile.TemporaryDirectory() as aside:
         skipped = _build(_folders(records), Path(aside) / "site", keep=False)
     if skipped:
@@ -80,7 +80,7 @@ def _folders(records: Sequence[Path] | None) -> list[Path]:
 
 
 def _build(folders: Sequence[Path], out: Path, *, keep: bool = True) -> bool:
-    """Build the site and report it; return True if a record was left out."""
+    """Build the site and report it. Return True if a record was left out."""
     from conebench.site import build_site
 
     report = build_site(folders, out)

@@ -8,10 +8,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from conebench.cli.exits import errors_as_exit_codes, show_error
+from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.terminal import WIDEST, Terminal, echo
-from conebench.errors import ExitCode, SpecError
-from conebench.spec import LoadedSpec, Spec, find_specs, load_specs, repeated_names
+from conebench.errors import ExitCode
+from conebench.spec import LoadedSpec, Spec, find_specs, load_valid
 
 NUMBERS = {"steps", "kernels", "seeds"}
 # Titles are shown on terminals of at least this many columns.
@@ -29,24 +29,16 @@ def list_specs(
     ] = False,
 ) -> None:
     """List the specs."""
-    specs: list[LoadedSpec] = []
-    failed = False
     with errors_as_exit_codes():
-        for file in find_specs(paths or [Path("specs")]):
-            try:
-                specs += load_specs(file)
-            except SpecError as error:
-                failed = True
-                show_error(error)
-    for line in repeated_names(specs):
-        failed = True
+        specs, problems = load_valid(find_specs(paths or [Path("specs")]))
+    for line in problems:
         echo(line, err=True)
     if as_json:
         for found in specs:
             echo(json.dumps({"path": str(found.file), **_facts(found.spec)}))
     elif specs:
         _print_table(specs)
-    if failed:
+    if problems:
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 

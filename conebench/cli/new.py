@@ -14,6 +14,7 @@ from conebench.errors import InputError
 from conebench.spec import load_spec
 from conebench.spec.draft import DRAFT_DATASETS, SCHEMA_FILE, draft_spec
 from conebench.spec.json_schema import spec_json_schema
+from conebench.spec.model_names import known_models, model_hint
 from conebench.spec.section import NAME
 from conebench.storage.atomic_files import whole_file, write_new
 
@@ -30,16 +31,17 @@ def new(
     learning_rate: Annotated[float, typer.Option(help="For SGD with momentum 0.9.")] = 0.1,
     folder: Annotated[Path, typer.Option(help="Folder of the new file.")] = Path("specs"),
 ) -> None:
-    """Write a new spec with comments; on a terminal, ask for model, dataset and title."""
+    """Write a new spec with comments. On a terminal, ask for model, dataset and title."""
     with errors_as_exit_codes():
         if not re.fullmatch(NAME, name):
             raise InputError(f"NAME: got {name!r}, expected a-z, 0-9, '.', '_' and '-'")
         chosen_model = model or _asked("model", "cifar_resnet20")
+        _check_model(chosen_model)
         chosen_dataset = dataset or _asked("dataset", "cifar10")
-        chosen_title = title or _asked("title", f"{chosen_model} on {chosen_dataset}")
         if chosen_dataset not in DRAFT_DATASETS:
             allowed = ", ".join(DRAFT_DATASETS)
             raise InputError(f"--dataset: got {chosen_dataset!r}, expected one of {allowed}")
+        chosen_title = title or _asked("title", f"{chosen_model} on {chosen_dataset}")
         try:
             text = draft_spec(
                 name, chosen_title, chosen_model, chosen_dataset, steps, batch_size, learning_rate
@@ -48,6 +50,14 @@ def new(
             raise InputError(f"--steps: {error}") from None
         path = _write(folder / f"{name}.yaml", text)
     echo(f"wrote {path}; now: conebench validate {path}, conebench plan {path}")
+
+
+def _check_model(name: str) -> None:
+    """Raise an InputError for a model that timm and conebench do not have."""
+    if name.partition(".")[0] not in known_models():
+        raise InputError(
+            f"--model: got {name!r}, expected a model of timm's or conebench's{model_hint(name)}"
+        )
 
 
 def _asked(field: str, default: str) -> str:

@@ -29,7 +29,14 @@ def review(
 
     Files are read from git as data. Nothing is checked out or executed.
     """
-    from conebench.contribution import GitTrees, board_change, problems_of, read_proposal, unpacked
+    from conebench.contribution import (
+        GitTrees,
+        board_change,
+        problems_of,
+        read_proposal,
+        remarks_of,
+        unpacked,
+    )
     from conebench.contribution.board import markdown
     from conebench.site import build_site
 
@@ -37,7 +44,7 @@ def review(
         proposal = read_proposal(GitTrees(repository), base, head)
         problems = problems_of(proposal, author)
         if not problems and proposal.records:
-            text = markdown(board_change(proposal))
+            text = "\n\n".join([*remarks_of(proposal), markdown(board_change(proposal))])
         else:
             text = "\n".join(f"- `{line.replace('`', ' ')}`" for line in problems)
         if not problems and site is not None and proposal.lane == "data":

@@ -23,7 +23,9 @@ from conebench.spec.yaml_text import yaml_text
 
 
 def show(
-    file: Annotated[Path, typer.Argument(help="A record, or a spec file (.yaml).")],
+    file: Annotated[
+        Path, typer.Argument(help="A record, the folder of a run, or a spec file (.yaml).")
+    ],
     names: SpecNames = None,
     resolved: Annotated[
         bool,
@@ -42,7 +44,7 @@ def show(
         elif names or resolved:
             raise InputError(f"{file}: --name and --resolved are for .yaml files only")
         else:
-            _show_record(file)
+            _show_record(_record_of(file) if file.is_dir() else file)
 
 
 def _show_specs(file: Path, names: Sequence[str], *, resolved: bool) -> None:
@@ -50,6 +52,14 @@ def _show_specs(file: Path, names: Sequence[str], *, resolved: bool) -> None:
         text = spec_text(found.spec) if resolved else yaml_text(found.written.data)
         separator = "---\n" if i else ""
         echo(f"{separator}# hash {found.spec.hash}\n{text}", nl=False)
+
+
+def _record_of(run: Path) -> Path:
+    """Return the record of a run's folder."""
+    record = run / "record.json"
+    if not record.exists():
+        raise InputError(f"{run}: holds no record yet; see conebench status {run}")
+    return record
 
 
 def _show_record(record: Path) -> None:
@@ -80,6 +90,10 @@ def _print_record(record: Record, record_id: str) -> None:
 
 def _seed_lines(record: Record, seed: SeedResult, bars: str) -> Iterator[str]:
     phases, window = seed.phases, seed.window
+    full = next((arm for arm in seed.arms if arm.arm == "full"), None)
+    if full is not None and full.status == "diverged":
+        yield f"seed {seed.seed}: ordinary training diverged at step {full.diverged_at:,}"
+        return
     T_star = "" if phases.T_star is None else f", T* {phases.T_star:,}"
     change = "" if phases.change_point is None else f" (change-point {phases.change_point:,})"
     fitted = "" if seed.T_fit is None else f", T_fit {seed.T_fit:,}"

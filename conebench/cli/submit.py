@@ -49,7 +49,13 @@ def submit(
 
     It takes replications by `conebench verify --attest` too.
     """
-    from conebench.contribution import GitTrees, board_change, file_proposal, problems_of
+    from conebench.contribution import (
+        GitTrees,
+        board_change,
+        file_proposal,
+        problems_of,
+        remarks_of,
+    )
 
     with errors_as_exit_codes():
         found = _submission(source / "record.json" if source.is_dir() else source)
@@ -59,6 +65,8 @@ def submit(
         if problems:
             raise InputError("\n".join(problems))
         if proposal.records:
+            for remark in remarks_of(proposal):
+                echo(remark)
             _show(board_change(proposal))
         in_place = target.exists() and target.samefile(found.file)
         if not dry_run and not in_place:

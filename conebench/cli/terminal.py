@@ -57,7 +57,7 @@ def open_output() -> list[_Output]:
 
 
 def lost_output(outputs: Iterable[_Output]) -> str:
-    """Write what is left, and say why output was lost; empty if it was not, or nobody reads it."""
+    """Write what is left, and say why output was lost. Empty if it was not, or nobody reads it."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     errors = [output.lost for output in outputs if output.lost]
@@ -70,7 +70,7 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
 
 
 def visible(text: str) -> str:
-    r"""Return text with characters that would not show as escapes; ends of lines stay.
+    r"""Return text with characters that would not show as escapes. Ends of lines stay.
 
     >>> print(visible("a\x1b[31m\u202eb"))
     a\x1b[31m\u202eb

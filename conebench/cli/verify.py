@@ -57,7 +57,7 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Run a record's spec again on this machine and compare; exit code 1 if they differ."""
+    """Run a record's spec again on this machine and compare. Exit code 1 if they differ."""
     with errors_as_exit_codes():
         recorded = read_record(record)
         _check_seeds(recorded, seed)

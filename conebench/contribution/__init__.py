@@ -3,7 +3,7 @@
 from conebench.contribution.board import BoardChange, board_change
 from conebench.contribution.git_trees import Change, GitTrees
 from conebench.contribution.proposal import Proposal, file_proposal, read_proposal, unpacked
-from conebench.contribution.rules import canonical_path, problems_of
+from conebench.contribution.rules import canonical_path, problems_of, remarks_of
 
 __all__ = [
     "BoardChange",
@@ -15,5 +15,6 @@ __all__ = [
     "file_proposal",
     "problems_of",
     "read_proposal",
+    "remarks_of",
     "unpacked",
 ]

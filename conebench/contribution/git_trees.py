@@ -36,7 +36,7 @@ class GitTrees:
         return self._git("merge-base", self.commit(first), self.commit(second))
 
     def changes(self, before: str, after: str) -> list[Change]:
-        """Return every path that differs between two commits; a rename is a D and an A."""
+        """Return every path that differs between two commits. A rename is a D and an A."""
         raw = self._bytes(
             *("diff-tree", "-r", "-z", "--raw", "--full-index", "--no-renames"),
             self.commit(before),

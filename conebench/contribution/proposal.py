@@ -10,10 +10,10 @@ from typing import Literal
 from conebench.contribution.git_trees import REGULAR, Change, GitTrees
 from conebench.record.files import MAX_BYTES as MAX_RECORD_BYTES
 from conebench.record.replication import MAX_REPLICATION_BYTES, SUFFIX
+from conebench.spec.yaml_text import MAX_BYTES as MAX_SPEC_BYTES
 
 SPECS, RECORDS = "specs/", "leaderboard/records/"
 REPLICATIONS = f"{SUFFIX}/"
-MAX_SPEC_BYTES = 200_000
 MAX_FILES = 50
 
 Lane = Literal["none", "code", "data"]
@@ -45,7 +45,7 @@ class Proposal:
 
     @property
     def lane(self) -> Lane:
-        """`data` if records change, or only specs; specs together with code count as code."""
+        """`data` if records change, or only specs. Specs together with code count as code."""
         if not self.data:
             return "none"
         with_records = any(change.path.startswith(RECORDS) for change in self.data)
@@ -113,7 +113,7 @@ def is_replication(path: str) -> bool:
 
 @contextmanager
 def unpacked(files: dict[str, bytes]) -> Iterator[Path]:
-    """Write files to a temporary folder; their paths must have been checked."""
+    """Write files to a temporary folder. Their paths must have been checked."""
     with tempfile.TemporaryDirectory() as name:
         for path, content in files.items():
             target = Path(name, path)

@@ -22,14 +22,8 @@ from conebench.errors import InputError
 from conebench.record import Record, read_record
 from conebench.record.check import check_record
 from conebench.record.replication import SUFFIX, WHO
-from conebench.spec import (
-    SMOKE_SUFFIX,
-    Spec,
-    content_hash,
-    find_specs,
-    load_specs,
-    repeated_names,
-)
+from conebench.spec import SMOKE_SUFFIX, Spec, content_hash, find_specs, load_valid
+from conebench.spec.model_names import known_models
 from conebench.spec.section import NAME
 from conebench.text import one_line
 
@@ -63,13 +57,23 @@ def problems_of(proposal: Proposal, author: str | None = None) -> list[str]:
         # Files with a wrong name or type are not read.
         return shape
     with unpacked(proposal.after) as folder:
-        specs, problems = _specs(folder)
+        loaded, problems = load_valid(find_specs([folder / SPECS]))
+        specs = {found.spec.name: found.spec for found in loaded}
         problems += _kept_specs(proposal, folder, specs)
         for path in proposal.records:
             problems += _record(proposal, folder, path, specs)
         for path in proposal.replications:
             problems += replication_problems(proposal, folder, path, author)
     return [one_line(line.replace(f"{folder}/", "")) for line in problems]
+
+
+def remarks_of(proposal: Proposal) -> list[str]:
+    """Return what readers of a sound proposal should know, one line each."""
+    return [
+        f"{path}: its images are a folder of the author's, so nobody else can replicate it"
+        for path in proposal.records
+        if json.loads(proposal.contents[path])["spec"]["dataset"]["name"] == "imagefolder"
+    ]
 
 
 def _shape(proposal: Proposal) -> Iterator[str]:
@@ -104,16 +108,6 @@ def _file_problem(change: Change, proposal: Proposal) -> str:
         return KINDS.get(change.mode, f"got mode {change.mode}, expected a regular file")
     size, most = proposal.sizes[change.path], most_bytes(change.path)
     return f"got {size:,} bytes, expected at most {most:,}" if size > most else ""
-
-
-def _specs(folder: Path) -> tuple[dict[str, Spec], list[str]]:
-    loaded, problems = [], []
-    for file in find_specs([folder / SPECS]):
-        try:
-            loaded += load_specs(file)
-        except InputError as error:
-            problems += str(error).split("\n")
-    return {found.spec.name: found.spec for found in loaded}, problems + repeated_names(loaded)
 
 
 def _kept_specs(proposal: Proposal, folder: Path, specs: dict[str, Spec]) -> Iterator[str]:
@@ -157,6 +151,8 @@ def _provenance(record: Record, specs: dict[str, Spec]) -> Iterator[str]:
         yield f"spec: the last commit has no spec named {record.spec.name!r} in {SPECS}; commit it"
     elif spec != record.spec:
         yield f"spec: differs from {spec.name!r} in {SPECS}, whose hash is {spec.hash[:8]}"
+    if record.spec.model.name.partition(".")[0] not in known_models():
+        yield "spec.model.name: neither timm nor conebench has this model, so nobody can replay it"
     if record.status != "complete":
         yield f"status: got {record.status}, expected complete"
     yield from provenance_problems(record.provenance)

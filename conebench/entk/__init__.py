@@ -4,7 +4,7 @@ from conebench.entk.contraction import Outputs
 from conebench.entk.errors import KernelError, MemoryLimitError
 from conebench.entk.gram import double_centred, unit_gram
 from conebench.entk.grouped import Grouping, group_of, grouped_ntk, plan_grouped_ntk
-from conebench.entk.kernel import as_matrix, empirical_ntk, plan_ntk
+from conebench.entk.kernel import as_matrix, class_views, empirical_ntk, plan_ntk
 from conebench.entk.memory import GraphMeter, default_memory_limit
 from conebench.entk.plan import KernelPlan
 from conebench.entk.statistics import KernelStatistics, kernel_statistics
@@ -19,6 +19,7 @@ __all__ = [
     "MemoryLimitError",
     "Outputs",
     "as_matrix",
+    "class_views",
     "default_memory_limit",
     "double_centred",
     "empirical_ntk",

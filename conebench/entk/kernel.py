@@ -158,6 +158,29 @@ def as_matrix(kernel: Tensor) -> Float[Tensor, "rows columns"]:
     return kernel.flatten(0, 1).flatten(1) if kernel.ndim == 4 else kernel
 
 
+def class_views(kernel: Float[Tensor, "n c m c"]) -> dict[str, Tensor]:
+    """Return the `trace` and the `sum` kernel of a `full` one.
+
+    trace: sum_c H[(i, c), (j, c)] / C;  sum: sum_{c, d} H[(i, c), (j, d)] / C.
+
+    Args:
+        kernel: H, as `empirical_ntk` returns it with outputs="full".
+
+    Returns:
+        Two kernels [n, m], in the kernel's dtype, with sums in float64.
+
+    Example:
+        >>> views = class_views(torch.ones(1, 2, 1, 2))
+        >>> views["trace"], views["sum"]
+        (tensor([[1.]]), tensor([[2.]]))
+
+    """
+    classes = kernel.shape[1]
+    trace = kernel.diagonal(dim1=1, dim2=3).sum(-1, dtype=torch.float64)  # [n, m]
+    total = kernel.sum((1, 3), dtype=torch.float64)  # [n, m]
+    return {"trace": (trace / classes).to(kernel), "sum": (total / classes).to(kernel)}
+
+
 def _check(model: nn.Module, x1: Tensor, x2: Tensor | None) -> None:
     if any(module.training for module in model.modules()):
         raise KernelError("the model is in training mode: call model.eval() first")

@@ -3,6 +3,7 @@
 The only module that imports timm.
 """
 
+import inspect
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from torch import nn
 
 from conebench.errors import DataMissingError, SpecError
 from conebench.networks.cifar import CifarResNet, CifarVgg16, PixelMlp
+from conebench.spec.model_names import model_hint
 from conebench.text import did_you_mean, first_line
 
 EntryPointT = TypeVar("EntryPointT", bound=Callable[..., nn.Module])
@@ -142,8 +144,21 @@ def check_name(name: str) -> None:
     # A name may be followed by a dot and the name of pretrained weights.
     if timm.is_model(name.partition(".")[0]):
         return
-    hint = did_you_mean(name, timm.list_models())
+    hint = model_hint(name)
     raise SpecError(f"got {name!r}, expected a model of timm's{hint}", field="model.name")
+
+
+def list_models() -> dict[str, tuple[str, ...]]:
+    """Return the arguments of each model of conebench; empty for timm's."""
+    own = {name: _arguments(globals()[name]) for name in __all__ if name != "make_model"}
+    return {name: own.get(name, ()) for name in sorted({*timm.list_models(), *own})}
+
+
+def _arguments(made_by: Callable[..., nn.Module]) -> tuple[str, ...]:
+    """Return what a spec may give; the data decide the rest."""
+    network = inspect.get_annotations(made_by)["return"]
+    given = {"num_classes", "in_chans", "blocks"}
+    return tuple(name for name in inspect.signature(network).parameters if name not in given)
 
 
 def entry_point(name: str) -> Callable[..., nn.Module]:

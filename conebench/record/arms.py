@@ -30,7 +30,10 @@ class ArmCurve(Part):
 
     steps: list[Step] = Field(description="Checkpoints, in steps.")
     train_loss: list[float] = Field(description="Mean minibatch loss since the one before.")
-    test_loss: list[float] = Field(description="On the test images of ordinary training's curve.")
+    test_loss: list[float | None] = Field(
+        description="On the test images of ordinary training's curve before its end; null if it "
+        "is not finite."
+    )
     test_accuracy: list[Share] = Field(description="On the same images.")
 
 

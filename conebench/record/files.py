@@ -40,8 +40,9 @@ def _indented(value: Any, indent: str) -> str:
     return json.dumps(value, allow_nan=False)
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path | str) -> Record:
     """Read one record, or raise a RecordError that names the file and the field."""
+    path = Path(path)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise RecordError(f"{path}: expected at most {MAX_BYTES:,} bytes")

@@ -173,6 +173,7 @@ def _raw_arm(arm: ArmResult, record: Record) -> Iterator[str]:
 
 def _arm_curve(arm: ArmResult, record: Record) -> Iterator[str]:
     """Check the learning curve of an arm."""
+    # A diverged arm has the points before.
     finished = arm.arm != "full" and arm.status == "finished"
     if record.minor >= FIRST_WITH_VIEWS and finished and arm.curve is None:
         yield "curve: missing"

@@ -15,7 +15,7 @@ HEAD = """\
 
 Every field of a spec: allowed values, default and meaning.
 
-A spec is one YAML 1.2 file of at most 1 MB (200 kB in a pull request), and its `name` field is the
+A spec is one YAML 1.2 file of at most 1 MB, and its `name` field is the
 file's name. The [tutorial](tutorial.md) writes one step by step. Unknown fields, duplicate keys,
 tags and directives are refused. Fields must also fit together. For example, switch steps and the
 linearization step are checkpoints before the end, `every` divides the steps into at least eight

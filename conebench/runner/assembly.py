@@ -9,11 +9,13 @@ from conebench.record import (
     ArmResult,
     ChaosResult,
     SeedResult,
+    TrainingCurve,
     TriedRate,
     derive_seed,
 )
 from conebench.runner.stages.arms import ArmEnd, ArmStage, best_of
 from conebench.runner.stages.copies import CopyStage
+from conebench.runner.stages.full_end import FullEnd, FullEndStage
 from conebench.runner.stages.planned import Trajectory
 from conebench.runner.stages.results import Stages
 from conebench.runner.stages.training import Trained
@@ -26,33 +28,37 @@ class SeedParts(NamedTuple):
     trajectory: Trajectory
     arms: list[ArmResult]
     chaos: list[ChaosResult] | None
+    full: FullEnd
 
 
 def gather_seed(stages: Stages, seed: int) -> SeedParts:
     """Ask for the results of all stages of a seed, in the order of a run.
 
-    Raises a StageFailedError if ordinary training or the kernels failed.
+    Raises a StageFailedError if ordinary training, the kernels, or the test of its end failed.
     """
     found = stages.trajectory(seed)
     arms = _arm_results(stages, seed, found.arms())
-    return SeedParts(found, arms, _chaos_results(stages, seed, found.copies()))
+    chaos = _chaos_results(stages, seed, found.copies())
+    # Last, so that executors begin the long stages before they wait for this one.
+    return SeedParts(found, arms, chaos, stages.result(FullEndStage(seed)))
 
 
 def seed_result(seed: int, parts: SeedParts) -> SeedResult:
     """Return the part of the record that is about one seed."""
     found = parts.trajectory
+    curve = _with_end(found.trained.curve, parts.full)
     return SeedResult(
         seed=seed,
-        training=found.trained.curve,
+        training=curve,
         kernel=found.kernel,
-        arms=[_full_arm(found.trained), *parts.arms],
+        arms=[_full_arm(found.trained, parts.full), *parts.arms],
         chaos=parts.chaos,
-        **derive_seed(found.spec, found.trained.curve, found.kernel),
+        **derive_seed(found.spec, curve, found.kernel),
     )
 
 
 def _arm_results(stages: Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResult]:
-    """Train every arm with each of its learning rates; keep the best of each arm."""
+    """Train every arm with each of its learning rates. Keep the best of each arm."""
     results = []
     chosen: dict[int, Rate] = {}
     for arm in arms:
@@ -82,7 +88,7 @@ def _ends(stages: Stages, arms: Sequence[ArmStage]) -> list[ArmEnd]:
 def _chaos_results(
     stages: Stages, seed: int, copies: Sequence[PerturbedCopy]
 ) -> list[ChaosResult] | None:
-    """Compare every copy, in the order of the spec's pairs; None without a chaos section."""
+    """Compare every copy, in the order of the spec's pairs. None without a chaos section."""
     chaos = stages.context.spec.chaos
     if chaos is None:
         return None
@@ -103,16 +109,31 @@ def _arm_result(arm: Arm, end: ArmEnd, rate: Rate, tried: list[TriedRate]) -> Ar
         test_loss=end.test_loss,
         learning_rate=None if rate == "inherit" else rate,
         tried=tried if len(tried) > 1 else None,
+        correct=end.correct,
+        curve=end.curve,
     )
 
 
-def _full_arm(trained: Trained) -> ArmResult:
-    finished = trained.status == "finished"
+def _with_end(curve: TrainingCurve, full: FullEnd) -> TrainingCurve:
+    """Return the curve with the end as it was tested last."""
+    if full.test_accuracy is None or full.test_loss is None:
+        return curve
+    # Training may have ended on another machine, where a close call went the other way.
+    return curve.model_copy(
+        update={
+            "test_loss": [*curve.test_loss[:-1], full.test_loss],
+            "test_accuracy": [*curve.test_accuracy[:-1], full.test_accuracy],
+        }
+    )
+
+
+def _full_arm(trained: Trained, end: FullEnd) -> ArmResult:
     return ArmResult(
         arm="full",
         step=None,
         status=trained.status,
         diverged_at=trained.diverged_at,
-        test_accuracy=trained.curve.test_accuracy[-1] if finished else None,
-        test_loss=trained.curve.test_loss[-1] if finished else None,
+        test_accuracy=end.test_accuracy,
+        test_loss=end.test_loss,
+        correct=end.correct,
     )

@@ -20,6 +20,7 @@ from conebench.runner.stages.base import Stage
 from conebench.runner.stages.context import build_network, state_bytes
 from conebench.runner.stages.kernels import group_sizes, plan_kernel
 from conebench.runner.stages.planned import planned_stages
+from conebench.runner.stages.training import averaged_steps
 from conebench.runner.stages.work import PASSES, Sizes, Step, Work
 from conebench.spec import Spec
 from conebench.spec.arms import plan_copies
@@ -28,8 +29,8 @@ from conebench.training.optimizers import make_optimizer
 
 MATRIX_SIDE = 1024
 CALIBRATION_SAMPLES = 8
-# In a record's text: a cosine with all digits of float64, and the comma and space after it.
-BYTES_PER_ENTRY = 20
+# In a record's text: a cosine with 10 decimals, and the comma and space after it.
+BYTES_PER_ENTRY = 14
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Estimate:
 def estimate(
     spec: Spec, classes: int, image: tuple[int, int, int], device: torch.device, memory: int
 ) -> Estimate:
-    """Estimate a spec for images of shape (channels, height, width); needs no data.
+    """Estimate a spec for images of shape (channels, height, width). Needs no data.
 
     Time is that of float32 kernels even if the spec asks for float64. Raises a SpecError if the
     network or the optimizer cannot be made, an UnmetNeedError if a kernel does not fit into
@@ -86,6 +87,7 @@ def estimate(
     plan = _kernel_plan(network, x[:n], spec, memory)
     itemsize = 8 if spec.kernel.dtype == "float64" else 4
     checkpoints, seeds = len(spec.checkpoint_steps), len(spec.seeds)
+    averages = len(averaged_steps(spec, spec.checkpoint_steps))
     sizes = Sizes(spec, classes, spec.dataset.test_size or spec.dataset.facts.test_images or 0)
     stages = planned_stages(spec, spec.seeds[0])
     work = [(stage, stage.work(sizes)) for stage in stages]
@@ -112,7 +114,7 @@ def estimate(
         copies=len(plan_copies(spec, spec.total_steps)) * seeds,
         flops={name: value * seeds for name, value in flops.items()},
         seconds={name: value * seeds for name, value in seconds.items()},
-        disk_bytes=state_bytes(network) * checkpoints * seeds,
+        disk_bytes=state_bytes(network) * (checkpoints + averages) * seeds,
         kernel_disk_bytes=itemsize * _stored_numbers(network, spec, classes) * checkpoints,
         record_bytes=_record_bytes(network, spec),
     )
@@ -136,9 +138,10 @@ def _costs(
 
 
 def _record_bytes(network: nn.Module, spec: Spec) -> int:
-    """Count the bytes of G, of G centred and of groups: nearly all of a long record."""
+    """Count the bytes of G, of G centred, of views and groups: nearly all of a long record."""
     t, groups = len(spec.checkpoint_steps), _groups(network, spec)
-    return BYTES_PER_ENTRY * len(spec.seeds) * (2 + groups) * t * (t + 1) // 2
+    views = 3 if spec.kernel.outputs == "full" else 1
+    return BYTES_PER_ENTRY * len(spec.seeds) * (2 * views + groups) * t * (t + 1) // 2
 
 
 def _groups(network: nn.Module, spec: Spec) -> int:
@@ -146,10 +149,11 @@ def _groups(network: nn.Module, spec: Spec) -> int:
 
 
 def _stored_numbers(network: nn.Module, spec: Spec, classes: int) -> int:
-    """Count the entries of one checkpoint's kernel and those of its groups in the run folder."""
+    """Count the entries of one checkpoint's kernel, views and groups in the run folder."""
     kernel = spec.kernel
     side = kernel.samples * (1 if kernel.outputs in ("trace", "sum") else classes)
-    return side**2 + _groups(network, spec) * kernel.samples**2
+    smaller = _groups(network, spec) + (2 if kernel.outputs == "full" else 0)
+    return side**2 + smaller * kernel.samples**2
 
 
 def _kernel_plan(network: nn.Module, x: Tensor, spec: Spec, memory: int) -> KernelPlan:
@@ -182,7 +186,7 @@ def _timed(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _step_seconds(network: nn.Module, x: Tensor, classes: int) -> dict[Step, float]:
-    """Time a training step of each kind; a probe's follows from an ordinary one."""
+    """Time a training step of each kind. A probe's follows from an ordinary one."""
     labels = torch.arange(len(x), device=x.device) % classes
     linearized = LinearizedModel(network)
 

@@ -12,7 +12,7 @@ from conebench.linearize import LinearizedModel
 from conebench.networks.timm_models import classifier_parameters
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.kernels import plan_kernel
-from conebench.spec.schema import OtherOptimizer
+from conebench.spec.optimizers import OtherOptimizer
 from conebench.text import first_line
 from conebench.training.optimizers import depends_on_size, make_optimizer, state_tensors
 

@@ -69,6 +69,10 @@ class Run:
         results = _results(stages, self.seeds)
         with store.locked("folder"):
             record = _record(stages, results, self.network, self.options)
+            kept = store.keep_other_record(record.spec_hash)
+            if kept:
+                note = f"the one of the spec before its change is kept as {kept.name}"
+                self.context.progress.stage("record", note=note)
             store.save_record(record_text(record))
         return record, store.record_path
 

@@ -60,7 +60,7 @@ def gather_provenance(
 
 
 def _any_dirty(codes: Sequence[Code | None]) -> bool | None:
-    """Return True if any code was changed; None if none was, but some is not known."""
+    """Return True if any code was changed. None if none was, but some is not known."""
     dirty = [code.git_dirty if code else None for code in codes]
     if True in dirty:
         return True

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from conebench.data.datasets import load_data
 from conebench.errors import RecordError, RunError
 from conebench.record import Record
 from conebench.runner.executors.local import run_spec
@@ -17,6 +18,13 @@ def replay(record: Record, options: RunOptions, progress: Progress) -> Record:
     Seeds are those of the options, else all that the record has. Raises a RunError if a stage
     failed, a RecordError if the images are not those of the record.
     """
+    # Before hours of work.
+    data = load_data(record.spec.dataset, options.data_root, options.device)
+    if data.hash != record.data.hash:
+        raise RecordError(
+            f"data.hash: the images here differ from the record's (hash {data.hash[:12]}, record "
+            f"{record.data.hash[:12]})"
+        )
     build = record.provenance.kernel_build
     memory = build.memory_limit_bytes if build else None
     seeds = options.seeds or tuple(seed.seed for seed in record.seeds)
@@ -24,15 +32,10 @@ def replay(record: Record, options: RunOptions, progress: Progress) -> Record:
     torch.set_num_threads(record.provenance.cpu_threads)
     try:
         options = replace(options, seeds=seeds, kernel_memory=options.kernel_memory or memory)
-        replayed, _ = run_spec(record.spec, options, progress)
+        replayed, _ = run_spec(record.spec, options, progress, data)
     finally:
         torch.set_num_threads(before)
     if replayed.failures:
         raise RunError("\n".join(failure.reason for failure in replayed.failures))
-    if replayed.data.hash != record.data.hash:
-        raise RecordError(
-            f"data.hash: got {record.data.hash[:12]}..., the images here have "
-            f"{replayed.data.hash[:12]}...: they are not those of the record"
-        )
     kept = [seed for seed in replayed.seeds if seed.seed in seeds]
     return replayed.model_copy(update={"seeds": kept})

@@ -43,7 +43,7 @@ class BuildReport:
     skipped: list[tuple[Path, str]]
 
 
-def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
+def build_site(record_dirs: Sequence[Path | str], out: Path | str) -> BuildReport:
     """Build the site of all records in the given folders.
 
     The same records give the same bytes, whether `out` was there before or not. A failed build
@@ -57,11 +57,12 @@ def build_site(record_dirs: Sequence[Path], out: Path) -> BuildReport:
         StorageError: `out` cannot be written, or holds something else than a site.
 
     """
+    folders, out = [Path(folder) for folder in record_dirs], Path(out)
     try:
-        _check_folders(record_dirs, out)
+        _check_folders(folders, out)
         old = out.resolve()
         with _swapped_in(old) as new:
-            files = find_records(record_dirs)
+            files = find_records(folders)
             notes, skipped = place_records(files, new, old, new.parent / "aside")
             _write_board([note.record.row for note in notes], skipped, new)
             _write_arms(notes, new)

@@ -7,7 +7,7 @@ from conebench.spec.loading import (
     load_all,
     load_spec,
     load_specs,
-    repeated_names,
+    load_valid,
 )
 from conebench.spec.schedule import (
     constant_stretch,
@@ -33,7 +33,7 @@ __all__ = [
     "load_all",
     "load_spec",
     "load_specs",
-    "repeated_names",
+    "load_valid",
     "schedule_factor",
     "smoke_spec",
     "spec_text",

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from conebench.spec.checks import Problem
-from conebench.spec.schedule import constant_stretch
+from conebench.spec.schedule import constant_stretch, window_start
 from conebench.spec.schema import Spec
 
 PROBE_IMAGES_PER_CLASS = 2
 INTERVALS = 20
 TEST_IMAGES = 200
+RANKED_SEEDS = 5
 
 
 def advice(spec: Spec) -> list[Problem]:
@@ -30,7 +31,7 @@ def _grid(spec: Spec) -> Iterator[Problem]:
     if stretch is None:
         yield Problem(
             ("training", "schedule", "name"),
-            "the learning rate is never constant, so there will be no T* and no rank",
+            "the learning rate is never constant, so there will be no late window and no rank",
         )
         return
     intervals = (stretch[1] - stretch[0]) // every
@@ -38,15 +39,16 @@ def _grid(spec: Spec) -> Iterator[Problem]:
         yield Problem(
             ("kernel", "checkpoints", "every"),
             f"only {intervals} checkpoint intervals at constant learning rate; use {INTERVALS} or "
-            "more for a reliable T*",
+            "more for a reliable cone angle",
         )
 
 
 def _arms(spec: Spec) -> Iterator[Problem]:
-    if not spec.switching.add_t_star:
+    w = window_start(spec)
+    if w is not None and w not in spec.switching.steps:
         yield Problem(
-            ("switching", "add_t_star"),
-            "no switch at the measured T*, so there will be no Gamma and no rank",
+            ("switching", "steps"),
+            f"no arm at w = {w:,}, the start of the late window: benefit B(w) is undefined",
         )
 
 
@@ -63,3 +65,5 @@ def _probe(spec: Spec) -> Iterator[Problem]:
 def _seeds(spec: Spec) -> Iterator[Problem]:
     if len(spec.seeds) == 1:
         yield Problem(("seeds",), "only one seed, so there will be no intervals and no rank")
+    elif len(spec.seeds) < RANKED_SEEDS:
+        yield Problem(("seeds",), f"only {len(spec.seeds)} seeds; a rank needs {RANKED_SEEDS}")

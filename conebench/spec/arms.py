@@ -25,7 +25,7 @@ class Arm(NamedTuple):
 
     @property
     def planned_rates(self) -> tuple[Rate, ...]:
-        """The rates it is trained with; for a control, the first stands for the chosen one."""
+        """The rates it is trained with. For a control, the first stands for the chosen one."""
         return self.rates[:1] if self.kind == "control" else self.rates
 
     @property

@@ -1,11 +1,13 @@
 """Check that the fields of a spec fit together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from conebench.spec.datasets import DATASETS
+from conebench.spec.optimizers import OtherOptimizer, Sgd
 from conebench.spec.schedule import constant_stretch
-from conebench.spec.schema import OtherOptimizer, Sgd, Spec
+from conebench.spec.schema import Spec
+from conebench.spec.yaml_text import shown
 
 MIN_UNIFORM_INTERVALS = 8
 MAX_UNIFORM_INTERVALS = 500
@@ -40,7 +42,8 @@ def cross_field_problems(spec: Spec) -> list[Problem]:
     if spec.training.steps is not None:
         problems += [*_schedule(spec), *_grid(spec), *_switching(spec)]
     problems += [*_model(spec), *_optimizer(spec), *_loss(spec), *_linearization(spec)]
-    return [*problems, *_kernel(spec), *_chaos(spec), *_seeds(spec)]
+    problems += [*_kernel(spec), *_chaos(spec)]
+    return [*problems, *_each_once(("seeds",), spec.seeds, "seed")]
 
 
 def _length(spec: Spec) -> Iterator[Problem]:
@@ -75,11 +78,7 @@ def _dataset(spec: Spec) -> Iterator[Problem]:
         size = getattr(dataset, field)
         if size is not None and known is not None and size > known:
             yield Problem(("dataset", field), f"got {size}, expected at most {known}")
-        if size is not None and facts.classes is not None and size < facts.classes:
-            yield Problem(
-                ("dataset", field),
-                f"got {size}, expected at least {facts.classes} (one per class)",
-            )
+        yield from _one_per_class(("dataset", field), size, facts.classes)
     yield from _split(spec)
     if dataset.normalization not in ("train", "none"):
         for field in ("mean", "std"):
@@ -107,11 +106,14 @@ def _split(spec: Spec) -> Iterator[Problem]:
             f"got {spec.training.batch_size}, expected at most the {images} images",
         )
     classes = spec.dataset.facts.classes
-    if held_out is not None and classes is not None and held_out < classes:
-        yield Problem(
-            ("dataset", "validation_size"),
-            f"got {held_out}, expected at least {classes} (one per class)",
-        )
+    yield from _one_per_class(("dataset", "validation_size"), held_out, classes)
+
+
+def _one_per_class(
+    field: tuple[str, ...], count: int | None, classes: int | None
+) -> Iterator[Problem]:
+    if count is not None and classes is not None and count < classes:
+        yield Problem(field, f"got {count}, expected at least {classes} (one per class)")
 
 
 def _schedule(spec: Spec) -> Iterator[Problem]:
@@ -174,8 +176,7 @@ def _stretch(spec: Spec) -> Iterator[Problem]:
 
 def _switching(spec: Spec) -> Iterator[Problem]:
     steps, where = spec.switching.steps, ("switching", "steps")
-    if len(set(steps)) != len(steps):
-        yield Problem(where, f"got {list(steps)}, expected each step once")
+    yield from _each_once(where, steps, "step")
     points = [(where, step) for step in steps]
     if isinstance(spec.linearization.point, int):
         points.append((("linearization", "point"), spec.linearization.point))
@@ -230,11 +231,7 @@ def _loss(spec: Spec) -> Iterator[Problem]:
 def _linearization(spec: Spec) -> Iterator[Problem]:
     rates, decay = spec.linearization.learning_rate, spec.linearization.weight_decay
     if isinstance(rates, tuple):
-        if len(set(rates)) != len(rates):
-            yield Problem(
-                ("linearization", "learning_rate"),
-                f"got {list(rates)}, expected each learning rate once",
-            )
+        yield from _each_once(("linearization", "learning_rate"), rates, "learning rate")
         if spec.dataset.validation_size is None:
             yield Problem(
                 ("dataset", "validation_size"),
@@ -265,19 +262,14 @@ def _kernel(spec: Spec) -> Iterator[Problem]:
                 ("kernel", field),
                 f"got {count}, expected at most the {images} training images",
             )
-    if classes is not None and spec.kernel.samples < classes:
-        yield Problem(
-            ("kernel", "samples"),
-            f"got {spec.kernel.samples}, expected at least {classes} (one per class)",
-        )
+    yield from _one_per_class(("kernel", "samples"), spec.kernel.samples, classes)
 
 
 def _chaos(spec: Spec) -> Iterator[Problem]:
     if spec.chaos is None or spec.training.steps is None:
         return
     pairs, where = spec.chaos.pairs, ("chaos", "pairs")
-    if len(set(pairs)) != len(pairs):
-        yield Problem(where, f"got {[list(p) for p in pairs]}, expected each pair once")
+    yield from _each_once(where, pairs, "pair")
     for t0, t1 in dict.fromkeys(pairs):
         if t0 >= t1:
             yield Problem(where, f"got [{t0}, {t1}], expected t0 before t1")
@@ -290,6 +282,6 @@ def _chaos(spec: Spec) -> Iterator[Problem]:
             yield from _on_checkpoint(spec, where, step)
 
 
-def _seeds(spec: Spec) -> Iterator[Problem]:
-    if len(set(spec.seeds)) != len(spec.seeds):
-        yield Problem(("seeds",), f"got {list(spec.seeds)}, expected each seed once")
+def _each_once(field: tuple[str, ...], values: Sequence[object], what: str) -> Iterator[Problem]:
+    if len(set(values)) != len(values):
+        yield Problem(field, f"got {shown(values)}, expected each {what} once")

@@ -202,7 +202,7 @@ def _variant(base: Composed, patches: tuple[Composed, ...]) -> Composed:
 def _merged(
     data: dict[str, Any], patch: dict[str, Any], at: FieldPath, replaced: set[FieldPath]
 ) -> dict[str, Any]:
-    """Merge as RFC 7396 says; add to `replaced` the fields of `data` that are gone."""
+    """Merge as RFC 7396 says. Add to `replaced` the fields of `data` that are gone."""
     merged = dict(data)
     for key, value in patch.items():
         before, field = data.get(key), (*at, key)

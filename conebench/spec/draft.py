@@ -1,14 +1,17 @@
 """Write the text of a new spec, with comments that guide its author."""
 
 import json
+import math
 
 from conebench.spec.checks import MIN_UNIFORM_INTERVALS
 from conebench.spec.datasets import DATASETS
+from conebench.spec.schema import Kernel
 
 SCHEMA_FILE = "spec.schema.json"
 # imagefolder needs more fields: see specs/resnet8-cifar10-jpeg.yaml.
 DRAFT_DATASETS = tuple(name for name in DATASETS if name != "imagefolder")
 INTERVALS = 50
+WINDOW: float = Kernel.model_fields["window"].default
 
 DRAFT = """\
 # yaml-language-server: $schema={schema_file}
@@ -29,21 +32,22 @@ training:
   steps: {steps}
   batch_size: {batch_size}
   optimizer: {{name: sgd, learning_rate: {learning_rate}, momentum: 0.9, weight_decay: 1e-4}}
-  # schedule: {{name: multistep, milestones: [0.5, 0.75]}}  # T* is read before the first drop
+  # schedule: {{name: multistep, milestones: [0.5, 0.75]}}  # the cone is read before the first drop
 
 linearization:
   point: init
   # learning_rate: [0.1, 0.01]  # the best one is kept; needs dataset.validation_size
 
 switching:
-  steps: {switches}  # on checkpoints: multiples of `every`, or in `extra`
-  add_t_star: true
+  steps: {switches}  # {w} is w, the start of the late window; all are checkpoints
+  add_t_star: false
 
 kernel:
   samples: {samples}  # probe images; memory and time grow with samples x classes
+  # window: {window}  # share of the constant-learning-rate stretch before the late window
   checkpoints: {{every: {every}, extra: {extra}}}
 
-seeds: [0, 1, 2]  # a rank needs two or more
+seeds: [0, 1, 2, 3, 4]  # a rank needs five
 """
 
 
@@ -56,13 +60,14 @@ def draft_spec(
     batch_size: int,
     learning_rate: float,
 ) -> str:
-    """Return the YAML of a spec; its checkpoints follow from the number of steps.
+    """Return the YAML of a spec. Its checkpoints follow from the number of steps.
 
     Raises a ValueError if `checkpoint_interval` finds no interval for `steps`.
     """
     every = checkpoint_interval(steps)
     quoted = [json.dumps(text, ensure_ascii=False) for text in (name, title, model)]
-    switches = sorted({every * max(1, round(steps * part / every)) for part in (0.05, 0.2, 0.5)})
+    w = every * math.ceil(steps * WINDOW / every - 1e-6)
+    switches = {w, *(every * max(1, round(steps * part / every)) for part in (0.05, 0.5))}
     return DRAFT.format(
         schema_file=SCHEMA_FILE,
         name=quoted[0],
@@ -72,7 +77,9 @@ def draft_spec(
         steps=steps,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        switches=switches,
+        switches=sorted(switches),
+        w=w,
+        window=WINDOW,
         samples=max(50, 2 * (DATASETS[dataset].classes or 0)),
         every=every,
         extra=[step for step in (5, 10, 20) if step < every],

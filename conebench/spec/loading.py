@@ -38,12 +38,13 @@ class LoadedSpec:
         return _lines(self.written, advice(self.spec), "warning: ")
 
 
-def load_specs(path: Path) -> list[LoadedSpec]:
+def load_specs(path: Path | str) -> list[LoadedSpec]:
     """Load every spec of one file: several if it has a matrix.
 
     Raises a SpecError with one line per problem, `file:line: field: got X, expected Y`, which
     names the variants of a matrix that have it.
     """
+    path = Path(path)
     loaded = []
     problems: dict[str, list[str]] = {}
     composed = compose(path)
@@ -69,7 +70,7 @@ def load_specs(path: Path) -> list[LoadedSpec]:
     return loaded
 
 
-def load_spec(path: Path) -> Spec:
+def load_spec(path: Path | str) -> Spec:
     """Load the one spec of a file, as `load_specs` does."""
     loaded = load_specs(path)
     if len(loaded) > 1:
@@ -77,15 +78,26 @@ def load_spec(path: Path) -> Spec:
     return loaded[0].spec
 
 
+def load_valid(files: Iterable[Path]) -> tuple[list[LoadedSpec], list[str]]:
+    """Load the valid specs of files, and return the problems of the others, one per line."""
+    loaded: list[LoadedSpec] = []
+    problems = []
+    for file in files:
+        try:
+            loaded += load_specs(file)
+        except SpecError as error:
+            problems += str(error).split("\n")
+    return loaded, problems + _repeated_names(loaded)
+
+
 def load_all(paths: Iterable[Path], names: Collection[str] = ()) -> list[LoadedSpec]:
     """Load every spec of files and folders, or only those with the given names.
 
     Raises a SpecError if a spec is not valid, two share a name, or a name is unknown.
     """
-    loaded = [found for file in find_specs(paths) for found in load_specs(file)]
-    repeated = repeated_names(loaded)
-    if repeated:
-        raise SpecError(repeated[0])
+    loaded, problems = load_valid(find_specs(paths))
+    if problems:
+        raise SpecError("\n".join(problems))
     known = [found.spec.name for found in loaded]
     for name in names:
         if name not in known:
@@ -95,7 +107,7 @@ def load_all(paths: Iterable[Path], names: Collection[str] = ()) -> list[LoadedS
     return [found for found in loaded if not names or found.spec.name in names]
 
 
-def repeated_names(loaded: Iterable[LoadedSpec]) -> list[str]:
+def _repeated_names(loaded: Iterable[LoadedSpec]) -> list[str]:
     """Return one line for each spec whose name an earlier one has."""
     first: dict[str, LoadedSpec] = {}
     lines = []

@@ -2,16 +2,16 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from conebench.spec.datasets import DATASETS, DatasetFacts, batches_per_epoch
+from conebench.spec.optimizers import Optimizer
 from conebench.spec.section import (
     TITLE,
     FiniteJson,
     FolderName,
     Fraction,
     Name,
-    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     Section,
@@ -22,7 +22,6 @@ from conebench.spec.section import (
 
 BatchNormMode = Literal["recalibrated", "eval"]
 Loss = Literal["cross-entropy", "mse"]
-RATE = "The schedule multiplies it."
 
 
 class Model(Section):
@@ -123,63 +122,6 @@ class Dataset(Section):
         """Number of images to train on, None if it depends on the files."""
         images = self.train_size or self.facts.train_images
         return None if images is None else images - (self.validation_size or 0)
-
-
-class Sgd(Section):
-    """Stochastic gradient descent; weight decay is added to the gradient."""
-
-    name: Literal["sgd"] = Field(description="Stochastic gradient descent.")
-    learning_rate: PositiveFloat = Field(description=RATE)
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.0, description="Share of the previous step to keep."
-    )
-    nesterov: bool = Field(default=False, description="Nesterov's momentum.")
-    weight_decay: NonNegativeFloat = Field(
-        default=0.0, description="Added to the gradient of all parameters."
-    )
-
-
-class Adam(Section):
-    """Adam (weight decay added to the gradient) or AdamW (decoupled weight decay)."""
-
-    name: Literal["adam", "adamw"] = Field(description="adamw decouples the weight decay.")
-    learning_rate: PositiveFloat = Field(description=RATE)
-    betas: tuple[Fraction, Fraction] = Field(
-        default=(0.9, 0.999), description="Decay rates of the two moments."
-    )
-    eps: PositiveFloat = Field(default=1e-8, description="Added to the denominator.")
-    weight_decay: NonNegativeFloat = Field(
-        default=0.0, description="adam: added to the gradient; adamw: decoupled. All parameters."
-    )
-
-
-class OtherOptimizer(Section):
-    """Any other optimizer of timm's."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]{1,40}$")] = Field(
-        description="timm's name of another optimizer."
-    )
-    learning_rate: PositiveFloat = Field(description=RATE)
-    weight_decay: NonNegativeFloat = Field(
-        default=0.0, description="For all parameters, applied in the optimizer's own way."
-    )
-    options: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], FiniteJson] = Field(
-        default={}, description="Further keyword arguments of the optimizer."
-    )
-
-
-def _optimizer_kind(value: Any) -> str:
-    name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
-    # `SGD` is refused as a misspelled sgd, not as an optimizer of timm's with other fields.
-    return {"sgd": "sgd", "adam": "adam", "adamw": "adam"}.get(str(name).lower(), "other")
-
-
-Optimizer = Annotated[
-    Annotated[Sgd, Tag("sgd")]
-    | Annotated[Adam, Tag("adam")]
-    | Annotated[OtherOptimizer, Tag("other")],
-    Discriminator(_optimizer_kind),
-]
 
 
 class Schedule(Section):
@@ -283,11 +225,13 @@ class Kernel(Section):
     probe_seed: Seed = Field(default=0, description="Draws the probe set, for all run seeds.")
     outputs: Literal["full", "trace", "sum"] | None = Field(
         default=None,
-        description="Over classes; default: full up to 10, else trace. imagefolder needs it.",
+        description="Over classes; default: full up to 10, which has the trace and sum views too, "
+        "else trace. imagefolder needs it.",
     )
     batchnorm: BatchNormMode = Field(
-        default="recalibrated",
-        description="Statistics of the network: re-estimated at each checkpoint, or running ones.",
+        default="eval",
+        description="Statistics of the network at each checkpoint: its running ones (`eval`), or "
+        "re-estimated there.",
     )
     calibration_samples: int = Field(
         default=512,

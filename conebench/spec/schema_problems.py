@@ -7,7 +7,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from conebench.spec.checks import Problem
-from conebench.spec.schema import Adam, OtherOptimizer, Sgd, Spec
+from conebench.spec.optimizers import Adam, OtherOptimizer, Sgd
+from conebench.spec.schema import Spec
 from conebench.spec.section import NO_CONTROL_CHARACTER, TITLE
 from conebench.spec.yaml_text import FieldPath, shown
 from conebench.text import did_you_mean

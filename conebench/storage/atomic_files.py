@@ -50,7 +50,7 @@ def storage_error(error: OSError, path: Path | None = None) -> StorageError:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file atomically; raise a FileExistsError if it is there."""
+    """Write a file atomically. Raise a FileExistsError if it is there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("xb").close()
@@ -102,7 +102,7 @@ def _digest(file: BinaryIO) -> tuple[bytes, slice | None]:
 
 
 def find_whole(path: Path) -> bool:
-    """Return True if the file is there and whole; rename it if it is damaged."""
+    """Return True if the file is there and whole. Rename it if it is damaged."""
     try:
         with path.open("rb") as file:
             if is_whole(file):
@@ -139,7 +139,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a sealed file; None if it is missing or damaged."""
+    """Read a sealed file. None if it is missing or damaged."""
     if not find_whole(path):
         return None
     data: dict[str, Any] = json.loads(path.read_bytes())

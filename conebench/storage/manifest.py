@@ -44,7 +44,7 @@ class Manifest:
 
 
 def read_manifest(store: Store) -> Manifest:
-    """Read the manifest of a folder; empty if there is none."""
+    """Read the manifest of a folder. Empty if there is none."""
     data = store.manifest() or {"stages": [], "before": []}
     return Manifest(*(tuple(map(_planned, data[part])) for part in ("stages", "before")))
 

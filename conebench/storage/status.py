@@ -18,7 +18,7 @@ ALL_KINDS = "all"
 
 
 def find_runs(folder: Path) -> list[Store]:
-    """Find the run folder of one spec, or those in a folder; raise an InputError for none."""
+    """Find the run folder of one spec, or those in a folder. Raise an InputError for none."""
     candidates = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
     stores = [store for store in map(Store, candidates) if store.holds_a_run()]
     if not stores:
@@ -63,7 +63,7 @@ def _status(store: Store, planned: Planned) -> StageStatus:
 
 
 def seconds_left(statuses: Sequence[StageStatus]) -> float | None:
-    """Estimate the time left from the stages that are done; None before the first is.
+    """Estimate the time left from the stages that are done. None before the first is.
 
     A stage is taken to run at the pace of its kind, or at that of all kinds if none of its own
     is done.
@@ -118,7 +118,7 @@ def _size(path: Path) -> int:
 
 
 def remove_old_files(store: Store) -> list[OldFile]:
-    """Remove old files; raise a StorageError if a process runs in the folder."""
+    """Remove old files. Raise a StorageError if a process runs in the folder."""
     with ExitStack() as locks:
         for name in store.lock_names():
             locks.enter_context(store.locked(name, wait=False))

@@ -4,10 +4,12 @@
         manifest.json                        layout of this folder, planned stages
         record.json                          record of the last run
         record.sha256                        its checksum, as `sha256sum -c` reads it
+        record-<spec hash>.json              record of the spec as it was before a change
         stages/<stage>-<key>.json            result of a finished stage
         failed/<stage>-<key>.json            why a stage failed; removed by the next run
         checkpoints/<stage>-<key>/<step>.safetensors            network and its metrics
         checkpoints/<stage>-<key>/<step>.optimizer.safetensors  optimizer, if a stage starts here
+        checkpoints/<stage>-<key>/<step>.averaged.safetensors   averaged weights, if asked for
         kernels/<stage>-<key>/<step>.safetensors                removed once G is stored
         unfinished/<stage>-<key>/<step>.safetensors             state that training resumes from
         older/<stage>-<key>                                     begun by code that is not known
@@ -26,7 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 LAYOUT = 2
 # Folders in which a stage keeps one file per step.
 STEP_FOLDERS = ("checkpoints", "kernels", "unfinished")
+CheckpointPart = Literal["network", "optimizer", "averaged"]
 
 _log = logging.getLogger(__name__)
 
@@ -154,12 +157,12 @@ class Store:
                 path.unlink(missing_ok=True)
 
     def result(self, key: StageKey) -> StageResult | None:
-        """Read the result of a stage; None if it has not finished."""
+        """Read the result of a stage. None if it has not finished."""
         data = read_json(self._result_path(key))
         return None if data is None else StageResult(**data)
 
     def has_result(self, key: StageKey) -> bool:
-        """Return True if a stage has finished; its file may still be damaged."""
+        """Return True if a stage has finished. Its file may still be damaged."""
         return self._result_path(key).exists()
 
     def save_result(self, key: StageKey, result: StageResult) -> None:
@@ -185,7 +188,7 @@ class Store:
         return bool(unfinished) and self._older_path(key).exists()
 
     def failure(self, key: StageKey) -> str | None:
-        """Read why a stage failed; None if it did not."""
+        """Read why a stage failed. None if it did not."""
         data = read_json(self._failure_path(key))
         return None if data is None else str(data["reason"])
 
@@ -227,10 +230,10 @@ class Store:
         """List the files that were found damaged."""
         return list(self.folder.rglob("*.damaged"))
 
-    def checkpoint_path(self, key: StageKey, step: int, *, optimizer: bool = False) -> Path:
-        """File of one checkpoint of ordinary training."""
+    def checkpoint_path(self, key: StageKey, step: int, part: CheckpointPart = "network") -> Path:
+        """File of one part of a checkpoint of ordinary training."""
         path = self._step_path("checkpoints", key, step)
-        return path.with_suffix(".optimizer.safetensors") if optimizer else path
+        return path if part == "network" else path.with_suffix(f".{part}.safetensors")
 
     def kernel_path(self, key: StageKey, step: int) -> Path:
         """File of the kernel at one checkpoint."""
@@ -267,6 +270,23 @@ class Store:
         ):
             with whole_file(path) as temporary:
                 temporary.write_text(content, encoding="utf-8")
+
+    def keep_other_record(self, spec_hash: str) -> Path | None:
+        """Rename the record if it is of a spec of another hash. Return its new path."""
+        try:
+            found = json.loads(self.record_path.read_bytes())["spec_hash"]
+            if found == spec_hash:
+                return None
+            kept = self.record_path.with_name(f"record-{found[:8]}.json")
+            self.record_path.rename(kept)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            set_aside(self.record_path)
+            return None
+        except OSError as error:
+            raise storage_error(error, self.record_path) from None
+        return kept
 
     def check_record(self) -> None:
         """Rename the record if it does not match its checksum."""
@@ -316,7 +336,7 @@ def _checksum_line(path: Path, content: bytes) -> str:
 
 
 def read_tensors(path: Path) -> "dict[str, Tensor]":
-    """Read all tensors of a file; raise a StorageError if it is missing or damaged."""
+    """Read all tensors of a file. Raise a StorageError if it is missing or damaged."""
     from safetensors.torch import load_file
 
     if not find_whole(path):
@@ -325,7 +345,7 @@ def read_tensors(path: Path) -> "dict[str, Tensor]":
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
-    """Read the facts stored with tensors; None if the file is missing or damaged."""
+    """Read the facts stored with tensors. None if the file is missing or damaged."""
     if not find_whole(path):
         return None
     with safe_open(path, framework="numpy") as file:

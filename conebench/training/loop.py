@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from conebench.data.datasets import Data, Images
 from conebench.errors import RunError
 from conebench.seeding import counter_seed
 from conebench.spec.schema import Loss
+from conebench.training.averaging import WeightAverage
 from conebench.training.optimizers import (
     OptimizerChoice,
     TensorDict,
@@ -92,6 +94,7 @@ def train(
     optimizer_state: TensorDict | None = None,
     losses_before: Sequence[Tensor] = (),
     wants_pause: Callable[[], bool] = lambda: False,
+    average: WeightAverage | None = None,
 ) -> Iterator[Checkpoint]:
     """Train a model from step `start` to the last checkpoint.
 
@@ -108,6 +111,7 @@ def train(
         optimizer_state: State of the optimizer at `start`; fresh if None.
         losses_before: Losses between the last checkpoint and `start`.
         wants_pause: Called after each step.
+        average: Counts the model after each update.
 
     Yields:
         The live model and optimizer.
@@ -127,6 +131,8 @@ def train(
     checked = len(losses)
     for step in range(start, max(due, default=start)):
         losses.append(_update(model, data, recipe, optimizer, step))
+        if average is not None:
+            average.add(model)
         done = step + 1
         pauses = done in due or wants_pause()
         if pauses or len(losses) - checked == LOSSES_BETWEEN_CHECKS:
@@ -205,23 +211,30 @@ def loss_of(
     return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
-def evaluate(model: nn.Module, data: Data, images: Images, loss: Loss) -> tuple[float, float]:
-    """Return accuracy (a fraction) and mean loss on images, in evaluation mode.
+class Evaluation(NamedTuple):
+    """Accuracy (a fraction), mean loss, and which images a network got right, on the CPU."""
 
-    The model's mode is restored.
-    """
+    accuracy: float
+    loss: float
+    correct: Bool[Tensor, " n"]
+
+
+def evaluate(model: nn.Module, data: Data, images: Images, loss: Loss) -> Evaluation:
+    """Test a model on images, in evaluation mode; its mode is restored."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
-    correct, total = 0, 0.0
+    right: list[Tensor] = []
+    total = 0.0
     with torch.no_grad():
         for start in range(0, len(images), EVALUATION_BATCH):
             labels = images.labels[start : start + EVALUATION_BATCH]
             logits = model(data.normalize(images.pixels[start : start + EVALUATION_BATCH]))
-            correct += int((logits.argmax(1) == labels).sum())
+            right.append((logits.argmax(1) == labels).cpu())
             total += float(loss_of(logits, labels, loss)) * len(labels)
     for module, mode in modes.items():
         module.training = mode
-    return correct / len(images), total / len(images)
+    correct = torch.cat(right)
+    return Evaluation(int(correct.sum()) / len(images), total / len(images), correct)
 
 
 def predict(model: nn.Module, data: Data, images: Images) -> Int[Tensor, " n"]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from conebench.errors import SpecError
 from conebench.networks.timm_models import make_timm_optimizer
-from conebench.spec.schema import Adam, OtherOptimizer, Sgd
+from conebench.spec.optimizers import Adam, OtherOptimizer, Sgd
 
 TensorDict = dict[str, Tensor]
 OptimizerChoice = Sgd | Adam | OtherOptimizer

@@ -6,7 +6,7 @@ import pytest
 from command_line import Call
 from synthetic import make_record, make_replication, make_spec, save_replication
 
-from conebench.record import record_text
+from conebench.record import read_record, record_text
 
 RECORD = make_record()
 
@@ -88,6 +88,32 @@ def test_show(call: Call) -> None:
     assert curve.startswith("  S(t, t+50)  ")
     assert curve.endswith(", log")
     assert any(line.split()[:3] == ["switched", "100", "70.1"] for line in lines)
+
+
+def test_show_of_the_folder_of_a_run(call: Call) -> None:
+    Path("runs/a").mkdir(parents=True)
+    assert call("show", "runs/a") == (
+        1,
+        "",
+        "runs/a: holds no record yet; see conebench status runs/a\n",
+    )
+    Path("runs/a/record.json").write_text(record_text(RECORD))
+    assert call("show", "runs/a") == call("show", "runs/a/record.json")
+    assert read_record("runs/a/record.json") == RECORD
+
+
+def test_show_of_a_diverged_run(call: Call) -> None:
+    first = RECORD.seeds[0]
+    lost = {"status": "diverged", "diverged_at": 12, "test_accuracy": None, "test_loss": None}
+    arms = [arm.model_copy(update=lost) if arm.arm == "full" else arm for arm in first.arms]
+    seeds = [first.model_copy(update={"arms": arms}), *RECORD.seeds[1:]]
+    Path("record.json").write_text(record_text(RECORD.model_copy(update={"seeds": seeds})))
+    code, out, _ = call("show", "record.json")
+    assert code == 0
+    assert "arm diverged: " in out
+    told = "ordinary training diverged in 1 of 3 seeds, at step 12; try a smaller learning rate\n"
+    assert told in out
+    assert "seed 0: ordinary training diverged at step 12\n" in out
 
 
 def test_show_without_a_Phase_II(call: Call) -> None:

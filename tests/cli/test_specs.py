@@ -63,7 +63,7 @@ def test_a_new_spec_is_valid_and_nothing_is_overwritten(call: Call, tmp_path: Pa
         (["mine", "--steps", "997"], "--steps: got 997, expected a multiple of some number"),
         (
             ["mine", "--model", "a b"],
-            'specs/mine.yaml:8: model.name: got "a b", expected a short name of letters',
+            "--model: got 'a b', expected a model of timm's or conebench's",
         ),
     ],
 )
@@ -83,6 +83,32 @@ def test_validate_warns_as_a_reviewer_would(call: Call, tmp_path: Path) -> None:
     assert err.splitlines()[-1] == (
         "tiny.yaml:11: warning: seeds: only one seed, so there will be no intervals and no rank"
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("cifar_resnet8", "resnet81", "tiny.yaml:3: model.name: got 'resnet81', expected a model "),
+        ("width: 2", "widht: 2", "tiny.yaml:3: model.kwargs.widht: unknown argument of cifar_re"),
+    ],
+)
+def test_a_model_is_looked_up_without_timm(
+    call: Call, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY.replace(old, new))
+    code, out, err = call("validate", "tiny.yaml")
+    assert (code, out) == (1, "")
+    assert err.startswith(message)
+
+
+def test_a_new_spec_needs_a_known_model_and_dataset(call: Call, tmp_path: Path) -> None:
+    code, _, err = call("new", "mine", "--model", "resnet20")
+    assert (code, err) == (
+        1,
+        "--model: got 'resnet20', expected a model of timm's or conebench's; did you mean "
+        "'cifar_resnet20'?\n",
+    )
+    assert not list(tmp_path.glob("specs/*"))
 
 
 def test_the_schema_of_records(call: Call) -> None:

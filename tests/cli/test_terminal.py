@@ -90,8 +90,9 @@ def test_a_closed_stdout_is_quiet() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.usefixtures("record")
 @pytest.mark.parametrize("name", ["a\x1b[31mb\u202ec", "a\nb", os.fsdecode(b"a\xff")])
-def test_a_path_is_shown_and_does_nothing(record: Path, tmp_path: Path, name: str) -> None:
+def test_a_path_is_shown_and_does_nothing(tmp_path: Path, name: str) -> None:
     code, out, err = call("leaderboard", "build", "--records", tmp_path, "--out", tmp_path / name)
     assert (code, err) == (0, b"")
     assert (tmp_path / name / "index.html").is_file()

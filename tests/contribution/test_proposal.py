@@ -8,7 +8,14 @@ import pytest
 from scratch_clone import NEW, OLD, SPEC, Clone, clean, cloned, make_remote, path_of
 from synthetic import make_record, make_spec
 
-from conebench.contribution import GitTrees, board_change, problems_of, read_proposal
+from conebench.contribution import (
+    GitTrees,
+    board_change,
+    file_proposal,
+    problems_of,
+    read_proposal,
+    remarks_of,
+)
 from conebench.errors import InputError
 from conebench.record import CodeFacts, record_text
 from conebench.record.files import MAX_BYTES
@@ -31,7 +38,7 @@ def test_a_new_record_is_sound_and_the_board_says_what_changes(clone: Clone) -> 
     assert clone.problems() == []
     proposal = read_proposal(GitTrees(clone.folder), "origin/main", "origin/proposal")
     (change,) = board_change(proposal)
-    assert change.label.startswith("digits, kernel full, 50 probe images")
+    assert change.label.startswith("digits, trace view, 50 probe images")
     lines = {line[4]: line for line in change.lines}
     assert set(lines) == {OLD.id, NEW.id}
     assert (lines[NEW.id][1], lines[NEW.id][5]) == ("", "new")
@@ -151,6 +158,11 @@ def is_a_smoke_run(clone: Clone) -> None:
     clone.write(path_of(record), record_text(record))
 
 
+def is_of_a_network_that_nobody_else_has(clone: Clone) -> None:
+    record = clean(make_record(make_spec(seeds=[0, 1], model={"name": "mynet"})))
+    clone.write(path_of(record), record_text(record))
+
+
 def is_partial(clone: Clone) -> None:
     part = NEW.model_copy(update={"seeds": NEW.seeds[:1], "status": "partial"})
     clone.write(path_of(part), record_text(part))
@@ -252,6 +264,16 @@ def adds_a_second_spec_of_a_name(clone: Clone) -> None:
     clone.write("specs/syn-a.yaml", "extends: synthetic.yaml\nname: syn-a\ntitle: t\n")
 
 
+def test_images_that_nobody_else_has_are_remarked(clone: Clone) -> None:
+    trees, sound = GitTrees(clone.folder), record_text(NEW).encode()
+    assert remarks_of(file_proposal(trees, path_of(NEW), sound)) == []
+    dataset = {"name": "imagefolder", "folder": "pets", "image_size": 8}
+    record = clean(make_record(make_spec(seeds=[0, 1], dataset=dataset)))
+    path, text = path_of(record), record_text(record).encode()
+    (remark,) = remarks_of(file_proposal(trees, path, text))
+    assert remark.startswith(f"{path}: its images are a folder of the author's, so nobody else")
+
+
 BAD: list[tuple[Callable[[Clone], None], str]] = [
     (edits_anothers_record, f"{path_of(OLD)}: is changed, but only new records may be added"),
     (removes_anothers_record, f"{path_of(OLD)}: is removed, but only new records may be added"),
@@ -272,6 +294,7 @@ BAD: list[tuple[Callable[[Clone], None], str]] = [
     ),
     (is_of_a_changed_spec, ": spec: differs from 'synthetic' in specs/, whose hash is "),
     (is_a_smoke_run, ": spec: a smoke run is not for the board"),
+    (is_of_a_network_that_nobody_else_has, ": spec.model.name: neither timm nor conebench has"),
     (is_partial, ": status: got partial, expected complete"),
     (was_made_by_changed_code, ": provenance.git_dirty: made with uncommitted changes"),
     (has_a_stage_of_changed_code, ": provenance.git_dirty: made with uncommitted changes"),

@@ -5,7 +5,14 @@ import torch
 from networks import NETWORKS, jacobian_by_differences, jacobian_by_rows, make_network
 from torch import nn
 
-from conebench.entk import KernelError, MemoryLimitError, as_matrix, empirical_ntk, plan_ntk
+from conebench.entk import (
+    KernelError,
+    MemoryLimitError,
+    as_matrix,
+    class_views,
+    empirical_ntk,
+    plan_ntk,
+)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -32,6 +39,20 @@ def test_reductions_follow_from_the_full_kernel(name: str) -> None:
     torch.testing.assert_close(empirical_ntk(network, x, outputs="trace"), trace)
     summed = full.sum((1, 3)) / 3
     torch.testing.assert_close(empirical_ntk(network, x, outputs="sum"), summed)
+    views = class_views(full)
+    torch.testing.assert_close(views["trace"], trace)
+    torch.testing.assert_close(views["sum"], summed)
+
+
+@pytest.mark.parametrize("outputs", ["trace", "sum"])
+def test_views_of_a_float32_kernel_are_as_good_as_kernels_of_their_own(outputs: str) -> None:
+    network, x = make_network("batchnorm_cnn")
+    exact = empirical_ntk(network, x, outputs=outputs)
+    single, x = network.float(), x.float()
+    view = class_views(empirical_ntk(single, x))[outputs]
+    assert view.dtype == torch.float32
+    error = (view.double() - exact).norm() / exact.norm()
+    assert error < 1e-5
 
 
 @pytest.mark.parametrize("memory_limit", [None, 12_000])

@@ -202,8 +202,11 @@ def test_a_record_is_verified_on_its_own_stack(
     assert row[:2] == ["0", "A(lazy(0))"]
     other = record.data.model_copy(update={"hash": "1" * 64})
     options = RunOptions(tmp_path, tmp_path / "replay", torch.device("cpu"))
-    with pytest.raises(RecordError, match=r"^data.hash: got 111111111111\.\.\., the images here"):
-        replay(record.model_copy(update={"data": other}), options, RecordingProgress())
+    progress = RecordingProgress()
+    with pytest.raises(RecordError, match=r"^data.hash: the images here differ from the record's"):
+        replay(record.model_copy(update={"data": other}), options, progress)
+    # Nothing was computed for it.
+    assert (progress.stages, progress.planned) == ([], 0)
 
 
 @pytest.mark.parametrize(

@@ -282,8 +282,11 @@ def test_other_reductions_and_float64(tmp_path: Path, outputs: str) -> None:
 
 def test_divergence_is_an_outcome(tmp_path: Path) -> None:
     training = {**TINY["training"], "optimizer": {"name": "sgd", "learning_rate": 1e25}}
-    record = run(tiny_spec(training=training, seeds=[0]), tmp_path)
+    progress = RecordingProgress()
+    record = run(tiny_spec(training=training, seeds=[0]), tmp_path, progress)
     full = record.seeds[0].arms[0]
+    told = progress.notes["seed 0: ordinary training"]
+    assert told == f"diverged at step {full.diverged_at}"
     assert (full.status, full.test_accuracy, full.test_loss) == ("diverged", None, None)
     assert full.diverged_at is not None
     assert record.summary.verdict == "arm diverged"

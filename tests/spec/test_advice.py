@@ -3,7 +3,8 @@
 import pytest
 from synthetic import make_spec
 
-from conebench.spec.advice import advice
+from conebench.analysis.ranking import MIN_SEEDS
+from conebench.spec.advice import RANKED_SEEDS, advice
 
 TRAINING = {
     "steps": 1000,
@@ -34,7 +35,12 @@ def test_a_spec_like_the_shipped_ones_gets_no_warning() -> None:
             "training.schedule.name",
             "the learning rate is never constant",
         ),
-        ({"switching": {"add_t_star": False}}, "switching.add_t_star", "no switch at the measured"),
+        (
+            {"switching": {"steps": [100]}},
+            "switching.steps",
+            "no arm at w = 300, the start of the late window: benefit B(w) is undefined",
+        ),
+        ({"seeds": [0, 1, 2]}, "seeds", "only 3 seeds; a rank needs 5"),
         (
             {"kernel": {"samples": 10, "checkpoints": {"every": 50}}},
             "kernel.samples",
@@ -49,3 +55,7 @@ def test_each_doubtful_choice_is_named(
     (found,) = advice(make_spec(**changes))
     assert ".".join(map(str, found.field)) == field
     assert found.message.startswith(message)
+
+
+def test_the_advice_knows_how_many_seeds_are_ranked() -> None:
+    assert RANKED_SEEDS == MIN_SEEDS

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from conebench.spec import load_specs
 from conebench.spec.draft import DRAFT_DATASETS, checkpoint_interval, draft_spec
+from conebench.spec.schedule import window_start
 
 
 @given(
@@ -29,6 +30,7 @@ def test_a_draft_is_a_valid_spec_without_warnings(
     (found,) = load_specs(path)
     assert found.warnings() == []
     assert (found.spec.title, found.spec.total_steps) == (title, steps)
+    assert window_start(found.spec) in found.spec.switching.steps
 
 
 @pytest.mark.parametrize(

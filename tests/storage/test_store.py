@@ -99,6 +99,23 @@ def test_a_record_that_was_changed_is_set_aside(store: Store) -> None:
     store.check_record()
 
 
+def test_a_record_of_another_spec_is_kept_under_its_own_name(store: Store) -> None:
+    assert store.keep_other_record("a" * 64) is None
+    text = f'{{"spec_hash": "{"a" * 64}"}}\n'
+    store.save_record(text)
+    assert store.keep_other_record("a" * 64) is None
+    assert store.record_path.exists()
+    kept = store.keep_other_record("b" * 64)
+    assert kept == store.folder / "record-aaaaaaaa.json"
+    assert kept.read_text() == text
+    assert not store.record_path.exists()
+    store.save_record(text)
+    # Not a record: it is set aside, as one that was changed.
+    store.record_path.write_text("[]")
+    assert store.keep_other_record("b" * 64) is None
+    assert (store.folder / "record.json.damaged").exists()
+
+
 def test_an_older_layout_is_refused(store: Store) -> None:
     store.check_layout()
     (store.folder / "stages").mkdir(parents=True)

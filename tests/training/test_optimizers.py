@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from conebench.errors import SpecError
-from conebench.spec.schema import Adam, OtherOptimizer, Sgd
+from conebench.spec.optimizers import Adam, OtherOptimizer, Sgd
 from conebench.training.optimizers import (
     depends_on_size,
     load_state,

@@ -93,7 +93,7 @@ def _start(
     started: "Synchronized[int]",
     messages: "Queue[Message]",
 ) -> None:
-    """Make this process a worker; an error is raised by its first stage."""
+    """Make this process a worker. An error is raised by its first stage."""
     global _worker, _failure  # noqa: PLW0603  # a pool gives its workers nothing else
     # An interrupt reaches all processes; the first one stops the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

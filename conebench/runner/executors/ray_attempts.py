@@ -72,7 +72,7 @@ class Attempts:
         return [attempt for attempt in self._running.values() if attempt.spec_run is spec_run]
 
     def ended(self, timeout: float) -> Iterator[tuple[Any, Attempt]]:
-        """Wait for attempts to end; yield each with its reference."""
+        """Wait for attempts to end. Yield each with its reference."""
         ended: list[Any] = []
         if self._running:
             ended, _ = self.ray.wait(list(self._running), timeout=timeout)
@@ -83,7 +83,7 @@ class Attempts:
                 yield reference, self._running.pop(reference)
 
     def _show_progress(self) -> None:
-        """Pass on what workers reported; a mailbox lost with its node starts again."""
+        """Pass on what workers reported. A mailbox lost with its node starts again."""
         messages: list[tuple[int, Message]] = []
         with suppress(self.ray.exceptions.RayError):
             messages = self.ray.get(self.parts.mailbox.take.remote(), timeout=SECONDS_TO_END)

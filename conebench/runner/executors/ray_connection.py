@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -50,17 +51,29 @@ def connected(address: str | None) -> Iterator[Any]:
         # With this, a cluster of one machine listens only on the loopback address.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         own = {"include_dashboard": False, "object_store_memory": 2**27}
+        # Ray would write a token to ~/.ray, and clusters started later would then ask for it.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray = _import_ray()
     if address not in ("local", "auto"):
         _check_reachable(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, RuntimeError, ValueError) as error:
-        raise UnmetNeedError(f"--address: no cluster at {address}: {first_line(error)}") from None
+        raise UnmetNeedError(
+            f"--address: no cluster at {address}: {first_line(error)}{_token_hint()}"
+        ) from None
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _token_hint() -> str:
+    """Say that Ray's token may be why a cluster does not answer."""
+    if "RAY_AUTH_MODE" in os.environ or not Path("~/.ray/auth_token").expanduser().exists():
+        return ""
+    return "; ~/.ray/auth_token is there, so set RAY_AUTH_MODE=token (or disabled) on all nodes"
 
 
 def _import_ray() -> Any:

@@ -47,7 +47,7 @@ def run_on_ray(
     progress_of: Callable[[str], Progress],
     address: str | None,
 ) -> Iterator[tuple[int, Outcome]]:
-    """Run specs on the cluster at this address; without one, on this machine as a cluster.
+    """Run specs on the cluster at this address. Without one, on this machine as a cluster.
 
     Yields the index of each spec that has ended, with its record and path, or with its error.
     Raises an UnmetNeedError if the cluster cannot be reached or used.
@@ -107,7 +107,7 @@ class _Driver:
         self.attempts.submit(spec_run, first)
 
     def poll(self, timeout: float) -> Iterator[tuple[int, Outcome]]:
-        """Wait for stages to end; yield the specs that have ended."""
+        """Wait for stages to end. Yield the specs that have ended."""
         for reference, attempt in self.attempts.ended(timeout):
             try:
                 self._take(reference, attempt)
@@ -118,7 +118,7 @@ class _Driver:
                 yield self._finish(spec_run)
 
     def _take(self, reference: Any, attempt: Attempt) -> None:
-        """Take the end of an attempt, and hand out what may begin; raise what ends the spec."""
+        """Take the end of an attempt, and hand out what may begin. Raise what ends the spec."""
         exceptions, spec_run, stage = self.ray.exceptions, attempt.spec_run, attempt.stage
         try:
             node, error = self.ray.get(reference)
@@ -134,7 +134,7 @@ class _Driver:
         self.attempts.submit(spec_run, spec_run.schedule.after(stage))
 
     def _retry(self, attempt: Attempt, why: str) -> None:
-        """Hand out a stage whose worker died; fail it after RETRIES."""
+        """Hand out a stage whose worker died. Fail it after RETRIES."""
         spec_run, stage = attempt.spec_run, attempt.stage
         context = spec_run.run.context
         self._deaths[spec_run.index, stage] += 1

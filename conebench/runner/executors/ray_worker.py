@@ -34,7 +34,7 @@ def compute(
     device: str,
     stage: AnyStage,
 ) -> ConebenchError | None:
-    """Compute a stage with this many threads on a device of this name; return why it failed."""
+    """Compute a stage with this many threads on a device of this name. Return why it failed."""
     # The checks before the run have shown the warnings of libraries.
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads)

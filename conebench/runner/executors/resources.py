@@ -50,7 +50,7 @@ def stage_bytes(state: int, data: int, activations: int, kernel: int) -> int:
 
 
 def gpu_share(peak_bytes: int, device_bytes: int) -> float:
-    """Return the share of a GPU that a stage takes, rounded up to hundredths; at most 1.
+    """Return the share of a GPU that a stage takes, rounded up to hundredths. At most 1.
 
     >>> gpu_share(30 * 2**30, 80 * 2**30)
     0.38

@@ -43,7 +43,7 @@ class Schedule(Stages):
         return self.ready(stage.seed)
 
     def result(self, stage: Stage[ResultT]) -> ResultT:
-        """Return the stored result of a stage; raise a StageFailedError if there is none."""
+        """Return the stored result of a stage. Raise a StageFailedError if there is none."""
         # Raised also for a stage that has not ended: `gather_seed` then goes on to the others.
         not_ended = StageFailedError(stage.seed, stage.name, f"{stage.label}: has not ended")
         if stage in self._running:

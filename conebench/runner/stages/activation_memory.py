@@ -7,7 +7,7 @@ from conebench.linearize import LinearizedModel
 
 
 def images_within(limit: int, linear: LinearizedModel, x: Tensor) -> int:
-    """Return the largest batch whose linearized pass keeps about `limit` bytes; at least 1.
+    """Return the largest batch whose linearized pass keeps about `limit` bytes. At least 1.
 
     Judged by the images x. A larger x gives a lower figure per image if it lets more BatchNorms
     be folded.

@@ -11,19 +11,24 @@ from torch import Tensor, nn
 from conebench.data.datasets import Images
 from conebench.linearize import LinearizedModel
 from conebench.networks.timm_models import classifier_parameters
-from conebench.record import TriedRate, choose_rate
+from conebench.record import ArmCurve, TriedRate, choose_rate, pack_bits
 from conebench.runner.stages.activation_memory import images_within
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.resume import State, load_state, train_resumably
-from conebench.runner.stages.training import LaterStage, parent_recipe
+from conebench.runner.stages.training import (
+    LaterStage,
+    curve_size,
+    curve_subset,
+    parent_recipe,
+)
 from conebench.runner.stages.work import Sizes, Step, Work
 from conebench.spec import Spec
 from conebench.spec.arms import Arm, Kind, Rate
 from conebench.storage.store import StageKey
-from conebench.training.loop import DivergedError, Recipe, evaluate
+from conebench.training.loop import DivergedError, Evaluation, Recipe, evaluate
 
 # Bump when the stage's output changes; stored results of older versions are then ignored.
-ARM_VERSION = 3
+ARM_VERSION = 4
 # Bytes that one pass of a linearized network may keep for its gradients. A whole batch of a ViT
 # takes 1.7 times the memory of ordinary training, since freed memory stays with the process in
 # pieces; in two passes it is as fast. With a smaller limit, two passes take up to a tenth longer.
@@ -44,6 +49,19 @@ class ArmEnd(BaseModel):
     test_loss: float | None = None
     validation_accuracy: float | None = None
     validation_loss: float | None = None
+    correct: str | None = None
+    curve: ArmCurve | None = None
+
+
+class CurvePoint(BaseModel):
+    """An arm at one checkpoint; the test loss is None if it is not finite."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: int
+    train_loss: float
+    test_loss: float | None
+    test_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -81,33 +99,68 @@ class ArmStage(LaterStage[ArmEnd]):
         return self.arm.start, spec.total_steps
 
     def work(self, sizes: Sizes) -> Work:
-        """Count all steps, and the test and validation images."""
-        tested = sizes.test_images + (sizes.spec.dataset.validation_size or 0)
-        steps = sizes.spec.total_steps - self.arm.start
-        return Work(STEPS[self.kind], steps, tested_images=tested)
+        """Count all steps, the images of the curve, and the test and validation images."""
+        spec = sizes.spec
+        part = min(sizes.test_images, curve_size(spec, sizes.classes))
+        points = sum(step > self.arm.start for step in spec.checkpoint_steps)
+        tested = points * part + sizes.test_images + (spec.dataset.validation_size or 0)
+        return Work(STEPS[self.kind], spec.total_steps - self.arm.start, tested_images=tested)
 
     def compute(self, context: Context) -> ArmEnd:
         """Train the arm from its start to the end, and test it."""
         network = self._network(context)
         recipe = self._recipe(context, network)
         begin = load_state(context, self) or self._first_state(context)
+        points = [CurvePoint.model_validate(point) for point in begin.results]
+        context.advance(Work(tested_images=len(points) * len(curve_subset(context))))
         end: dict[str, Any] = {"status": "finished"}
         # Validation first, and kept whatever the test gives: the choice between rates must not
         # depend on the test.
         parts = {"validation": context.data.validation, "test": context.data.test}
         try:
-            # An arm keeps no checkpoints: its pauses are for progress and for its state.
-            for _ in train_resumably(
-                context, self, network, recipe, begin, checkpoints=context.spec.checkpoint_steps
-            ):
-                pass
+            self._train(context, network, recipe, begin, points)
             for name, images in parts.items():
                 if images is not None:
-                    accuracy, loss = _evaluate(context, network, recipe, images)
-                    end |= {f"{name}_accuracy": accuracy, f"{name}_loss": loss}
+                    found = _evaluate(context, network, recipe, images)
+                    end |= {f"{name}_accuracy": found.accuracy, f"{name}_loss": found.loss}
+            # The last one tested.
+            end["correct"] = pack_bits(found.correct.numpy())
         except DivergedError as error:
             end |= {"status": "diverged", "diverged_at": error.step}
-        return ArmEnd(**end)
+        return ArmEnd(**end, curve=_curve(points))
+
+    def _train(
+        self,
+        context: Context,
+        network: nn.Module,
+        recipe: Recipe,
+        begin: State,
+        points: list[CurvePoint],
+    ) -> None:
+        """Train to the end; add a point to the curve at each checkpoint after the start."""
+        grid, images = context.spec.checkpoint_steps, curve_subset(context)
+        for checkpoint in train_resumably(
+            context,
+            self,
+            network,
+            recipe,
+            begin,
+            checkpoints=grid,
+            results=points,
+            stores_each=False,
+        ):
+            # Others are pauses in which the state is stored.
+            if checkpoint.step in grid and checkpoint.train_loss is not None:
+                accuracy, loss, _ = evaluate(network, context.data, images, recipe.loss)
+                points.append(
+                    CurvePoint(
+                        step=checkpoint.step,
+                        train_loss=checkpoint.train_loss,
+                        test_loss=loss if math.isfinite(loss) else None,
+                        test_accuracy=accuracy,
+                    )
+                )
+                context.advance(Work(tested_images=len(images)))
 
     def _network(self, context: Context) -> nn.Module:
         if self.arm.anchor == "pretrained":
@@ -145,18 +198,25 @@ class ArmStage(LaterStage[ArmEnd]):
         )
 
 
-def _evaluate(
-    context: Context, network: nn.Module, recipe: Recipe, images: Images
-) -> tuple[float, float]:
-    accuracy, loss = evaluate(network, context.data, images, recipe.loss)
-    if not math.isfinite(loss):
+def _curve(points: Sequence[CurvePoint]) -> ArmCurve:
+    return ArmCurve(
+        steps=[point.step for point in points],
+        train_loss=[point.train_loss for point in points],
+        test_loss=[point.test_loss for point in points],
+        test_accuracy=[point.test_accuracy for point in points],
+    )
+
+
+def _evaluate(context: Context, network: nn.Module, recipe: Recipe, images: Images) -> Evaluation:
+    found = evaluate(network, context.data, images, recipe.loss)
+    if not math.isfinite(found.loss):
         raise DivergedError(context.spec.total_steps)
     context.advance(Work(tested_images=len(images)))
-    return accuracy, loss
+    return found
 
 
 def _images_at_once(context: Context, network: nn.Module) -> int | None:
-    """Return how many images a linearized network takes in one pass; None for a whole batch."""
+    """Return how many images a linearized network takes in one pass. None for a whole batch."""
     # GPU memory does not fragment, so there the whole batch is one pass. In networks that are not
     # linearized, BatchNorm may need the whole batch.
     if not isinstance(network, LinearizedModel) or context.device.type == "cuda":
@@ -180,7 +240,7 @@ def _decay_origin(network: nn.Module, weight_decay: str) -> list[Tensor]:
 
 
 def best_of(rates: Sequence[Rate], ends: Sequence[ArmEnd]) -> tuple[int, list[TriedRate]]:
-    """Choose the best of an arm's learning rates; return its index, and how each constant did."""
+    """Choose the best of an arm's learning rates. Return its index, and how each constant did."""
     tried = [_tried(rate, end) for rate, end in zip(rates, ends, strict=True) if rate != "inherit"]
     return choose_rate(tried) if len(tried) > 1 else 0, tried
 

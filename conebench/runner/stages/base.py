@@ -84,7 +84,7 @@ class StoredResult(NamedTuple, Generic[ResultT]):
 
 
 def stored_result(context: Context, stage: Stage[ResultT]) -> StoredResult[ResultT] | None:
-    """Read the result of a stage; None if there is none."""
+    """Read the result of a stage. None if there is none."""
     stored = context.store.result(stage.key(context))
     if stored is None:
         return None

@@ -60,7 +60,7 @@ def current_code(model: str) -> Code:
 
 
 def code_hash(sources: Iterable[str]) -> str:
-    """Return the SHA-256 of Python sources; comments, docstrings and error texts do not count."""
+    """Return the SHA-256 of Python sources. Comments, docstrings and error texts do not count."""
     digest = hashlib.sha256()
     for source in sources:
         digest.update(hashlib.sha256(normalized(source).encode()).digest())
@@ -139,7 +139,7 @@ def _source_in_session(model: str, made_by: object) -> str:
 
 
 def _file_of(module: str) -> Path | None:
-    """Return the file of a module; None if it has no Python source."""
+    """Return the file of a module. None if it has no Python source."""
     loaded = sys.modules.get(module)
     file = getattr(loaded, "__file__", None)
     if loaded is None:

@@ -50,6 +50,12 @@ class RunOptions:
     jobs: int = 1
     save_every: float = 60.0
 
+    def __post_init__(self) -> None:
+        # A notebook may give texts.
+        for name in ("data_root", "run_dir"):
+            object.__setattr__(self, name, Path(getattr(self, name)))
+        object.__setattr__(self, "device", torch.device(self.device))
+
 
 @dataclass(frozen=True)
 class Context:
@@ -106,7 +112,10 @@ class Context:
 
     @cached_property
     def _sections(self) -> dict[str, Any]:
-        return self.spec.dump()
+        sections = self.spec.dump()
+        # Read from kernels, but no part of them.
+        sections["kernel"].pop("window", None)
+        return sections
 
     def initial_network(self, seed: int, *, pretrained: bool | None = None) -> nn.Module:
         """Make the network at theta_0 of this seed, on the device, in training mode."""

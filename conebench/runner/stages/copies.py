@@ -154,7 +154,7 @@ def _path_losses(context: Context, one: nn.Module, other: nn.Module, points: int
     data, losses = context.data, []
     for network in path(one, other, points):
         frozen = context.frozen(network, "recalibrated")
-        losses.append(evaluate(frozen, data, data.test, context.spec.training.loss)[1])
+        losses.append(evaluate(frozen, data, data.test, context.spec.training.loss).loss)
     return losses
 
 

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import safe_open
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from conebench.entk import (
     MemoryLimitError,
     Outputs,
     as_matrix,
+    class_views,
     double_centred,
     empirical_ntk,
     group_of,
@@ -28,22 +29,32 @@ from conebench.entk import (
 )
 from conebench.errors import RunError, UnmetNeedError
 from conebench.networks.scaled_output import ScaledOutput
-from conebench.record import GroupTrajectory, KernelTrajectory, SelfCheck
+from conebench.record import (
+    AveragedTrajectory,
+    GroupTrajectory,
+    KernelTrajectory,
+    KernelView,
+    SelfCheck,
+    lower_triangle,
+)
 from conebench.runner.stages.base import stored_result
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.resume import stopwatch
-from conebench.runner.stages.training import LaterStage
+from conebench.runner.stages.training import LaterStage, averaged_steps
 from conebench.runner.stages.work import Sizes, Work
 from conebench.spec import Spec
 from conebench.spec.schema import Kernel
 from conebench.storage.store import StageKey, read_facts, read_tensors
 
 # Bump when the stage's output changes; stored results of older versions are then ignored.
-KERNEL_VERSION = 3
+KERNEL_VERSION = 4
 # Random directions of a kernel's self-check, and the relative error that fails a run. Rounding in
 # float32 was seen up to 1e-5.
 CHECK_DIRECTIONS = 3
 LARGEST_CHECK_ERROR = 1e-2
+# Views of a `full` kernel, and figures of each kernel at one checkpoint.
+VIEWS: tuple[Literal["trace", "sum"], ...] = ("trace", "sum")
+FIGURES = ("norm", "trace", "top_eigenvalue_share", "label_alignment")
 
 
 @dataclass(frozen=True)
@@ -65,10 +76,11 @@ class KernelStage(LaterStage[KernelTrajectory]):
         return 0, spec.total_steps
 
     def work(self, sizes: Sizes) -> Work:
-        return Work(kernels=len(sizes.spec.checkpoint_steps))
+        steps = sizes.spec.checkpoint_steps
+        return Work(kernels=len(steps) + len(averaged_steps(sizes.spec, steps)))
 
     def compute(self, context: Context) -> KernelTrajectory:
-        """Build the kernel at every checkpoint, then G; kernels already stored are used."""
+        """Build the kernel at every checkpoint, then G. Kernels already stored are used."""
         stored = stored_result(context, self.training)
         if stored is None:
             raise RunError(f"{self.label}: no result of {self.training.label}")
@@ -85,7 +97,7 @@ class KernelStage(LaterStage[KernelTrajectory]):
                 if trained.status == "diverged" and facts:
                     break
                 raise RunError(f"seed {self.seed}, kernel at step {step}: {error}") from None
-            context.advance(Work(kernels=1))
+            context.advance(Work(kernels=1 + ("averaged" in facts[-1])))
         steps = trained.curve.steps[: len(facts)]
         paths = [context.store.kernel_path(key, step) for step in steps]
         return _trajectory(context, paths, steps, facts)
@@ -97,20 +109,35 @@ class KernelStage(LaterStage[KernelTrajectory]):
         network, x = kernel_inputs(context, self.training.network_at(context, step))
         whole, groups = _build(network, x, kernel, context.kernel_memory)
         H = kernel_matrix(whole)
-        centred_norm = float(double_centred(H.double()).norm())
-        if centred_norm == 0:
-            raise KernelError("the centred kernel is zero: are all probe images the same?")
-        statistics = kernel_statistics(H, context.probe.labels, len(context.data.classes))
-        facts: dict[str, Any] = {**asdict(statistics), "centred_norm": centred_norm}
+        kernels: dict[str, Tensor] = {"H": H}
+        if kernel.outputs == "full":
+            kernels.update(class_views(whole))
+        facts: dict[str, Any] = {
+            name: _kernel_facts(K, context.probe.labels, len(context.data.classes))
+            for name, K in kernels.items()
+        }
         if step in (0, context.spec.total_steps):
             facts["self_check"] = _self_check(network, x, H, kernel.outputs or "full")
-        tensors = {"H": H.cpu(), "column_mean": H.double().mean(0).cpu()}
+        tensors = {name: K.cpu() for name, K in kernels.items()}
+        tensors |= {_mean_of(name): K.double().mean(0).cpu() for name, K in kernels.items()}
         if kernel.by is not None:
             facts["groups"] = _group_facts(groups, group_sizes(network))
             tensors |= {_tensor_of(group): K.cpu() for group, K in groups.items()}
+        if averaged_steps(context.spec, [step]):
+            tensors["averaged"] = self._averaged(context, step).cpu()
+            facts["averaged"] = {"norm": float(tensors["averaged"].double().norm())}
         facts["seconds"] = spent()
         context.store.write_tensors(path, tensors, facts)
         return facts
+
+    def _averaged(self, context: Context, step: int) -> Tensor:
+        """Build the primary view at the average of the weights that ends at a step."""
+        averaged = self.training.network_at(context, step, "averaged")
+        network, x = kernel_inputs(context, averaged)
+        outputs: Outputs = "sum" if context.spec.kernel.outputs == "sum" else "trace"
+        return kernel_matrix(
+            empirical_ntk(network, x, outputs=outputs, memory_limit=context.kernel_memory)
+        )
 
 
 def grouping(network: nn.Module) -> Grouping:
@@ -167,11 +194,21 @@ def kernel_inputs(context: Context, network: nn.Module) -> tuple[nn.Module, Tens
 
 
 def kernel_matrix(whole: Tensor) -> Tensor:
-    """Return a kernel as a matrix H; raise a KernelError if it is zero."""
+    """Return a kernel as a matrix H. Raise a KernelError if it is zero."""
     H = as_matrix(whole)
     if not bool(H.any()):
         raise KernelError("the kernel is zero: no output depends on any parameter")
     return H
+
+
+def _kernel_facts(H: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
+    """Return scale, spectrum and alignment of a kernel, and the norm of the centred one."""
+    if not bool(H.any()):
+        raise KernelError("the kernel is zero: no output depends on any parameter")
+    centred_norm = float(double_centred(H.double()).norm())
+    if centred_norm == 0:
+        raise KernelError("the centred kernel is zero: are all probe images the same?")
+    return {**asdict(kernel_statistics(H, labels, classes)), "centred_norm": centred_norm}
 
 
 def _group_facts(
@@ -192,8 +229,13 @@ def _tensor_of(group: str) -> str:
     return f"group.{group}"
 
 
+def _mean_of(kernel: str) -> str:
+    """Return the name of the column means of a kernel in a file."""
+    return f"{kernel}.column_mean"
+
+
 def _self_check(network: nn.Module, x: Tensor, H: Tensor, outputs: Outputs) -> float:
-    """Compare the kernel with the network's own derivatives; raise a KernelError if far off."""
+    """Compare the kernel with the network's own derivatives. Raise a KernelError if far off."""
     n, side = len(x), len(H)
     kernel = H.view(n, side // n, n, side // n) if outputs == "full" else H
     error = self_check(network, x, kernel, outputs, directions=CHECK_DIRECTIONS)
@@ -205,8 +247,34 @@ def _self_check(network: nn.Module, x: Tensor, H: Tensor, outputs: Outputs) -> f
 def _trajectory(
     context: Context, paths: Sequence[Path], steps: Sequence[int], facts: list[dict[str, Any]]
 ) -> KernelTrajectory:
-    means = [read_tensors(path)["column_mean"] for path in paths]
-    rows = _row_reader(context, paths, "H")
+    views = [
+        KernelView(name=name, **_fields(context, paths, steps, name, facts))
+        for name in VIEWS
+        if name in facts[0]
+    ]
+    return KernelTrajectory(
+        **_fields(context, paths, steps, "H", facts),
+        self_check=SelfCheck(
+            steps=[step for step, f in zip(steps, facts, strict=True) if "self_check" in f],
+            directions=CHECK_DIRECTIONS,
+            relative_error=[f["self_check"] for f in facts if "self_check" in f],
+        ),
+        groups=_group_trajectories(context, paths, steps, facts),
+        views=views or None,
+        averaged=_averaged_trajectory(context, paths, steps, facts),
+    )
+
+
+def _fields(
+    context: Context,
+    paths: Sequence[Path],
+    steps: Sequence[int],
+    name: str,
+    facts: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the fields of one kernel's trajectory: its Gram matrices and its figures."""
+    means = [read_tensors(path)[_mean_of(name)] for path in paths]
+    rows = _row_reader(context, paths, name)
 
     def centred_rows(i: int, start: int, stop: int) -> Tensor:
         # P H P, row by row: H is symmetric, so its row means are its column means.
@@ -214,23 +282,32 @@ def _trajectory(
         part = rows(i, start, stop).double()  # [stop - start, side]
         return part - mean[start:stop, None] - mean[None, :] + mean.mean()
 
+    found = [f[name] for f in facts]
     count, size = len(steps), len(means[0])
-    gram = unit_gram(count, size, rows, [f["norm"] for f in facts])
-    centred = unit_gram(count, size, centred_rows, [f["centred_norm"] for f in facts])
-    return KernelTrajectory(
-        steps=list(steps),
-        gram=_lower_triangle(gram),
-        gram_centred=_lower_triangle(centred),
-        norm=[f["norm"] for f in facts],
-        trace=[f["trace"] for f in facts],
-        top_eigenvalue_share=[f["top_eigenvalue_share"] for f in facts],
-        label_alignment=[f["label_alignment"] for f in facts],
-        self_check=SelfCheck(
-            steps=[step for step, f in zip(steps, facts, strict=True) if "self_check" in f],
-            directions=CHECK_DIRECTIONS,
-            relative_error=[f["self_check"] for f in facts if "self_check" in f],
-        ),
-        groups=_group_trajectories(context, paths, steps, facts),
+    gram = unit_gram(count, size, rows, [f["norm"] for f in found])
+    centred = unit_gram(count, size, centred_rows, [f["centred_norm"] for f in found])
+    return {
+        "steps": list(steps),
+        "gram": lower_triangle(gram.numpy()),
+        "gram_centred": lower_triangle(centred.numpy()),
+        **{figure: [f[figure] for f in found] for figure in FIGURES},
+    }
+
+
+def _averaged_trajectory(
+    context: Context,
+    paths: Sequence[Path],
+    steps: Sequence[int],
+    facts: Sequence[Mapping[str, Any]],
+) -> AveragedTrajectory | None:
+    if not context.spec.kernel.averaged:
+        return None
+    ends = [i for i, f in enumerate(facts) if "averaged" in f]
+    norms = [facts[i]["averaged"]["norm"] for i in ends]
+    rows = _row_reader(context, [paths[i] for i in ends], "averaged")
+    gram = unit_gram(len(ends), len(context.probe), rows, norms)
+    return AveragedTrajectory(
+        steps=[steps[i] for i in ends], gram=lower_triangle(gram.numpy()), norm=norms
     )
 
 
@@ -263,7 +340,7 @@ def _group_trajectory(
         name=group,
         parameters=found[0]["parameters"],
         steps=list(steps[start:]),
-        gram=_lower_triangle(unit_gram(len(norms), len(context.probe), rows, norms)),
+        gram=lower_triangle(unit_gram(len(norms), len(context.probe), rows, norms).numpy()),
         norm=norms,
         trace=[f["trace"] for f in found[start:]],
     )
@@ -280,7 +357,3 @@ def _row_reader(
         return part.to(context.device)
 
     return rows
-
-
-def _lower_triangle(G: Tensor) -> list[list[float]]:
-    return [row[: i + 1] for i, row in enumerate(G.tolist())]

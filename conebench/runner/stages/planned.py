@@ -9,6 +9,7 @@ from conebench.runner.stages.arms import ArmStage
 from conebench.runner.stages.base import Stage, stored_result
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.copies import CopyStage
+from conebench.runner.stages.full_end import FullEndStage
 from conebench.runner.stages.kernels import KernelStage
 from conebench.runner.stages.training import Trained, TrainStage
 from conebench.spec import Spec
@@ -47,6 +48,7 @@ def planned_stages(spec: Spec, seed: int, arms: Sequence[Arm] | None = None) -> 
         KernelStage(seed),
         *(ArmStage(seed, arm, rate) for arm in arms for rate in arm.planned_rates),
         *(CopyStage(seed, copy) for copy in plan_copies(spec, spec.total_steps)),
+        FullEndStage(seed),
     ]
 
 
@@ -88,7 +90,7 @@ def _planned(context: Context, stage: Stage[Any]) -> Planned:
 
 
 def _known_arms(context: Context, seed: int) -> list[Arm] | None:
-    """List the arms of a seed; None before its kernels are known."""
+    """List the arms of a seed. None before its kernels are known."""
     trained = stored_result(context, TrainStage(seed))
     kernel = stored_result(context, KernelStage(seed))
     if trained is None or kernel is None:

@@ -11,7 +11,7 @@ class Progress(Protocol):
     """Receiver of progress; `work` is counted in passes of one image through the network."""
 
     def plan(self, work: float) -> None:
-        """Add work to do; what earlier runs did is not counted."""
+        """Add work to do. What earlier runs did is not counted."""
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
         """Name the stage that starts, or that an earlier run finished; `note` says why it runs."""

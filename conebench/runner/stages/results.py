@@ -37,7 +37,7 @@ class Stages:
     failures: dict[str, StageFailedError] = field(default_factory=dict)
 
     def result(self, stage: Stage[ResultT]) -> ResultT:
-        """Return the stored result of a stage; compute it if there is none.
+        """Return the stored result of a stage. Compute it if there is none.
 
         Raises a StageFailedError if the stage failed, in this process or in another one; a
         NotFinishedError if there is no result and missing ones are not to be computed.
@@ -75,7 +75,7 @@ class Stages:
         spent = stopwatch(store, key)
         code = None if store.continues_older(key) else asdict(context.code)
         try:
-            value = stage.compute(context).model_dump()
+            result = stage.compute(context)
         except RunError as error:
             reason = str(error)
         except ConebenchError:
@@ -83,7 +83,10 @@ class Stages:
         except Exception as error:  # noqa: BLE001  # memory runs out, a library refuses
             reason = f"{stage.label}: {first_line(error)}"
         else:
-            store.save_result(key, StageResult(value, spent(), code))
+            store.save_result(key, StageResult(result.model_dump(), spent(), code))
+            diverged_at = getattr(result, "diverged_at", None)
+            if diverged_at is not None:
+                context.progress.stage(stage.label, note=f"diverged at step {diverged_at:,}")
             if stage.decides_arms:
                 with store.locked("folder"):
                     write_plan(context)

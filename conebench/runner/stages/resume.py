@@ -14,6 +14,7 @@ from conebench.runner.stages.context import Context
 from conebench.runner.stages.work import Work
 from conebench.storage.atomic_files import remove
 from conebench.storage.store import StageKey, Store, read_facts, read_tensors
+from conebench.training.averaging import WeightAverage
 from conebench.training.loop import Checkpoint, Recipe, train
 from conebench.training.optimizers import TensorDict
 
@@ -31,6 +32,8 @@ class State:
     optimizer: TensorDict | None = None
     losses: tuple[Tensor, ...] = ()
     results: tuple[Any, ...] = ()
+    # What a `WeightAverage` held.
+    average: TensorDict | None = None
 
 
 def stopwatch(store: Store, key: StageKey) -> Callable[[], float]:
@@ -40,7 +43,7 @@ def stopwatch(store: Store, key: StageKey) -> Callable[[], float]:
 
 
 def load_state(context: Context, stage: Stage[Any]) -> State | None:
-    """Read the last stored state of a stage; None if there is no whole one."""
+    """Read the last stored state of a stage. None if there is no whole one."""
     key = stage.key(context)
     for step in reversed(context.store.stored_steps(key, "unfinished")):
         path = context.store.unfinished_path(key, step)
@@ -59,11 +62,14 @@ def train_resumably(
     *,
     checkpoints: Sequence[int],
     results: Sequence[BaseModel] = (),
+    stores_each: bool = True,
+    average: WeightAverage | None = None,
 ) -> Iterator[Checkpoint]:
-    """Train a network from a state on; yield at each checkpoint still to come.
+    """Train a network from a state on. Yield at each checkpoint still to come.
 
-    Once the caller is done with a checkpoint, the state is stored if `save_every` seconds have
-    passed or `results`, which it holds too, has grown. Raises a DivergedError.
+    Once the caller is done with a checkpoint, the state is stored with the `results` so far, if
+    `save_every` seconds have passed, or if `stores_each` and they have grown. Raises a
+    DivergedError.
     """
     store, key = context.store, stage.key(context)
     first, _ = stage.steps(context.spec)
@@ -72,6 +78,8 @@ def train_resumably(
         network.load_state_dict(begin.model)
         checkpoints = [step for step in checkpoints if step > begin.step]
         context.advance(Work(kind, begin.step - first))
+    if average is not None and begin.average is not None:
+        average.restore(begin.average, context.device)
     spent, stored_at, kept = stopwatch(store, key), time.monotonic(), len(results)
 
     def is_due() -> bool:
@@ -87,10 +95,12 @@ def train_resumably(
         optimizer_state=begin.optimizer,
         losses_before=begin.losses,
         wants_pause=is_due,
+        average=average,
     ):
         yield checkpoint
-        if is_due() or len(results) > kept:
-            _save_state(store, key, checkpoint, results, spent())
+        if is_due() or (stores_each and len(results) > kept):
+            averaged = average.tensors() if average else {}
+            _save_state(store, key, checkpoint, results, averaged, spent())
             stored_at, kept = time.monotonic(), len(results)
         context.advance(Work(kind, checkpoint.step - last))
         last = checkpoint.step
@@ -101,11 +111,13 @@ def _save_state(
     key: StageKey,
     checkpoint: Checkpoint,
     results: Sequence[BaseModel],
+    average: TensorDict,
     seconds: float,
 ) -> None:
     """Store a state in place of the last one."""
     tensors = {f"model/{name}": t for name, t in checkpoint.model_tensors().items()}
     tensors |= {f"optimizer/{name}": t for name, t in checkpoint.optimizer_tensors().items()}
+    tensors |= {f"average/{name}": t for name, t in average.items()}
     losses = checkpoint.losses
     tensors["losses"] = torch.stack(list(losses)).cpu() if losses else torch.empty(0)
     path = store.unfinished_path(key, checkpoint.step)
@@ -118,10 +130,11 @@ def _save_state(
 
 def _state(step: int, tensors: TensorDict, facts: dict[str, Any]) -> State:
     losses = tensors.pop("losses")
-    parts: dict[str, TensorDict] = {"model": {}, "optimizer": {}}
+    parts: dict[str, TensorDict] = {"model": {}, "optimizer": {}, "average": {}}
     for name, tensor in tensors.items():
         part, _, own_name = name.partition("/")
         parts[part][own_name] = tensor
     # Files of older versions hold no results.
     results = tuple(facts.get("results", ()))
-    return State(step, parts["model"], parts["optimizer"], losses.unbind(), results)
+    average = parts["average"] or None
+    return State(step, parts["model"], parts["optimizer"], losses.unbind(), results, average)

@@ -17,7 +17,8 @@ from conebench.runner.stages.resume import State, load_state, train_resumably
 from conebench.runner.stages.work import PASSES, Sizes, Work
 from conebench.spec import Spec, learning_rate
 from conebench.storage.atomic_files import find_whole
-from conebench.storage.store import StageKey, read_facts, read_tensors
+from conebench.storage.store import CheckpointPart, StageKey, read_facts, read_tensors
+from conebench.training.averaging import WeightAverage
 from conebench.training.loop import Checkpoint, DivergedError, Recipe, evaluate
 from conebench.training.optimizers import TensorDict
 
@@ -50,10 +51,10 @@ class TrainStage(Stage[Trained]):
         grid, kept = context.spec.checkpoint_steps, kept_optimizers(context.spec)
         # Before the chaos probe this was a bool; keep it so, or stored stages would be lost.
         keeps = kept == grid or list(kept) or False
-        return StageKey(
-            f"{self.kind}-seed{self.seed}",
-            {**inputs, "grid": list(grid), "keeps_optimizer": keeps, "version": TRAIN_VERSION},
-        )
+        inputs |= {"grid": list(grid), "keeps_optimizer": keeps, "version": TRAIN_VERSION}
+        if context.spec.kernel.averaged:
+            inputs["averaged"] = list(averaged_steps(context.spec, grid))
+        return StageKey(f"{self.kind}-seed{self.seed}", inputs)
 
     def steps(self, spec: Spec) -> tuple[int, int]:
         return 0, spec.total_steps
@@ -76,11 +77,19 @@ class TrainStage(Stage[Trained]):
                 tested = sum(len(curve_images(context, step)) for step in done)
                 context.advance(Work(tested_images=tested))
         network, diverged_at = context.initial_network(self.seed), None
+        average = WeightAverage() if context.spec.kernel.averaged else None
         try:
             for checkpoint in train_resumably(
-                context, self, network, parent_recipe(context, self.seed), begin, checkpoints=grid
+                context,
+                self,
+                network,
+                parent_recipe(context, self.seed),
+                begin,
+                checkpoints=grid,
+                average=average,
             ):
                 if checkpoint.step in grid:
+                    self._store_average(context, checkpoint, average)
                     self._store_checkpoint(context, checkpoint)
                     done.append(checkpoint.step)
         except DivergedError as error:
@@ -97,29 +106,41 @@ class TrainStage(Stage[Trained]):
 
     def checkpoint_files(self, context: Context, steps: Sequence[int]) -> list[Path]:
         """List the files of the checkpoints at these steps."""
-        key, kept = self.key(context), kept_optimizers(context.spec)
+        key, path = self.key(context), context.store.checkpoint_path
+        kept = set(kept_optimizers(context.spec)).intersection(steps)
         return [
-            context.store.checkpoint_path(key, step, optimizer=optimizer)
-            for step in steps
-            for optimizer in ((False, True) if step in kept else (False,))
+            *(path(key, step) for step in steps),
+            *(path(key, step, "optimizer") for step in sorted(kept)),
+            *(path(key, step, "averaged") for step in averaged_steps(context.spec, steps)),
         ]
 
-    def network_at(self, context: Context, step: int) -> nn.Module:
-        """Read the network at theta_step, in training mode."""
+    def network_at(
+        self, context: Context, step: int, part: CheckpointPart = "network"
+    ) -> nn.Module:
+        """Read the network at theta_step, or at the average that ends there, in training mode."""
         network = context.initial_network(self.seed, pretrained=False)
-        path = context.store.checkpoint_path(self.key(context), step)
+        path = context.store.checkpoint_path(self.key(context), step, part)
         network.load_state_dict(read_tensors(path))
         return network
 
     def optimizer_at(self, context: Context, step: int) -> TensorDict | None:
-        """Read the optimizer's state at a step; None at step 0, where it is fresh."""
-        path = context.store.checkpoint_path(self.key(context), step, optimizer=True)
+        """Read the optimizer's state at a step. None at step 0, where it is fresh."""
+        path = context.store.checkpoint_path(self.key(context), step, "optimizer")
         return read_tensors(path) if step else None
+
+    def _store_average(
+        self, context: Context, checkpoint: Checkpoint, average: WeightAverage | None
+    ) -> None:
+        """Store the average over the interval of the uniform grid that ends here, if one does."""
+        if average is None or not averaged_steps(context.spec, [checkpoint.step]):
+            return
+        path = context.store.checkpoint_path(self.key(context), checkpoint.step, "averaged")
+        context.store.write_tensors(path, average.take(checkpoint.model), {})
 
     def _store_checkpoint(self, context: Context, checkpoint: Checkpoint) -> None:
         store, key, step = context.store, self.key(context), checkpoint.step
         images, loss_name = curve_images(context, step), context.spec.training.loss
-        accuracy, loss = evaluate(checkpoint.model, context.data, images, loss_name)
+        accuracy, loss, _ = evaluate(checkpoint.model, context.data, images, loss_name)
         if not math.isfinite(loss):
             raise DivergedError(step)
         facts = {
@@ -130,7 +151,7 @@ class TrainStage(Stage[Trained]):
         }
         # The optimizer first: a checkpoint counts once its network is there.
         if step in kept_optimizers(context.spec):
-            optimizer_path = store.checkpoint_path(key, step, optimizer=True)
+            optimizer_path = store.checkpoint_path(key, step, "optimizer")
             store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
         store.write_tensors(store.checkpoint_path(key, step), checkpoint.model_tensors(), facts)
         context.advance(Work(tested_images=len(images)))
@@ -162,9 +183,16 @@ class LaterStage(Stage[ResultT]):
 
 
 def all_whole(paths: Sequence[Path]) -> bool:
-    """Return True if all files are there and whole; rename each that is damaged."""
+    """Return True if all files are there and whole. Rename each that is damaged."""
     # A list, so that every file is looked at.
     return all([find_whole(path) for path in paths])  # noqa: C419
+
+
+def averaged_steps(spec: Spec, steps: Sequence[int]) -> list[int]:
+    """Return those of the steps at which an interval of averaged weights ends."""
+    every = spec.kernel.checkpoints.every
+    ends = [step for step in steps if step > 0 and step % every == 0]
+    return ends if spec.kernel.averaged else []
 
 
 def kept_optimizers(spec: Spec) -> tuple[int, ...]:
@@ -198,9 +226,14 @@ def parent_recipe(context: Context, seed: int) -> Recipe:
 
 def curve_images(context: Context, step: int) -> Images:
     """Return the test images of a checkpoint: all at the end, before it a class-balanced part."""
+    if step == context.spec.total_steps:
+        return context.data.test
+    return curve_subset(context)
+
+
+def curve_subset(context: Context) -> Images:
+    """Return the test images of a curve: a class-balanced part."""
     spec, data = context.spec, context.data
-    if step == spec.total_steps:
-        return data.test
     return data.test_subset(curve_size(spec, len(data.classes)), spec.dataset.subset_seed)
 
 

@@ -316,3 +316,21 @@ def test_without_ray_one_line_says_what_to_install(
     code, _, err = call("run", "tiny.yaml", "--executor", "ray")
     line = '--executor ray: Ray is not installed; pip install "conebench[ray]"\n'
     assert (code, err) == (3, line)
+
+
+def test_a_cluster_of_its_own_leaves_no_token_behind(tmp_path: Path) -> None:
+    script = (
+        "from conebench.runner.executors.ray_connection import connected\n"
+        "with connected(None) as ray:\n"
+        "    print(ray.get(ray.remote(lambda: 'computed').remote()))\n"
+    )
+    named = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=named | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "computed" in done.stdout
+    assert not (tmp_path / ".ray/auth_token").exists()

@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from tiny_runs import TINY, RecordingProgress, run, tiny_spec
 
+from conebench.data.datasets import load_data
+from conebench.networks.timm_models import make_model
+from conebench.record import Record, unpack_bits
 from conebench.runner.stages import arms
+from conebench.storage.store import read_tensors
 
 
 def test_controls_run_where_linear_arms_are_trained_otherwise(tmp_path: Path) -> None:
@@ -65,3 +71,67 @@ def test_each_arm_takes_the_learning_rate_of_the_best_validation(tmp_path: Path)
     lazy = run(fixed, tmp_path, progress).seeds[0].arms[1]
     assert ("seed 0: lazy", True) in progress.stages
     assert (lazy.test_accuracy, lazy.tried) == (chosen.test_accuracy, None)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Path]:
+    folder = tmp_path_factory.mktemp("arms")
+    return run(tiny_spec(seeds=[0]), folder), folder
+
+
+def test_the_bits_of_full_are_those_of_its_last_checkpoint(finished: tuple[Record, Path]) -> None:
+    record, folder = finished
+    spec, full = record.spec, record.seeds[0].arms[0]
+    data = load_data(spec.dataset, folder / "data", torch.device("cpu"))
+    network = make_model(
+        spec.model.name, spec.model.kwargs, pretrained=False, classes=10, channels=1, seed=0
+    )
+    (path,) = (folder / "runs/tiny/checkpoints").rglob("00000016.safetensors")
+    network.load_state_dict(read_tensors(path))
+    logits = network.eval()(data.normalize(data.test.pixels))
+    expected = (logits.argmax(1) == data.test.labels).numpy()
+    assert full.correct is not None
+    np.testing.assert_array_equal(unpack_bits(full.correct, 50), expected)
+    assert full.test_accuracy == record.seeds[0].training.test_accuracy[-1] == expected.mean()
+
+
+def test_every_arm_says_which_images_it_got_right(finished: tuple[Record, Path]) -> None:
+    record, _ = finished
+    for arm in record.seeds[0].arms:
+        right = arm.right(record.data.test_images)
+        assert right is not None
+        assert len(right) == 50
+        assert right.mean() == arm.test_accuracy
+    assert len({arm.correct for arm in record.seeds[0].arms}) > 1
+
+
+def test_arms_have_a_curve_from_their_start_on(finished: tuple[Record, Path]) -> None:
+    record, _ = finished
+    found = {(arm.arm, arm.step): arm.curve for arm in record.seeds[0].arms}
+    assert found.pop(("full", None)) is None
+    for (_, start), curve in found.items():
+        assert curve is not None
+        assert curve.steps == [step for step in record.spec.checkpoint_steps if step > start]
+    lazy, switched = found["lazy", 0], found["switched", 4]
+    assert lazy is not None
+    assert switched is not None
+    assert lazy.test_loss[-1] < lazy.test_loss[0]
+    # At first, f(x; theta_s) + J w is the network itself at s.
+    at_switch = dict(
+        zip(record.seeds[0].training.steps, record.seeds[0].training.test_loss, strict=True)
+    )
+    assert switched.test_loss[0] == pytest.approx(at_switch[6], rel=0.2)
+
+
+def test_an_interrupted_arm_has_the_same_curve(
+    finished: tuple[Record, Path], tmp_path: Path
+) -> None:
+    record, _ = finished
+    stopped = RecordingProgress(stop_at="seed 0: switched(4)", moves=6)
+    with pytest.raises(KeyboardInterrupt):
+        run(record.spec, tmp_path, stopped, save_every=0.0)
+    resumed = RecordingProgress()
+    again = run(record.spec, tmp_path, resumed, save_every=0.0)
+    assert resumed.notes["seed 0: switched(4)"].startswith("resumed at step ")
+    assert again.seeds[0].arms == record.seeds[0].arms
+    assert resumed.done == pytest.approx(resumed.planned)

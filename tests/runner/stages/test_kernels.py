@@ -47,7 +47,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 def network_of(record: Record) -> torch.nn.Module:
-    model = record.spec.model
+    return network_of_spec(record.spec)
+
+
+def network_of_spec(spec: Spec) -> torch.nn.Module:
+    model = spec.model
     return make_model(model.name, model.kwargs, pretrained=False, classes=10, channels=1, seed=0)
 
 
@@ -171,7 +175,95 @@ def test_the_estimate_is_of_the_kernels_that_are_built(finished: Finished) -> No
     per_checkpoint = 8 * 6 * 10**2
     assert found.kernel_disk_bytes - plain.kernel_disk_bytes == 10 * per_checkpoint
     entries = 10 * 11 // 2 * len(record.spec.seeds)
-    assert found.record_bytes - plain.record_bytes == 20 * 6 * entries
+    assert found.record_bytes - plain.record_bytes == 14 * 6 * entries
     summed = estimated(outputs="sum")
     assert len(summed.kernel.passes) == 2
     assert sum(layer.entries for layer in summed.layers) == summed.parameters
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_views_are_those_of_kernels_built_on_their_own(tmp_path: Path, dtype: str) -> None:
+    """Three Gram matrices from one kernel, against the network's own gradients."""
+    kernel = {**TINY["kernel"], "batchnorm": "eval", "dtype": dtype}
+    spec = tiny_spec(kernel=kernel, switching={"steps": [], "add_t_star": False}, seeds=[0])
+    found = run(spec, tmp_path).seeds[0].kernel
+    assert [view.name for view in found.views or ()] == ["trace", "sum"]
+    data = load_data(spec.dataset, tmp_path / "data", torch.device("cpu"))
+    probe = data.balanced_subset(spec.kernel.samples, spec.kernel.probe_seed, "probe")
+    x = data.normalize(probe.pixels).double()
+    network = network_of_spec(spec).double()
+    kernels: dict[str, list[torch.Tensor]] = {"full": [], "trace": [], "sum": []}
+    for path in sorted((tmp_path / "runs/tiny/checkpoints").rglob("*.safetensors")):
+        network.load_state_dict(read_tensors(path))
+        J = jacobian_by_rows(network, x).view(len(x), 10, -1)
+        kernels["full"].append(J.flatten(0, 1) @ J.flatten(0, 1).T)
+        kernels["trace"].append(torch.einsum("icp,jcp->ij", J, J) / 10)
+        summed = J.sum(1) / 10**0.5
+        kernels["sum"].append(summed @ summed.T)
+    tolerance = 1e-9 if dtype == "float64" else 1e-6
+    for name, view in found.by_view("full").items():
+        H = torch.stack(kernels[name])  # [t, side, side]
+        norm = H.flatten(1).norm(dim=1)
+        unit = H.flatten(1) / norm[:, None]
+        np.testing.assert_allclose(view.G(), unit @ unit.T, rtol=0, atol=tolerance)
+        np.testing.assert_allclose(view.norm, norm, rtol=1e-4 if dtype == "float32" else 1e-9)
+        trace = [K.trace() for K in H]
+        np.testing.assert_allclose(view.trace, trace, rtol=1e-4 if dtype == "float32" else 1e-9)
+        centred = (
+            H - H.mean(1, keepdim=True) - H.mean(2, keepdim=True) + H.mean((1, 2))[:, None, None]
+        )
+        flat = centred.flatten(1) / centred.flatten(1).norm(dim=1)[:, None]
+        np.testing.assert_allclose(view.G(centred=True), flat @ flat.T, rtol=0, atol=tolerance)
+
+
+def test_the_window_is_no_part_of_the_kernels(finished: Finished) -> None:
+    record, folder = finished
+    kernel = record.spec.kernel.model_copy(update={"window": 0.2})
+    progress = RecordingProgress()
+    run(record.spec.model_copy(update={"kernel": kernel}), folder, progress)
+    assert all(cached for _, cached in progress.stages)
+
+
+def averaged_spec() -> Spec:
+    kernel = {**TINY["kernel"], "batchnorm": "eval", "dtype": "float64", "averaged": True}
+    return tiny_spec(kernel=kernel, switching={"steps": [], "add_t_star": False}, seeds=[0])
+
+
+def test_averaged_weights_have_a_kernel_per_interval(tmp_path: Path) -> None:
+    spec = averaged_spec()
+    seed = run(spec, tmp_path).seeds[0]
+    averaged = seed.kernel.averaged
+    assert averaged is not None
+    assert averaged.steps == list(range(2, 17, 2))
+    assert (seed.windows or [])[-1].view == "averaged"
+    # Every step of the same run is a checkpoint, so that the averages can be made from files.
+    every = {**TINY["kernel"], "batchnorm": "eval", "checkpoints": {"every": 1}}
+    steps = tiny_spec(name="steps", kernel=every, switching={"steps": []}, seeds=[0])
+    run(steps, tmp_path)
+    states = [
+        read_tensors(path)
+        for path in sorted((tmp_path / "runs/steps/checkpoints").rglob("*.safetensors"))
+    ]
+    data = load_data(spec.dataset, tmp_path / "data", torch.device("cpu"))
+    probe = data.balanced_subset(spec.kernel.samples, spec.kernel.probe_seed, "probe")
+    x, network = data.normalize(probe.pixels).double(), network_of_spec(spec)
+    kernels = []
+    for end in averaged.steps:
+        both = states[end - 1 : end + 1]
+        mean = {name: (both[0][name].double() + both[1][name]) / 2 for name in both[0]}
+        network.float().load_state_dict({name: mean[name].to(both[1][name]) for name in mean})
+        J = jacobian_by_rows(network.double(), x).view(len(x), 10, -1)
+        kernels.append(torch.einsum("icp,jcp->ij", J, J) / 10)
+    H = torch.stack(kernels).flatten(1)
+    unit = H / H.norm(dim=1)[:, None]
+    np.testing.assert_allclose(averaged.G(), unit @ unit.T, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(averaged.norm, H.norm(dim=1), rtol=1e-9)
+
+
+def test_averages_survive_a_stop(tmp_path: Path) -> None:
+    spec = averaged_spec()
+    straight = run(spec, tmp_path / "straight")
+    stopped = RecordingProgress(stop_at="seed 0: ordinary training", moves=7)
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, tmp_path / "stopped", stopped, save_every=0.0)
+    assert content(run(spec, tmp_path / "stopped", save_every=0.0)) == content(straight)

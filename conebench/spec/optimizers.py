@@ -1,0 +1,72 @@
+"""Optimizers of a spec: SGD, Adam and AdamW, or any other of timm's."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from conebench.spec.section import (
+    FiniteJson,
+    Fraction,
+    NonNegativeFloat,
+    PositiveFloat,
+    Section,
+)
+
+RATE = "The schedule multiplies it."
+
+
+class Sgd(Section):
+    """Stochastic gradient descent; weight decay is added to the gradient."""
+
+    name: Literal["sgd"] = Field(description="Stochastic gradient descent.")
+    learning_rate: PositiveFloat = Field(description=RATE)
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="Share of the previous step to keep."
+    )
+    nesterov: bool = Field(default=False, description="Nesterov's momentum.")
+    weight_decay: NonNegativeFloat = Field(
+        default=0.0, description="Added to the gradient of all parameters."
+    )
+
+
+class Adam(Section):
+    """Adam (weight decay added to the gradient) or AdamW (decoupled weight decay)."""
+
+    name: Literal["adam", "adamw"] = Field(description="adamw decouples the weight decay.")
+    learning_rate: PositiveFloat = Field(description=RATE)
+    betas: tuple[Fraction, Fraction] = Field(
+        default=(0.9, 0.999), description="Decay rates of the two moments."
+    )
+    eps: PositiveFloat = Field(default=1e-8, description="Added to the denominator.")
+    weight_decay: NonNegativeFloat = Field(
+        default=0.0, description="adam: added to the gradient; adamw: decoupled. All parameters."
+    )
+
+
+class OtherOptimizer(Section):
+    """Any other optimizer of timm's."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]{1,40}$")] = Field(
+        description="timm's name of another optimizer."
+    )
+    learning_rate: PositiveFloat = Field(description=RATE)
+    weight_decay: NonNegativeFloat = Field(
+        default=0.0, description="For all parameters, applied in the optimizer's own way."
+    )
+    options: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], FiniteJson] = Field(
+        default={}, description="Further keyword arguments of the optimizer."
+    )
+
+
+def _optimizer_kind(value: Any) -> str:
+    name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+    # `SGD` is refused as a misspelled sgd, not as an optimizer of timm's with other fields.
+    return {"sgd": "sgd", "adam": "adam", "adamw": "adam"}.get(str(name).lower(), "other")
+
+
+Optimizer = Annotated[
+    Annotated[Sgd, Tag("sgd")]
+    | Annotated[Adam, Tag("adam")]
+    | Annotated[OtherOptimizer, Tag("other")],
+    Discriminator(_optimizer_kind),
+]
