@@ -59,7 +59,7 @@ def test_replications_are_shown_with_their_record_or_listed(records, tmp_path):
     file = save_replication(record, forged)
     report = build_site([records], tmp_path / "site")
     assert report.shown == 2
-    reason = f"record_hash: got {forged.record_hash[:8]}, the record's is {make_record().id}"
+    reason = f"record_hash: got {forged.record_hash[:8]}, but the record has {make_record().id}"
     assert report.skipped == [(file, reason)]
     index = report.index.read_text()
     assert "<code>records/a/record.replications/ben.json</code>: record_hash: got " in index
