@@ -46,7 +46,7 @@ def test_a_finished_run_keeps_its_training_and_its_copies(folders: Path) -> None
     assert kept[0] == "ordinary training"
     assert all(name.startswith("perturbed copy") for name in kept[1:])
     assert len(kept) > 1
-    assert "stale: kernel_version" in progress.notes["seed 0: kernels"]
+    assert "kernel_version: 3 -> 4" in progress.notes["seed 0: kernels"]
     # From the same checkpoints, which were made on another machine.
     assert again.seeds[0].training.train_loss == before.seeds[0].training.train_loss
     assert again.seeds[0].chaos == before.seeds[0].chaos
