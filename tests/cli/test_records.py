@@ -8,6 +8,7 @@ from synthetic import make_record, make_replication, make_spec, save_replication
 
 from conebench.record import read_record, record_text
 
+RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
 RECORD = make_record()
 
 
@@ -44,7 +45,7 @@ def test_check_of_replications_names_each_and_what_is_broken(call: Call) -> None
     # A name that a record's file could have.
     named = f"2026-01-02-{RECORD.id}"
     file = save_replication(record, make_replication(RECORD, named))
-    replicated = f"{file}: sound, replicated by {named}, seeds 0, 1, 2, bits\n"
+    replicated = f"{file}: sound, replicated by {named}, seeds 0, 1, 2, 3, 4, bits\n"
     assert call("check", "runs") == (0, sound + replicated, "")
     assert call("check", str(record)) == (0, sound + replicated, "")
     other = save_replication(record, make_replication(make_record(noise=0.2), "ben"))
@@ -58,11 +59,19 @@ def test_check_of_replications_names_each_and_what_is_broken(call: Call) -> None
 
 
 def test_check_of_an_older_method(call: Call) -> None:
-    older = RECORD.model_copy(update={"method": 1, "schema_version": "1.2"})
-    Path("record.json").write_text(record_text(older))
-    code, out, err = call("check", "record.json")
+    (older,) = (RECORDS / "digits").glob("*.json")
+    code, out, err = call("check", str(older))
     assert (code, err) == (0, "")
-    assert out.endswith("figures not compared, since they are of method 1\n")
+    assert out.endswith("figures not compared, since they are of method 2\n")
+
+
+def test_show_of_an_older_method(call: Call) -> None:
+    (older,) = (RECORDS / "digits").glob("*.json")
+    code, out, _ = call("show", str(older))
+    assert code == 0
+    assert "full view, late window from w = 320; two phases in 3 seeds\n" in out
+    assert "undefined: B(w), kernel benefit, Gamma(w)" in out
+    assert ": no arm at w = 320\n" in out
 
 
 @pytest.mark.parametrize(
@@ -83,11 +92,11 @@ def test_show(call: Call) -> None:
     assert (code, err) == (0, "")
     lines = [line.rstrip() for line in out.splitlines()]
     assert lines[0] == f"A synthetic run (synthetic), record {RECORD.id}"
-    assert "seed 0: two phases, T* 200 (change-point 200)" in lines
+    assert "seed 0: two phases, T* 200 (change-point 200), T_fit 500" in lines
     curve = next(line for line in lines if line.startswith("  S(t, t+50)"))
     assert curve.startswith("  S(t, t+50)  ")
     assert curve.endswith(", log")
-    assert any(line.split()[:3] == ["switched", "100", "70.1"] for line in lines)
+    assert any(line.split()[:3] == ["switched", "100", "70.6"] for line in lines)
 
 
 def test_show_of_the_folder_of_a_run(call: Call) -> None:
@@ -104,14 +113,20 @@ def test_show_of_the_folder_of_a_run(call: Call) -> None:
 
 def test_show_of_a_diverged_run(call: Call) -> None:
     first = RECORD.seeds[0]
-    lost = {"status": "diverged", "diverged_at": 12, "test_accuracy": None, "test_loss": None}
+    lost = {
+        "status": "diverged",
+        "diverged_at": 12,
+        "test_accuracy": None,
+        "test_loss": None,
+        "correct": None,
+    }
     arms = [arm.model_copy(update=lost) if arm.arm == "full" else arm for arm in first.arms]
     seeds = [first.model_copy(update={"arms": arms}), *RECORD.seeds[1:]]
     Path("record.json").write_text(record_text(RECORD.model_copy(update={"seeds": seeds})))
     code, out, _ = call("show", "record.json")
     assert code == 0
-    assert "arm diverged: " in out
-    told = "ordinary training diverged in 1 of 3 seeds, at step 12; try a smaller learning rate\n"
+    assert "; diverged in 1, two phases in 4 seeds\n" in out
+    told = "ordinary training diverged in 1 of 5 seeds, at step 12; try a smaller learning rate\n"
     assert told in out
     assert "seed 0: ordinary training diverged at step 12\n" in out
 
@@ -122,4 +137,5 @@ def test_show_without_a_Phase_II(call: Call) -> None:
     Path("record.json").write_text(record_text(record))
     code, out, _ = call("show", "record.json")
     assert code == 0
-    assert "seed 3: no constant learning rate\n" in out
+    assert "seed 3: no constant learning rate, T_fit 500\n" in out
+    assert "  late window: no constant learning rate\n" in out

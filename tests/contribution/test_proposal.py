@@ -59,7 +59,7 @@ def test_a_record_of_another_method_goes_by_the_id_of_its_file(clone: Clone) -> 
 
 
 def test_a_new_spec_with_its_record_is_sound(clone: Clone) -> None:
-    spec = make_spec(name="other", seeds=[0, 1])
+    spec = make_spec(name="other")
     record = clean(make_record(spec))
     clone.write("specs/other.yaml", f"extends: synthetic.yaml\nname: other\ntitle: {spec.title}\n")
     clone.write(path_of(record), record_text(record))

@@ -19,7 +19,7 @@ GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
 }
-SPEC = make_spec(seeds=[0, 1])
+SPEC = make_spec()
 
 
 def clean(record: Record, **changes: object) -> Record:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_runs import RecordingProgress, content, run
+from tiny_runs import RecordingProgress, run
 
-from conebench.record import Record, read_record, recompute
+from conebench.record import Record, read_record
 from conebench.runner.stages import context
 from conebench.spec import Spec
 from conebench.storage.atomic_files import read_json
@@ -31,25 +31,34 @@ def stored_record(folders: Path) -> Record:
     return read_record(folders / "finished/runs/tiny/record.json")
 
 
-def test_a_finished_run_is_used_as_it_is(folders: Path) -> None:
+def test_a_finished_run_keeps_its_training_and_its_copies(folders: Path) -> None:
     before, progress = stored_record(folders), RecordingProgress()
     statuses = stage_statuses(Store(folders / "finished/runs/tiny"))
     assert {status.state for status in statuses if status.planned.seed == 0} == {"done"}
     again = run(before.spec, folders / "finished", progress, seeds=(0,))
-    stages, told = progress.stages[:-1], progress.stages[-1][0]
-    assert len(stages) == 11
-    assert all(cached for _, cached in stages)
-    # A later conebench may derive more from the same results.
-    versions = {"schema_version": again.schema_version, "method": again.method}
-    assert content(again) == {**content(recompute(before)), **versions}
-    assert "did not store what code it was" in progress.notes[told]
-    assert_code_is_not_known(again)
+    names = {name.removeprefix("seed 0: "): cached for name, cached in progress.stages[:-1]}
+    # Kernels have views now, and arms say which images they got right.
+    made = [name for name, cached in names.items() if not cached]
+    assert made[0] == "kernels"
+    assert made[-1] == "full on all test images"
+    assert all(name.startswith(("lazy", "switched", "control", "probe")) for name in made[1:-1])
+    kept = [name for name, cached in names.items() if cached]
+    assert kept[0] == "ordinary training"
+    assert all(name.startswith("perturbed copy") for name in kept[1:])
+    assert len(kept) > 1
+    assert "kernel_version: 3 -> 4" in progress.notes["seed 0: kernels"]
+    # From the same checkpoints, which were made on another machine.
+    assert again.seeds[0].training.train_loss == before.seeds[0].training.train_loss
+    assert again.seeds[0].chaos == before.seeds[0].chaos
+    assert_close(curves(again, 0), curves(before, 0))
+    assert "did not store what code it was" in progress.notes[progress.stages[-1][0]]
+    assert_code_is_not_known_of_all(again)
 
 
-def assert_code_is_not_known(record: Record) -> None:
-    """Nobody knows what the stages were computed by, whatever the last run says."""
+def assert_code_is_not_known_of_all(record: Record) -> None:
+    """Nobody knows what some stages were computed by, whatever the last run says."""
     made = record.provenance
-    assert made.codes == [None]
+    assert None in (made.codes or [])
     assert (made.git_commit, made.git_dirty) == (None, None)
 
 
@@ -91,13 +100,12 @@ def test_an_interrupted_run_is_resumed(folders: Path, straight: Record) -> None:
     resumed = run(straight.spec, folders / "interrupted", progress)
     # Some stages are of here alone.
     assert resumed.provenance.codes == [None, *(straight.provenance.codes or [])]
-    for stage in ("train-seed1", "linear-seed0-from4"):
-        resumed_from_older = [stored_code(path) for path in stages_of(folders, stage)]
-        assert None in resumed_from_older
+    assert None in [stored_code(path) for path in stages_of(folders, "train-seed1")]
     assert progress.notes["seed 1: ordinary training"] == "resumed at step 2"
-    assert progress.notes["seed 0: switched(4) at 0.05"] == "resumed at step 6"
+    # Arms begin again: they have curves now.
+    assert progress.notes["seed 0: switched(4) at 0.05"] == ""
     cached = [name.removeprefix("seed 0: ") for name, cached in progress.stages if cached]
-    assert cached == ["ordinary training", "kernels", "lazy at 0.05", "lazy at 1e-06"]
+    assert cached == ["ordinary training"]
     # The steps before were taken on another machine.
     for seed in (0, 1):
         assert_close(curves(resumed, seed), curves(straight, seed))

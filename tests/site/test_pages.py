@@ -120,7 +120,7 @@ def test_the_board_shows_each_figure_of_the_record_and_its_interval(site):
     for value, interval in (
         (f"{summary.CES.value:.1f}", f"[{summary.CES.low:.1f}, {summary.CES.high:.1f}]"),
         (f"{summary.N.value:.2f}", f"[{summary.N.low:.2f}, {summary.N.high:.2f}]"),
-        (f"{summary.alpha.value:.2f}", f"[{summary.alpha.low:.2f}, {summary.alpha.high:.2f}]"),
+        (f"{summary.Gamma.value:.2f}", f"[{summary.Gamma.low:.2f}, {summary.Gamma.high:.2f}]"),
         (
             f"{summary.cone_deg.value:.1f}°",
             f"[{summary.cone_deg.low:.1f}, {summary.cone_deg.high:.1f}]",

@@ -142,7 +142,7 @@ def _reference_plot(record: Record, seed: SeedResult) -> Plot:
         key="references",
         title="Kernel distance S to reference checkpoints",
         caption=f"S between each checkpoint and five references, the checkpoints at steps τ, "
-        f"for seed {seed.seed}. In a cone the curves stay level after T*: low for later "
+        f"for seed {seed.seed}. In a cone the curves stay level after w: low for later "
         "references, higher for τ = 0. The last curve compares doubly centred kernels.",
         drawing=draw(
             horizontal(steps.tolist()),

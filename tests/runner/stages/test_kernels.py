@@ -175,7 +175,7 @@ def test_the_estimate_is_of_the_kernels_that_are_built(finished: Finished) -> No
     per_checkpoint = 8 * 6 * 10**2
     assert found.kernel_disk_bytes - plain.kernel_disk_bytes == 10 * per_checkpoint
     entries = 10 * 11 // 2 * len(record.spec.seeds)
-    assert found.record_bytes - plain.record_bytes == 20 * 6 * entries
+    assert found.record_bytes - plain.record_bytes == 14 * 6 * entries
     summed = estimated(outputs="sum")
     assert len(summed.kernel.passes) == 2
     assert sum(layer.entries for layer in summed.layers) == summed.parameters

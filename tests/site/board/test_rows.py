@@ -37,7 +37,7 @@ def test_only_rows_of_one_comparability_key_are_ranked_together():
         make_spec(kernel={"samples": 50, "outputs": "sum", "checkpoints": {"every": 50}})
     )
     groups = group_rows([row(r) for r in (mnist, summed, digits)])
-    rest = "50 probe images, BatchNorm recalibrated, window from 0.3, 20 intervals, schema 1"
+    rest = "50 probe images, BatchNorm eval, window from 0.3, 20 intervals, schema 1"
     assert [g.label for g in groups] == [
         f"digits, sum view, {rest}",
         f"digits, trace view, {rest}",

@@ -30,7 +30,9 @@ def test_curves_run_from_edge_to_edge_and_mark_w():
 def test_a_kernel_that_stands_still_has_no_curve():
     seed = make_record().seeds[0]
     t = len(seed.kernel.steps)
-    still = seed.kernel.model_copy(update={"gram": [[1.0] * (i + 1) for i in range(t)]})
+    still = seed.kernel.model_copy(
+        update={"gram": [[1.0] * (i + 1) for i in range(t)], "views": None}
+    )
     record = make_record()
     frozen = record.model_copy(update={"seeds": [seed.model_copy(update={"kernel": still})]})
     moves, accuracies = sparks_of(frozen)

@@ -61,9 +61,9 @@ def test_the_page_shows_every_pair_of_every_seed() -> None:
 
 def test_the_plot_has_a_line_for_each_t1_and_means_over_seeds() -> None:
     plot = chaos_plots(diverged(probed(), pair=1, seeds=1))[0]
-    # Heights at t0 = 0 are 1, 1.1 and 1.2.
-    assert plot.table.rows[1] == ("0", "1,000", "1.1", "[0.852, 1.35]", "3 of 3")
-    assert plot.table.rows[2][4] == "2 of 3"
+    # Heights at t0 = 0 are 1, 1.1, 1.2, 1.3 and 1.4.
+    assert plot.table.rows[1] == ("0", "1,000", "1.2", "[1, 1.4]", "5 of 5")
+    assert plot.table.rows[2][4] == "4 of 5"
     assert [key.name for key in plot.drawing.legend] == [
         "t1 = 500",
         "t1 = 1,000",
