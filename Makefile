@@ -15,7 +15,8 @@ FUZZED = test_any_edit_of_a_spec_gives_specs_or_a_spec_error \
 SCRIPTS := .ci/core .ci/review .ci/run .ci/site .ci/suite .ci/wheel .ci/workflows
 # What must work on every Python and with every version of a package that pyproject.toml allows.
 CORE := tests/test_imports.py tests/test_main.py tests/entk tests/linearize tests/networks \
-  tests/training tests/storage tests/reference tests/runner/test_runs.py tests/site/test_build.py
+  tests/training tests/storage tests/reference tests/spec/test_loading.py tests/site/test_build.py \
+  tests/runner/test_runs.py tests/runner/executors/test_processes.py
 
 .PHONY: demo test core lint bench fuzz families catalog screenshots clean
 

@@ -63,7 +63,7 @@ def spec_problems(error: ValidationError, data: Any) -> list[Problem]:
     """Return one problem per field of a spec; `data` is what was validated."""
     got: dict[FieldPath, str] = {}
     rules: dict[FieldPath, list[str]] = {}
-    for detail in error.errors(include_url=False):
+    for detail in _details(error):
         kind, loc = detail["type"], detail["loc"]
         if kind == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
             continue  # pydantic counts valid items only: the others have their own problems
@@ -76,12 +76,19 @@ def spec_problems(error: ValidationError, data: Any) -> list[Problem]:
 
 def record_problem(error: ValidationError) -> str:
     """Return the first problem of a record, as `field: message`."""
-    detail = error.errors(include_url=False)[0]
+    detail = _details(error)[0]
     if detail["type"] == "json_invalid":
         return f"not JSON: {detail['ctx']['error']}"
     # Members of unions that are no fields stand in parentheses.
     path = [str(part) for part in detail["loc"] if not str(part).startswith("(")]
     return f"{'.'.join(path) or 'record'}: {_got(detail)}{_rule(detail)}"
+
+
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    # Unknown fields last: pydantic 2.13 has them first in their section, other versions last.
+    return sorted(
+        error.errors(include_url=False), key=lambda d: FIELD_RULES.get(d["type"]) == "unknown field"
+    )
 
 
 def _got(detail: ErrorDetails) -> str:
