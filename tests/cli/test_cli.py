@@ -92,8 +92,8 @@ def test_a_run_and_its_board(call: Call, tmp_path: Path) -> None:
     code, out, err = call("run", spec)
     assert code == 0
     assert "A tiny run (tiny)" in out
-    for figure in ("T*", "half-angle", "turn", "N", "alpha", "A(lazy)", "A(full)", "CES"):
-        assert figure in out
+    for figure in ("CES", "turn", "cone angle", "N", "alpha", "B(w)", "lazy gap", "Gamma(w)"):
+        assert f" {figure} " in out
     assert "record: runs/tiny/record.json" in out
     assert "tiny:   0% 0:0" in err
     assert "seed 1: lazy" in err
