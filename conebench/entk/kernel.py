@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from conebench.entk.contraction import Outputs
 from conebench.entk.errors import KernelError
-from conebench.entk.memory import default_memory_limit
+from conebench.entk.memory import default_memory_limit, return_freed_memory
 from conebench.entk.passes import add_pass
 from conebench.entk.plan import KernelPlan, Request, make_plan
 from conebench.entk.routes import Term, find_routes
@@ -109,6 +109,7 @@ def prepare(
     `held_numbers` gives how many numbers all kernels take at one time.
     """
     _check(model, x1, x2)
+    return_freed_memory()
     network = frozen_copy(model, share=True)
     parameters = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
     routes = find_routes(network, parameters, x1)

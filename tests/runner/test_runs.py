@@ -128,11 +128,11 @@ def test_a_second_run_computes_nothing(finished: Finished) -> None:
 @pytest.mark.parametrize(
     ("stage", "moves", "step"),
     [
-        # Each of its checkpoints is tested, then trained to.
+        # Each checkpoint is tested, then trained to: also those of an arm, after its start.
         ("seed 0: ordinary training", 6, 2),
         ("seed 1: kernels", 3, 2),
-        ("seed 1: lazy", 3, 2),
-        ("seed 0: probe(4)", 3, 6),
+        ("seed 1: lazy", 5, 2),
+        ("seed 0: probe(4)", 4, 6),
     ],
 )
 def test_an_interrupted_run_is_taken_up_to_the_same_bits(

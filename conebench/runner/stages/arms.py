@@ -112,7 +112,8 @@ class ArmStage(LaterStage[ArmEnd]):
         recipe = self._recipe(context, network)
         begin = load_state(context, self) or self._first_state(context)
         points = [CurvePoint.model_validate(point) for point in begin.results]
-        context.advance(Work(tested_images=len(points) * len(curve_subset(context))))
+        if points:
+            context.advance(Work(tested_images=len(points) * len(curve_subset(context))))
         end: dict[str, Any] = {"status": "finished"}
         # Validation first, and kept whatever the test gives: the choice between rates must not
         # depend on the test.
