@@ -67,7 +67,7 @@ def benefit(control: Arm, switched: Arm) -> Finding:
 
 
 def loss_benefit(control: Arm, switched: Arm) -> Finding:
-    """Return B(s) in test loss, L(switched(s)) - L(control(s)); the arms hold losses."""
+    """Return B(s) in test loss, L(switched(s)) - L(control(s)). The arms hold losses."""
     return _difference(switched, control)
 
 
@@ -163,13 +163,13 @@ def _difference(better: Arm, worse: Arm) -> Finding:
 
 
 def _cells(better: Arm, worse: Arm) -> Float[FloatArray, "seeds images"]:
-    """Return the differences of single seeds and images; every arm must have an accuracy."""
+    """Return the differences of single seeds and images. Every arm must have an accuracy."""
     first, second = (np.array(list(arm), dtype=np.float64) for arm in (better, worse))
     return np.asarray(first - second)
 
 
 def _missing(*arms: Arm) -> str | None:
-    """Return a sentence that says in how many seeds an arm has no accuracy; None for none.
+    """Return a sentence that says in how many seeds an arm has no accuracy. None for none.
 
     Raises:
         ValueError: The arms differ in their seeds or in their test images.

@@ -215,7 +215,7 @@ def _at_window(seeds: Sequence[SeedFigures], w: int | None, control: Control) ->
 
 
 def _no_arm_at(seeds: Sequence[SeedFigures], w: int | None) -> str | None:
-    """Say that no arm starts at w in some seeds; None if one does in all."""
+    """Say that no arm starts at w in some seeds. None if one does in all."""
     if w is None:
         return "no constant learning rate"
     lost = sum(("switched", w) not in seed.right for seed in seeds)
@@ -227,7 +227,7 @@ def _no_arm_at(seeds: Sequence[SeedFigures], w: int | None) -> str | None:
 
 
 def _at(seeds: Sequence[SeedFigures], step: int | None, control: Control) -> SwitchFigures:
-    """Return the figures at one step; None stands for each seed's T*."""
+    """Return the figures at one step. None stands for each seed's T*."""
     steps = [seed.phases.T_star if step is None else step for seed in seeds]
     names = ("full" if control == "full" else "control", "switched", "probe")
     keys = [[(name, None if name == "full" else s) for s in steps] for name in names]
@@ -261,7 +261,7 @@ def _reasons(findings: Mapping[str, Finding]) -> dict[str, str]:
 
 
 def _window_mean(seeds: Sequence[SeedFigures], name: str) -> Finding:
-    """Return the mean of a window's figure; undefined unless every seed has it."""
+    """Return the mean of a window's figure. Undefined unless every seed has it."""
     values = [getattr(seed.window, name) for seed in seeds]
     missing = [seed.window for seed, value in zip(seeds, values, strict=True) if value is None]
     if missing:

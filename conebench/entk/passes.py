@@ -37,7 +37,7 @@ SMALLEST_CHUNK = 2
 def add_pass(
     request: Request, planned: Pass, kernel_of: Callable[[Term], Tensor], slab_numbers: int
 ) -> int:
-    """Add each term's kernel to `kernel_of(term)`; return how many parameter entries these are."""
+    """Add each term's kernel to `kernel_of(term)`. Return how many parameter entries these are."""
     gathered = _gather(request, planned, planned.chunk)
     scratch = request.x.new_empty(slab_numbers)
     for index, piece in enumerate(planned.pieces):

@@ -149,20 +149,20 @@ def check_name(name: str) -> None:
 
 
 def list_models() -> dict[str, tuple[str, ...]]:
-    """Return the arguments of each model of conebench; empty for timm's."""
+    """Return the arguments of each model of conebench. Empty for timm's."""
     own = {name: _arguments(globals()[name]) for name in __all__ if name != "make_model"}
     return {name: own.get(name, ()) for name in sorted({*timm.list_models(), *own})}
 
 
 def _arguments(made_by: Callable[..., nn.Module]) -> tuple[str, ...]:
-    """Return what a spec may give; the data decide the rest."""
+    """Return what a spec may give. The data decide the rest."""
     network = inspect.get_annotations(made_by)["return"]
     given = {"num_classes", "in_chans", "blocks"}
     return tuple(name for name in inspect.signature(network).parameters if name not in given)
 
 
 def entry_point(name: str) -> Callable[..., nn.Module]:
-    """Return the function that makes a model; raise a SpecError if timm has no such model."""
+    """Return the function that makes a model. Raise a SpecError if timm has no such model."""
     check_name(name)
     made_by: Callable[..., nn.Module] = timm.model_entrypoint(name.partition(".")[0])
     return made_by

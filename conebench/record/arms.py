@@ -69,7 +69,7 @@ class ArmResult(Part):
     later = frozenset({"learning_rate", "tried", "correct", "curve"})
 
     def right(self, images: int) -> FloatArray | None:
-        """Return 1 for each of the test images that it got right, else 0; None if it diverged.
+        """Return 1 for each of the test images that it got right, else 0. None if it diverged.
 
         Without bits, it is the share alone, [1].
         """

@@ -153,7 +153,7 @@ class SeedResult(Part):
 
     @property
     def window(self) -> WindowFigures:
-        """The late window of the primary view; a ValueError if it was not derived."""
+        """The late window of the primary view. A ValueError if it was not derived."""
         if not self.windows:
             raise ValueError("the late window is not derived: recompute the record first")
         return self.windows[0].figures
@@ -298,7 +298,7 @@ class Record(Part):
 
     @property
     def figures(self) -> Summary:
-        """The summary, if it is of this method; a TypeError else."""
+        """The summary, if it is of this method. A TypeError else."""
         if not isinstance(self.summary, Summary):
             raise TypeError("the summary is of an older method: recompute the record first")
         return self.summary

@@ -115,7 +115,7 @@ def _target(link: str, known: Collection[str]) -> str | None:
 
 
 def _mark_headings(tokens: Sequence[Token]) -> tuple[tuple[str, str], ...]:
-    """Give headings ids and links; return those of level 2."""
+    """Give headings ids and links. Return those of level 2."""
     taken: dict[str, int] = {}
     sections = []
     for i, token in enumerate(tokens):

@@ -138,7 +138,7 @@ class ArmStage(LaterStage[ArmEnd]):
         begin: State,
         points: list[CurvePoint],
     ) -> None:
-        """Train to the end; add a point to the curve at each checkpoint after the start."""
+        """Train to the end. Add a point to the curve at each checkpoint after the start."""
         grid, images = context.spec.checkpoint_steps, curve_subset(context)
         for checkpoint in train_resumably(
             context,
