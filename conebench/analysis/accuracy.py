@@ -31,7 +31,7 @@ def accuracy(arm: Arm) -> Finding:
     """Return the share of test images that an arm got right.
 
     Example:
-        >>> accuracy([np.array([1, 1, 1, 0]), np.array([1, 0, 0, 1])]).estimate.value
+        >>> accuracy([np.array([1.0, 1, 1, 0]), np.array([1.0, 0, 0, 1])]).estimate.value
         0.625
 
     """
@@ -57,8 +57,8 @@ def benefit(control: Arm, switched: Arm) -> Finding:
         B as a fraction of the test images, with its interval.
 
     Example: two seeds, four images.
-        >>> control = [np.array([1, 1, 1, 0]), np.array([1, 1, 0, 1])]
-        >>> switched = [np.array([1, 1, 0, 0]), np.array([1, 0, 0, 1])]
+        >>> control = [np.array([1.0, 1, 1, 0]), np.array([1.0, 1, 0, 1])]
+        >>> switched = [np.array([1.0, 1, 0, 0]), np.array([1.0, 0, 0, 1])]
         >>> benefit(control, switched).estimate.value
         0.25
 
@@ -72,12 +72,38 @@ def loss_benefit(control: Arm, switched: Arm) -> Finding:
 
 
 def kernel_benefit(switched: Arm, probe: Arm) -> Finding:
-    """Return A(switched(s)) - A(probe(s)): what the kernel gives beyond the last layer."""
+    """Return A(switched(s)) - A(probe(s)): what the kernel gives beyond the last layer.
+
+    Args:
+        switched: Images that the network linearized at s got right, per seed.
+        probe: Images that the last layer, trained alone from s on, got right.
+
+    Returns:
+        The difference as a fraction of the test images, with its interval.
+
+    Example: one seed, four images.
+        >>> kernel_benefit([np.array([1.0, 1, 1, 0])], [np.array([1.0, 0, 0, 0])]).estimate.value
+        0.5
+
+    """
     return _difference(switched, probe)
 
 
 def lazy_gap(full: Arm, lazy: Arm) -> Finding:
-    """Return A(full) - A(lazy)."""
+    """Return A(full) - A(lazy).
+
+    Args:
+        full: Images that ordinary training got right, per seed.
+        lazy: Images that the network linearized from the start got right.
+
+    Returns:
+        The difference as a fraction of the test images, with its interval.
+
+    Example: one seed, four images.
+        >>> lazy_gap([np.array([1.0, 1, 1, 1])], [np.array([1.0, 0, 1, 1])]).estimate.value
+        0.25
+
+    """
     return _difference(full, lazy)
 
 
@@ -93,8 +119,19 @@ def share_of_lazy_gap(
     interval is that of the mean of z = Gamma + (b - Gamma g) / gap (delta method), b and g the
     differences of single seeds and images.
 
+    Args:
+        control: Images that the control got right, per seed.
+        switched: Images that the network linearized at s got right.
+        full: Images that ordinary training got right.
+        lazy: Images that the network linearized from the start got right.
+
     Returns:
         Gamma; undefined where the interval of the lazy gap does not lie above 0.
+
+    Example: one seed; half of the gap of two images is closed.
+        >>> full, lazy = [np.array([1.0, 1, 1])], [np.array([1.0, 0, 0])]
+        >>> share_of_lazy_gap(full, [np.array([1.0, 1, 0])], full, lazy).estimate.value
+        0.5
 
     """
     missing = _missing(control, switched, full, lazy)

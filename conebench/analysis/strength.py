@@ -177,6 +177,20 @@ def summarize(
     Returns:
         The figures. Each that is None has its reason in `undefined`.
 
+    Example: one seed whose kernel turns by 60 degrees and stays; no arms.
+        >>> from conebench.analysis import find_phases, measure_window
+        >>> steps = np.arange(0, 1001, 50)
+        >>> angle = np.radians(np.where(steps < 200, 0.3 * steps, 60 + np.cos(2 * steps)))
+        >>> G = np.cos(angle[:, None] - angle)
+        >>> window = measure_window(G, steps, 50, (0, 1000), np.full(1000, 0.1))
+        >>> phases = find_phases(G, steps, 50, (0, 1000))
+        >>> seed = SeedFigures(phases, window, None, False, right={}, losses={})
+        >>> summary = summarize([seed], w=300, steps=(), control="full")
+        >>> summary.verdict, round(summary.turn_deg.value)
+        ('measured', 60)
+        >>> summary.undefined["lazy_gap"]
+        'an arm has no accuracy in 1 of 1 seeds'
+
     """
     strength = cone_strength([seed.window for seed in seeds])
     undefined = next((seed.window.undefined for seed in seeds if seed.window.undefined), None)

@@ -126,6 +126,14 @@ def measure_window(
         - "frozen": no two kernels of the window are farther apart than 1 % of the angle between the
           first kernel and the last.
 
+    Example: a kernel that turns by 60 degrees and stays within 4 degrees.
+        >>> steps = np.arange(0, 1001, 50)
+        >>> angle = np.radians(np.where(steps < 200, 0.3 * steps, 60 + 4 * np.sin(steps)))
+        >>> h = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        >>> found = measure_window(h @ h.T, steps, 50, (0, 1000), np.full(1000, 0.1))
+        >>> round(found.turn_deg), found.start
+        (61, 300)
+
     Source: C1 (cone); Mardia and Jupp 2000, "Directional Statistics" (resultant length).
 
     """
