@@ -283,7 +283,10 @@ def test_progress_names_stage_and_share(terminal: bool) -> None:
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        (make_record(), ["[200, 200]", "measured: CES = 100 sqrt(N Gamma)"]),
+        (
+            make_record(),
+            ["trace view, late window from w = 300", "measured: CES = 100 N (1 - alpha)"],
+        ),
         (make_record(make_spec(seeds=[3])), ["one seed"]),
         (make_record(settle=1000, noise=0.01), ["CES"]),
     ],

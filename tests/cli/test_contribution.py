@@ -91,7 +91,7 @@ def test_a_refused_submission_writes_nothing(clone: Clone, call: Call, tmp_path:
     record = clean(NEW, git_dirty=True, created_at="../../../x")
     code, out, err = call("submit", run_folder(tmp_path, record))
     assert (code, out) == (1, "")
-    assert "expected specs/<name>.yaml or leaderboard/records/" in err
+    assert "created_at: got '../../../x', expected a date and time" in err
     assert clone.git("status", "--porcelain") == ""
 
 

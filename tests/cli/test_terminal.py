@@ -40,7 +40,7 @@ def call(
 def test_a_record_is_shown_in_any_encoding(record: Path, encoding: str) -> None:
     code, out, err = call("show", record, PYTHONIOENCODING=encoding)
     assert (code, err) == (0, b"")
-    assert "half-angle" in out.decode(encoding)
+    assert "cone angle" in out.decode(encoding)
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "-3", "9" * 30, "x", "²"])

@@ -47,7 +47,9 @@ class RecordingProgress:
         self.planned += work
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
-        self.stages.append((name, cached))
+        # Notes on the record are of no stage.
+        if name != "record":
+            self.stages.append((name, cached))
         self.notes[name] = note
 
     def advance(self, work: float) -> None:

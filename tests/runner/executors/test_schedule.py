@@ -59,7 +59,12 @@ def test_stages_begin_when_what_they_read_has_ended(context: Context, finished: 
     end(context, finished, kernels)
     arms = schedule.after(kernels)
     linear = [f"{arm} at {rate}" for arm in ("lazy", "switched(4)", "probe(4)") for rate in RATES]
-    assert names(arms) == [*linear, "perturbed copy(0)", "perturbed copy(4)"]
+    assert names(arms) == [
+        *linear,
+        "perturbed copy(0)",
+        "perturbed copy(4)",
+        "full on all test images",
+    ]
     switched = [stage for stage in arms if stage.name.startswith("switched")]
     end(context, finished, switched[0])
     assert schedule.after(switched[0]) == []
@@ -91,6 +96,6 @@ def test_stored_results_are_announced_once_and_not_begun(context: Context, finis
     assert schedule.ready(0) == schedule.ready(0) == []
     progress = context.progress
     assert isinstance(progress, RecordingProgress)
-    assert len(progress.stages) == len(set(progress.stages)) == 11
+    assert len(progress.stages) == len(set(progress.stages)) == 12
     assert all(cached for _, cached in progress.stages)
     assert Stages(context, compute_missing=False).trajectory(0) == schedule.trajectory(0)
