@@ -97,7 +97,8 @@ def test_the_version_is_told_where_nothing_can_be_imported(tmp_path: Path) -> No
             "it needs torch 1.13.0, got ",
         ),
         ("sklearn", "9.9", "import no_such_thing", (), "no_such_thing is not installed\n"),
-        ("numpy", "9.9", "", (), "numpy 9.9 cannot be imported (No module named 'numpy.typing'); "),
+        # What is missed first depends on the versions of the packages that need it.
+        ("numpy", "9.9", "", (), "numpy 9.9 cannot be imported ("),
     ],
 )
 def test_a_broken_package_is_told_in_one_line(
