@@ -6,43 +6,17 @@ from typing import Annotated
 import typer
 
 from conebench import __version__
-from conebench.cli.check import check
-from conebench.cli.clean import clean
-from conebench.cli.leaderboard import app as leaderboard
-from conebench.cli.list import list_specs
-from conebench.cli.new import new
-from conebench.cli.plan import plan
-from conebench.cli.review import review
-from conebench.cli.run import run
-from conebench.cli.schema import schema
-from conebench.cli.show import show
-from conebench.cli.status import status
-from conebench.cli.submit import submit
+from conebench.cli.commands import LazyCommands
 from conebench.cli.terminal import echo, lost_output, open_output
-from conebench.cli.validate import validate
-from conebench.cli.verify import verify
 from conebench.errors import ExitCode
 
 app = typer.Typer(
+    cls=LazyCommands,
     help="Measure the cone effect in the learning dynamics of deep networks.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run)
-app.command()(plan)
-app.command()(status)
-app.command()(clean)
-app.command()(validate)
-app.command()(check)
-app.command()(show)
-app.command()(verify)
-app.command(name="list")(list_specs)
-app.command()(new)
-app.command()(schema)
-app.command()(submit)
-app.command()(review)
-app.add_typer(leaderboard, name="leaderboard")
 
 
 def _print_version(wanted: bool) -> None:

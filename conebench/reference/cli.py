@@ -49,7 +49,8 @@ WORDS = {Path: "PATH", int: "INTEGER", float: "NUMBER", str: "TEXT"}
 
 def reference_markdown() -> str:
     """Return the page: one section per command, one row per parameter, then the exit codes."""
-    root = get_command(app)
+    root: Any = get_command(app)
+    root.load_all()
     commands = "\n".join(_section(path, command) for path, command in _leaves("conebench", root))
     codes = "\n".join(f"| {int(code)} | {MEANINGS[code]} |" for code in ExitCode)
     top = "`conebench` itself:\n\n" + _table(_rows(root))

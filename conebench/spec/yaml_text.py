@@ -1,5 +1,6 @@
 """Read YAML 1.2 from untrusted files as plain data with line numbers, and write it."""
 
+import copy
 import functools
 import io
 import json
@@ -7,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
+from ruamel.yaml.events import AliasEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from conebench.errors import SpecError
@@ -30,16 +32,25 @@ def read_yaml(path: Path) -> tuple[Any, dict[FieldPath, int]]:
     keys or anchors, several documents, dates, more than 10,000 values with aliases expanded, more
     than 20 nested levels, or numbers of more than 100 characters.
     """
-    text = _read_text(path)
+    data, lines = _parsed(path, _read_text(path))
+    return copy.deepcopy(data), dict(lines)
+
+
+# Reading YAML is slow, and many files extend the same one.
+@functools.lru_cache(maxsize=256)
+def _parsed(path: Path, text: str) -> tuple[Any, dict[FieldPath, int]]:
     lines: dict[FieldPath, int] = {}
     try:
         _refuse_directives(text, path)
-        _check_events(text, path)
-        node = YAML(typ="safe", pure=True).compose(text)
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Composer = _StrictComposer
+        node = yaml.compose(text)
         if node is None:
             raise SpecError(f"{path}:1: the file is empty, expected a YAML mapping")
-        _walk(node, (), lines, path, [0])
-        return YAML(typ="safe", pure=True).load(text), lines
+        _walk(node, (), lines, [0])
+        return yaml.constructor.construct_document(node), lines
+    except _NotAllowedError as error:
+        raise SpecError(f"{path}:{error.line}: {error}") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -98,56 +109,73 @@ def _refuse_directives(text: str, path: Path) -> None:
             raise SpecError(f"{path}:{number}: directives such as %YAML are not allowed")
 
 
-def _check_events(text: str, path: Path) -> None:
-    # Checked before composing, which takes minutes for 100,000 open brackets.
-    depth = count = 0
-    anchors: set[str] = set()
-    for event in YAML(typ="safe", pure=True).parse(text):
+class _NotAllowedError(Exception):
+    """What YAML allows and a spec does not, at a line (from 1)."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+class _StrictComposer(Composer):
+    """Composer that stops at the first thing that is not allowed.
+
+    Composing 100,000 open brackets would take minutes.
+    """
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader=loader)
+        self._depth = self._count = 0
+        self._anchors: set[str] = set()
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose the next node."""
+        event = self.parser.peek_event()
         line = event.start_mark.line + 1
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        count += isinstance(event, NodeEvent)
-        _check_size(depth, count, path, line)
-        if isinstance(event, NodeEvent) and not isinstance(event, AliasEvent) and event.anchor:
-            # ruamel would take the last one and warn.
-            if event.anchor in anchors:
-                raise SpecError(f"{path}:{line}: the anchor {event.anchor} is defined twice")
-            anchors.add(event.anchor)
+        is_collection = isinstance(event, CollectionStartEvent)
+        self._depth += is_collection
+        self._count += 1
+        _check_size(self._depth, self._count, line)
         if getattr(event, "tag", None) is not None:
             tag = one_line(event.tag)
-            raise SpecError(f"{path}:{line}: got the tag {tag}, but tags are not allowed")
+            raise _NotAllowedError(line, f"got the tag {tag}, but tags are not allowed")
+        if not isinstance(event, AliasEvent) and event.anchor:
+            # ruamel would take the last one and warn.
+            if event.anchor in self._anchors:
+                raise _NotAllowedError(line, f"the anchor {event.anchor} is defined twice")
+            self._anchors.add(event.anchor)
+        node = super().compose_node(parent, index)
+        self._depth -= is_collection
+        return node
 
 
-def _check_size(depth: int, count: int, path: Path, line: int) -> None:
+def _check_size(depth: int, count: int, line: int) -> None:
     if depth > MAX_DEPTH:
-        raise SpecError(f"{path}:{line}: expected at most {MAX_DEPTH} nested levels")
+        raise _NotAllowedError(line, f"expected at most {MAX_DEPTH} nested levels")
     if count > MAX_NODES:
-        raise SpecError(
-            f"{path}:{line}: expected at most {MAX_NODES:,} values, with aliases expanded"
-        )
+        problem = f"expected at most {MAX_NODES:,} values, with aliases expanded"
+        raise _NotAllowedError(line, problem)
 
 
-def _walk(
-    node: Node, field: FieldPath, lines: dict[FieldPath, int], path: Path, count: list[int]
-) -> None:
+def _walk(node: Node, field: FieldPath, lines: dict[FieldPath, int], count: list[int]) -> None:
     line = node.start_mark.line + 1
     count[0] += 1
-    _check_size(len(field), count[0], path, line)
+    _check_size(len(field), count[0], line)
     lines.setdefault(field, line)
     if isinstance(node, MappingNode):
         for key, value in node.value:
             if not isinstance(key, ScalarNode) or not str(key.tag).endswith(":str"):
-                raise SpecError(
-                    f"{path}:{key.start_mark.line + 1}: expected text as the key: quote it"
-                )
+                problem = "expected text as the key: quote it"
+                raise _NotAllowedError(key.start_mark.line + 1, problem)
             lines[*field, key.value] = key.start_mark.line + 1
-            _walk(value, (*field, key.value), lines, path, count)
+            _walk(value, (*field, key.value), lines, count)
     elif isinstance(node, SequenceNode):
         for index, value in enumerate(node.value):
-            _walk(value, (*field, index), lines, path, count)
+            _walk(value, (*field, index), lines, count)
     elif str(node.tag).endswith((":timestamp", ":binary")):
-        raise SpecError(f"{path}:{line}: got {node.value!r}, which YAML reads as a date: quote it")
+        problem = f"got {node.value!r}, which YAML reads as a date: quote it"
+        raise _NotAllowedError(line, problem)
     elif str(node.tag).endswith((":int", ":float")) and len(node.value) > MAX_NUMBER_LENGTH:
         # Python refuses to write integers of more than 4300 digits.
-        raise SpecError(
-            f"{path}:{line}: expected numbers of at most {MAX_NUMBER_LENGTH} characters"
-        )
+        problem = f"expected numbers of at most {MAX_NUMBER_LENGTH} characters"
+        raise _NotAllowedError(line, problem)
