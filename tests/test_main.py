@@ -59,7 +59,9 @@ def test_the_demo_in_small_warns_of_nothing(tmp_path: Path) -> None:
 
 
 def test_help_and_version_need_no_optional_package(tmp_path: Path) -> None:
-    every = [" ".join(path) for path in commands((), get_command(app))]
+    root = get_command(app)
+    root.load_all()
+    every = [" ".join(path) for path in commands((), root)]
     assert "leaderboard build" in every
     code = f"""
 import sys

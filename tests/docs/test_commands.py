@@ -31,6 +31,7 @@ def wrong_words(line: str) -> list[str]:
     """The words of a command line that conebench does not know."""
     words = shlex.split(line.partition(" | ")[0], comments=True)[1:]
     command = get_command(app)
+    command.load_all()
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         if words[0].isupper():  # COMMAND stands for any
             return []
