@@ -11,7 +11,7 @@ from rich.text import Text
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.terminal import WIDEST, Terminal, echo
 from conebench.errors import ExitCode
-from conebench.spec import LoadedSpec, Spec, find_specs, load_valid
+from conebench.spec import LoadedSpec, Spec, find_specs, load_valid, shipped_specs
 
 NUMBERS = {"steps", "kernels", "seeds"}
 # Titles are shown on terminals of at least this many columns.
@@ -22,7 +22,10 @@ LEAST = 20
 
 def list_specs(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Spec files, or folders of them; default: specs.")
+        list[Path] | None,
+        typer.Argument(
+            help="Spec files, or folders of them; default: specs, else the shipped ones."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per spec.")
@@ -30,7 +33,7 @@ def list_specs(
 ) -> None:
     """List the specs."""
     with errors_as_exit_codes():
-        specs, problems = load_valid(find_specs(paths or [Path("specs")]))
+        specs, problems = load_valid(find_specs(paths or [_own_specs()]))
     for line in problems:
         echo(line, err=True)
     if as_json:
@@ -40,6 +43,12 @@ def list_specs(
         _print_table(specs)
     if problems:
         raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def _own_specs() -> Path:
+    """Return the folder specs, or that of the shipped specs where there is none."""
+    here = Path("specs")
+    return here if here.is_dir() else shipped_specs()
 
 
 def _facts(spec: Spec) -> dict[str, str | int]:

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 
 def plan(
-    specs: Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.")],
+    specs: Annotated[
+        list[Path], typer.Argument(help="Spec files, folders of them, or names of shipped specs.")
+    ],
     names: SpecNames = None,
     data_root: DataRoot = DATA_ROOT,
     device: DeviceName = "auto",

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 
 
 def run(
-    specs: Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.")],
+    specs: Annotated[
+        list[Path], typer.Argument(help="Spec files, folders of them, or names of shipped specs.")
+    ],
     names: SpecNames = None,
     seed: Annotated[
         list[int] | None, typer.Option(help="Only this seed of the spec; repeatable.")

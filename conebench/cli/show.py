@@ -31,6 +31,12 @@ def show(
         bool,
         typer.Option("--resolved", help="Print specs with all defaults filled in."),
     ] = False,
+    requirements: Annotated[
+        bool,
+        typer.Option(
+            "--requirements", help="Print the packages that a record was made with, for pip."
+        ),
+    ] = False,
 ) -> None:
     """Print a record as text, or the specs of a file as YAML.
 
@@ -40,11 +46,14 @@ def show(
     """
     with errors_as_exit_codes():
         if file.suffix in (".yaml", ".yml"):
+            if requirements:
+                raise InputError(f"{file}: --requirements is for records only")
             _show_specs(file, names or [], resolved=resolved)
         elif names or resolved:
             raise InputError(f"{file}: --name and --resolved are for .yaml files only")
         else:
-            _show_record(_record_of(file) if file.is_dir() else file)
+            show_file = _show_requirements if requirements else _show_record
+            show_file(_record_of(file) if file.is_dir() else file)
 
 
 def _show_specs(file: Path, names: Sequence[str], *, resolved: bool) -> None:
@@ -60,6 +69,25 @@ def _record_of(run: Path) -> Path:
     if not record.exists():
         raise InputError(f"{run}: holds no record yet; see conebench status {run}")
     return record
+
+
+def _show_requirements(record: Path) -> None:
+    stored = read_record(record)
+    made = stored.provenance
+    packages = dict(made.versions)
+    python, conebench = packages.pop("python", "?"), packages.pop("conebench", "?")
+    cuda = packages.pop("cuda", None)
+    device = f"{made.device_name}, CUDA {cuda}" if cuda else made.device_name
+    echo(f"# Record {stored.id}: Python {python}, {made.platform}, {device}")
+    echo(f"# {made.cpu_threads} thread(s): OMP_NUM_THREADS={made.cpu_threads}")
+    commit = f" of commit {made.git_commit}: git switch --detach {made.git_commit}"
+    echo(f"# conebench {conebench}{commit if made.git_commit else ''}")
+    if any("+" in version for version in packages.values()):
+        # Builds such as 2.13.0+cpu are not on PyPI.
+        kind = packages["torch"].partition("+")[2]
+        echo(f"--extra-index-url https://download.pytorch.org/whl/{kind}")
+    for package, version in sorted(packages.items()):
+        echo(f"{package}=={version}")
 
 
 def _show_record(record: Path) -> None:

@@ -13,7 +13,9 @@ from conebench.spec.model_names import check_model
 
 
 def validate(
-    paths: Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Spec files, folders of them, or names of shipped specs.")
+    ],
 ) -> None:
     """Check specs without running them, and warn about weak choices.
 

@@ -8,6 +8,7 @@ from conebench.spec.loading import (
     load_spec,
     load_specs,
     load_valid,
+    shipped_specs,
 )
 from conebench.spec.schedule import (
     constant_stretch,
@@ -35,6 +36,7 @@ __all__ = [
     "load_specs",
     "load_valid",
     "schedule_factor",
+    "shipped_specs",
     "smoke_spec",
     "spec_text",
 ]

@@ -18,6 +18,7 @@ from conebench.text import did_you_mean, one_line
 # Names of smoke runs end in this; a spec file may not use it.
 SMOKE_SUFFIX = ".smoke"
 MAX_LISTED = 10
+SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,36 @@ def _repeated_names(loaded: Iterable[LoadedSpec]) -> list[str]:
 
 
 def find_specs(paths: Iterable[Path]) -> list[Path]:
-    """Return the given files, and the `*.yaml` files of the given folders."""
+    """Return the given files, the `*.yaml` files of given folders, and shipped specs by name."""
     found = []
     for path in paths:
-        inside = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+        inside = sorted(path.glob("*.yaml")) if path.is_dir() else [_shipped(path) or path]
         if not inside:
             raise SpecError(f"{path}: the folder has no *.yaml file")
         found += inside
     return found
+
+
+def shipped_specs() -> Path:
+    """Return the folder of the specs that conebench is shipped with."""
+    package = Path(__file__).parents[1]
+    installed = package / "shipped_specs"
+    # A checkout has them next to the package.
+    return installed if installed.is_dir() else package.parent / "specs"
+
+
+def _shipped(path: Path) -> Path | None:
+    """Return the shipped spec that a bare name stands for, None if the path is no bare name."""
+    if path.exists() or path.suffix in SUFFIXES or len(path.parts) != 1:
+        return None
+    folder = shipped_specs()
+    file = folder / f"{path}.yaml"
+    if not file.is_file():
+        names = sorted(shipped.stem for shipped in folder.glob("*.yaml"))
+        raise SpecError(
+            f"{path}: got neither a file nor a shipped spec's name{did_you_mean(str(path), names)}"
+        )
+    return file
 
 
 def _given_twice(spec: Spec) -> list[Problem]:

@@ -74,6 +74,31 @@ def test_show_of_an_older_method(call: Call) -> None:
     assert ": no arm at w = 320\n" in out
 
 
+def test_show_the_packages_of_a_record(call: Call) -> None:
+    made = RECORD.provenance.model_copy(
+        update={
+            "versions": {"conebench": "0.1.0", "python": "3.12.1", "torch": "2.14.1+cu130"}
+            | {"numpy": "2.4.6", "cuda": "13.0"},
+            "git_commit": "abc123",
+        }
+    )
+    record = RECORD.model_copy(update={"provenance": made})
+    Path("record.json").write_text(record_text(record))
+    code, out, err = call("show", "record.json", "--requirements")
+    assert (code, err) == (0, "")
+    assert (
+        out
+        == f"""\
+# Record {record.id}: Python 3.12.1, {made.platform}, {made.device_name}, CUDA 13.0
+# {made.cpu_threads} thread(s): OMP_NUM_THREADS={made.cpu_threads}
+# conebench 0.1.0 of commit abc123: git switch --detach abc123
+--extra-index-url https://download.pytorch.org/whl/cu130
+numpy==2.4.6
+torch==2.14.1+cu130
+"""
+    )
+
+
 @pytest.mark.parametrize(
     ("command", "argument", "message"),
     [

@@ -131,6 +131,11 @@ def test_a_record_has_no_names_to_choose_from(call: Call) -> None:
     assert (code, err) == (1, "record.json: --name and --resolved are for .yaml files only\n")
 
 
+def test_a_spec_has_no_requirements(call: Call) -> None:
+    code, _, err = call("show", "family.yaml", "--requirements")
+    assert (code, err) == (1, "family.yaml: --requirements is for records only\n")
+
+
 def test_a_smoke_run_is_kept_apart_and_says_what_it_is(call: Call, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY)
     code, out, _ = call("run", "tiny.yaml", "--smoke")

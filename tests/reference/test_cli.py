@@ -15,7 +15,7 @@ def test_every_kind_of_parameter_has_its_row() -> None:
     page = reference_markdown()
     for row in (
         "    conebench run SPECS... [OPTIONS]\n",
-        "| `SPECS...` | required | Spec files, or folders of them. |",
+        "| `SPECS...` | required | Spec files, folders of them, or names of shipped specs. |",
         "| `[RUN_DIR]` | `runs` | Folder of one run, ",
         "| `--kernel-memory GIB` | – | GiB that one kernel may use",
         "| `--save-every SECONDS` | `60` | Seconds between saves ",

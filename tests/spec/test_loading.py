@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from conebench.errors import ExitCode, SpecError
 from conebench.record import Record, Replication
-from conebench.spec import Spec, find_specs, load_spec
+from conebench.spec import Spec, find_specs, load_spec, shipped_specs
 from conebench.spec.schema_problems import PATTERNS
 
 # A problem is expected at the line where its field stands in this text.
@@ -441,3 +441,30 @@ def test_no_refusal_quotes_a_pattern(model: type[BaseModel]) -> None:
     assert patterns
     for pattern in patterns:
         assert any(part in pattern for part in PATTERNS), pattern
+
+
+def test_find_shipped_specs_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (found,) = find_specs([Path("resnet20-c2")])
+    assert (found.name, found.parent) == ("resnet20-c2.yaml", shipped_specs())
+    assert load_spec(found).name == "resnet20-c2"
+    # What is there comes first.
+    Path("resnet20-c2").mkdir()
+    own = write(tmp_path / "resnet20-c2", VALID)
+    assert find_specs([Path("resnet20-c2")]) == [own.relative_to(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("resnet-20", "; did you mean 'resnet20'"),
+        ("zzz", "$"),
+    ],
+)
+def test_a_name_that_no_shipped_spec_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, problem: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = f"^{given}: got neither a file nor a shipped spec's name{problem}"
+    with pytest.raises(SpecError, match=message):
+        find_specs([Path(given)])
