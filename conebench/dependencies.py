@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from traceback import walk_tb
 
@@ -17,13 +18,30 @@ AT_LEAST = re.compile(r"([\w.-]+)>=([\d.]+)")
 EXACTLY = re.compile(r"([\w.-]+)==([\d.]+)")
 
 
+@dataclass(frozen=True)
+class Package:
+    """A package that conebench needs: its version if it is installed, and what is wrong."""
+
+    name: str
+    version: str | None
+    problem: str | None
+
+
+def packages() -> Iterator[Package]:
+    """Yield the packages that conebench needs."""
+    for name, needed in _requirements("conebench", AT_LEAST):
+        found = _version(name)
+        problem = None
+        if found is None:
+            problem = f"{name} is not installed{_need(name)}"
+        elif _numbers(found) < _numbers(needed):
+            problem = f"{name} {found} is too old{_need(name)}"
+        yield Package(name, found, problem)
+
+
 def outdated_dependency() -> str | None:
     """Name an installed dependency that is too old, if any."""
-    for package, needed in _requirements("conebench", AT_LEAST):
-        found = _version(package)
-        if found and _numbers(found) < _numbers(needed):
-            return f"{package} {found} is too old{_need(package)}"
-    return None
+    return next((p.problem for p in packages() if p.version and p.problem), None)
 
 
 def broken_dependency(error: Exception) -> str | None:

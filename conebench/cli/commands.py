@@ -27,6 +27,7 @@ HELP = {
     "submit": "Check a record as a pull request is checked, show the new board, and copy it into "
     "place.",
     "review": "Review proposed specs and records as pull requests are reviewed.",
+    "doctor": "Show packages, device, datasets and caches, and what is missing.",
     "leaderboard": "The static leaderboard site.",
 }
 # Functions that are not called as their command.

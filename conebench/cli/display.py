@@ -55,10 +55,25 @@ def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
 
 
 @contextmanager
-def open_progress(console: Console, name: str) -> "Iterator[RunProgress]":
-    """Yield the display of one run."""
+def open_progress(console: Console, name: str, head: str = "") -> "Iterator[RunProgress]":
+    """Yield the display of one run; `head` is a line before its first stage."""
     with open_display(console) as progress_of:
-        yield progress_of(name)
+        progress = progress_of(name)
+        yield HeadedProgress(progress, console, f"{name}: {head}") if head else progress
+
+
+class HeadedProgress:
+    """Progress with a line before the first stage, so after the checks of spec and data."""
+
+    def __init__(self, progress: "RunProgress", console: Console, head: str) -> None:
+        self._progress, self._console, self._head = progress, console, head
+        self.plan, self.advance = progress.plan, progress.advance
+
+    def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
+        if self._head:
+            self._console.print(Text(self._head), soft_wrap=True)
+            self._head = ""
+        self._progress.stage(name, cached=cached, note=note)
 
 
 class BarProgress:

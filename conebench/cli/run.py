@@ -162,6 +162,7 @@ def _check_executor(executor: str, address: str | None) -> None:
 
 def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
     from conebench.runner import run_spec
+    from conebench.runner.stages.device import device_line
 
     spec = found.spec
     console = Terminal(stderr=True)
@@ -169,7 +170,7 @@ def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
         # stdout is for results; a library may print too.
         with (
             redirect_stdout(sys.stderr),
-            open_progress(console, spec.name) as progress,
+            open_progress(console, spec.name, device_line(options.device)) as progress,
             stopping_if_interrupted(),
         ):
             record, path = run_spec(spec, options, progress)

@@ -1,5 +1,6 @@
 """The device of a run, set up for reproducible bits."""
 
+import ctypes
 import os
 import platform
 from pathlib import Path
@@ -26,6 +27,47 @@ def choose_device(name: DeviceName) -> torch.device:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     return torch.device("cuda")
+
+
+def device_line(device: torch.device) -> str:
+    """Say on which device a run is, and why it is not on a GPU."""
+    if device.type == "cuda":
+        return f"on {device_name(device)}"
+    return f"on the CPU: {missing_gpu() or '--device cpu'}"
+
+
+def missing_gpu() -> str | None:
+    """Say why torch sees no GPU; None if it sees one."""
+    if torch.cuda.is_available():
+        return None
+    return reason_without_gpu(torch.version.cuda, newest_cuda_of_driver())
+
+
+def reason_without_gpu(built_for: str | None, driver: str | None) -> str:
+    """Say why torch sees no GPU, from its CUDA version and the newest one that the driver knows.
+
+    >>> reason_without_gpu("13.0", "12.4")
+    "the driver's CUDA 12.4 is older than this torch's CUDA 13.0"
+    """
+    if built_for is None:
+        return "this torch was built without CUDA"
+    if driver is None:
+        return "torch sees no GPU, and there is no NVIDIA driver"
+    if int(driver.split(".")[0]) < int(built_for.split(".")[0]):
+        return f"the driver's CUDA {driver} is older than this torch's CUDA {built_for}"
+    return "torch sees no GPU"
+
+
+def newest_cuda_of_driver() -> str | None:
+    """Return the newest CUDA version that the NVIDIA driver knows, None without a driver."""
+    try:
+        library = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    version = ctypes.c_int()
+    if library.cuDriverGetVersion(ctypes.byref(version)) != 0:
+        return None
+    return f"{version.value // 1000}.{version.value % 1000 // 10}"
 
 
 def visible_gpu(index: int, count: int, visible: str | None) -> str:
