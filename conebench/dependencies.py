@@ -68,6 +68,7 @@ def broken_dependency(error: Exception) -> str | None:
 def _failed_module(error: Exception) -> str | None:
     """Return the top-level module whose import raised the error."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    # A frame named <module> runs the top level of a file, so it belongs to an import.
     importing = [frame for frame in frames if frame.f_code.co_name == "<module>"]
     candidates = [
         error.name if isinstance(error, ModuleNotFoundError) else None,
@@ -75,7 +76,7 @@ def _failed_module(error: Exception) -> str | None:
         error.name if isinstance(error, ImportError) else None,
     ]
     if importing:
-        # A module of conebench met something that a dependency does not have or does not take.
+        # A module of conebench used something that a dependency does not have or accept.
         module = error.obj if isinstance(error, AttributeError) else None
         candidates += [getattr(module, "__name__", None), frames[-1].f_globals["__name__"]]
     tops = [name.partition(".")[0] for name in candidates if name]

@@ -44,7 +44,7 @@ def second_interrupt_ends_at_once(before_the_end: Callable[[], object]) -> Itera
         _interrupted.set()
         raise KeyboardInterrupt
 
-    # A process started in the background ignores interrupts, and goes on doing so.
+    # A process that was started in the background ignores interrupts, and must still do so.
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, interrupt)

@@ -1,6 +1,6 @@
 """Random draws from counters (seed, purpose, index).
 
-There is no shared stream, so a step of an arm sees the same draw in any order and on any machine.
+There is no shared stream: a step of an arm sees the same draw in any order and on any machine.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ def counter_seed(seed: int, purpose: Purpose, index: int = 0) -> int:
         False
 
     """
-    # A hash keeps neighboring seeds and indices unrelated.
+    # A hash keeps neighboring seeds and indices unrelated. 63 bits fit a signed integer.
     digest = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 

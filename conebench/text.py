@@ -23,7 +23,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     near = difflib.get_close_matches(word, names, n=3)
-    # Initials, such as lr, are what many libraries call these fields.
+    # Initials: many libraries say lr for learning_rate.
     near += [name for name in names if len(word) > 1 and word == _initials(name)]
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 

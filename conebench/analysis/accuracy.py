@@ -41,6 +41,7 @@ def accuracy(arm: Arm) -> Finding:
     found = two_level_mean(np.array(list(arm), dtype=np.float64))
     if found.low is None or found.high is None:
         return Finding(found)
+    # A t interval may leave [0, 1], an accuracy cannot.
     return Finding(Estimate(found.value, max(0.0, found.low), min(1.0, found.high), found.seeds))
 
 
@@ -115,9 +116,7 @@ def share_of_lazy_gap(
 ) -> Finding:
     """Return Gamma(s) = B(s) / lazy gap, not clipped.
 
-    It is the share of the advantage over lazy training that needs non-linear training after s. Its
-    interval is that of the mean of z = Gamma + (b - Gamma g) / gap (delta method), b and g the
-    differences of single seeds and images.
+    It is the share of the advantage over lazy training that needs non-linear training after s.
 
     Args:
         control: Images that the control got right, per seed.
@@ -139,23 +138,26 @@ def share_of_lazy_gap(
         return Finding(None, missing)
     b, g = _cells(control, switched), _cells(full, lazy)  # [seeds, images]
     gap = two_level_mean(g)
+    # Divided by a gap that may be 0, B could give any Gamma. One seed has no interval: there the
+    # gap itself must be positive.
     if (gap.value if gap.low is None else gap.low) <= 0:
         return Finding(None, "the lazy gap is not significantly above 0")
     share = b.mean() / gap.value
+    # Delta method: to first order, Gamma varies as the mean of z = Gamma + (b - Gamma g) / gap,
+    # and that mean is Gamma itself.
     return Finding(two_level_mean(share + (b - share * g) / gap.value))
 
 
 def two_level_mean(cells: Float[FloatArray, "seeds images"]) -> Estimate:
-    """Return the mean over seeds and images, with a 95 % interval for new seeds and new images.
+    """Return the mean over seeds and images, with its 95 % interval.
 
-    With V_seeds and V_images the squared standard errors of the means of rows and of columns, and
-    V_rest that of what neither explains,
+    The interval is for new seeds and new images. With V_seeds and V_images the squared standard
+    errors of the means of rows and of columns, and V_rest that of what neither explains,
 
         V = max(V_seeds + V_images - V_rest, V_seeds, V_images),
 
-    since V_seeds and V_images each contain V_rest. It is what a bootstrap of rows and columns
-    estimates, without counting V_rest three times (docs/method.md has the coverage of both).
-    The interval is mean +- t sqrt(V), t with the degrees of freedom of Satterthwaite.
+    the interval is mean +- t sqrt(V), t with the degrees of freedom of Satterthwaite
+    (docs/method.md has its coverage).
 
     Args:
         cells: One value per seed and image; one column for values of whole seeds.
@@ -182,7 +184,10 @@ def two_level_mean(cells: Float[FloatArray, "seeds images"]) -> Estimate:
     V_images = float(of_images.var(ddof=1)) / images
     rest = cells - of_seeds[:, None] - of_images + value  # [seeds, images]
     V_rest = float((rest**2).sum()) / ((seeds - 1) * (images - 1) * seeds * images)
+    # V_seeds and V_images each contain V_rest, so their sum counts it twice, and a bootstrap of
+    # rows and columns three times. The maximum guards against a difference that is small by chance.
     V = max(V_seeds + V_images - V_rest, V_seeds, V_images)
+    # Satterthwaite's degrees of freedom, V^2 / spread. Two seeds may give less than 1.
     spread = V_seeds**2 / (seeds - 1) + V_images**2 / (images - 1)
     return _interval(value, V, max(V**2 / spread, 1.0) if spread > 0 else 1.0, seeds)
 
@@ -206,7 +211,7 @@ def _cells(better: Arm, worse: Arm) -> Float[FloatArray, "seeds images"]:
 
 
 def _missing(*arms: Arm) -> str | None:
-    """Return a sentence that says in how many seeds an arm has no accuracy. None for none.
+    """Say in how many seeds an arm has no accuracy. None for none.
 
     Raises:
         ValueError: The arms differ in their seeds or in their test images.

@@ -24,5 +24,5 @@ def barrier(losses: Float[FloatArray, " points"]) -> float:
     Source: C2, chaos effect; docs/method.md, Chaos probe.
 
     """
-    alpha = np.linspace(0.0, 1.0, len(losses))
+    alpha = np.linspace(0.0, 1.0, len(losses))  # [points]
     return float((losses - ((1 - alpha) * losses[0] + alpha * losses[-1])).max())

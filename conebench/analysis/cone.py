@@ -41,10 +41,13 @@ def cone_picture(
         (1.414214, 0.0)
 
     """
+    # ||h_i - h_j||^2 = 2 (1 - G[i, j]). Rounding may bring G above 1.
     squared_chords = np.maximum(2 * (1 - G), 0)  # [t, t]
+    # Centring both sides turns squared distances into inner products about the mean kernel.
     centring = np.eye(len(G)) - 1 / len(G)
     # Eigenvalues ascend, so the first three axes are the last three.
     values, vectors = np.linalg.eigh(-0.5 * centring @ squared_chords @ centring)
+    # One or two kernels span fewer axes; the others stay 0.
     count = min(3, len(G))
     picture = np.zeros((len(G), 3))
     picture[:, :count] = vectors[:, ::-1][:, :count] * np.sqrt(np.maximum(values[::-1][:count], 0))
@@ -52,6 +55,7 @@ def cone_picture(
     largest = picture[np.abs(picture).argmax(axis=0), np.arange(3)]
     picture *= np.where(largest < 0, -1.0, 1.0)
     drawn = np.linalg.norm(picture[:, None] - picture[None], axis=2)  # [t, t]
+    # Without chords, as of kernels that are all the same, none is drawn wrong.
     total = squared_chords.sum()
     stress = np.sqrt(((drawn - np.sqrt(squared_chords)) ** 2).sum() / total) if total > 0 else 0.0
     return picture, float(stress)

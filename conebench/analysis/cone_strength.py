@@ -31,15 +31,14 @@ class ConeStrength:
 def cone_strength(seeds: Sequence[WindowFigures]) -> ConeStrength:
     """Return the cone-effect strength CES = 100 N (1 - alpha), with means over seeds.
 
-    It is 0 for a kernel that wanders without memory or drifts (alpha >= 1), or that has no cone
-    (N = 0), and 100 for one confined to a cone that is small against the turn. Value and interval
-    are clipped to [0, 100] at the end. The interval is Student's, of the contributions.
+    It is 0 for a kernel that walks without memory or drifts (alpha >= 1), or that has no cone
+    (N = 0), and 100 for one confined to a cone that is small against the turn.
 
     Args:
         seeds: The figures of each seed's late window.
 
     Returns:
-        CES; undefined where any seed lacks N or alpha, such as by a frozen kernel.
+        CES; undefined where any seed lacks N or alpha, for example because its kernel is frozen.
 
     Example:
         >>> seed = WindowFigures(None, N=0.8, alpha=0.25)
@@ -49,6 +48,7 @@ def cone_strength(seeds: Sequence[WindowFigures]) -> ConeStrength:
     """
     if not seeds:
         return ConeStrength(None, "no seeds")
+    # A mean over the other seeds would hide those that diverged or froze.
     reasons = [seed.undefined for seed in seeds if seed.undefined is not None]
     if reasons:
         named = ", ".join(dict.fromkeys(reasons))
@@ -57,6 +57,8 @@ def cone_strength(seeds: Sequence[WindowFigures]) -> ConeStrength:
         np.array([seed.N for seed in seeds], dtype=np.float64),
         np.array([seed.alpha for seed in seeds], dtype=np.float64),
     )
+    # The interval is cut off at the bounds already. Single contributions are not, since they would
+    # then have another mean.
     estimate = mean_estimate(values, BOUNDS)
     clipped = float(np.clip(estimate.value, *BOUNDS))
     CES = Estimate(clipped, estimate.low, estimate.high, estimate.seeds)
@@ -77,4 +79,5 @@ def seed_contributions(
 
     """
     free = 1 - alpha.mean()
+    # The first two terms of z_s together are N_s (1 - alpha).
     return np.asarray(100 * (N * free - N.mean() * (alpha - alpha.mean())))

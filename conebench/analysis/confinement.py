@@ -1,4 +1,4 @@
-"""Is the kernel confined? Its motion in the late window against a walk without memory."""
+"""Confinement of the kernel: its motion in the late window against a memoryless walk."""
 
 import math
 
@@ -22,9 +22,7 @@ def confinement_exponent(inside: Float[FloatArray, "t t"]) -> float | None:
         alpha = 1 + sum_k r_k ln k / sum_k (ln k)^2,        k = 2, 3, 4.
 
     It is the exponent of S(t, t + lag) ~ lag^alpha, for lags from an eighth to half of the window:
-    0 = bounded, 1 = a walk without memory, 2 = a straight line. Each pair of checkpoints is
-    compared with the walk that makes the same steps, so a walk that slows down, or turns far, still
-    gets 1. The plain slope of ln S over ln lag gives such walks less (docs/method.md).
+    0 = bounded, 1 = a walk without memory, 2 = a straight line.
 
     Args:
         inside: Gram matrix of the window's unit kernels, on a uniform grid.
@@ -43,6 +41,7 @@ def confinement_exponent(inside: Float[FloatArray, "t t"]) -> float | None:
     lag = (len(inside) - 1) / PARTS
     if lag < 1:
         return None
+    # S = 1 - G saturates for kernels that turn far; -ln G does not.
     action = -np.log(np.clip(inside, ROUNDING, 1.0))  # [t, t]
     # An eighth of the window may lie between two lags of the grid.
     below, above = math.floor(lag), math.ceil(lag)
@@ -53,11 +52,14 @@ def confinement_exponent(inside: Float[FloatArray, "t t"]) -> float | None:
 def _exponent(action: Float[FloatArray, "t t"], lag: int) -> float:
     growth = np.array([_growth(action, lag, int(k)) for k in MULTIPLES])  # [3]
     log_k = np.log(MULTIPLES)  # [3]
+    # Least squares of r_k = (alpha - 1) ln k: a line through the origin.
     return float(1 + (growth @ log_k) / (log_k @ log_k))
 
 
 def _growth(action: Float[FloatArray, "t t"], lag: int, k: int) -> float:
-    """Return the median log ratio of A over k lags to the sum of A over each of them."""
+    """Return r_k, the median log ratio of A over k lags to the sum over each."""
+    # Each pair is compared with a walk that makes the same steps. So a walk that slows down still
+    # gets 1, where the plain slope of ln S over ln lag gives it less (docs/method.md).
     pairs = len(action) - k * lag
     one = np.diagonal(action, offset=lag)  # [t - lag]
     walked = sum(one[j * lag : j * lag + pairs] for j in range(k))  # [pairs]
@@ -74,8 +76,8 @@ def walk_ratio(inside: Float[FloatArray, "t t"]) -> float | None:
 
         G0[i, j] = prod_{k = i}^{j - 1} (1 - S(k, k + 1)),
 
-    the expected G of a walk that makes the same steps without memory. 1 = wanders freely, near
-    0 = stays, above 1 = drifts. It depends on the grid: a finer one has more steps.
+    the expected G of a walk that makes the same steps without memory. 1 = such a walk, near 0 =
+    confined, above 1 = drifts. It depends on the grid: a finer one has more steps.
 
     Args:
         inside: Gram matrix of the window's unit kernels, on a uniform grid.
@@ -89,6 +91,7 @@ def walk_ratio(inside: Float[FloatArray, "t t"]) -> float | None:
 
     """
     cosines = np.clip(1 - lagged_distances(inside, 1), ROUNDING, 1.0)  # [t - 1]
+    # Sums of ln (1 - S) up to each checkpoint: ln G0[i, j] is the difference of two of them.
     logs = np.concatenate([[0.0], np.cumsum(np.log(cosines))])  # [t]
     walk = np.exp(-np.abs(logs[:, None] - logs))  # [t, t]
     scatter = 1 - walk.mean()

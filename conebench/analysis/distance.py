@@ -58,6 +58,7 @@ def angles_deg(G: AnglesT) -> AnglesT:
         array([ 0., 60., 90.])
 
     """
+    # Rounding brings cosines of equal kernels above 1, where arccos is NaN.
     angles: AnglesT = np.degrees(np.arccos(np.clip(G, -1.0, 1.0)))
     return angles
 

@@ -1,4 +1,4 @@
-"""When ordinary training has fitted its images."""
+"""The step at which ordinary training has fitted its images."""
 
 from collections.abc import Sequence
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from conebench.analysis.distance import FloatArray, says
 
 RESAMPLES = 10_000
+# Up to 5^5 = 3,125 resamples are listed in full, which needs no random draw.
 MAX_ENUMERATED_SEEDS = 5
 
 
@@ -44,7 +45,7 @@ def bootstrap(
 
     The 95 % interval is value +- t SE. t is the 97.5 % quantile of Student's t with n - 1 degrees
     of freedom, n the seeds; SE = sqrt(n / (n - 1)) times the standard deviation of the statistic
-    over resamples of whole rows. For a mean this is the t interval.
+    over resamples of whole rows.
 
     Args:
         table: a row per seed. Whole rows are drawn, so columns stay paired.
@@ -69,11 +70,13 @@ def bootstrap(
     if seeds < 2:
         return Estimate(value, None, None, seeds)
     resampled = statistic(table[_resamples(seeds)].mean(axis=1))  # [r]
+    # Some resamples may have no value, such as a ratio with a denominator of 0.
     defined = resampled[np.isfinite(resampled)]
     if len(defined) == 0:
         return Estimate(value, None, None, seeds)
     # Percentiles of few seeds' resamples would be too narrow: those of two seeds never leave the
-    # range of the two.
+    # range of the two. The factor makes up for a variance taken with n in place of n - 1, so that
+    # the interval of a mean is the t interval.
     reach = t_quantile(seeds - 1) * np.sqrt(seeds / (seeds - 1)) * float(defined.std())
     low, high = np.clip([value - reach, value + reach], *bounds)
     return Estimate(value, float(low), float(high), seeds)
@@ -115,4 +118,5 @@ def _resamples(seeds: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     if seeds <= MAX_ENUMERATED_SEEDS:
         # All seeds^seeds of them.
         return np.indices((seeds,) * seeds).reshape(seeds, -1).T
+    # A fixed seed, so that a record has the same interval each time.
     return np.random.default_rng(0).integers(0, seeds, size=(RESAMPLES, seeds))

@@ -93,6 +93,7 @@ def find_phases(
         ('two phases', 200, 200)
 
     """
+    # Without a stretch only step 0 remains, which is too few.
     start, end = stretch or (0, 0)
     uniform = uniform_part(steps, every)
     uniform = uniform[(steps[uniform] >= start) & (steps[uniform] <= end)]
@@ -107,11 +108,13 @@ def find_phases(
     quarters = _outer_quarters(S[split:])
     drift = None if quarters is None else _drift(*quarters)
     drifts = quarters is not None and _is_beyond_noise(*quarters)
+    # The floor is read in the last half, so it is none if the kernel settles within that half.
     if split > len(S) // 2 or drifts:
         return Phases("no Phase II", None, floor, change, estimators_disagree=False, drift=drift)
     T_star = int(steps[uniform[split]])
     # At least one interval, so that T* = 0 has a ratio to the other.
     low, high = sorted(max(step - start, every) for step in (T_star, change))
+    # Largest S between two kernels of Phase II.
     reach = 1 - on_grid[split:, split:].min()
     frozen = reach <= max(FROZEN_SHARE * (1 - G[0, uniform[-1]]), ROUNDING)
     outcome: PhaseOutcome = "frozen" if frozen else "two phases" if T_star else "no Phase I"
@@ -180,9 +183,8 @@ def change_point(G: Float[FloatArray, "t t"], steps: Int[IntArray, " t"]) -> int
         4
 
     """
-    # Half the way to each neighbor. Constants in place of the paths would put the split into the
-    # middle of Phase I.
-    weights = np.gradient(steps.astype(np.float64))
+    # Half the way to each neighbor; np.gradient counts the whole way at both ends.
+    weights = np.gradient(steps.astype(np.float64))  # [t]
     weights[[0, -1]] /= 2
 
     def misfit(part: slice) -> float:
@@ -196,10 +198,12 @@ def _misfit(
     G: Float[FloatArray, "t t"], w: Float[FloatArray, " t"], times: Float[FloatArray, " t"]
 ) -> float:
     """Compute the misfit of one segment with the best p and q."""
-    # From G alone: sum_i w_i ||h_i||^2, less what each of two orthogonal regressors explains.
+    # From G alone: sum_i w_i ||h_i||^2, less what each of two orthogonal regressors explains. A
+    # constant alone, without the path, would put the split into the middle of Phase I.
     misfit = float(w @ np.diagonal(G))
     for regressor in (np.ones(len(w)), times - np.average(times, weights=w)):
         weighted = w * regressor
+        # 0 for the times of a segment of one checkpoint, which has no slope.
         length = float(weighted @ regressor)
         if length > 0:
             misfit -= float(weighted @ G @ weighted) / length

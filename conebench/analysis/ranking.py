@@ -1,4 +1,4 @@
-"""Ranges of ranks that 95 % confidence leaves to each row of a board."""
+"""Ranks of the rows of a board, as ranges that hold with 95 % confidence."""
 
 from collections.abc import Sequence
 
@@ -55,16 +55,18 @@ def rank_ranges(
 def p_values(
     rows: Sequence[Row], bounds: tuple[float, float] = (-np.inf, np.inf)
 ) -> Float[FloatArray, "r r"]:
-    """Return the p-values of "the mean of row i is not above that of row j"; 1 for i = j.
+    """Return the p-values of "the mean of row i is not above that of row j".
 
-    Both means are cut off at the bounds. A cut-off mean i is above another j only if i is above j,
-    i above the lower bound and j below the upper one, so p is the largest of the three.
+    They are 1 for i = j. Both means are cut off at the bounds.
     """
     means = np.array([row.mean() for row in rows])  # [r]
     errors, freedom = squared_errors(rows)  # [r], [r]
     squared = errors[:, None] + errors  # [r, r]
+    # Welch's degrees of freedom; rows without spread have none, and need none.
     with np.errstate(invalid="ignore", divide="ignore"):
         welch = squared**2 / (errors[:, None] ** 2 / freedom[:, None] + errors**2 / freedom)
+    # Cut off, mean i is above mean j only if i is above j, i above the lower bound and j below the
+    # upper one. All three must be shown, so the largest p counts.
     p = np.maximum.reduce(
         [
             _chance_above(means[:, None] - means, squared, np.where(squared > 0, welch, 1.0)),
@@ -81,9 +83,7 @@ def squared_errors(
     """Return the squared standard error of each row's mean, and its degrees of freedom.
 
     From 5 rows on, a row's variance is the mean of its own and the pooled one of all rows, with
-    twice the degrees of freedom. Five seeds alone tell a variance to a factor of 2 either way, and
-    a variance that is small by chance would put a row apart. Simulated boards keep their level when
-    the spreads of their rows differ by a factor of 16 (docs/method.md).
+    twice the degrees of freedom.
 
     Source: Smyth 2004, "Linear models and empirical Bayes methods" (moderated t), weights fixed.
 
@@ -93,6 +93,9 @@ def squared_errors(
     freedom = seeds - 1
     if len(rows) < MIN_ROWS_TO_POOL:
         return own / seeds, freedom
+    # Five seeds tell a variance only to a factor of 2 either way, and one that is small by chance
+    # would set its row apart. Simulated boards keep their level even if the spreads of their rows
+    # differ by a factor of 16 (docs/method.md).
     pooled = float(own @ freedom) / float(freedom.sum())
     return (own + pooled) / 2 / seeds, 2 * freedom
 
@@ -107,7 +110,8 @@ def rejected(
     """
     tested = ~np.eye(len(p), dtype=bool)
     ordered = np.sort(p[tested])  # [m]
-    limits = level / np.arange(len(ordered), 0, -1)
+    limits = level / np.arange(len(ordered), 0, -1)  # [m]
+    # The first hypothesis that is kept ends the procedure; False stands behind the last.
     passed = int(np.argmin(np.append(ordered <= limits, False)))
     cutoff = ordered[passed - 1] if passed else -1.0
     return np.asarray(tested & (p <= cutoff))
@@ -121,5 +125,6 @@ def _chance_above(
 
     with np.errstate(invalid="ignore", divide="ignore"):
         t = difference / np.sqrt(squared_error)
+    # Without spread any difference is certain, and equal means show none.
     t = np.where(squared_error > 0, t, np.where(difference > 0, np.inf, -np.inf))
     return np.asarray(stdtr(freedom, -t))

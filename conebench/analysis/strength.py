@@ -1,4 +1,4 @@
-"""Figures of one run: its cone, its strength, and what its arms are worth, over seeds."""
+"""Figures of one run over its seeds: cone, strength, and what non-linear training is worth."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -242,6 +242,7 @@ def _no_arm_at(seeds: Sequence[SeedFigures], w: int | None) -> str | None:
 
 def _at(seeds: Sequence[SeedFigures], step: int | None, control: Control) -> SwitchFigures:
     """Return the figures at one step. None stands for each seed's T*."""
+    # T* differs between seeds, so each seed has its own key.
     steps = [seed.phases.T_star if step is None else step for seed in seeds]
     names = ("full" if control == "full" else "control", "switched", "probe")
     keys = [[(name, None if name == "full" else s) for s in steps] for name in names]
@@ -286,6 +287,7 @@ def _window_mean(seeds: Sequence[SeedFigures], name: str) -> Finding:
 
 def _description(steps: Sequence[int | None]) -> Estimate | None:
     """Return the mean step over the seeds that have one."""
+    # Seeds without one are left out: these steps describe a run, and rank nothing.
     known = [step for step in steps if step is not None]
     return mean_estimate(np.array(known, dtype=np.float64), POSITIVE) if known else None
 

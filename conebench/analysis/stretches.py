@@ -69,6 +69,7 @@ def measure_stretches(
     found = []
     for start, end in stretches[1:]:
         settled = find_phases(G, steps, every, (start, end)).T_star
+        # The kernel at `start` itself is still that of the larger learning rate.
         inside = between(steps, every, start + 1 if settled is None else settled, end)
         if len(inside) > 1:
             found.append(_stretch(G, phase2, inside, (start, end), settled))
@@ -95,5 +96,6 @@ def _stretch(
 
 def _between_axes_deg(G: FloatArray, one: IntArray, other: IntArray) -> float:
     """Return the angle between the axes of two sets."""
+    # <a, b> of two normalized means, each an average over entries of G.
     lengths = np.sqrt(G[np.ix_(one, one)].mean() * G[np.ix_(other, other)].mean())
     return float(angles_deg(G[np.ix_(one, other)].mean() / lengths))

@@ -23,7 +23,7 @@ from conebench.analysis.distance import (
 
 SHARE = 0.3
 MIN_INTERVALS = 8
-# S is a square of an angle: a frozen kernel reaches over less than a hundredth of the turn.
+# S is quadratic in the angle: 1 % of the angle is 1e-4 of S.
 FROZEN_SHARE = 1e-4
 
 Undefined = Literal["no constant learning rate", "diverged", "too few checkpoints", "frozen"]
@@ -140,7 +140,9 @@ def measure_window(
     if stretch is None:
         return WindowFigures("no constant learning rate")
     members = late_window(steps, every, stretch, share)
+    # A run that diverged ends before the last uniform checkpoint of the stretch.
     reached = steps[-1] >= stretch[1] - stretch[1] % every
+    # The figures read the rows of the first kernel and of the window, and no others.
     used = np.append(0, members)
     if not reached or not np.isfinite(G[np.ix_(used, members)]).all():
         return WindowFigures("diverged")
@@ -156,6 +158,7 @@ def _measure(
     rates: Float[FloatArray, " T"],
 ) -> WindowFigures:
     inside = G[np.ix_(members, members)]  # [u, u]
+    # With m = mean h_t: R = ||m||, R^2 is the mean of G, and <h_t, a> = <h_t, m> / R.
     R = np.sqrt(inside.mean())
     to_axis = angles_deg(inside.mean(axis=1) / R)  # [u]
     turn, cone = float(angles_deg(G[0, members].mean() / R)), float(angles_deg(R))
@@ -190,11 +193,9 @@ def narrowness(turn_deg: float, cone_deg: float) -> float:
 
 
 def is_frozen(G: Float[FloatArray, "t t"], members: Int[IntArray, " u"]) -> bool:
-    """Return True if the kernels in the window stand still.
-
-    The largest S between two of them is then below 1e-4 of S(0, last), so below 1 % in angle, or
-    within the rounding of float32 kernels.
-    """
+    """Return True if the kernels in the window stand still."""
+    # The largest S between two of them, against that between the first kernel and the last. Below
+    # ROUNDING, motion cannot be told from the rounding of float32 kernels.
     reach = 1 - G[np.ix_(members, members)].min()
     return bool(reach <= max(FROZEN_SHARE * (1 - G[0, members[-1]]), ROUNDING))
 

@@ -11,7 +11,7 @@ from conebench.record.part import Part, Share, Step
 from conebench.spec.arms import ArmName
 
 BoolArray = np.ndarray[tuple[int], np.dtype[np.bool_]]
-# A million images.
+# Enough for a million test images, at 6 bits per character.
 MOST_BASE64 = 200_000
 CorrectBits = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=MOST_BASE64)]
 
@@ -102,6 +102,8 @@ def unpack_bits(text: str, count: int) -> BoolArray:
         array([ True, False,  True])
 
     """
+    # Whole bytes: the last one is filled up with zeros, so that the same images always have the
+    # same text, and a record the same id.
     packed = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
     if len(packed) != -(-count // 8):
         raise ValueError(f"got {len(packed)} bytes, expected {-(-count // 8)} for {count} images")

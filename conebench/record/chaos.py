@@ -23,16 +23,14 @@ def _barrier(result: ChaosResult) -> float | None:
 
 
 def chaos_problems(seed: SeedResult, spec: Spec, failures: Sequence[Failure]) -> Iterator[str]:
-    """Yield what is wrong with a seed's chaos results: other pairs, missing or false figures.
-
-    Pairs may be missing if a stage of the seed failed.
-    """
+    """Yield the problems of a seed's chaos results, one line each."""
     if (spec.chaos is None) != (seed.chaos is None):
         yield "chaos: expected if, and only if, the spec has a chaos section"
     if spec.chaos is None or seed.chaos is None:
         return
     pairs = plan_pairs(spec, seed.kernel.steps[-1])
     found = [(result.t0, result.t1) for result in seed.chaos]
+    # A stage that failed may leave pairs out.
     if any(failure.seed == seed.seed for failure in failures):
         pairs = [pair for pair in pairs if pair in found]
     if found != pairs:
@@ -54,6 +52,8 @@ def _result_problems(result: ChaosResult, points: int) -> Iterator[str]:
         result.parameter_dissimilarity,
         result.S,
     )
+    # Either all figures are there and no step of divergence, or the other way around. Anything
+    # else puts both True and False into the set.
     missing = {figure is None for figure in figures} | {result.diverged_at is not None}
     if missing != {result.status == "diverged"}:
         yield "expected all figures, or else the step of divergence"
@@ -64,5 +64,6 @@ def _result_problems(result: ChaosResult, points: int) -> Iterator[str]:
     if len(result.losses) != points:
         yield f"losses: got {len(result.losses)}, expected {points}"
     expected = barrier(np.array(result.losses))
+    # Other processors round the last digit differently.
     if not math.isclose(result.barrier, expected, rel_tol=1e-9, abs_tol=1e-12):
         yield f"barrier: got {result.barrier}, but the losses give {expected}"

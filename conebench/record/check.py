@@ -53,6 +53,7 @@ def check_record(path: Path) -> Checked:
     """
     record = read_record(path)
     findings = [*_hashes(path, record), *_spec(record)]
+    # What follows is checked against the spec, so a wrong one would only add false findings.
     if not findings:
         findings += [*_method(record), *_seeds(record)]
     compared = record.method == METHOD
@@ -128,6 +129,8 @@ def _kernel(kernel: Trajectory, size: int, whose: str) -> Iterator[Finding]:
     yield from _positive(kernel.G(), f"gram{whose}")
     yield from _positive(kernel.G(centred=True), f"gram_centred{whose}")
     yield from _scale(kernel.norm, kernel.trace, size, whose)
+    # The largest of `size` eigenvalues is at least their mean, and at most their sum. Here and
+    # below, 1e-3 is far above the rounding of float32.
     share = np.array(kernel.top_eigenvalue_share)
     if np.any(share > 1 + 1e-3) or np.any(share < (1 - 1e-3) / size):
         detail = f"got {share.min():.3g} to {share.max():.3g}, expected {1 / size:.3g} to 1"
@@ -150,7 +153,8 @@ def _views(kernel: KernelTrajectory, classes: int) -> Iterator[Finding]:
     norm, whole = np.array(kernel.norm), np.array(kernel.trace)
     if not np.allclose(classes * np.array(trace.trace), whole, rtol=1e-3):
         yield Finding("views", "expected C times the trace of `trace` to be that of the kernel")
-    # H is positive semi-definite, and each view a mean of its blocks.
+    # `trace` is the mean of C diagonal blocks, whose squared norms add up to at most ||H||^2.
+    # `sum` is V^T H V with orthonormal columns V, which shortens norm and trace.
     too_large = (
         np.array(trace.norm) > norm / np.sqrt(classes) * (1 + 1e-3),
         np.array(summed.norm) > norm * (1 + 1e-3),
@@ -163,7 +167,8 @@ def _views(kernel: KernelTrajectory, classes: int) -> Iterator[Finding]:
 def _scale(
     norms: Sequence[float], traces: Sequence[float], size: int, whose: str
 ) -> Iterator[Finding]:
-    """Check that ||H||_F <= tr H <= sqrt(size) ||H||_F, as for any positive semi-definite H."""
+    """Check that ||H||_F <= tr H <= sqrt(size) ||H||_F."""
+    # H is positive semi-definite, with eigenvalues l >= 0: sum l^2 <= (sum l)^2 <= size * sum l^2.
     norm, trace = np.array(norms), np.array(traces)
     if np.any(norm > trace * (1 + 1e-3)) or np.any(trace > np.sqrt(size) * norm * (1 + 1e-3)):
         yield Finding(

@@ -122,7 +122,8 @@ def _differences(
 def _raw_arms(
     label: str, old: ArmResult | None, new: ArmResult | None
 ) -> Iterator[tuple[str, Measure, float]]:
-    """Compare which images an arm got right, and its curve, where both records have them."""
+    """Compare an arm's images and its curve."""
+    # Records before schema 1.4 have neither.
     if old and new and old.correct is not None and new.correct is not None:
         # One bit per image, and padding that is 0.
         pair = [np.frombuffer(base64.b64decode(arm.correct or ""), np.uint8) for arm in (old, new)]

@@ -34,6 +34,8 @@ UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError)
 def derive_seed(spec: Spec, training: TrainingCurve, kernel: KernelTrajectory) -> dict[str, Any]:
     """Return all fields of a `SeedResult` that follow from its curve and its kernels."""
     phases = derive_phases(spec, kernel)
+    # The training loss at step 0 is not measured; an untrained network has about the same loss on
+    # any images, so the test loss stands for it in T_fit.
     return {
         "phases": phases,
         "windows": derive_windows(spec, kernel),
@@ -104,16 +106,17 @@ def derive_stretches(
 def choose_rate(tried: Sequence[TriedRate]) -> int:
     """Return the index of the best learning rate on validation images (docs/method.md, Arms).
 
-    It has the highest accuracy, then the lowest loss, then comes first; if all diverged, it is the
-    one that lasted longest.
+    The highest accuracy decides, then the lowest loss, then the order of the list.
     """
 
     def merit(index: int) -> tuple[float, float]:
         rate = tried[index]
+        # Below any that finished; if all diverged, the one that lasted longest is kept.
         if rate.validation_accuracy is None or rate.validation_loss is None:
             return -1.0, float(rate.diverged_at or 0)
         return rate.validation_accuracy, -rate.validation_loss
 
+    # max keeps the first of equals.
     return max(range(len(tried)), key=merit)
 
 
@@ -132,6 +135,7 @@ def recompute(record: Record) -> Record:
 
     Raises a RecordError, without the file's name, if the numbers are impossible.
     """
+    # numpy would only warn, and the figures of an impossible record would be NaN.
     try:
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             return _recomputed_record(record)

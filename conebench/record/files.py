@@ -37,6 +37,7 @@ def _indented(value: Any, indent: str) -> str:
     if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         items = [f"{deeper}{_indented(item, deeper)}" for item in value]
         return "[\n" + ",\n".join(items) + f"\n{indent}]"
+    # NaN and infinity are not JSON; Python alone would write and read them.
     return json.dumps(value, allow_nan=False)
 
 
@@ -44,6 +45,7 @@ def read_record(path: Path | str) -> Record:
     """Read one record, or raise a RecordError that names the file and the field."""
     path = Path(path)
     try:
+        # Before it is read: a file of gigabytes would fill the memory.
         if path.stat().st_size > MAX_BYTES:
             raise RecordError(f"{path}: expected at most {MAX_BYTES:,} bytes")
         text = path.read_bytes().decode("utf-8")
@@ -52,8 +54,10 @@ def read_record(path: Path | str) -> Record:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise RecordError(f"{path}: not JSON: {error}") from None
+    # First, or a record of a newer schema would be refused for its unknown fields.
     _check_version(path, data)
     try:
+        # Not from `data`: pydantic's strict mode accepts lists as tuples only in JSON text.
         record = Record.model_validate_json(text)
     except ValidationError as error:
         raise RecordError(f"{path}: {one_line(record_problem(error))}") from None

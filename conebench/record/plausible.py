@@ -28,6 +28,7 @@ def plausibility_problems(record: Record) -> Iterator[str]:
 
 def _provenance(record: Record) -> Iterator[str]:
     made = record.provenance
+    # strptime takes this one form; fromisoformat would take many.
     try:
         when = datetime.datetime.strptime(made.created_at, "%Y-%m-%dT%H:%M:%S%z")
         known = made.created_at.endswith("Z") and when.year in YEARS
@@ -83,7 +84,8 @@ def _outside(name: str, values: Sequence[float | None], low: float, high: float)
 
 
 def _repeated_seeds(record: Record) -> Iterator[str]:
-    """Yield the seeds whose raw data are those of another: equal to the last bit by no chance."""
+    """Yield the seeds that have the raw data of another seed."""
+    # Different seeds never agree to the last bit.
     first: dict[object, int] = {}
     for seed in record.seeds:
         raw = tuple(seed.kernel.norm), tuple(seed.training.test_loss)

@@ -51,6 +51,7 @@ def two_decimals(value: float) -> str:
 
 def distance(S: float) -> str:
     """Write a kernel distance with three significant digits."""
+    # Rounded first, or a distance of 0 would read as 1e-17.
     return f"{round(S, 12) + 0.0:.3g}"
 
 

@@ -1,4 +1,4 @@
-"""Replications: small files next to a record that say who replayed it, and how closely."""
+"""Replications: small files that say who replayed a record, and how closely."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -67,6 +67,7 @@ def attest(record: Record, replay: Record, found: Sequence[Difference], by: str)
 
 def narrowest(largest: dict[Measure, float]) -> ToleranceName | None:
     """Return the narrowest class that allows all these differences, or None."""
+    # TOLERANCES are ordered, the narrowest first.
     for name, allowed in TOLERANCES.items():
         if all(value <= allowed[measure] for measure, value in largest.items()):
             return name
@@ -103,6 +104,7 @@ def read_replication(path: Path) -> Replication:
         raise RecordError(f"{path}: not a regular file")
     try:
         with path.open("rb") as file:
+            # One byte more than allowed shows that a file is too large, whatever its size.
             content = file.read(MAX_REPLICATION_BYTES + 1)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
@@ -112,13 +114,14 @@ def read_replication(path: Path) -> Replication:
         found = Replication.model_validate_json(content)
     except ValidationError as error:
         raise RecordError(f"{path}: {one_line(record_problem(error))}") from None
+    # Another layout or order of fields would make two files of the same replication.
     if content != replication_text(found).encode():
         raise RecordError(f"{path}: its text is not as conebench writes it")
     return found
 
 
 def check_replication(path: Path, record: Record) -> Replication:
-    """Read a replication of this record, or raise a RecordError if it cannot be true."""
+    """Read a replication. Raise a RecordError if it cannot be one of this record."""
     found = read_replication(path)
     problem = next(_problems(path, found, record), None)
     if problem:
@@ -138,6 +141,7 @@ def _problems(path: Path, found: Replication, record: Record) -> Iterator[str]:
     if found.tolerance != tolerance:
         needed = tolerance or "more than any tolerance"
         yield f"tolerance: got {found.tolerance}, but the largest differences need {needed}"
+    # A copy of the record is no replay of it.
     if found.provenance == record.provenance:
         yield "provenance: got that of the record itself, expected that of a replay"
 

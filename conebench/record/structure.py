@@ -128,6 +128,7 @@ def _groups(kernel: KernelTrajectory, record: Record) -> Iterator[str]:
         )
     for index, group in enumerate(kernel.groups):
         place, count = f"kernel.groups.{index}", len(group.steps)
+        # A group whose kernel is zero at first starts later than the whole kernel.
         if group.steps != kernel.steps[len(kernel.steps) - count :]:
             yield f"{place}: steps: expected the last of the kernel's steps"
         if not count == len(group.norm) == len(group.trace):
@@ -155,7 +156,7 @@ def _arm(arm: ArmResult) -> Iterator[str]:
 
 
 def _raw_arm(arm: ArmResult, record: Record) -> Iterator[str]:
-    """Check the bits of an arm: one per test image, and as many set as its accuracy says."""
+    """Check the bits of an arm: one per test image, set where it was right."""
     needed = record.minor >= FIRST_WITH_VIEWS and arm.status == "finished"
     if (arm.correct is not None) != needed:
         yield f"correct: {'missing' if needed else 'unexpected'}"
@@ -191,7 +192,7 @@ def _arm_curve(arm: ArmResult, record: Record) -> Iterator[str]:
 
 
 def _rate(arm: ArmResult, spec: Spec) -> Iterator[str]:
-    """Check that the learning rate is the spec's, or the best of its list by validation."""
+    """Check the learning rate of an arm, and how it was chosen from a list."""
     grid, tried = spec.linearization.learning_rate, arm.tried or []
     if not isinstance(grid, tuple) or arm.arm in ("full", "control"):
         if arm.tried is not None:

@@ -123,6 +123,7 @@ class KernelTrajectory(Trajectory):
     def by_view(self, outputs: ViewName) -> dict[ViewName, Trajectory]:
         """Return every view by name, the primary one first; `outputs` is the spec's."""
         named: dict[ViewName, Trajectory] = {view.name: view for view in self.views or ()}
+        # A key keeps its first position: trace, then the kernel itself, then sum.
         return {**dict(list(named.items())[:1]), outputs: self, **named}
 
 
@@ -143,4 +144,5 @@ def _symmetric(rows: list[list[float]]) -> FloatArray:
     lower = np.zeros((len(rows), len(rows)))
     for i, row in enumerate(rows):
         lower[i, : len(row)] = row
+    # The diagonal is part of `lower`, and must not be added twice.
     return lower + np.tril(lower, -1).T

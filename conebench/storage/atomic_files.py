@@ -29,10 +29,12 @@ _log = logging.getLogger(__name__)
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path that replaces `path` if the block succeeds."""
+    # The leading dot hides it from every listing, the process id keeps two processes apart.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        # Before the rename: a power cut could otherwise leave the name without the content.
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -53,6 +55,7 @@ def write_new(path: Path, content: bytes) -> None:
     """Write a file atomically. Raise a FileExistsError if it is there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # An empty file claims the name: of two processes, one gets the FileExistsError.
         path.open("xb").close()
     except FileExistsError:
         raise

@@ -15,19 +15,19 @@ MOST_CHANGES = 3
 class Planned:
     """One stage that a run plans.
 
-    `work` is counted in passes of one image through the network, over steps `first` to `last`.
-    Stages of one `kind` take about the same time for the same work. `stale` names the inputs in
-    which the stage differs from the one stored under its label.
+    Stages of one `kind` take about the same time for the same work.
     """
 
     label: str
     seed: int
     stage: StageKey
+    # In passes of one image through the network, over steps `first` to `last`.
     work: float
     first: int
     last: int
     # Manifests of older versions do not say it.
     kind: str = ""
+    # The inputs in which the stage differs from the one stored under its label.
     stale: str = ""
 
 
@@ -54,9 +54,10 @@ def _planned(data: dict[str, Any]) -> Planned:
 
 
 def update_manifest(store: Store, stages: Sequence[Planned]) -> Manifest:
-    """Write the manifest of these stages, each compared with what is stored under its label."""
+    """Write the manifest of these stages, and why stored ones are stale."""
     old = read_manifest(store)
     planned_now = [(planned.label, planned.stage) for planned in stages]
+    # Kept, so that a later run can still say what has changed since.
     before = {
         planned.label: planned
         for planned in (*old.before, *old.stages)
@@ -74,8 +75,10 @@ def _why_stale(store: Store, planned: Planned, old: Manifest) -> str:
     known = old.find(planned.label)
     if known is None or store.has_result(planned.stage):
         return ""
+    # Still not computed: the reason is that of an earlier plan.
     if known.stage == planned.stage:
         return known.stale
+    # No result is lost, so nothing is computed a second time.
     if not store.has_result(known.stage):
         return ""
     changes = describe_changes(_but_code(known.stage), _but_code(planned.stage))
@@ -85,11 +88,12 @@ def _why_stale(store: Store, planned: Planned, old: Manifest) -> str:
 
 
 def _but_code(stage: StageKey) -> dict[str, Any]:
+    # Two hashes of code say nothing to a reader; describe_code names the commit.
     return {name: value for name, value in stage.inputs.items() if name != "code"}
 
 
 def describe_code(stored: StageResult | None) -> str:
-    """Say that a result is by other code, as `computed by other code (commit abc1234, changed)`."""
+    """Name the code of a result: `computed by other code (commit abc1234, changed)`."""
     code = stored.code if stored else None
     if code is None or code["git_commit"] is None:
         return "computed by other code"
@@ -100,6 +104,8 @@ def describe_code(stored: StageResult | None) -> str:
 def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Name the fields in which two inputs differ, as `training.batch_size: 20 -> 40`."""
     old, new = dict(flatten(before)), dict(flatten(after))
+    # Texts are compared first: a field that one side lacks has no value. Values differ even if
+    # their texts are cut to the same beginning.
     changes = [
         f"{field}: {_shown(old, field)} -> {_shown(new, field)}"
         for field in {**old, **new}

@@ -22,7 +22,7 @@ def find_runs(folder: Path) -> list[Store]:
     candidates = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
     stores = [store for store in map(Store, candidates) if store.holds_a_run()]
     if not stores:
-        raise InputError(f"{folder}: no run is kept there; expected a folder that --run-dir named")
+        raise InputError(f"{folder}: holds no run; expected a folder that --run-dir named")
     for store in stores:
         store.check_layout()
     return stores
@@ -101,6 +101,7 @@ def old_files(store: Store) -> list[OldFile]:
         return []
     planned = {planned.stage.file_stem for planned in read_manifest(store).stages}
     old = [path for path in store.stage_paths() if path.name.removesuffix(".json") not in planned]
+    # Damaged files in a folder that goes as a whole are not listed a second time.
     damaged = [path for path in store.damaged_paths() if not set(path.parents) & set(old)]
     found = sorted({*old, *damaged})
     return [OldFile(path, sum(map(_size, _files(path)))) for path in found]
@@ -122,6 +123,7 @@ def remove_old_files(store: Store) -> list[OldFile]:
     with ExitStack() as locks:
         for name in store.lock_names():
             locks.enter_context(store.locked(name, wait=False))
+        # Listed again under the locks: a run may have planned other stages in the meantime.
         found = old_files(store)
         for old in found:
             try:

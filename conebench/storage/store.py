@@ -61,9 +61,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StageKey:
-    """Name and inputs of a stage; `inputs` is plain JSON data that decides its result."""
+    """Name and inputs of a stage."""
 
     name: str
+    # All that decides the result, as plain JSON data.
     inputs: dict[str, Any]
 
     @property
@@ -74,11 +75,13 @@ class StageKey:
 
 @dataclass(frozen=True)
 class StageResult:
-    """Result of a stage as plain JSON data, the time all its parts took, and the code it is by."""
+    """Result of a stage."""
 
+    # Plain JSON data.
     value: Any
+    # Time that the stage took, in all processes that worked on it.
     wall_seconds: float
-    # None if it is not known: older versions did not store it.
+    # The code that computed it. None if it is not known: older versions did not store it.
     code: dict[str, Any] | None = None
 
 
@@ -152,6 +155,7 @@ class Store:
     def _remove_half_written(self, name: str) -> None:
         for path in self.folder.rglob(".*.tmp"):
             where = path.relative_to(self.folder)
+            # Names of stages hold their seed, as in `kernel-seed0-<key>`.
             mine = where.parent == Path() if name == "folder" else f"-{name}-" in str(where)
             if mine:
                 path.unlink(missing_ok=True)
@@ -170,12 +174,13 @@ class Store:
         write_json(self._result_path(key), asdict(result))
 
     def adopt(self, old: StageKey, new: StageKey) -> None:
-        """Let the files of one key be those of another, unless that one has files of its own."""
+        """Rename the files of one key to another, unless that one has files."""
         for kind in ("stages", *STEP_FOLDERS):
             suffix = ".json" if kind == "stages" else ""
             before, after = (self.folder / kind / f"{k.file_stem}{suffix}" for k in (old, new))
             try:
                 if before.exists() and not after.exists():
+                    # Marked first: if the process dies in between, nothing passes as this code's.
                     self._older_path(new).parent.mkdir(exist_ok=True)
                     self._older_path(new).touch()
                     before.rename(after)
@@ -321,6 +326,7 @@ class Store:
 
 
 def _acquire(lock: FileLock, message: str, wait: bool) -> None:
+    # Tried once without waiting, to be able to say what is waited for.
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -89,7 +89,7 @@ def test_runs_are_found_in_their_folder_and_above(store: Store) -> None:
     assert find_runs(store.folder) == [store]
     assert find_runs(store.folder.parent) == [store]
     for path in (store.folder / "stages", store.folder / "nowhere"):
-        with pytest.raises(InputError, match=f"^{path}: no run is kept there; "):
+        with pytest.raises(InputError, match=f"^{path}: holds no run; "):
             find_runs(path)
     store.manifest_path.unlink()
     with pytest.raises(StorageError, match="got a run directory of layout 1"):
