@@ -87,6 +87,7 @@ class Data:
         """
         per_epoch = batches_per_epoch(len(self.train), size, keep_last=keep_last)
         epoch, position = divmod(step, per_epoch)
+        # [images]; the last slice of an epoch may be shorter than `size`.
         order = _epoch_order(len(self.train), seed, epoch)
         index = order[position * size : (position + 1) * size].to(self.train.labels.device)
         images = self.train[index]
@@ -123,6 +124,7 @@ class Data:
 
 def _random_crop(pixels: Tensor, padding: int, draw: torch.Generator) -> Tensor:
     n, _, height, width = pixels.shape
+    # Every image has an offset of its own, so one gather crops the whole batch.
     offsets = torch.randint(0, 2 * padding + 1, (2, n), generator=draw).to(pixels.device)
     padded = torch.nn.functional.pad(pixels, (padding,) * 4)
     # [n, h], [n, w], [n, 1, 1]
@@ -216,12 +218,14 @@ def _statistics(dataset: Dataset, pixels: Tensor) -> tuple[Tensor, Tensor]:
         # [ch]
         exact_mean = shares @ levels
         variance = (shares * (levels - exact_mean[:, None]) ** 2).sum(1)
+        # A channel that never varies must not be divided by 0.
         mean, std = exact_mean.float(), variance.sqrt().clamp_min(1e-3).float()
     return mean[:, None, None], std[:, None, None]
 
 
 def _content_hash(parts: dict[str, Images]) -> str:
     digest = hashlib.sha256()
+    # Records hold this hash, so order and text must stay as they are.
     for part in sorted(parts, key=["train", "test", "validation"].index):
         images = parts[part]
         digest.update(f"{part} {tuple(images.pixels.shape)}".encode())

@@ -1,4 +1,4 @@
-"""One image file as 8-bit RGB, whatever its format and kind of pixels."""
+"""Read one image file of any format as 8-bit RGB."""
 
 import warnings
 from contextlib import suppress
@@ -10,6 +10,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from conebench.errors import SpecError
 
+# The turn that undoes each orientation of EXIF; 1 is upright already.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -20,6 +21,7 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Tags of a TIFF file.
 BITS_PER_SAMPLE = 258
 PHOTOMETRIC = 262
 SAMPLE_FORMAT = 339
@@ -34,7 +36,7 @@ def read_rgb(path: Path, size: int) -> npt.NDArray[np.uint8]:
 
     Args:
         path: A file of any format that Pillow reads; its name does not matter.
-        size: Side of the square that the image is brought to, whatever its shape.
+        size: Side of the square to which the image is resized.
 
     Raises:
         SpecError: The file is damaged, or its pixels have no fixed range.

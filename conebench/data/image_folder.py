@@ -170,6 +170,7 @@ class _Walk:
             (self.links_out, "followed", "link", " out of the folder"),
         ):
             if paths:
+                # Paths are shown below the folder: its name and one separator are cut off.
                 start = len(str(self.folder / "_")) - 1
                 names = [path[start:] for path in sorted(paths)]
                 yield f"{verb} {_count(paths, noun)}{where}: {_listed(names)}"

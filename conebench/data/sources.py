@@ -19,6 +19,7 @@ from conebench.text import first_line
 
 Part = tuple[Tensor, Tensor]
 
+# scikit-learn's digits have no split of their own: every fifth image is a test image.
 DIGITS_TEST_EVERY = 5
 
 
@@ -132,6 +133,7 @@ def _downloaded(
 def _as_tensors(found: object) -> Part:
     pixels = torch.as_tensor(found.data)  # type: ignore[attr-defined]
     labels = found.labels if isinstance(found, tv.SVHN) else found.targets  # type: ignore[attr-defined]
+    # To [n, ch, h, w]: MNIST has no channels, CIFAR has them last.
     if pixels.ndim == 3:
         pixels = pixels[:, None]
     elif pixels.shape[-1] == 3:

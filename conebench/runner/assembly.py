@@ -32,7 +32,7 @@ class SeedParts(NamedTuple):
 
 
 def gather_seed(stages: Stages, seed: int) -> SeedParts:
-    """Ask for the results of all stages of a seed, in the order of a run.
+    """Ask for the results of all stages of a seed, in order.
 
     Raises a StageFailedError if ordinary training, the kernels, or the test of its end failed.
     """
@@ -77,9 +77,10 @@ def _arm_results(stages: Stages, seed: int, arms: Sequence[Arm]) -> list[ArmResu
 
 
 def _ends(stages: Stages, arms: Sequence[ArmStage]) -> list[ArmEnd]:
-    """Ask for all of them, also after one that failed."""
+    """Ask for the ends of all arms."""
     ends = []
     for arm in arms:
+        # A stage that fails does not keep the others from being computed.
         with suppress(StageFailedError):
             ends.append(stages.result(arm))
     return ends

@@ -50,19 +50,21 @@ class Layer:
 class Estimate:
     """Estimated cost of a spec, for all its seeds.
 
-    `seconds` are extrapolated from a few steps on this machine; `flops` counts a multiply-add as
-    two. The arm at T* is taken to start a third of the way. `arms` counts each learning rate of a
-    grid. f_0 of a scaled output counts as the network itself. Perturbed copies count as ordinary
-    training, with two kernels and the tests along the line for each pair.
+    The arm at T* is taken to start a third of the way. f_0 of a scaled output counts as the network
+    itself. Perturbed copies count as ordinary training, with two kernels and the tests along the
+    line for each pair.
     """
 
     parameters: int
     layers: tuple[Layer, ...]
     kernel: KernelPlan
     kernels: int
+    # Each learning rate of a list counts.
     arms: int
     copies: int
+    # By kind of work; a multiply-add counts as two.
     flops: dict[str, float]
+    # By kind of work, extrapolated from a few steps on this machine.
     seconds: dict[str, float]
     disk_bytes: int
     kernel_disk_bytes: int
@@ -80,6 +82,7 @@ def estimate(
     """
     network = build_network(spec.model, classes=classes, channels=image[0], seed=0).to(device)
     trainable = [p for p in network.parameters() if p.requires_grad]
+    # Made only to refuse a name or an option that the optimizer does not have.
     make_optimizer(trainable, spec.training.optimizer, 0.0)
     generator = torch.Generator().manual_seed(0)
     n, batch = spec.kernel.samples, spec.training.batch_size
@@ -126,7 +129,7 @@ def _costs(
     kernel: float,
     image: float,
 ) -> dict[str, float]:
-    """Add up the work of one seed, given the cost of a step, of a kernel, of a tested image."""
+    """Add up the work of one seed, given what each unit of work costs."""
     costs = {"training": 0.0, "kernels": 0.0, "arms": 0.0, "evaluation": 0.0}
     for stage, part in work:
         costs["arms" if isinstance(stage, ArmStage) else "training"] += (
@@ -138,9 +141,10 @@ def _costs(
 
 
 def _record_bytes(network: nn.Module, spec: Spec) -> int:
-    """Count the bytes of G, of G centred, of views and groups: nearly all of a long record."""
+    """Count the bytes of the Gram matrices, which are nearly all of a long record."""
     t, groups = len(spec.checkpoint_steps), _groups(network, spec)
     views = 3 if spec.kernel.outputs == "full" else 1
+    # Two lower triangles per view, plain and centred, and one per group.
     return BYTES_PER_ENTRY * len(spec.seeds) * (2 * views + groups) * t * (t + 1) // 2
 
 
@@ -176,6 +180,7 @@ def _forward_flops(network: nn.Module, x: Tensor) -> float:
 def _timed(work: Callable[[], object], device: torch.device) -> float:
     """Return the seconds of one call, after one to warm up."""
     work()
+    # A GPU only queues its work: without waiting, the time would be that of queueing.
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     began = time.perf_counter()
@@ -208,7 +213,7 @@ def _evaluation_seconds(network: nn.Module, x: Tensor) -> float:
 
 
 def _kernel_seconds(network: nn.Module, x: Tensor, plan: KernelPlan) -> float:
-    """Estimate the seconds of one kernel: backward passes timed, contractions by the cost model."""
+    """Estimate the seconds of one kernel from timed passes and the cost model."""
     few = x[:CALIBRATION_SAMPLES].detach().requires_grad_()
 
     def gradients() -> None:
@@ -216,6 +221,8 @@ def _kernel_seconds(network: nn.Module, x: Tensor, plan: KernelPlan) -> float:
 
     n, directions = len(x), sum(planned.directions for planned in plan.passes)
     passes = _timed(gradients, x.device) * directions * n / len(few)
+    # The cost model was fitted on another machine. A matrix product timed on this one, in
+    # nanoseconds per multiply-add, gives the ratio of the two.
     side = torch.randn(MATRIX_SIDE, MATRIX_SIDE, device=x.device)
     measured = _timed(lambda: side @ side, x.device) * 1e9 / MATRIX_SIDE**3
     modelled = sum(

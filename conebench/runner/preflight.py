@@ -103,6 +103,7 @@ def _check_kernel(context: Context, network: nn.Module) -> KernelPlan:
     kernel, memory = context.spec.kernel, context.kernel_memory
     x = context.data.normalize(context.probe.pixels)
     try:
+        # The plan is for all images; the kernel of a single one shows that every layer works.
         plan = plan_kernel(network, x, kernel, memory)
         empirical_ntk(network, _two_images(context)[:1], outputs="sum", memory_limit=memory)
     except (KernelError, RuntimeError, NotImplementedError) as error:
@@ -162,6 +163,7 @@ def _check_linearization(context: Context, network: nn.Module) -> None:
     with torch.no_grad():
         expected = network(x)
         difference = float((logits - expected).norm())
+    # Written so that NaN fails too.
     if not difference <= LARGEST_DIFFERENCE * max(1.0, float(expected.norm())):
         raise SpecError(
             f"{context.spec.model.name!r} cannot be linearized: at w = 0 it is not the network "

@@ -32,7 +32,7 @@ from conebench.spec import Spec
 from conebench.storage.manifest import read_manifest
 
 OLDER = (
-    "an older conebench, which did not store what code it was, computed some stages; run again in "
+    "some stages were computed by an older conebench, which did not store its code; run again in "
     "another folder to submit the record"
 )
 
@@ -98,6 +98,7 @@ def prepared(
         # In one order, or two processes could wait for each other.
         for seed in sorted(chosen):
             locks.enter_context(store.locked(f"seed{seed}"))
+            # Stages that failed before are tried again.
             store.forget_failures(seed)
         progress.plan(sum(_missing_work(context, seed) for seed in chosen))
         yield Run(context, options, network, chosen)
@@ -106,8 +107,9 @@ def prepared(
 def _record(
     stages: Stages, results: dict[int, SeedResult], network: CheckedNetwork, options: RunOptions
 ) -> Record:
-    """Make the record of these seeds, and of those that other runs in this folder finished."""
+    """Make the record of all seeds that are finished in this folder."""
     context, spec = stages.context, stages.context.spec
+    # Seeds of other runs are taken as far as they are stored.
     stages.compute_missing = False
     for seed in set(spec.seeds) - set(results):
         with suppress(NotFinishedError):
@@ -127,6 +129,7 @@ def _record(
         model=ModelFacts(parameters=network.parameters),
         seeds=seeds,
         failures=[
+            # A text of a record has at most 500 characters.
             Failure(seed=error.seed, stage=error.stage, reason=error.reason[:500])
             for error in failures[:MOST_FAILURES]
         ]
@@ -149,7 +152,7 @@ def _results(stages: Stages, seeds: Sequence[int]) -> dict[int, SeedResult]:
 
 
 def _missing_work(context: Context, seed: int) -> float:
-    """Add up the work of the stages of a seed without a result, in passes of one image."""
+    """Add up the work still to do for a seed, in passes of one image."""
     planned = (p for p in read_manifest(context.store).stages if p.seed == seed)
     return sum(p.work for p in planned if not context.store.has_result(p.stage))
 

@@ -26,8 +26,8 @@ def gather_provenance(
 ) -> Provenance:
     """Describe how a record was made, now and on this machine.
 
-    `wall_seconds` is the time of all stages, of which `jobs` ran at once. `codes` are those that
-    the stages were computed by, None for a stage of an older run folder.
+    `wall_seconds` is the sum over all stages; `jobs` of them ran at once. `codes` are the codes
+    that computed the stages, None for a stage of an older run folder.
     """
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     known = [code for code in codes if code]

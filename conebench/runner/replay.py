@@ -13,18 +13,19 @@ from conebench.runner.stages.progress import Progress
 
 
 def replay(record: Record, options: RunOptions, progress: Progress) -> Record:
-    """Run a record's spec with the same number of threads and the same kernel memory.
+    """Run a record's spec again, as the record was made.
 
     Seeds are those of the options, else all that the record has. Raises a RunError if a stage
     failed, a RecordError if the images are not those of the record.
     """
-    # Before hours of work.
+    # First, or other images would be found only after hours of work.
     data = load_data(record.spec.dataset, options.data_root, options.device)
     if data.hash != record.data.hash:
         raise RecordError(
             f"data.hash: the images here differ from the record's (hash {data.hash[:12]}, record "
             f"{record.data.hash[:12]})"
         )
+    # The number of threads and the size of a pass decide the last bits, so both are the record's.
     build = record.provenance.kernel_build
     memory = build.memory_limit_bytes if build else None
     seeds = options.seeds or tuple(seed.seed for seed in record.seeds)
@@ -37,5 +38,6 @@ def replay(record: Record, options: RunOptions, progress: Progress) -> Record:
         torch.set_num_threads(before)
     if replayed.failures:
         raise RunError("\n".join(failure.reason for failure in replayed.failures))
+    # A folder given by the user may hold other seeds too.
     kept = [seed for seed in replayed.seeds if seed.seed in seeds]
     return replayed.model_copy(update={"seeds": kept})

@@ -12,10 +12,7 @@ COUNT = "count"
 
 @dataclass
 class WeightAverage:
-    """Mean of a network's state over updates, summed in float64.
-
-    Statistics of BatchNorm are averaged too; whole numbers are those of the last update.
-    """
+    """Mean of a network's state over updates, statistics of BatchNorm included."""
 
     count: int = 0
     sums: TensorDict = field(default_factory=dict)
@@ -24,11 +21,13 @@ class WeightAverage:
         """Count the network as it is now."""
         self.count += 1
         for name, tensor in network.state_dict().items():
+            # Whole numbers, such as BatchNorm's count of batches, stay those of the last update.
             if not tensor.is_floating_point():
                 self.sums[name] = tensor.clone()
             elif name in self.sums:
                 self.sums[name] += tensor
             else:
+                # In float64: a float32 sum of thousands of weights loses the last digits.
                 self.sums[name] = tensor.double()
 
     def take(self, like: nn.Module) -> TensorDict:

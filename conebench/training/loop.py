@@ -23,6 +23,7 @@ from conebench.training.optimizers import (
     step_with_decay_origin,
 )
 
+# Reading a loss waits for the device, so losses are checked in groups.
 LOSSES_BETWEEN_CHECKS = 64
 EVALUATION_BATCH = 512
 
@@ -39,14 +40,15 @@ class DivergedError(RunError):
 class Checkpoint:
     """Model and optimizer after `step` updates.
 
-    Both are live: copy what you keep before the next checkpoint. `train_loss` is the mean since
-    the last checkpoint; `losses` are those that the next one will count too.
+    Both are live: copy what you keep before the next checkpoint.
     """
 
     step: int
+    # Mean since the last checkpoint.
     train_loss: float | None
     model: nn.Module
     optimizer: torch.optim.Optimizer
+    # Losses that the next checkpoint will count too.
     losses: Sequence[Tensor] = ()
 
     def model_tensors(self) -> TensorDict:
@@ -61,26 +63,24 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an arm is trained, at all its steps.
-
-    `learning_rate` maps a step to the rate of the update after it. `decay_origin` holds an offset
-    o for each trainable tensor p, so that weight decay pulls p towards -o; empty means towards 0.
-    `clip_gradients` is the largest norm of all gradients together. `images_at_once` is the most
-    images in one pass through the model. Several passes give the same to rounding if no image's
-    logits depend on another image.
-    """
+    """How an arm is trained, at all its steps."""
 
     seed: int
     batch_size: int
     optimizer: OptimizerChoice
+    # Rate of the update after a step.
     learning_rate: Callable[[int], float]
     weight_decay: float
     loss: Loss
     augment: bool
     label_smoothing: float = 0.0
+    # Largest norm of all gradients together.
     clip_gradients: float | None = None
+    # Most images in one pass through the model. Several passes give the same to rounding if no
+    # image's logits depend on another image.
     images_at_once: int | None = None
     keep_last_batch: bool = False
+    # An offset o for each trainable tensor p: weight decay pulls p toward -o. Empty: toward 0.
     decay_origin: Sequence[Tensor] = ()
 
 
@@ -140,6 +140,7 @@ def train(
             checked = len(losses)
         if pauses:
             mean_loss = float(torch.stack(losses).double().mean())
+            # A pause is no checkpoint: its losses count for the next one.
             if done in due:
                 losses, checked = [], 0
             yield Checkpoint(done, mean_loss, model, optimizer, tuple(losses))
@@ -155,6 +156,7 @@ def _update(
         augment=recipe.augment,
         keep_last=recipe.keep_last_batch,
     )
+    # At each step, so that training which resumes here draws the same.
     _seed_dropout(counter_seed(recipe.seed, "dropout", step), x.device)
     group = optimizer.param_groups[0]
     group["lr"] = recipe.learning_rate(step)
@@ -167,10 +169,11 @@ def _update(
 
 
 def _add_gradients(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
-    """Return the mean loss of a batch, and add its gradients to those of the parameters."""
+    """Return the mean loss of a batch, and add up its gradients."""
     count = -(-len(x) // (recipe.images_at_once or len(x)))
     total = x.new_zeros(())
     for images, labels in zip(x.chunk(count), y.chunk(count), strict=True):
+        # Weighted by their numbers of images, the parts' means add up to the batch's.
         loss = loss_of(model(images), labels, recipe.loss, label_smoothing=recipe.label_smoothing)
         torch.autograd.backward(loss * (len(images) / len(x)))
         total += loss.detach() * (len(images) / len(x))
@@ -221,6 +224,7 @@ class Evaluation(NamedTuple):
 
 def evaluate(model: nn.Module, data: Data, images: Images, loss: Loss) -> Evaluation:
     """Test a model on images, in evaluation mode; its mode is restored."""
+    # Module by module: a network in training mode may hold a BatchNorm in evaluation mode.
     modes = {module: module.training for module in model.modules()}
     model.eval()
     right: list[Tensor] = []

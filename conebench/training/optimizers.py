@@ -1,4 +1,4 @@
-"""Optimizers by name, their state as tensors, and weight decay towards any point."""
+"""Optimizers by name, their state as tensors, and weight decay toward any point."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -67,6 +67,7 @@ def depends_on_size(choice: OptimizerChoice) -> bool:
             parameter.grad = gradient.view_as(parameter).clone()
             optimizer.step()
         moved.append(parameter.detach().flatten(1) - start)
+    # Rounding alone is far below this.
     return float((moved[0] - moved[1]).norm()) > 1e-3 * float(moved[0].norm())
 
 
@@ -124,6 +125,7 @@ def _entries(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, str, Any]]
         for key, value in entries.items():
             yield str(index), key, value
     for key, value in state["param_groups"][0].items():
+        # Defaults are options, which come from the spec again.
         if key != "params" and key not in optimizer.defaults:
             yield GROUP, key, value
 

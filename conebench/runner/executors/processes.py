@@ -1,4 +1,4 @@
-"""Several processes on one machine, each computing stages with its share of the threads.
+"""Several processes on one machine, each with its share of the threads.
 
 Small networks leave a device waiting for the next call, and the arms of a seed are independent of
 each other. Results go through the store as they do in one process, so they are the same. With
@@ -44,6 +44,7 @@ def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) ->
     first = [stage for seed in seeds for stage in schedule.ready(seed)]
     if not first:
         return
+    # Not forked: CUDA and threads of torch do not survive a fork.
     spawn = multiprocessing.get_context("spawn")
     messages: Queue[Message] = spawn.Queue()
     # Free memory may have changed since the checks; kernels are built as these planned them.
@@ -98,6 +99,7 @@ def _start(
     # An interrupt reaches all processes; the first one stops the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # stdout is for results, and a library may print.
     sys.stdout = sys.stderr
     # The checks before the run have shown the warnings of libraries.
     warnings.simplefilter("ignore")

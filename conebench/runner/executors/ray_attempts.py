@@ -63,6 +63,7 @@ class Attempts:
                 num_cpus=needed.cpus,
                 num_gpus=needed.gpus,
                 memory=needed.memory,
+                # The driver tries again itself, a few times and not in silence.
                 max_retries=0,
             ).remote(self.parts.own, self.parts.mailbox, number, work)
             self._running[reference] = Attempt(spec_run, stage, number)

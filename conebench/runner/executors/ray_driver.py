@@ -1,7 +1,8 @@
-"""Runs of several specs on a Ray cluster, their stages together on any of its nodes.
+"""Runs of several specs on a Ray cluster.
 
-The driver, this process, holds the locks of all seeds, hands out stages and writes the records; it
-computes no stage. Results go through run folders on a file system that all nodes share.
+The driver is this process. It holds the locks of all seeds, hands out stages to any node and writes
+the records; it computes no stage. Results go through run folders on a file system that all nodes
+share.
 """
 
 from collections import Counter
@@ -33,8 +34,8 @@ from conebench.runner.stages.results import NotFinishedError
 from conebench.spec import Spec
 from conebench.text import first_line
 
-# How often a stage whose worker died is tried again. Not Ray's own retries: these are silent, and
-# without end if memory runs out.
+# How often a stage whose worker died is tried again. Ray's own retries are silent, and never end if
+# memory runs out.
 RETRIES = 3
 SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -157,7 +158,7 @@ class _Driver:
     def _finish(
         self, spec_run: SpecRun, error: ConebenchError | None = None
     ) -> tuple[int, Outcome]:
-        """End a spec with its record, or with the error that stops what is left of it."""
+        """End a spec with its record, or with the error that stopped it."""
         self.attempts.stop(self.attempts.of(spec_run))
         del self.runs[spec_run.index]
         with spec_run.locks:

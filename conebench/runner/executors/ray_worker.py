@@ -1,4 +1,4 @@
-"""One stage at a time on a Ray worker, with its result in the shared run folder.
+"""Stages on a Ray worker, one at a time; results go to the shared run folder.
 
 Nothing here depends on Ray.
 """

@@ -44,7 +44,8 @@ def resources_of(context: Context, kernel_bytes: int) -> Resources:
 
 
 def stage_bytes(state: int, data: int, activations: int, kernel: int) -> int:
-    """Add up the memory of a stage, which trains or builds a kernel at any one time."""
+    """Add up the memory of a stage."""
+    # A stage trains or builds a kernel, never both at once.
     working = max(COPIES_OF_ACTIVATIONS * activations, kernel)
     return BASE_BYTES + COPIES_OF_STATE * state + data + working
 

@@ -1,8 +1,8 @@
 """Stages of a run that may begin, for executors that compute several at once.
 
-The record's own order decides: `gather_seed` asks for every stage that it needs, and those that
-neither have a result nor were begun may begin. So a control is asked for once the arms that its
-learning rate is chosen among have ended.
+The record's own order decides. `gather_seed` asks for every stage that it needs, and those that
+neither have a result nor were begun may begin. A control is asked for only after the arms from
+which its learning rate is chosen.
 """
 
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Arms, which leave ordinary training at a step: linear arms, their controls, linear probes."""
+"""Arms that leave ordinary training at a step: linear arms, controls, linear probes."""
 
 import math
 from collections.abc import Sequence
@@ -84,6 +84,7 @@ class ArmStage(LaterStage[ArmEnd]):
 
     def key(self, context: Context) -> StageKey:
         kernel, linearization = context.spec.kernel, context.inputs("linearization")
+        # Of a list of learning rates, only this one: a longer list computes only what is new.
         inputs = {
             **self.training.key(context).inputs,
             "linearization": {**linearization["linearization"], "learning_rate": self.rate},
@@ -172,6 +173,7 @@ class ArmStage(LaterStage[ArmEnd]):
             return anchor
         if self.kind == "linear":
             return context.linearized(anchor)
+        # A probe: the last layer alone is trained.
         frozen = context.frozen(anchor, context.spec.linearization.batchnorm)
         head = classifier_parameters(frozen)
         for name, parameter in frozen.named_parameters():
@@ -179,6 +181,7 @@ class ArmStage(LaterStage[ArmEnd]):
         return frozen
 
     def _first_state(self, context: Context) -> State:
+        # A probe trains few of the parameters that the optimizer's state is for.
         carries = context.spec.linearization.optimizer_state == "carry" and self.kind != "probe"
         optimizer = self.training.optimizer_at(context, self.arm.start) if carries else None
         return State(self.arm.start, optimizer=optimizer)
@@ -231,7 +234,7 @@ def _images_at_once(context: Context, network: nn.Module) -> int | None:
 def _decay_origin(network: nn.Module, weight_decay: str) -> list[Tensor]:
     """Return offsets o, so that decay acts on p + o.
 
-    It pulls w + theta_s towards 0 (`zero-origin`) or theta towards theta_s (`switch-point`).
+    It pulls w + theta_s toward 0 (`zero-origin`) or theta toward theta_s (`switch-point`).
     """
     if isinstance(network, LinearizedModel):
         return network.anchors() if weight_decay == "zero-origin" else []

@@ -52,7 +52,7 @@ def current_code(model: str) -> Code:
     """Return the code of this process for runs of a model.
 
     Raises:
-        SpecError: The source of a network of one's own cannot be read.
+        SpecError: The source of a user's own network cannot be read.
 
     """
     package = Path(conebench.__file__).parent
@@ -77,6 +77,7 @@ class _WithoutWords(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            # Not removed: a body may hold nothing else.
             return ast.Pass()
         return self.generic_visit(node)
 
@@ -100,7 +101,7 @@ def _numerical_sources(package: Path) -> Iterator[str]:
 
 
 def own_sources(model: str) -> list[str]:
-    """Read the module of a network of one's own, and the modules of one's own that it imports.
+    """Read the module of a user's own network, and the user's modules that it imports.
 
     Empty for networks of timm and conebench. Installed packages do not count, except the one that
     the network is from.
@@ -155,9 +156,10 @@ def _is_installed(file: Path) -> bool:
 
 
 def _imported_by(module: str, file: Path) -> Iterator[str]:
-    """Name what a module may import: its packages, and all that its import statements name."""
+    """Yield the names of all modules that a module may import."""
     is_package = file.name == "__init__.py"
     package = module if is_package else module.rpartition(".")[0]
+    # The packages around a module are imported with it.
     yield from _with_parents(package)
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

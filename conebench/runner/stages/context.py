@@ -35,19 +35,19 @@ def library_versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a spec is run.
-
-    `seeds` are all of the spec's if None. `kernel_memory` is the bytes that one kernel may take;
-    if None, a quarter of what is free, shared by the stages on one device. `jobs` stages run at
-    once on this machine. Training stores its state every `save_every` seconds.
-    """
+    """How a spec is run."""
 
     data_root: Path
     run_dir: Path
     device: torch.device
+    # None: all of the spec's.
     seeds: tuple[int, ...] | None = None
+    # Bytes that one kernel may take. None: a quarter of what is free, shared by the stages on one
+    # device.
     kernel_memory: int | None = None
+    # Stages that run at once on this machine.
     jobs: int = 1
+    # Seconds after which training stores its state again.
     save_every: float = 60.0
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Perturbed copies of the chaos probe: perturbed at t0, compared with the original at each t1."""
+"""Copies of a run, perturbed at t0 and compared with it at each t1 (chaos probe)."""
 
 import math
 from collections.abc import Iterator
@@ -128,6 +128,7 @@ class CopyStage(LaterStage[Comparisons]):
         other = context.initial_network(self.seed, pretrained=False)
         other.load_state_dict(checkpoint.model.state_dict())
         losses = _path_losses(context, one, other, self.copy.points)
+        # Training may stay finite where the line to the copy does not.
         if not all(map(math.isfinite, losses)):
             raise DivergedError(checkpoint.step)
         ends = [context.frozen(network, "recalibrated") for network in (one, other)]

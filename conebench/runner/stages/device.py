@@ -22,8 +22,10 @@ def choose_device(name: DeviceName) -> torch.device:
         return torch.device("cpu")
     # cuBLAS is reproducible only with a fixed workspace.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Only a warning: some operators have no deterministic form.
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+    # TF32 keeps 10 bits of the mantissa, too few for small kernel distances.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     return torch.device("cuda")

@@ -97,6 +97,7 @@ class KernelStage(LaterStage[KernelTrajectory]):
                 if trained.status == "diverged" and facts:
                     break
                 raise RunError(f"seed {self.seed}, kernel at step {step}: {error}") from None
+            # Kernels found in files count too: the bar began with all the work of the stage.
             context.advance(Work(kernels=1 + ("averaged" in facts[-1])))
         steps = trained.curve.steps[: len(facts)]
         paths = [context.store.kernel_path(key, step) for step in steps]
@@ -119,6 +120,7 @@ class KernelStage(LaterStage[KernelTrajectory]):
         if step in (0, context.spec.total_steps):
             facts["self_check"] = _self_check(network, x, H, kernel.outputs or "full")
         tensors = {name: K.cpu() for name, K in kernels.items()}
+        # Rows are centred later, a few at a time, which needs the means of all columns.
         tensors |= {_mean_of(name): K.double().mean(0).cpu() for name, K in kernels.items()}
         if kernel.by is not None:
             facts["groups"] = _group_facts(groups, group_sizes(network))
@@ -158,7 +160,7 @@ def group_sizes(network: nn.Module) -> dict[str, int]:
 
 
 def plan_kernel(network: nn.Module, x: Tensor, kernel: Kernel, memory: int) -> KernelPlan:
-    """Plan the kernel of one checkpoint, and those of its groups if the spec asks for them.
+    """Plan the kernel of one checkpoint, and those of its groups.
 
     Raises an UnmetNeedError if it does not fit into `memory` bytes.
     """
@@ -186,7 +188,7 @@ def _build(
 
 
 def kernel_inputs(context: Context, network: nn.Module) -> tuple[nn.Module, Tensor]:
-    """Freeze a copy of the network and read the probe inputs, as the kernel section says."""
+    """Return a frozen copy of the network and the probe inputs, as the spec asks."""
     kernel = context.spec.kernel
     frozen = context.frozen(network, kernel.batchnorm)
     x = context.data.normalize(context.probe.pixels)
@@ -236,9 +238,11 @@ def _mean_of(kernel: str) -> str:
 
 def _self_check(network: nn.Module, x: Tensor, H: Tensor, outputs: Outputs) -> float:
     """Compare the kernel with the network's own derivatives. Raise a KernelError if far off."""
+    # [n c, n c] back to [n, c, n, c] for a `full` kernel.
     n, side = len(x), len(H)
     kernel = H.view(n, side // n, n, side // n) if outputs == "full" else H
     error = self_check(network, x, kernel, outputs, directions=CHECK_DIRECTIONS)
+    # Written so that NaN fails too.
     if not error <= LARGEST_CHECK_ERROR:
         raise KernelError(f"K u and J (J^T u) differ by {error:.1e}: the kernel cannot be trusted")
     return error

@@ -41,7 +41,7 @@ def trajectory_of(spec: Spec, trained: Trained, kernel: KernelTrajectory) -> Tra
 
 
 def planned_stages(spec: Spec, seed: int, arms: Sequence[Arm] | None = None) -> list[Stage[Any]]:
-    """List all stages of a seed in the order of a run; `arms` are guessed if not known."""
+    """List all stages of a seed in order; `arms` are guessed if not known."""
     arms = guess_arms(spec) if arms is None else arms
     return [
         TrainStage(seed),
@@ -53,7 +53,7 @@ def planned_stages(spec: Spec, seed: int, arms: Sequence[Arm] | None = None) -> 
 
 
 def adopt_older_results(context: Context) -> None:
-    """Take up the stages of a run folder whose conebench did not store which code it was."""
+    """Take over stages of an older conebench, which did not store its code."""
     for seed in context.spec.seeds:
         # Arms are known from these two.
         _adopt(context, TrainStage(seed))

@@ -34,7 +34,7 @@ class SilentProgress:
 
 
 class SentProgress(SilentProgress):
-    """Progress of a worker, sent to the process that shows it; only that one plans."""
+    """Progress of a worker, sent to the process that shows it."""
 
     def __init__(self, send: Callable[[Message], object]) -> None:
         self._send = send

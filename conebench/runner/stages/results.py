@@ -23,17 +23,16 @@ class NotFinishedError(Exception):
 
 @dataclass
 class Stages:
-    """Results of the stages of a run, stored or computed.
-
-    `wall_seconds` is the time they took, `codes` the code they were computed by, each once,
-    `failures` why some failed, by label.
-    """
+    """Results of the stages of a run, stored or computed."""
 
     context: Context
     compute_missing: bool = True
     announce_stored: bool = True
+    # Time that they took, in all processes.
     wall_seconds: float = 0.0
+    # Code that they were computed by, each once; None if it is not known.
     codes: list[Code | None] = field(default_factory=list)
+    # Why stages failed, by label.
     failures: dict[str, StageFailedError] = field(default_factory=dict)
 
     def result(self, stage: Stage[ResultT]) -> ResultT:
@@ -79,6 +78,7 @@ class Stages:
         except RunError as error:
             reason = str(error)
         except ConebenchError:
+            # Errors of the disk or of the input are not this stage's: they end the run.
             raise
         except Exception as error:  # noqa: BLE001  # memory runs out, a library refuses
             reason = f"{stage.label}: {first_line(error)}"
@@ -87,6 +87,7 @@ class Stages:
             diverged_at = getattr(result, "diverged_at", None)
             if diverged_at is not None:
                 context.progress.stage(stage.label, note=f"diverged at step {diverged_at:,}")
+            # T* is known from here on, so the plan now has the arms at their own steps.
             if stage.decides_arms:
                 with store.locked("folder"):
                     write_plan(context)

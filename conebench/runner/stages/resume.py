@@ -1,4 +1,4 @@
-"""Training that can be stopped at any time: its state is stored on the way."""
+"""Training that can be stopped at any time, since it stores its state."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,23 +21,23 @@ from conebench.training.optimizers import TensorDict
 
 @dataclass(frozen=True)
 class State:
-    """Where training begins, or continues: all that the next step depends on.
-
-    `model` is None where a stage begins, with the network as it is given. `results` are those
-    that the stage had by then, as plain JSON data.
-    """
+    """Where training begins, or continues: all that the next step depends on."""
 
     step: int
+    # None where a stage begins, with the network as it is given.
     model: TensorDict | None = None
     optimizer: TensorDict | None = None
+    # Losses since the last checkpoint.
     losses: tuple[Tensor, ...] = ()
+    # Results that the stage had by then, as plain JSON data.
     results: tuple[Any, ...] = ()
     # What a `WeightAverage` held.
     average: TensorDict | None = None
 
 
 def stopwatch(store: Store, key: StageKey) -> Callable[[], float]:
-    """Return a function that gives the seconds spent on a stage, in all its parts."""
+    """Return a function that gives the seconds spent on a stage."""
+    # Earlier processes that worked on it count too.
     spent, began = store.seconds_spent(key), time.monotonic()
     return lambda: spent + time.monotonic() - began
 
@@ -77,6 +77,7 @@ def train_resumably(
     if begin.model is not None:
         network.load_state_dict(begin.model)
         checkpoints = [step for step in checkpoints if step > begin.step]
+        # Work of an earlier process counts as done.
         context.advance(Work(kind, begin.step - first))
     if average is not None and begin.average is not None:
         average.restore(begin.average, context.device)
@@ -123,6 +124,7 @@ def _save_state(
     path = store.unfinished_path(key, checkpoint.step)
     facts = {"seconds": seconds, "results": [result.model_dump() for result in results]}
     store.write_tensors(path, tensors, facts)
+    # Only now the older ones, so that one whole state is always there.
     for other in path.parent.glob("*.safetensors"):
         if other != path:
             remove(other)

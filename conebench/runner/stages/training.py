@@ -72,6 +72,7 @@ class TrainStage(Stage[Trained]):
         stored = load_state(context, self)
         if stored is not None:
             reached = [step for step in grid if step <= stored.step]
+            # Later stages read the checkpoints: if one is lost, training starts from the beginning.
             if all_whole(self.checkpoint_files(context, reached)):
                 begin, done = stored, reached
                 tested = sum(len(curve_images(context, step)) for step in done)
@@ -131,7 +132,7 @@ class TrainStage(Stage[Trained]):
     def _store_average(
         self, context: Context, checkpoint: Checkpoint, average: WeightAverage | None
     ) -> None:
-        """Store the average over the interval of the uniform grid that ends here, if one does."""
+        """Store the average of the weights, if an interval of the uniform grid ends here."""
         if average is None or not averaged_steps(context.spec, [checkpoint.step]):
             return
         path = context.store.checkpoint_path(self.key(context), checkpoint.step, "averaged")
@@ -141,6 +142,7 @@ class TrainStage(Stage[Trained]):
         store, key, step = context.store, self.key(context), checkpoint.step
         images, loss_name = curve_images(context, step), context.spec.training.loss
         accuracy, loss, _ = evaluate(checkpoint.model, context.data, images, loss_name)
+        # A finite training loss does not show that the update after it was finite too.
         if not math.isfinite(loss):
             raise DivergedError(step)
         facts = {
@@ -225,7 +227,7 @@ def parent_recipe(context: Context, seed: int) -> Recipe:
 
 
 def curve_images(context: Context, step: int) -> Images:
-    """Return the test images of a checkpoint: all at the end, before it a class-balanced part."""
+    """Return the test images of a checkpoint: all at the end, a part before it."""
     if step == context.spec.total_steps:
         return context.data.test
     return curve_subset(context)
