@@ -56,7 +56,7 @@ def _check_model(name: str) -> None:
     """Raise an InputError for a model that timm and conebench do not have."""
     if name.partition(".")[0] not in known_models():
         raise InputError(
-            f"--model: got {name!r}, expected a model of timm's or conebench's{model_hint(name)}"
+            f"--model: got {name!r}, expected a model of timm or conebench{model_hint(name)}"
         )
 
 

@@ -45,9 +45,9 @@ def submit(
         bool, typer.Option("--dry-run", help="Check and show everything, but copy nothing.")
     ] = False,
 ) -> None:
-    """Check a record as a pull request is checked, show the new board, and copy it into place.
+    """Check a record as a pull request would, show the new board, and copy it into place.
 
-    It takes replications by `conebench verify --attest` too.
+    Replications by `conebench verify --attest` are submitted in the same way.
     """
     from conebench.contribution import (
         GitTrees,

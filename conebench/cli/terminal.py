@@ -21,7 +21,7 @@ class _Output(io.FileIO):
     lost: OSError | None = None
 
     def write(self, data: object) -> int:
-        """Write bytes, or act as if."""
+        """Write bytes, or pretend to."""
         try:
             return super().write(data)  # type: ignore[arg-type]
         except OSError as error:
@@ -57,7 +57,10 @@ def open_output() -> list[_Output]:
 
 
 def lost_output(outputs: Iterable[_Output]) -> str:
-    """Write what is left, and say why output was lost. Empty if it was not, or nobody reads it."""
+    """Write what is left, and say why output was lost.
+
+    Empty if none was lost, or if the reader left.
+    """
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     errors = [output.lost for output in outputs if output.lost]
@@ -79,7 +82,7 @@ def visible(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    # A space is not harmful, however wide.
+    # Spaces of any width are harmless.
     return " " if character.isspace() else ascii(character)[1:-1]
 
 

@@ -19,8 +19,8 @@ def validate(
 ) -> None:
     """Check specs without running them, and warn about weak choices.
 
-    Models are looked up in the list of timm's that conebench is shipped with. Only `run` checks,
-    before training, that a model takes its arguments and the images.
+    Names of models are looked up in a list that ships with conebench. Only `run` checks, before
+    training, that a model accepts its arguments and the images.
     """
     with errors_as_exit_codes():
         loaded, problems = load_valid(find_specs(paths))

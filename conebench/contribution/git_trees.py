@@ -72,6 +72,7 @@ class GitTrees:
         return self._bytes(*arguments).decode().strip()
 
     def _bytes(self, *arguments: str) -> bytes:
+        # Replace refs of a repository could show other content under an object's id.
         command = ["git", "-C", str(self._root), "--no-replace-objects", *arguments]
         try:
             done = subprocess.run(  # noqa: S603

@@ -21,16 +21,15 @@ Lane = Literal["none", "code", "data"]
 
 @dataclass(frozen=True)
 class Proposal:
-    """Changes to a base.
-
-    `before` has the files of the base, `contents` the proposed files that may be read, both by
-    path. `moved` are the paths that also changed on the base since the proposal left it.
-    """
+    """Changes to a base."""
 
     changes: list[Change]
+    # Files of the base, by path.
     before: dict[str, bytes]
+    # Proposed files that may be read, by path.
     contents: dict[str, bytes]
     sizes: dict[str, int]
+    # Paths that also changed on the base since the proposal left it.
     moved: frozenset[str] = frozenset()
 
     @property
@@ -69,7 +68,7 @@ class Proposal:
 
 
 def read_proposal(trees: GitTrees, base: str, head: str) -> Proposal:
-    """Return the changes of `head` since it left `base`, on top of the current `base`.
+    """Return the changes of `head` since it left `base`, applied to `base`.
 
     Links, executables and files over the size limits are never read.
     """

@@ -1,4 +1,4 @@
-"""Warn about choices in a valid spec that cost its record a figure or a rank."""
+"""Warnings about a valid spec whose record would lack a figure or a rank."""
 
 from collections.abc import Iterator
 

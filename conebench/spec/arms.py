@@ -12,14 +12,15 @@ Rate = float | Literal["inherit"]
 class Arm(NamedTuple):
     """One arm of one seed: its name, where it starts, and what its network is.
 
-    It is trained with each of `rates`, constants or the schedule, and the best is kept. A control
-    is trained only with the rate chosen for the linear arm of the same start.
+    A control is trained only with the rate chosen for the linear arm of the same start.
     """
 
     name: ArmName
     kind: Kind
     start: int
+    # The step whose network it starts from, or is linearized at.
     anchor: int | Literal["pretrained"]
+    # It is trained with each of these, and the best is kept.
     rates: tuple[Rate, ...]
     start_is_guess: bool = False
 
@@ -72,6 +73,7 @@ def settings_differ(spec: Spec) -> bool:
     choice = spec.linearization
     augmentation = spec.dataset.augmentation
     augments = augmentation.flip or augmentation.crop_padding > 0
+    # `zero-origin` pulls w + theta_s toward 0, as ordinary training pulls theta.
     return (
         choice.learning_rate != "inherit"
         or (choice.weight_decay != "zero-origin" and spec.training.optimizer.weight_decay > 0)
@@ -81,14 +83,14 @@ def settings_differ(spec: Spec) -> bool:
 
 
 class PerturbedCopy(NamedTuple):
-    """A copy perturbed at `t0` and compared with ordinary training at each of `ends`, ascending.
-
-    `sigma` is the size of the perturbation, `points` the number of losses along the line.
-    """
+    """A copy perturbed at `t0` and compared with ordinary training later."""
 
     t0: int
+    # Steps of the comparisons, ascending.
     ends: tuple[int, ...]
+    # Size of the perturbation.
     sigma: float
+    # Number of losses along the line between the two networks.
     points: int
 
     @property
@@ -98,10 +100,11 @@ class PerturbedCopy(NamedTuple):
 
 
 def plan_pairs(spec: Spec, reached: int) -> list[tuple[int, int]]:
-    """List the pairs (t0, t1) of the chaos probe up to `reached`, in the spec's order.
+    """List the pairs (t0, t1) of the chaos probe, in the spec's order.
 
-    `reached` is the last checkpoint with a kernel: beyond it there is nothing to compare with.
+    `reached` is the last checkpoint with a kernel.
     """
+    # Beyond it there is nothing to compare with.
     return [pair for pair in spec.chaos.pairs if pair[1] <= reached] if spec.chaos else []
 
 

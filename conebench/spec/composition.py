@@ -57,6 +57,7 @@ class Composed:
         """Return these fields with a merge patch applied."""
         replaced: set[FieldPath] = set()
         data = _merged(self.data, patch.data, (), replaced)
+        # A place is lost with its field, or with any section around it.
         kept = {
             field: place
             for field, place in self.places.items()
@@ -213,5 +214,6 @@ def _merged(
         if value is None:
             merged.pop(key, None)
         else:
+            # Merged into nothing, since nulls inside a new mapping remove fields too.
             merged[key] = _merged({}, value, field, replaced) if isinstance(value, dict) else value
     return merged

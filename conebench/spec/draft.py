@@ -66,6 +66,7 @@ def draft_spec(
     """
     every = checkpoint_interval(steps)
     quoted = [json.dumps(text, ensure_ascii=False) for text in (name, title, model)]
+    # As `window_start` does, which allows for the same rounding.
     w = every * math.ceil(steps * WINDOW / every - 1e-6)
     switches = {w, *(every * max(1, round(steps * part / every)) for part in (0.05, 0.5))}
     return DRAFT.format(

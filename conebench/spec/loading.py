@@ -51,6 +51,7 @@ def load_specs(path: Path | str) -> list[LoadedSpec]:
     composed = compose(path)
     for written in composed:
         try:
+            # As JSON, where pydantic's strict mode accepts lists for tuples.
             spec = Spec.model_validate_json(json.dumps(written.data))
         except ValidationError as error:
             found = spec_problems(error, written.data)

@@ -1,4 +1,4 @@
-"""Names of timm's and conebench's models, known without timm."""
+"""Names of the models of timm and conebench, known without importing timm."""
 
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,7 @@ def check_model(model: Model) -> None:
     name = model.name.partition(".")[0]
     if name not in known:
         raise SpecError(
-            f"got {model.name!r}, expected a model of timm's or conebench's{model_hint(name)}",
+            f"got {model.name!r}, expected a model of timm or conebench{model_hint(name)}",
             field="model.name",
         )
     allowed = known[name]

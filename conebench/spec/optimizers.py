@@ -1,4 +1,4 @@
-"""Optimizers of a spec: SGD, Adam and AdamW, or any other of timm's."""
+"""Optimizers of a spec: SGD, Adam, AdamW, or any other that timm has."""
 
 from typing import Annotated, Any, Literal
 
@@ -44,7 +44,7 @@ class Adam(Section):
 
 
 class OtherOptimizer(Section):
-    """Any other optimizer of timm's."""
+    """Any other optimizer that timm has."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]{1,40}$")] = Field(
         description="timm's name of another optimizer."
@@ -60,7 +60,7 @@ class OtherOptimizer(Section):
 
 def _optimizer_kind(value: Any) -> str:
     name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
-    # `SGD` is refused as a misspelled sgd, not as an optimizer of timm's with other fields.
+    # `SGD` is refused as a misspelled sgd, not as another optimizer with other fields.
     return {"sgd": "sgd", "adam": "adam", "adamw": "adam"}.get(str(name).lower(), "other")
 
 

@@ -35,6 +35,7 @@ def constant_stretches(spec: Spec) -> list[tuple[int, int]]:
         return []  # never constant
     drops = milestone_steps(spec) if schedule.name == "multistep" else ()
     later = sorted({step for step in drops if step > schedule.warmup_steps})
+    # Each stretch begins where the one before it ends.
     ends = [*later, spec.total_steps]
     return list(zip([schedule.warmup_steps, *ends], ends, strict=False))
 
@@ -49,6 +50,7 @@ def constant_intervals(spec: Spec) -> int:
     stretch, every = constant_stretch(spec), spec.kernel.checkpoints.every
     if stretch is None:
         return 0
+    # Whole intervals only: the end is rounded down to the grid, the start up.
     return max(0, stretch[1] // every - -(-stretch[0] // every))
 
 

@@ -43,12 +43,13 @@ def _finite(value: JsonValue) -> JsonValue:
     return value
 
 
-# Letters without ink, and the most accents that may stand on one letter.
+# Letters that show nothing, and the most accents that may stand on one letter.
 BLANKS = set("\u115f\u1160\u2800\u3164\uffa0")
 MOST_ACCENTS = 2
 
 
 def _legible(text: str) -> str:
+    # Letters, numbers, punctuation and symbols; the rest are accents, blanks and controls.
     letters = [c for c in text if unicodedata.category(c)[0] in "LNPS" and c not in BLANKS]
     stacked = itertools.groupby(text, lambda c: unicodedata.category(c)[0] == "M")
     if any(is_accent and len(list(marks)) > MOST_ACCENTS for is_accent, marks in stacked):

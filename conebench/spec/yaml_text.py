@@ -158,6 +158,7 @@ def _check_size(depth: int, count: int, line: int) -> None:
 
 
 def _walk(node: Node, field: FieldPath, lines: dict[FieldPath, int], count: list[int]) -> None:
+    # Every alias is walked again, so that ten levels of ten aliases count as 10^10 values.
     line = node.start_mark.line + 1
     count[0] += 1
     _check_size(len(field), count[0], line)
