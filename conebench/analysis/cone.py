@@ -43,7 +43,7 @@ def cone_picture(
     """
     # ||h_i - h_j||^2 = 2 (1 - G[i, j]). Rounding may bring G above 1.
     squared_chords = np.maximum(2 * (1 - G), 0)  # [t, t]
-    # Centring both sides turns squared distances into inner products about the mean kernel.
+    # Centering both sides turns squared distances into inner products about the mean kernel.
     centring = np.eye(len(G)) - 1 / len(G)
     # Eigenvalues ascend, so the first three axes are the last three.
     values, vectors = np.linalg.eigh(-0.5 * centring @ squared_chords @ centring)

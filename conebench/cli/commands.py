@@ -24,8 +24,7 @@ HELP = {
     "list": "List the specs.",
     "new": "Write a new spec with comments. On a terminal, ask for model, dataset and title.",
     "schema": "Print the JSON Schema of specs, which lets editors complete and check them.",
-    "submit": "Check a record as a pull request is checked, show the new board, and copy it into "
-    "place.",
+    "submit": "Check a record as a pull request would, show the new board, and copy it into place.",
     "review": "Review proposed specs and records as pull requests are reviewed.",
     "doctor": "Show packages, device, datasets and caches, and what is missing.",
     "leaderboard": "The static leaderboard site.",

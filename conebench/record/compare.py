@@ -155,7 +155,7 @@ def _along_training(old: SeedResult, new: SeedResult) -> Iterator[tuple[str, Mea
 def _kernels(old: Trajectory, new: Trajectory, whose: str) -> Iterator[tuple[str, Measure, float]]:
     yield f"G{whose}", "cosine", _largest(_rounded(old.G()), _rounded(new.G()))
     pair = _rounded(old.G(centred=True)), _rounded(new.G(centred=True))
-    yield f"G{whose}, centred", "cosine", _largest(*pair)
+    yield f"G{whose}, centered", "cosine", _largest(*pair)
     for name in ("norm", "trace"):
         values = [np.array(getattr(kernel, name)) for kernel in (old, new)]
         yield f"{name}{whose}, relative", "relative", _largest(values[1] / values[0], 1.0)

@@ -55,17 +55,17 @@ class Trajectory(Part):
         description="Lower triangle of G, rounded to 10 decimals from schema 1.4 on."
     )
     gram_centred: list[list[float]] = Field(
-        description="Lower triangle of G of the doubly centred kernels, rounded alike."
+        description="Lower triangle of G of the doubly centered kernels, rounded the same way."
     )
     norm: list[Annotated[float, Field(gt=0)]] = Field(description="Frobenius norm of H.")
     trace: list[float] = Field(description="Trace of H.")
     top_eigenvalue_share: list[float] = Field(description="Largest eigenvalue / trace.")
     label_alignment: list[float] = Field(
-        description="Cosine between the centred kernel and the centred kernel of the labels."
+        description="Cosine between the centered kernel and the centered kernel of the labels."
     )
 
     def G(self, *, centred: bool = False) -> FloatArray:
-        """Return the full symmetric Gram matrix, [t, t], of the plain or centred kernels."""
+        """Return the full symmetric Gram matrix, [t, t], of the plain or centered kernels."""
         return _symmetric(self.gram_centred if centred else self.gram)
 
     def uniform(self, every: int) -> tuple[IntArray, FloatArray]:

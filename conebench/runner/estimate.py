@@ -144,7 +144,7 @@ def _record_bytes(network: nn.Module, spec: Spec) -> int:
     """Count the bytes of the Gram matrices, which are nearly all of a long record."""
     t, groups = len(spec.checkpoint_steps), _groups(network, spec)
     views = 3 if spec.kernel.outputs == "full" else 1
-    # Two lower triangles per view, plain and centred, and one per group.
+    # Two lower triangles per view, plain and centered, and one per group.
     return BYTES_PER_ENTRY * len(spec.seeds) * (2 * views + groups) * t * (t + 1) // 2
 
 

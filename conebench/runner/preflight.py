@@ -108,7 +108,7 @@ def _check_kernel(context: Context, network: nn.Module) -> KernelPlan:
         empirical_ntk(network, _two_images(context)[:1], outputs="sum", memory_limit=memory)
     except (KernelError, RuntimeError, NotImplementedError) as error:
         raise SpecError(
-            f"no kernel can be built of {context.spec.model.name!r}: {first_line(error)}",
+            f"no kernel can be built for {context.spec.model.name!r}: {first_line(error)}",
             field="model.name",
         ) from None
     return plan
@@ -144,8 +144,8 @@ def _check_optimizer(context: Context, network: nn.Module) -> None:
     state_tensors(optimizer)
     if isinstance(choice, OtherOptimizer) and depends_on_size(choice):
         raise SpecError(
-            f"a step of {choice.name!r} depends on the parameters' own size, so linearized arms "
-            "cannot be trained as ordinary ones are",
+            f"a step of {choice.name!r} depends on the size of the parameters, so it cannot train "
+            "linearized arms",
             field="training.optimizer.name",
         )
 
@@ -166,7 +166,7 @@ def _check_linearization(context: Context, network: nn.Module) -> None:
     # Written so that NaN fails too.
     if not difference <= LARGEST_DIFFERENCE * max(1.0, float(expected.norm())):
         raise SpecError(
-            f"{context.spec.model.name!r} cannot be linearized: at w = 0 it is not the network "
-            "itself",
+            f"{context.spec.model.name!r} cannot be linearized: at w = 0 it differs from the "
+            "network",
             field="model.name",
         )

@@ -72,7 +72,7 @@ class Run:
             record = _record(stages, results, self.network, self.options)
             kept = store.keep_other_record(record.spec_hash)
             if kept:
-                note = f"the one of the spec before its change is kept as {kept.name}"
+                note = f"the record of the former spec is kept as {kept.name}"
                 self.context.progress.stage("record", note=note)
             store.save_record(record_text(record))
         return record, store.record_path

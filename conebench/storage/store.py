@@ -124,8 +124,8 @@ class Store:
             layout = 1 if (self.folder / "stages").is_dir() and not damaged else LAYOUT
         if layout != LAYOUT:
             raise StorageError(
-                f"{self.folder}: got a run directory of layout {layout}, expected this "
-                f"conebench's, {LAYOUT}; choose another --run-dir, or remove the folder"
+                f"{self.folder}: got a run folder of layout {layout}, expected layout {LAYOUT}; "
+                "choose another --run-dir, or remove the folder"
             )
 
     @contextmanager
@@ -180,7 +180,7 @@ class Store:
             before, after = (self.folder / kind / f"{k.file_stem}{suffix}" for k in (old, new))
             try:
                 if before.exists() and not after.exists():
-                    # Marked first: if the process dies in between, nothing passes as this code's.
+                    # Marked first: if the process dies in between, no file passes as this code's.
                     self._older_path(new).parent.mkdir(exist_ok=True)
                     self._older_path(new).touch()
                     before.rename(after)
@@ -346,7 +346,7 @@ def read_tensors(path: Path) -> "dict[str, Tensor]":
     from safetensors.torch import load_file
 
     if not find_whole(path):
-        raise StorageError(f"{path}: lost or damaged; the same command makes it again")
+        raise StorageError(f"{path}: lost or damaged; run the same command to make it again")
     return load_file(path)
 
 

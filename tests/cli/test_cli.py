@@ -232,7 +232,9 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_line(tmp_path: Path) -> Non
     os.kill(workers[0], signal.SIGKILL)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 2
-    message = "--jobs: a process ended abruptly, perhaps out of memory; the same command continues"
+    message = (
+        "--jobs: a process ended abruptly, perhaps out of memory; run the same command to continue"
+    )
     assert err.splitlines()[-1] == message
     assert json.loads(out) == {"spec": "tiny", "status": "failed", "error": message}
 

@@ -29,7 +29,8 @@ def test_images_that_are_all_the_same_have_no_centred_kernel(tmp_path: Path) -> 
         run(spec, tmp_path)
     # The failure of one seed does not stop the other.
     assert str(caught.value).splitlines() == [
-        f"seed {seed}, kernel at step 0: the centred kernel is zero: are all probe images the same?"
+        f"seed {seed}, kernel at step 0: the centered kernel is zero: "
+        "are all probe images the same?"
         for seed in (0, 1)
     ]
 

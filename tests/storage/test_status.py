@@ -92,7 +92,7 @@ def test_runs_are_found_in_their_folder_and_above(store: Store) -> None:
         with pytest.raises(InputError, match=f"^{path}: holds no run; "):
             find_runs(path)
     store.manifest_path.unlink()
-    with pytest.raises(StorageError, match="got a run directory of layout 1"):
+    with pytest.raises(StorageError, match="got a run folder of layout 1"):
         find_runs(store.folder)
 
 

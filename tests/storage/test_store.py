@@ -122,7 +122,7 @@ def test_an_older_layout_is_refused(store: Store) -> None:
     with pytest.raises(StorageError) as caught:
         store.check_layout()
     assert str(caught.value) == (
-        f"{store.folder}: got a run directory of layout 1, expected this conebench's, 2; "
+        f"{store.folder}: got a run folder of layout 1, expected layout 2; "
         "choose another --run-dir, or remove the folder"
     )
     store.save_manifest({})

@@ -63,7 +63,8 @@ def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) ->
                     waiting[pool.submit(_compute, stage)] = stage
     except BrokenProcessPool:
         raise RunError(
-            "--jobs: a process ended abruptly, perhaps out of memory; the same command continues"
+            "--jobs: a process ended abruptly, perhaps out of memory; run the same command to "
+            "continue"
         ) from None
     except BaseException:
         for child in multiprocessing.active_children():

@@ -168,7 +168,7 @@ class _Driver:
                 return spec_run.index, found
             except NotFinishedError:
                 folder = spec_run.run.context.store.folder
-                lost = f"{folder}: lost a result; the same command continues"
+                lost = f"{folder}: a result was lost; run the same command to continue"
                 return spec_run.index, RunError(lost)
 
     def stop(self) -> None:

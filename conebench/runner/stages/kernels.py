@@ -120,7 +120,7 @@ class KernelStage(LaterStage[KernelTrajectory]):
         if step in (0, context.spec.total_steps):
             facts["self_check"] = _self_check(network, x, H, kernel.outputs or "full")
         tensors = {name: K.cpu() for name, K in kernels.items()}
-        # Rows are centred later, a few at a time, which needs the means of all columns.
+        # Rows are centered later, a few at a time, which needs the means of all columns.
         tensors |= {_mean_of(name): K.double().mean(0).cpu() for name, K in kernels.items()}
         if kernel.by is not None:
             facts["groups"] = _group_facts(groups, group_sizes(network))
@@ -204,12 +204,12 @@ def kernel_matrix(whole: Tensor) -> Tensor:
 
 
 def _kernel_facts(H: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
-    """Return scale, spectrum and alignment of a kernel, and the norm of the centred one."""
+    """Return scale, spectrum and alignment of a kernel, and the norm of the centered one."""
     if not bool(H.any()):
         raise KernelError("the kernel is zero: no output depends on any parameter")
     centred_norm = float(double_centred(H.double()).norm())
     if centred_norm == 0:
-        raise KernelError("the centred kernel is zero: are all probe images the same?")
+        raise KernelError("the centered kernel is zero: are all probe images the same?")
     return {**asdict(kernel_statistics(H, labels, classes)), "centred_norm": centred_norm}
 
 

@@ -135,7 +135,7 @@ def test_records_are_those_of_one_process_though_a_worker_is_killed_and_a_spec_f
     for spec, outcome in zip(specs, outcomes, strict=True):
         if spec is zero:
             assert isinstance(outcome, RunError)
-            assert "the centred kernel is zero" in str(outcome)
+            assert "the centered kernel is zero" in str(outcome)
             continue
         assert isinstance(outcome, Record)
         alone = RecordingProgress()
