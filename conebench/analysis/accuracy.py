@@ -138,8 +138,8 @@ def share_of_lazy_gap(
         return Finding(None, missing)
     b, g = _cells(control, switched), _cells(full, lazy)  # [seeds, images]
     gap = two_level_mean(g)
-    # Divided by a gap that may be 0, B could give any Gamma. One seed has no interval: there the
-    # gap itself must be positive.
+    # With a gap that may be 0, Gamma could be any number. One seed has no interval: there the gap
+    # itself must be positive.
     if (gap.value if gap.low is None else gap.low) <= 0:
         return Finding(None, "the lazy gap is not significantly above 0")
     share = b.mean() / gap.value

@@ -55,7 +55,7 @@ def cone_picture(
     largest = picture[np.abs(picture).argmax(axis=0), np.arange(3)]
     picture *= np.where(largest < 0, -1.0, 1.0)
     drawn = np.linalg.norm(picture[:, None] - picture[None], axis=2)  # [t, t]
-    # Without chords, as of kernels that are all the same, none is drawn wrong.
+    # Kernels that are all the same have no chords, and so no stress.
     total = squared_chords.sum()
     stress = np.sqrt(((drawn - np.sqrt(squared_chords)) ** 2).sum() / total) if total > 0 else 0.0
     return picture, float(stress)

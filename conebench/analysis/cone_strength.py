@@ -1,4 +1,4 @@
-"""Cone-effect strength: how narrow the cone is, and how firmly it holds the kernel."""
+"""Cone-effect strength (CES), from the narrowness of the cone and the confinement exponent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -68,10 +68,10 @@ def cone_strength(seeds: Sequence[WindowFigures]) -> ConeStrength:
 def seed_contributions(
     N: Float[FloatArray, " seeds"], alpha: Float[FloatArray, " seeds"]
 ) -> Float[FloatArray, " seeds"]:
-    """Return a value per seed whose mean is 100 N (1 - alpha) of the means.
+    """Return a value per seed; their mean is 100 N (1 - alpha).
 
     z_s = 100 [ N (1 - alpha) + (N_s - N)(1 - alpha) - N (alpha_s - alpha) ], with N and alpha the
-    means over seeds. The spread of z is that of CES, to first order (delta method).
+    means over seeds. To first order, z has the spread of CES (delta method).
 
     Example:
         >>> seed_contributions(np.array([0.8, 1.0]), np.array([0.5, 0.5])).round(6)

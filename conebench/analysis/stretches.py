@@ -96,6 +96,6 @@ def _stretch(
 
 def _between_axes_deg(G: FloatArray, one: IntArray, other: IntArray) -> float:
     """Return the angle between the axes of two sets."""
-    # <a, b> of two normalized means, each an average over entries of G.
+    # For each set the squared length of its mean kernel is a mean of entries of G.
     lengths = np.sqrt(G[np.ix_(one, one)].mean() * G[np.ix_(other, other)].mean())
     return float(angles_deg(G[np.ix_(one, other)].mean() / lengths))

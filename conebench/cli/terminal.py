@@ -87,7 +87,7 @@ def _escaped(character: str) -> str:
 
 
 class Terminal(Console):
-    """A console that shows every character of its text, and cuts no table that is piped."""
+    """Console that shows every character of its text, and cuts no piped table."""
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
         super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False)

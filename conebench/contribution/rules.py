@@ -134,7 +134,7 @@ def _record(proposal: Proposal, folder: Path, path: str, specs: dict[str, Spec])
     if not findings and path != canonical_path(record):
         yield f"{path}: expected the path {canonical_path(record)}"
     yield from (f"{path}: {problem}" for problem in _provenance(record, specs))
-    # From the text itself: reading drops what a record does not have.
+    # As written: reading may add or drop fields that have their default.
     written = json.loads(proposal.contents[path])
     written.pop("provenance")
     if content_hash(written)[:8] != record.id:

@@ -235,7 +235,7 @@ def _kernel_seconds(network: nn.Module, x: Tensor, plan: KernelPlan) -> float:
 
 
 def _layers(plan: KernelPlan, n: int, itemsize: int) -> list[Layer]:
-    """List the parameters, each with what all its pieces take in every pass."""
+    """List the parameters, with the cost of all their pieces in all passes."""
     found: dict[str, Layer] = {}
     for planned in plan.passes:
         for piece in planned.pieces:

@@ -10,7 +10,7 @@ from conebench.spec.schema import Spec
 from conebench.spec.yaml_text import shown
 
 MIN_UNIFORM_INTERVALS = 8
-# A record holds the square of this many numbers for every kernel.
+# The Gram matrices in a record grow with the square of this.
 MAX_UNIFORM_INTERVALS = 500
 ARGUMENTS_SET_ELSEWHERE = {
     "num_classes": "the dataset",

@@ -15,12 +15,13 @@ LONGEST_NAME = 64
 
 
 def smoke_spec(spec: Spec, facts: DatasetFacts | None = None) -> Spec:
-    """Return the same network, optimizer and arms on few images, for 16 steps and one seed.
+    """Return a short form of a spec: few images, 16 steps and one seed.
 
-    `facts` are the sizes of an image folder, which may have fewer images than this asks for. The
-    name ends in `.smoke`, which no spec file may use, so the record cannot pass for a real one.
+    Network, optimizer and arms stay. `facts` are the sizes of an image folder, which may have fewer
+    images than this asks for.
     """
     data = spec.dump()
+    # No spec file may use such a name, so the record cannot pass for a real one.
     data["name"] = spec.name[: LONGEST_NAME - len(SMOKE_SUFFIX)] + SMOKE_SUFFIX
     data["title"] = f"Smoke run of {spec.name}, its figures mean nothing"
     data["seeds"] = data["seeds"][:1]

@@ -207,7 +207,7 @@ class Store:
             remove(path)
 
     def stored_steps(self, key: StageKey, *kinds: str) -> list[int]:
-        """List the steps at which a stage has a file, in these folders or in any."""
+        """List the steps at which a stage has files in these folders, by default in all."""
         folders = (self.folder / kind / key.file_stem for kind in kinds or STEP_FOLDERS)
         names = {path.name[:8] for folder in folders for path in folder.glob("*.safetensors")}
         return sorted(int(name) for name in names if name.isdigit())

@@ -119,7 +119,7 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> TensorDict:
 
 
 def _entries(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, str, Any]]:
-    """List all that an optimizer keeps between steps, per parameter and for its group."""
+    """Yield the state of an optimizer, per parameter and for its group."""
     state = optimizer.state_dict()
     for index, entries in state["state"].items():
         for key, value in entries.items():

@@ -38,7 +38,7 @@ class Schedule(Stages):
         return self._missing
 
     def after(self, stage: AnyStage) -> list[AnyStage]:
-        """Begin the stages that may begin now that this one has ended, well or not."""
+        """Begin the stages that may begin after this one has finished or failed."""
         self._running.discard(stage)
         return self.ready(stage.seed)
 

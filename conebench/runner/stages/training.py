@@ -191,7 +191,7 @@ def all_whole(paths: Sequence[Path]) -> bool:
 
 
 def averaged_steps(spec: Spec, steps: Sequence[int]) -> list[int]:
-    """Return those of the steps at which an interval of averaged weights ends."""
+    """Return the steps at which an interval of averaged weights ends."""
     every = spec.kernel.checkpoints.every
     ends = [step for step in steps if step > 0 and step % every == 0]
     return ends if spec.kernel.averaged else []
