@@ -87,12 +87,12 @@ def balanced_indices(
 
     """
     labels = labels.cpu()
-    order = torch.randperm(len(labels), generator=counter_generator(seed, purpose))
+    order = torch.randperm(len(labels), generator=counter_generator(seed, purpose))  # [n]
     # Place of each image within its class, in random order.
-    rank = torch.empty_like(labels)
+    rank = torch.empty_like(labels)  # [n]
     for c in range(classes):
         members = order[labels[order] == c]
         rank[members] = torch.arange(len(members))
     # The first of every class, then the second of every class, and so on.
-    turn = rank * classes + labels
+    turn = rank * classes + labels  # [n]
     return turn.argsort()[:count].sort().values

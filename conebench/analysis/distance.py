@@ -107,7 +107,7 @@ def velocity_per_rate(
 
     """
     # Sum of the rates before each step.
-    summed = np.concatenate([[0.0], np.cumsum(rates)])
+    summed = np.concatenate([[0.0], np.cumsum(rates)])  # [T + 1]
     return lagged_distances(G, 1) / np.diff(summed[steps])
 
 

@@ -102,8 +102,8 @@ def find_phases(
     # The change point uses all checkpoints, the floor those of the uniform grid.
     on_stretch = np.flatnonzero((steps >= start) & (steps <= end))
     change = change_point(G[np.ix_(on_stretch, on_stretch)], steps[on_stretch])
-    on_grid = G[np.ix_(uniform, uniform)]
-    S = lagged_distances(on_grid, 1)
+    on_grid = G[np.ix_(uniform, uniform)]  # [u, u]
+    S = lagged_distances(on_grid, 1)  # [u - 1]
     split, floor = settling_interval(S)
     quarters = _outer_quarters(S[split:])
     drift = None if quarters is None else _drift(*quarters)
@@ -136,7 +136,7 @@ def settling_interval(S: Float[FloatArray, " u"]) -> tuple[int, float]:
     floor = floor_of(S)
     # Steps up for fast intervals and down for slow ones: one fast interval at the start is a
     # Phase I, and a late bump is none.
-    fast = np.where(max(FLOOR_FACTOR * floor, ROUNDING) < S, 1, -1)
+    fast = np.where(max(FLOOR_FACTOR * floor, ROUNDING) < S, 1, -1)  # [u]
     return int(np.argmax(np.concatenate([[0], np.cumsum(fast)]))), floor
 
 

@@ -83,7 +83,7 @@ def _stretch(
     ends: tuple[int, int],
     settled: int | None,
 ) -> Stretch:
-    own = G[np.ix_(inside, inside)]
+    own = G[np.ix_(inside, inside)]  # [u, u]
     return Stretch(
         start=ends[0],
         end=ends[1],

@@ -126,6 +126,7 @@ def _random_crop(pixels: Tensor, padding: int, draw: torch.Generator) -> Tensor:
     n, _, height, width = pixels.shape
     # Every image has an offset of its own, so one gather crops the whole batch.
     offsets = torch.randint(0, 2 * padding + 1, (2, n), generator=draw).to(pixels.device)
+    # [n, ch, h + 2 padding, w + 2 padding]
     padded = torch.nn.functional.pad(pixels, (padding,) * 4)
     # [n, h], [n, w], [n, 1, 1]
     rows = offsets[0][:, None] + torch.arange(height, device=pixels.device)
