@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +13,14 @@ from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.terminal import echo
 from conebench.errors import InputError
 from conebench.spec import load_spec
+from conebench.spec.composition import settings_patch
 from conebench.spec.draft import DRAFT_DATASETS, SCHEMA_FILE, draft_spec
 from conebench.spec.json_schema import spec_json_schema
 from conebench.spec.model_names import known_models, model_hint
 from conebench.spec.section import NAME
+from conebench.spec.yaml_text import yaml_text
 from conebench.storage.atomic_files import whole_file, write_new
+from conebench.text import did_you_mean
 
 
 def new(
@@ -29,27 +33,77 @@ def new(
     steps: Annotated[int, typer.Option(help="Training steps.", min=8)] = 10_000,
     batch_size: Annotated[int, typer.Option(help="Images per step.", min=1)] = 128,
     learning_rate: Annotated[float, typer.Option(help="For SGD with momentum 0.9.")] = 0.1,
+    extends: Annotated[
+        str | None,
+        typer.Option(help="Write only what differs from this spec of the folder, see --set."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="With --extends: a field to change, such as training.steps=500; repeatable.",
+        ),
+    ] = None,
     folder: Annotated[Path, typer.Option(help="Folder of the new file.")] = Path("specs"),
 ) -> None:
     """Write a new spec with comments. On a terminal, ask for model, dataset and title."""
     with errors_as_exit_codes():
         if not re.fullmatch(NAME, name):
             raise InputError(f"NAME: got {name!r}, expected a-z, 0-9, '.', '_' and '-'")
-        chosen_model = model or _asked("model", "cifar_resnet20")
-        _check_model(chosen_model)
-        chosen_dataset = dataset or _asked("dataset", "cifar10")
-        if chosen_dataset not in DRAFT_DATASETS:
-            allowed = ", ".join(DRAFT_DATASETS)
-            raise InputError(f"--dataset: got {chosen_dataset!r}, expected one of {allowed}")
-        chosen_title = title or _asked("title", f"{chosen_model} on {chosen_dataset}")
-        try:
-            text = draft_spec(
-                name, chosen_title, chosen_model, chosen_dataset, steps, batch_size, learning_rate
-            )
-        except ValueError as error:
-            raise InputError(f"--steps: {error}") from None
+        if extends is None:
+            if settings:
+                raise InputError("--set: needs --extends")
+            text = _drafted(name, title, model, dataset, steps, batch_size, learning_rate)
+        else:
+            text = _extending(name, title, extends, settings or [], folder)
         path = _write(folder / f"{name}.yaml", text)
     echo(f"wrote {path}; now: conebench validate {path}, conebench plan {path}")
+
+
+def _drafted(
+    name: str,
+    title: str | None,
+    model: str | None,
+    dataset: str | None,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+) -> str:
+    chosen_model = model or _asked("model", "cifar_resnet20")
+    _check_model(chosen_model)
+    chosen_dataset = dataset or _asked("dataset", "cifar10")
+    if chosen_dataset not in DRAFT_DATASETS:
+        allowed = ", ".join(DRAFT_DATASETS)
+        raise InputError(f"--dataset: got {chosen_dataset!r}, expected one of {allowed}")
+    chosen_title = title or _asked("title", f"{chosen_model} on {chosen_dataset}")
+    try:
+        return draft_spec(
+            name, chosen_title, chosen_model, chosen_dataset, steps, batch_size, learning_rate
+        )
+    except ValueError as error:
+        raise InputError(f"--steps: {error}") from None
+
+
+def _extending(
+    name: str, title: str | None, extends: str, settings: Sequence[str], folder: Path
+) -> str:
+    """Return a spec that changes some fields of another one of the folder."""
+    path = folder / f"{Path(extends).name.removesuffix('.yaml')}.yaml"
+    patch = settings_patch(settings)
+    if patch is None:
+        raise InputError("--extends: needs a field to change, --set FIELD=VALUE")
+    if not path.is_file():
+        known = sorted(file.stem for file in folder.glob("*.yaml"))
+        hint = did_you_mean(path.stem, known)
+        raise InputError(f"--extends: got {extends!r}, expected a spec of {folder}{hint}")
+    changes = ", ".join(settings)
+    head = {
+        "extends": path.name,
+        "name": name,
+        "title": title or f"{load_spec(path).title}, {changes}",
+    }
+    return f"# yaml-language-server: $schema={SCHEMA_FILE}\n{yaml_text(head | patch.data)}"
 
 
 def _check_model(name: str) -> None:

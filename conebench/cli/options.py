@@ -18,8 +18,39 @@ DataRoot = Annotated[
         envvar="CONEBENCH_DATA", help="Folder of datasets.", show_default="in the user's cache"
     ),
 ]
+
+
+def complete_spec(incomplete: str) -> list[str]:
+    """Return the spec files, folders and names of shipped specs that begin with a text."""
+    from conebench.spec import shipped_specs
+
+    start = Path(incomplete)
+    folder = start if incomplete.endswith("/") else start.parent
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [f"{path}/" for path in inside if path.is_dir()]
+    found += [str(path) for path in inside if path.suffix == ".yaml"]
+    found += sorted(path.stem for path in shipped_specs().glob("*.yaml"))
+    return [text for text in found if text.startswith(incomplete)]
+
+
+SpecFiles = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Spec files, folders of them, or names of shipped specs.",
+        autocompletion=complete_spec,
+    ),
+]
 SpecNames = Annotated[
     list[str] | None, typer.Option("--name", help="Only the spec of this name; repeatable.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Change a field of the spec, such as training.steps=500; repeatable. The run is not "
+        "for the board.",
+    ),
 ]
 DeviceName = Annotated[Device, typer.Option(help="auto takes a GPU if there is one.")]
 Jobs = Annotated[

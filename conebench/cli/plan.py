@@ -16,6 +16,8 @@ from conebench.cli.options import (
     Device,
     DeviceName,
     KernelMemory,
+    Settings,
+    SpecFiles,
     SpecNames,
     kernel_bytes,
     quiet_torch_jit,
@@ -30,10 +32,9 @@ if TYPE_CHECKING:
 
 
 def plan(
-    specs: Annotated[
-        list[Path], typer.Argument(help="Spec files, folders of them, or names of shipped specs.")
-    ],
+    specs: SpecFiles,
     names: SpecNames = None,
+    settings: Settings = None,
     data_root: DataRoot = DATA_ROOT,
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
@@ -46,7 +47,7 @@ def plan(
     A few steps are timed on this machine. No images are read, except for imagefolder.
     """
     with errors_as_exit_codes():
-        loaded = load_all(specs, names or ())
+        loaded = load_all(specs, names or (), settings or ())
         memory = kernel_bytes(kernel_memory)
     codes = []
     for found in loaded:

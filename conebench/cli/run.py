@@ -21,6 +21,8 @@ from conebench.cli.options import (
     Jobs,
     KernelMemory,
     SaveEvery,
+    Settings,
+    SpecFiles,
     SpecNames,
     kernel_bytes,
     quiet_torch_jit,
@@ -38,10 +40,9 @@ if TYPE_CHECKING:
 
 
 def run(
-    specs: Annotated[
-        list[Path], typer.Argument(help="Spec files, folders of them, or names of shipped specs.")
-    ],
+    specs: SpecFiles,
     names: SpecNames = None,
+    settings: Settings = None,
     seed: Annotated[
         list[int] | None, typer.Option(help="Only this seed of the spec; repeatable.")
     ] = None,
@@ -49,8 +50,8 @@ def run(
     run_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of runs, with one subfolder per spec; default: runs, or runs-smoke with "
-            "--smoke."
+            help="Folder of runs, with one subfolder per spec; default: runs, runs-smoke with "
+            "--smoke, runs-set with --set."
         ),
     ] = None,
     smoke: Annotated[
@@ -78,18 +79,16 @@ def run(
     with errors_as_exit_codes():
         files = find_specs(specs)
         try:
-            loaded = load_all(files, names or ())
+            loaded = load_all(files, names or (), settings or ())
             if smoke:
                 loaded = [_smoke(found, data_root) for found in loaded]
             _check_seeds(loaded, seed)
             _check_executor(executor, address)
-            folder = run_dir or Path("runs-smoke" if smoke else "runs")
+            folder = run_dir or _default_folder(smoke, settings)
             options = _options(device, data_root, folder, seed, kernel_memory, jobs, save_every)
             _check_models(loaded)
         except ConebenchError as error:
-            if as_json:
-                for file in files:
-                    _echo_json(file.stem, "not run", error=str(error))
+            _tell_not_run(files, error, as_json)
             raise
     with second_interrupt_ends_at_once(Terminal(stderr=True).show_cursor):
         if executor == "ray":
@@ -98,6 +97,17 @@ def run(
             codes = [_run_one(found, options, as_json) for found in loaded]
     if any(codes):
         raise typer.Exit(max(codes))
+
+
+def _default_folder(smoke: bool, settings: list[str] | None) -> Path:
+    # The board is built from runs by default, so what is not for the board is kept apart.
+    return Path("runs-smoke" if smoke else "runs-set" if settings else "runs")
+
+
+def _tell_not_run(files: list[Path], error: ConebenchError, as_json: bool) -> None:
+    if as_json:
+        for file in files:
+            _echo_json(file.stem, "not run", error=str(error))
 
 
 def _smoke(found: LoadedSpec, data_root: Path) -> LoadedSpec:

@@ -1,11 +1,9 @@
 """`conebench validate PATH...`."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from conebench.cli.exits import errors_as_exit_codes
+from conebench.cli.options import SpecFiles
 from conebench.cli.terminal import echo
 from conebench.errors import ExitCode, SpecError
 from conebench.spec import LoadedSpec, find_specs, load_valid
@@ -13,9 +11,7 @@ from conebench.spec.model_names import check_model
 
 
 def validate(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Spec files, folders of them, or names of shipped specs.")
-    ],
+    paths: SpecFiles,
 ) -> None:
     """Check specs without running them, and warn about weak choices.
 

@@ -22,7 +22,7 @@ from conebench.errors import InputError
 from conebench.record import Record, read_record
 from conebench.record.check import check_record
 from conebench.record.replication import SUFFIX, WHO
-from conebench.spec import SMOKE_SUFFIX, Spec, content_hash, find_specs, load_valid
+from conebench.spec import CHANGED_SUFFIX, SMOKE_SUFFIX, Spec, content_hash, find_specs, load_valid
 from conebench.spec.model_names import known_models
 from conebench.spec.section import NAME
 from conebench.text import one_line
@@ -148,6 +148,11 @@ def _provenance(record: Record, specs: dict[str, Spec]) -> Iterator[str]:
     spec = specs.get(record.spec.name)
     if record.spec.name.endswith(SMOKE_SUFFIX):
         yield "spec: a smoke run is not for the board"
+    elif CHANGED_SUFFIX in record.spec.name:
+        yield (
+            "spec: a run with --set is not for the board; "
+            "write a spec with conebench new NAME --extends SPEC --set FIELD=VALUE"
+        )
     elif spec is None:
         yield f"spec: the last commit has no spec named {record.spec.name!r} in {SPECS}; commit it"
     elif spec != record.spec:

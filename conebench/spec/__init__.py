@@ -1,6 +1,7 @@
 """Specs: their schema, and how they are read and checked. Imports no torch."""
 
 from conebench.spec.loading import (
+    CHANGED_SUFFIX,
     SMOKE_SUFFIX,
     LoadedSpec,
     find_specs,
@@ -22,6 +23,7 @@ from conebench.spec.smoke import smoke_spec
 from conebench.spec.yaml_text import spec_text
 
 __all__ = [
+    "CHANGED_SUFFIX",
     "SMOKE_SUFFIX",
     "LoadedSpec",
     "Section",

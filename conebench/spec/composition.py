@@ -6,14 +6,14 @@ by field, null removes a field, anything else replaces it.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from conebench.errors import SpecError
-from conebench.spec.yaml_text import FieldPath, read_yaml, shown
+from conebench.spec.yaml_text import FieldPath, parse_yaml, read_yaml, shown
 from conebench.text import did_you_mean, one_line
 
 MAX_FILES = 5
@@ -24,16 +24,18 @@ VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 OWN = ("name", "title")
 # Ways to write several specs in one file.
 FAMILIES = ("matrix", "grid")
+# Fields that --set cannot change.
+NOT_SET = (*OWN, "extends", *FAMILIES)
 
 
 class Place(NamedTuple):
-    """File and line (from 1) of a field."""
+    """File and line (from 1) of a field; no line for an option of the command line."""
 
     path: Path
-    line: int
+    line: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}"
+        return f"{self.path}" if self.line is None else f"{self.path}:{self.line}"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,36 @@ def compose(path: Path) -> list[Composed]:
             f"{path.stem!r}"
         )
     return [_variant(base, patches) for patches in variants]
+
+
+def settings_patch(settings: Iterable[str]) -> Composed | None:
+    """Return fields set on the command line as one patch, None without any.
+
+    Raises a SpecError for a setting that is not FIELD=VALUE, or not allowed.
+
+    >>> settings_patch(["training.steps=500", "seeds=[0, 1]"]).data
+    {'training': {'steps': 500}, 'seeds': [0, 1]}
+    """
+    data: dict[str, Any] = {}
+    places: dict[FieldPath, Place] = {}
+    for setting in settings:
+        field, is_given, text = setting.partition("=")
+        place = Place(Path(one_line(f"--set {setting}")))
+        parts = tuple(field.split("."))
+        if not is_given or not text.strip() or not all(parts):
+            raise SpecError(f"{place}: expected FIELD=VALUE, such as training.steps=500")
+        if parts[0] in NOT_SET:
+            raise SpecError(f"{place}: {parts[0]} cannot be set; write a spec with extends")
+        section = data
+        for depth, part in enumerate(parts[:-1], start=1):
+            places[parts[:depth]] = place
+            # A section replaces a value that was set before.
+            if not isinstance(section.get(part), dict):
+                section[part] = {}
+            section = section[part]
+        section[parts[-1]] = parse_yaml(text, place.path)[0]
+        places[parts] = place
+    return Composed(data, places) if data else None
 
 
 def _read(path: Path) -> Composed:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,13 +10,17 @@ from pydantic import ValidationError
 from conebench.errors import SpecError
 from conebench.spec.advice import advice
 from conebench.spec.checks import Problem, cross_field_problems
-from conebench.spec.composition import Composed, compose
+from conebench.spec.composition import Composed, compose, settings_patch
 from conebench.spec.schema import Spec
 from conebench.spec.schema_problems import spec_problems
-from conebench.text import did_you_mean, one_line
+from conebench.spec.section import content_hash
+from conebench.text import did_you_mean, flatten, one_line
 
-# Names of smoke runs end in this; a spec file may not use it.
+# Names of smoke runs end in this, those of runs with --set in this and a hash.
 SMOKE_SUFFIX = ".smoke"
+CHANGED_SUFFIX = ".set-"
+RESERVED = {SMOKE_SUFFIX: "smoke runs", CHANGED_SUFFIX: "runs with --set"}
+MAX_NAME, MAX_TITLE = 64, 120
 MAX_LISTED = 10
 SUFFIXES = (".yaml", ".yml")
 
@@ -29,6 +33,11 @@ class LoadedSpec:
     spec: Spec
     written: Composed
 
+    @property
+    def written_name(self) -> str:
+        """The name that the file gives it, which --set does not change."""
+        return str(self.written.data["name"])
+
     def located(self, error: SpecError) -> SpecError:
         """Return the error with the file and line of its field in front."""
         place = self.written.place(tuple(error.field.split(".")))
@@ -39,8 +48,10 @@ class LoadedSpec:
         return _lines(self.written, advice(self.spec), "warning: ")
 
 
-def load_specs(path: Path | str) -> list[LoadedSpec]:
+def load_specs(path: Path | str, patch: Composed | None = None) -> list[LoadedSpec]:
     """Load every spec of one file: several if it has a matrix.
+
+    With a patch, its fields replace those of every spec, which gets a name of its own.
 
     Raises a SpecError with one line per problem, `file:line: field: got X, expected Y`, which
     names the variants of a matrix that have it.
@@ -49,6 +60,8 @@ def load_specs(path: Path | str) -> list[LoadedSpec]:
     loaded = []
     problems: dict[str, list[str]] = {}
     composed = compose(path)
+    if patch:
+        composed = [replace(found.merged(patch), variant=found.variant) for found in composed]
     for written in composed:
         try:
             # As JSON, where pydantic's strict mode accepts lists for tuples.
@@ -62,7 +75,8 @@ def load_specs(path: Path | str) -> list[LoadedSpec]:
                 *_wrong_name(spec, path, written.variant),
                 *cross_field_problems(resolved),
             ]
-            loaded.append(LoadedSpec(path, resolved, written))
+            named = _renamed(resolved, patch) if patch else resolved
+            loaded.append(LoadedSpec(path, named, written))
         for line in _lines(written, found):
             problems.setdefault(line, []).append(written.variant or "")
     if problems:
@@ -70,6 +84,15 @@ def load_specs(path: Path | str) -> list[LoadedSpec]:
             "\n".join(line + _of(variants, len(composed)) for line, variants in problems.items())
         )
     return loaded
+
+
+def _renamed(spec: Spec, patch: Composed) -> Spec:
+    """Give a changed spec a name that no file may have, and a title that tells the change."""
+    suffix = f"{CHANGED_SUFFIX}{content_hash(patch.data)[:8]}"
+    changes = ", ".join(f"{field}={json.dumps(value)}" for field, value in flatten(patch.data))
+    title = f"{spec.title}, {changes}"
+    update = {"name": spec.name[: MAX_NAME - len(suffix)] + suffix, "title": title[:MAX_TITLE]}
+    return spec.model_copy(update=update)
 
 
 def load_spec(path: Path | str) -> Spec:
@@ -80,33 +103,40 @@ def load_spec(path: Path | str) -> Spec:
     return loaded[0].spec
 
 
-def load_valid(files: Iterable[Path]) -> tuple[list[LoadedSpec], list[str]]:
+def load_valid(
+    files: Iterable[Path], patch: Composed | None = None
+) -> tuple[list[LoadedSpec], list[str]]:
     """Load the valid specs of files, and return the problems of the others, one per line."""
     loaded: list[LoadedSpec] = []
     problems = []
     for file in files:
         try:
-            loaded += load_specs(file)
+            loaded += load_specs(file, patch)
         except SpecError as error:
             problems += str(error).split("\n")
     return loaded, problems + _repeated_names(loaded)
 
 
-def load_all(paths: Iterable[Path], names: Collection[str] = ()) -> list[LoadedSpec]:
+def load_all(
+    paths: Iterable[Path], names: Collection[str] = (), settings: Iterable[str] = ()
+) -> list[LoadedSpec]:
     """Load every spec of files and folders, or only those with the given names.
+
+    `settings` are fields to change, each as FIELD=VALUE.
 
     Raises a SpecError if a spec is not valid, two share a name, or a name is unknown.
     """
-    loaded, problems = load_valid(find_specs(paths))
+    loaded, problems = load_valid(find_specs(paths), settings_patch(settings))
     if problems:
-        raise SpecError("\n".join(problems))
-    known = [found.spec.name for found in loaded]
+        # Files that share a setting share its problem.
+        raise SpecError("\n".join(dict.fromkeys(problems)))
+    known = [found.written_name for found in loaded]
     for name in names:
         if name not in known:
             listed = ", ".join(known[:MAX_LISTED]) + (", ..." if len(known) > MAX_LISTED else "")
             hint = did_you_mean(name, known)
             raise SpecError(f"--name: got {name!r}, expected one of {listed}{hint}")
-    return [found for found in loaded if not names or found.spec.name in names]
+    return [found for found in loaded if not names or found.written_name in names]
 
 
 def _repeated_names(loaded: Iterable[LoadedSpec]) -> list[str]:
@@ -168,8 +198,9 @@ def _wrong_name(spec: Spec, path: Path, variant: str | None) -> list[Problem]:
     name = path.stem + (f"-{variant}" if variant else "")
     if spec.name != name:
         return [Problem(("name",), f"got {spec.name!r}, expected the file's name {name!r}")]
-    if name.endswith(SMOKE_SUFFIX):
-        return [Problem(("name",), f"got {name!r}, but {SMOKE_SUFFIX!r} is kept for smoke runs")]
+    for suffix, runs in RESERVED.items():
+        if suffix in name:
+            return [Problem(("name",), f"got {name!r}, but {suffix!r} is kept for {runs}")]
     return []
 
 

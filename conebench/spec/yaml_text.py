@@ -32,7 +32,12 @@ def read_yaml(path: Path) -> tuple[Any, dict[FieldPath, int]]:
     keys or anchors, several documents, dates, more than 10,000 values with aliases expanded, more
     than 20 nested levels, or numbers of more than 100 characters.
     """
-    data, lines = _parsed(path, _read_text(path))
+    return parse_yaml(_read_text(path), path)
+
+
+def parse_yaml(text: str, path: Path) -> tuple[Any, dict[FieldPath, int]]:
+    """Return the plain data of YAML text, as `read_yaml` does; messages name the path."""
+    data, lines = _parsed(path, text)
     return copy.deepcopy(data), dict(lines)
 
 

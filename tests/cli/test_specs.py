@@ -160,3 +160,46 @@ def test_a_smoke_run_of_a_small_folder(call: Call, tmp_path: Path) -> None:
     assert code == 0
     note = r"data \(train images by class: cat 20, dog 20, fox 19\)"
     assert re.search(rf"^tiny\.smoke:   0% \d:\d\d: {note}\n", err, re.MULTILINE)
+
+
+def test_set_a_field_and_keep_the_run_apart(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    code, out, _ = call("run", "tiny.yaml", "--smoke", "--set", "seeds=[5]")
+    assert code == 0
+    path = r"runs-smoke/tiny\.set-[0-9a-f]{8}\.smoke/record\.json"
+    assert re.fullmatch(f"record: {path}", out.splitlines()[-1])
+    code, _, err = call("run", "tiny.yaml", "--set", "seeds=[]")
+    assert (code, err) == (1, "--set seeds=[]: seeds: got [], expected at least 1 values\n")
+
+
+def test_write_a_spec_that_changes_another(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs/tiny.yaml").write_text(TINY)
+    options = ("--extends", "tiny", "--set", "training.batch_size=8")
+    assert call("new", "mine", *options)[0] == 0
+    text = (tmp_path / "specs/mine.yaml").read_text()
+    assert "extends: tiny.yaml\nname: mine\n" in text
+    assert text.endswith("training:\n  batch_size: 8\n")
+    assert call("validate", "specs/mine.yaml")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--set", "seeds=[0]"], "--set: needs --extends"),
+        (["--extends", "tiny"], "--extends: needs a field to change, --set FIELD=VALUE"),
+        (
+            ["--extends", "tny", "--set", "seeds=[0]"],
+            "--extends: got 'tny', expected a spec of specs; did you mean 'tiny'?",
+        ),
+        (["--extends", "tiny", "--set", "seeds=[]"], "specs/mine.yaml:5: seeds: got []"),
+    ],
+)
+def test_a_change_of_another_spec_that_is_refused(
+    call: Call, tmp_path: Path, options: list[str], message: str
+) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs/tiny.yaml").write_text(TINY)
+    code, _, err = call("new", "mine", *options)
+    assert (code, err.partition(", expected at least")[0].strip()) == (1, message)
+    assert not (tmp_path / "specs/mine.yaml").exists()

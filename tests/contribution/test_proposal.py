@@ -158,6 +158,11 @@ def is_a_smoke_run(clone: Clone) -> None:
     clone.write(path_of(record), record_text(record))
 
 
+def is_a_run_with_set(clone: Clone) -> None:
+    record = clean(make_record(make_spec(name="synthetic.set-12345678", seeds=[0, 1])))
+    clone.write(path_of(record), record_text(record))
+
+
 def is_of_a_network_that_nobody_else_has(clone: Clone) -> None:
     record = clean(make_record(make_spec(seeds=[0, 1], model={"name": "mynet"})))
     clone.write(path_of(record), record_text(record))
@@ -294,6 +299,7 @@ BAD: list[tuple[Callable[[Clone], None], str]] = [
     ),
     (is_of_a_changed_spec, ": spec: differs from 'synthetic' in specs/, whose hash is "),
     (is_a_smoke_run, ": spec: a smoke run is not for the board"),
+    (is_a_run_with_set, ": spec: a run with --set is not for the board; write a spec with "),
     (is_of_a_network_that_nobody_else_has, ": spec.model.name: neither timm nor conebench has"),
     (is_partial, ": status: got partial, expected complete"),
     (was_made_by_changed_code, ": provenance.git_dirty: made with uncommitted changes"),
