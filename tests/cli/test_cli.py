@@ -42,7 +42,6 @@ def test_version(call: Call) -> None:
         (["run", "missing.yaml"], "missing.yaml: cannot be read: No such file or directory\n"),
         (["validate", "missing.yaml"], "missing.yaml: cannot be read: No such file or directory\n"),
         (["validate", "."], ".: the folder has no *.yaml file\n"),
-        (["list"], "specs: cannot be read: No such file or directory\n"),
         (
             ["leaderboard", "build", "--records", "missing"],
             "missing: ",

@@ -131,6 +131,14 @@ def test_a_record_has_no_names_to_choose_from(call: Call) -> None:
     assert (code, err) == (1, "record.json: --name and --resolved are for .yaml files only\n")
 
 
+def test_without_a_folder_specs_the_shipped_ones_are_listed(call: Call, tmp_path: Path) -> None:
+    assert not (tmp_path / "specs").exists()
+    code, out, err = call("list")
+    names = {line.split()[0] for line in out.splitlines()}
+    assert (code, err) == (0, "")
+    assert {"digits", "digits-window", "resnet20"} <= names
+
+
 def test_a_spec_has_no_requirements(call: Call) -> None:
     code, _, err = call("show", "family.yaml", "--requirements")
     assert (code, err) == (1, "family.yaml: --requirements is for records only\n")
