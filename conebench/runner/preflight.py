@@ -14,7 +14,7 @@ from conebench.runner.stages.context import Context
 from conebench.runner.stages.kernels import plan_kernel
 from conebench.spec.optimizers import OtherOptimizer
 from conebench.text import first_line
-from conebench.training.optimizers import depends_on_size, make_optimizer, state_tensors
+from conebench.training.optimizers import make_optimizer, state_tensors, step_depends_on_parameters
 
 # Relative difference of network and linearization at w = 0. Rounding was seen up to 1e-5.
 LARGEST_DIFFERENCE = 1e-2
@@ -142,7 +142,7 @@ def _check_optimizer(context: Context, network: nn.Module) -> None:
             field="training.optimizer.name",
         ) from None
     state_tensors(optimizer)
-    if isinstance(choice, OtherOptimizer) and depends_on_size(choice):
+    if isinstance(choice, OtherOptimizer) and step_depends_on_parameters(choice):
         raise SpecError(
             f"a step of {choice.name!r} depends on the size of the parameters, so it cannot train "
             "linearized arms",

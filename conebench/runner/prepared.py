@@ -91,7 +91,7 @@ def prepared(
     network = check_context(context)
     chosen = [s for s in spec.seeds if options.seeds is None or s in options.seeds]
     with store.locked("folder"):
-        store.check_record()
+        store.set_aside_damaged_record()
         adopt_older_results(context)
         write_plan(context)
     with ExitStack() as locks:

@@ -104,7 +104,7 @@ def _digest(file: BinaryIO) -> tuple[bytes, slice | None]:
     return digest.hexdigest().encode(), place
 
 
-def find_whole(path: Path) -> bool:
+def whole_or_set_aside(path: Path) -> bool:
     """Return True if the file is there and whole. Rename it if it is damaged."""
     try:
         with path.open("rb") as file:
@@ -143,7 +143,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read a sealed file. None if it is missing or damaged."""
-    if not find_whole(path):
+    if not whole_or_set_aside(path):
         return None
     data: dict[str, Any] = json.loads(path.read_bytes())
     del data["checksum"]

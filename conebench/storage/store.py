@@ -37,13 +37,13 @@ from conebench.errors import StorageError
 from conebench.spec import content_hash
 from conebench.storage.atomic_files import (
     UNSEALED,
-    find_whole,
     read_json,
     remove,
     seal,
     set_aside,
     storage_error,
     whole_file,
+    whole_or_set_aside,
     write_json,
 )
 
@@ -293,7 +293,7 @@ class Store:
             raise storage_error(error, self.record_path) from None
         return kept
 
-    def check_record(self) -> None:
+    def set_aside_damaged_record(self) -> None:
         """Rename the record if it does not match its checksum."""
         try:
             found = self.record_path.read_bytes(), self._record_checksum.read_bytes()
@@ -345,14 +345,14 @@ def read_tensors(path: Path) -> "dict[str, Tensor]":
     """Read all tensors of a file. Raise a StorageError if it is missing or damaged."""
     from safetensors.torch import load_file
 
-    if not find_whole(path):
+    if not whole_or_set_aside(path):
         raise StorageError(f"{path}: lost or damaged; run the same command to make it again")
     return load_file(path)
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
     """Read the facts stored with tensors. None if the file is missing or damaged."""
-    if not find_whole(path):
+    if not whole_or_set_aside(path):
         return None
     with safe_open(path, framework="numpy") as file:
         facts: dict[str, Any] = json.loads(file.metadata()["facts"])

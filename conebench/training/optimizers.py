@@ -46,7 +46,7 @@ def make_optimizer(
     )
 
 
-def depends_on_size(choice: OptimizerChoice) -> bool:
+def step_depends_on_parameters(choice: OptimizerChoice) -> bool:
     """Return True if the optimizer's steps depend on the parameters, not only on gradients.
 
     Such an optimizer trains a displacement w = theta - theta_s by another rule than theta itself.

@@ -7,10 +7,10 @@ from torch import nn
 from conebench.errors import SpecError
 from conebench.spec.optimizers import Adam, OtherOptimizer, Sgd
 from conebench.training.optimizers import (
-    depends_on_size,
     load_state,
     make_optimizer,
     state_tensors,
+    step_depends_on_parameters,
     step_with_decay_origin,
 )
 
@@ -135,4 +135,4 @@ def test_without_origins_a_step_is_the_optimizers_own() -> None:
 def test_steps_that_depend_on_the_parameters_own_size(
     choice: Sgd | Adam | OtherOptimizer, expected: bool
 ) -> None:
-    assert depends_on_size(choice) is expected
+    assert step_depends_on_parameters(choice) is expected

@@ -11,7 +11,7 @@ from conebench.runner.stages.context import Context
 from conebench.runner.stages.kernels import KernelStage
 from conebench.runner.stages.planned import Trajectory, trajectory_of, write_plan
 from conebench.runner.stages.resume import stopwatch
-from conebench.runner.stages.training import TrainStage, all_whole
+from conebench.runner.stages.training import TrainStage, all_whole_or_set_aside
 from conebench.storage.manifest import read_manifest
 from conebench.storage.store import StageKey, StageResult
 from conebench.text import first_line
@@ -43,7 +43,7 @@ class Stages:
         """
         key = stage.key(self.context)
         found = stored_result(self.context, stage)
-        if found is None or not all_whole(stage.files(self.context, found.value)):
+        if found is None or not all_whole_or_set_aside(stage.files(self.context, found.value)):
             self._compute(stage, key)
             # Always through the stored form: a resumed run cannot differ from one without a stop.
             found = stored_result(self.context, stage)

@@ -16,7 +16,7 @@ from conebench.runner.stages.context import Context
 from conebench.runner.stages.resume import State, load_state, train_resumably
 from conebench.runner.stages.work import PASSES, Sizes, Work
 from conebench.spec import Spec, learning_rate
-from conebench.storage.atomic_files import find_whole
+from conebench.storage.atomic_files import whole_or_set_aside
 from conebench.storage.store import CheckpointPart, StageKey, read_facts, read_tensors
 from conebench.training.averaging import WeightAverage
 from conebench.training.loop import Checkpoint, DivergedError, Recipe, evaluate
@@ -73,7 +73,7 @@ class TrainStage(Stage[Trained]):
         if stored is not None:
             reached = [step for step in grid if step <= stored.step]
             # Later stages read the checkpoints: if one is lost, training starts from the beginning.
-            if all_whole(self.checkpoint_files(context, reached)):
+            if all_whole_or_set_aside(self.checkpoint_files(context, reached)):
                 begin, done = stored, reached
                 tested = sum(len(curve_images(context, step)) for step in done)
                 context.advance(Work(tested_images=tested))
@@ -184,10 +184,10 @@ class LaterStage(Stage[ResultT]):
         return (self.training,)
 
 
-def all_whole(paths: Sequence[Path]) -> bool:
+def all_whole_or_set_aside(paths: Sequence[Path]) -> bool:
     """Return True if all files are there and whole. Rename each that is damaged."""
     # A list, so that every file is looked at.
-    return all([find_whole(path) for path in paths])  # noqa: C419
+    return all([whole_or_set_aside(path) for path in paths])  # noqa: C419
 
 
 def averaged_steps(spec: Spec, steps: Sequence[int]) -> list[int]:
