@@ -191,16 +191,20 @@ def _start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def _wait_for_training(process: subprocess.Popen[str]) -> None:
+    """Read the messages of a run up to the start of its first stage."""
+    assert process.stderr is not None
+    # A line on the device comes first.
+    assert any(": ordinary training" in line for line in process.stderr)
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_leaves_a_run_that_can_be_taken_up(tmp_path: Path, jobs: str) -> None:
     spec = write_spec(tmp_path, "tiny", ("steps: 16", "steps: 2000"), ("every: 2", "every: 4"))
     process = _start(tmp_path, "run", spec, "--jobs", jobs)
-    assert process.stderr is not None
-    # Once a checkpoint is stored, training is under way.
-    first = process.stderr.readline()
+    _wait_for_training(process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
-    assert ": ordinary training" in first
     assert process.returncode == 130
     assert out == ""
     assert err.endswith("tiny: interrupted; run the same command to continue\n")
@@ -209,8 +213,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_taken_up(tmp_path: Path, jobs: str) -> 
 def test_workers_end_with_the_run_that_was_killed(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, "tiny", ("steps: 16", "steps: 2000"), ("every: 2", "every: 4"))
     process = _start(tmp_path, "run", spec, "--jobs", "2")
-    assert process.stderr is not None
-    process.stderr.readline()
+    _wait_for_training(process)
     process.kill()
     # It returns once no process holds the pipes any more.
     process.communicate(timeout=120)
@@ -220,8 +223,7 @@ def test_workers_end_with_the_run_that_was_killed(tmp_path: Path) -> None:
 def test_a_worker_that_is_killed_ends_the_run_in_one_line(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, "tiny", ("steps: 16", "steps: 2000"), ("every: 2", "every: 4"))
     process = _start(tmp_path, "run", spec, "--jobs", "2", "--json")
-    assert process.stderr is not None
-    process.stderr.readline()
+    _wait_for_training(process)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     workers = [
         int(child)
