@@ -28,6 +28,7 @@ from conebench.record.quantities import BOARD, QUANTITIES
 if TYPE_CHECKING:
     # Importing the runner imports torch, which takes seconds.
     from conebench.runner import Progress as RunProgress
+    from conebench.runner.stages.progress import Row
 
 
 SECONDS_BETWEEN_LINES = 30.0
@@ -68,6 +69,7 @@ class HeadedProgress:
     def __init__(self, progress: "RunProgress", console: Console, head: str) -> None:
         self._progress, self._console, self._head = progress, console, head
         self.plan, self.advance = progress.plan, progress.advance
+        self.metrics = progress.metrics
 
     def stage(self, name: str, *, cached: bool = False, note: str = "") -> None:
         if self._head:
@@ -99,6 +101,9 @@ class BarProgress:
         stop_if_interrupted()
         self._bar.advance(self._task, work)
 
+    def metrics(self, row: "Row") -> None:
+        """Show nothing: metrics.jsonl has it."""
+
 
 class LineProgress:
     """Progress as plain lines: one per stage, and at most two per minute in between."""
@@ -123,6 +128,9 @@ class LineProgress:
         self._done += work
         if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._line(self._stage)
+
+    def metrics(self, row: "Row") -> None:
+        """Show nothing: metrics.jsonl has it."""
 
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()

@@ -67,6 +67,14 @@ def run(
     executor: Executor = "local",
     address: ClusterAddress = None,
     save_every: SaveEvery = 60.0,
+    loggers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            help="Also log measurements to csv, tensorboard or wandb; repeatable. metrics.jsonl in "
+            "the run's folder has them in any case.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print one JSON object per spec, and nothing else, on stdout."),
@@ -86,6 +94,7 @@ def run(
             _check_executor(executor, address)
             folder = run_dir or _default_folder(smoke, settings)
             options = _options(device, data_root, folder, seed, kernel_memory, jobs, save_every)
+            options = replace(options, loggers=tuple(loggers or ()))
             _check_models(loaded)
         except ConebenchError as error:
             _tell_not_run(files, error, as_json)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from conebench.record import (
 )
 from conebench.record.plausible import MOST_FAILURES
 from conebench.runner.assembly import gather_seed, seed_result
+from conebench.runner.metrics import JsonLines, LoggedProgress, Logger, check_loggers, open_logger
 from conebench.runner.preflight import CheckedNetwork, check_context
 from conebench.runner.provenance import gather_provenance
 from conebench.runner.stages.context import Context, RunOptions, open_context
@@ -84,6 +85,7 @@ def prepared(
 ) -> Iterator[Run]:
     """Check a spec, read its data unless given, and lock its seeds."""
     context = open_context(spec, options, progress, data)
+    check_loggers(options.loggers)
     for note in context.data.notes:
         progress.stage("data", note=note)
     store = context.store
@@ -101,7 +103,12 @@ def prepared(
             # Stages that failed before are tried again.
             store.forget_failures(seed)
         progress.plan(sum(_missing_work(context, seed) for seed in chosen))
-        yield Run(context, options, network, chosen)
+        loggers: list[Logger] = [JsonLines(store.folder, spec)]
+        for name in options.loggers:
+            loggers.append(open_logger(name, store.folder, spec))
+            locks.callback(loggers[-1].close)
+        logged = replace(context, progress=LoggedProgress(progress, loggers))
+        yield Run(logged, options, network, chosen)
 
 
 def _record(

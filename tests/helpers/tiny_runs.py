@@ -40,6 +40,7 @@ class RecordingProgress:
         self._moves_left = moves
         self.stages: list[tuple[str, bool]] = []
         self.notes: dict[str, str] = {}
+        self.rows: list[dict[str, object]] = []
         self.planned = self.done = 0.0
         self._stop_at = stop_at
 
@@ -51,6 +52,9 @@ class RecordingProgress:
         if name != "record":
             self.stages.append((name, cached))
         self.notes[name] = note
+
+    def metrics(self, row: dict[str, object]) -> None:
+        self.rows.append(row)
 
     def advance(self, work: float) -> None:
         self.done += work

@@ -154,14 +154,15 @@ class ArmStage(LaterStage[ArmEnd]):
             # Others are pauses in which the state is stored.
             if checkpoint.step in grid and checkpoint.train_loss is not None:
                 accuracy, loss, _ = evaluate(network, context.data, images, recipe.loss)
-                points.append(
-                    CurvePoint(
-                        step=checkpoint.step,
-                        train_loss=checkpoint.train_loss,
-                        test_loss=loss if math.isfinite(loss) else None,
-                        test_accuracy=accuracy,
-                    )
+                point = CurvePoint(
+                    step=checkpoint.step,
+                    train_loss=checkpoint.train_loss,
+                    test_loss=loss if math.isfinite(loss) else None,
+                    test_accuracy=accuracy,
                 )
+                points.append(point)
+                rate = recipe.learning_rate(checkpoint.step)
+                context.log(self.seed, self.name, **point.model_dump(), learning_rate=rate)
                 context.advance(Work(tested_images=len(images)))
 
     def _network(self, context: Context) -> nn.Module:

@@ -49,6 +49,8 @@ class RunOptions:
     jobs: int = 1
     # Seconds after which training stores its state again.
     save_every: float = 60.0
+    # Trackers that receive measurements, next to metrics.jsonl.
+    loggers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # A notebook may give texts.
@@ -77,6 +79,10 @@ class Context:
     def advance(self, work: Work) -> None:
         """Report work as done."""
         self.progress.advance(work.passes(self.sizes))
+
+    def log(self, seed: int, stage: str, step: int, **measured: float | None) -> None:
+        """Pass on what was measured in a stage at one step."""
+        self.progress.metrics({"seed": seed, "stage": stage, "step": step, **measured})
 
     @property
     def code(self) -> Code:

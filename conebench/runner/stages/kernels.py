@@ -99,6 +99,12 @@ class KernelStage(LaterStage[KernelTrajectory]):
                 raise RunError(f"seed {self.seed}, kernel at step {step}: {error}") from None
             # Kernels found in files count too: the bar began with all the work of the stage.
             context.advance(Work(kernels=1 + ("averaged" in facts[-1])))
+            if len(facts) > 1:
+                pair = [
+                    context.store.kernel_path(key, s)
+                    for s in trained.curve.steps[: len(facts)][-2:]
+                ]
+                context.log(self.seed, self.name, step, S=_distance(context, pair, facts[-2:]))
         steps = trained.curve.steps[: len(facts)]
         paths = [context.store.kernel_path(key, step) for step in steps]
         return _trajectory(context, paths, steps, facts)
@@ -296,6 +302,16 @@ def _fields(
         "gram_centred": lower_triangle(centred.numpy()),
         **{figure: [f[figure] for f in found] for figure in FIGURES},
     }
+
+
+def _distance(context: Context, pair: Sequence[Path], facts: Sequence[Mapping[str, Any]]) -> float:
+    """Return S between two kernels, in the primary view."""
+    name = next((view for view in VIEWS if view in facts[0]), "H")
+    norms = [f[name]["norm"] for f in facts]
+    with safe_open(pair[0], framework="pt") as file:
+        size = file.get_slice(name).get_shape()[0]
+    gram = unit_gram(2, size, _row_reader(context, pair, name), norms)
+    return float(1 - gram[0, 1])
 
 
 def _averaged_trajectory(

@@ -7,6 +7,10 @@ from typing import Any, Protocol
 Message = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
+# Measurements of one stage at one step.
+Row = dict[str, float | int | str | None]
+
+
 class Progress(Protocol):
     """Receiver of progress; `work` is counted in passes of one image through the network."""
 
@@ -18,6 +22,9 @@ class Progress(Protocol):
 
     def advance(self, work: float) -> None:
         """Count work as done."""
+
+    def metrics(self, row: Row) -> None:
+        """Receive measurements of one stage at one step."""
 
 
 class SilentProgress:
@@ -32,6 +39,9 @@ class SilentProgress:
     def advance(self, work: float) -> None:
         pass
 
+    def metrics(self, row: Row) -> None:
+        pass
+
 
 class SentProgress(SilentProgress):
     """Progress of a worker, sent to the process that shows it."""
@@ -44,3 +54,6 @@ class SentProgress(SilentProgress):
 
     def advance(self, work: float) -> None:
         self._send(("advance", (work,), {}))
+
+    def metrics(self, row: Row) -> None:
+        self._send(("metrics", (row,), {}))

@@ -156,6 +156,9 @@ class TrainStage(Stage[Trained]):
             optimizer_path = store.checkpoint_path(key, step, "optimizer")
             store.write_tensors(optimizer_path, checkpoint.optimizer_tensors(), {})
         store.write_tensors(store.checkpoint_path(key, step), checkpoint.model_tensors(), facts)
+        measured = {name: facts[name] for name in ("train_loss", "test_loss", "test_accuracy")}
+        rate = learning_rate(context.spec, step)
+        context.log(self.seed, self.name, step, **measured, learning_rate=rate)
         context.advance(Work(tested_images=len(images)))
 
     def _curve(self, context: Context, steps: Sequence[int]) -> TrainingCurve:
