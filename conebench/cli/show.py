@@ -14,6 +14,7 @@ from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.options import SpecNames
 from conebench.cli.sparkline import bars_for, sparkline
 from conebench.cli.terminal import Terminal, echo
+from conebench.cli.unfinished import follow, show_unfinished
 from conebench.errors import InputError, RecordError
 from conebench.record import Record, SeedResult, read_record, recompute
 from conebench.record.quantities import degrees, optional, two_decimals
@@ -37,10 +38,14 @@ def show(
             "--requirements", help="Print the packages that a record was made with, for pip."
         ),
     ] = False,
+    following: Annotated[
+        bool, typer.Option("--follow", help="Draw the folder of a run until its record is there.")
+    ] = False,
 ) -> None:
     """Print a record as text, or the specs of a file as YAML.
 
-    A record is shown with recomputed figures, sparklines of its curves, and its arms. A spec file
+    A record is shown with recomputed figures, sparklines of its curves, and its arms; the folder of
+    a run that has no record yet with the curves so far. A spec file
     is shown with `extends`, `matrix` and `grid` applied; with --resolved, as its specs are hashed
     and stored.
     """
@@ -51,9 +56,28 @@ def show(
             _show_specs(file, names or [], resolved=resolved)
         elif names or resolved:
             raise InputError(f"{file}: --name and --resolved are for .yaml files only")
+        elif file.is_dir():
+            _show_run(file, requirements=requirements, following=following)
+        elif following:
+            raise InputError(f"{file}: --follow is for the folder of a run only")
         else:
-            show_file = _show_requirements if requirements else _show_record
-            show_file(_record_of(file) if file.is_dir() else file)
+            _show_file(file, requirements=requirements)
+
+
+def _show_run(run: Path, *, requirements: bool, following: bool) -> None:
+    bars = bars_for(sys.stdout.encoding)
+    if following:
+        follow(run, bars)
+    record = run / "record.json"
+    if record.exists() or requirements:
+        _show_file(record, requirements=requirements)
+    else:
+        show_unfinished(run, bars)
+
+
+def _show_file(record: Path, *, requirements: bool) -> None:
+    show_record = _show_requirements if requirements else _show_record
+    show_record(record)
 
 
 def _show_specs(file: Path, names: Sequence[str], *, resolved: bool) -> None:
@@ -61,14 +85,6 @@ def _show_specs(file: Path, names: Sequence[str], *, resolved: bool) -> None:
         text = spec_text(found.spec) if resolved else yaml_text(found.written.data)
         separator = "---\n" if i else ""
         echo(f"{separator}# hash {found.spec.hash}\n{text}", nl=False)
-
-
-def _record_of(run: Path) -> Path:
-    """Return the record of a run's folder."""
-    record = run / "record.json"
-    if not record.exists():
-        raise InputError(f"{run}: holds no record yet; see conebench status {run}")
-    return record
 
 
 def _show_requirements(record: Path) -> None:

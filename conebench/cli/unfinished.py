@@ -1,0 +1,70 @@
+"""Curves of a run that is not finished, from its metrics.jsonl."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.live import Live
+from rich.text import Text
+
+from conebench.cli.sparkline import sparkline
+from conebench.cli.terminal import Terminal, echo
+from conebench.errors import InputError
+
+FILE = "metrics.jsonl"
+SECONDS_BETWEEN_LOOKS = 1.0
+# What is drawn of a stage, in order of preference, and if its scale is logarithmic.
+DRAWN = {"S": True, "test_accuracy": False}
+
+
+def follow(run: Path, bars: str) -> None:
+    """Draw a run until it writes its record."""
+    began = time.time()
+    console = Terminal()
+    with Live(console=console, auto_refresh=False, transient=console.is_terminal) as live:
+        while not _is_finished(run, began):
+            if console.is_terminal:
+                live.update(Text("\n".join(curves(run, bars))), refresh=True)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def show_unfinished(run: Path, bars: str) -> None:
+    """Draw the curves that a run has so far. Raise an InputError if nothing was measured yet."""
+    lines = list(curves(run, bars))
+    if not lines:
+        raise InputError(f"{run}: holds no record yet; see conebench status {run}")
+    for line in lines:
+        echo(line)
+    echo(f"no record yet; conebench status {run} shows what is left")
+
+
+def curves(run: Path, bars: str) -> Iterator[str]:
+    """Yield a line per stage: its curve, the last value and its step."""
+    for (seed, stage), of_stage in _rows(run / FILE).items():
+        name = next(name for name in DRAWN if name in of_stage[max(of_stage)])
+        values = [of_stage[step][name] for step in sorted(of_stage)]
+        curve = sparkline(values, log=DRAWN[name], bars=bars)
+        label = f"seed {seed}: {stage}"
+        last = f"{values[-1]:.4g} at step {max(of_stage):,}"
+        yield f"{label:<36} {name:<13} {curve} {last}"
+
+
+def _rows(path: Path) -> dict[tuple[int, str], dict[int, dict[str, Any]]]:
+    """Return the rows of each stage by step; the last one of a step counts."""
+    rows: dict[tuple[int, str], dict[int, dict[str, Any]]] = {}
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            # The last line, which is still being written.
+            continue
+        rows.setdefault((row["seed"], row["stage"]), {})[row["step"]] = row
+    return rows
+
+
+def _is_finished(run: Path, began: float) -> bool:
+    record = run / "record.json"
+    return record.exists() and record.stat().st_mtime >= began
