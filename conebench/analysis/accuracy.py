@@ -173,23 +173,42 @@ def two_level_mean(cells: Float[FloatArray, "seeds images"]) -> Estimate:
     Source: Owen 2007, "The pigeonhole bootstrap", arXiv 0712.1111.
 
     """
-    seeds, images = cells.shape
-    value = float(cells.mean())
+    value, seeds = float(cells.mean()), len(cells)
     if seeds < 2:
         return Estimate(value, None, None, seeds)
+    V, freedom = two_level_error(cells)
+    return _interval(value, V, freedom, seeds)
+
+
+def two_level_error(cells: Float[FloatArray, "seeds images"]) -> tuple[float, float]:
+    """Return the squared error V of `two_level_mean`, and its degrees of freedom.
+
+    Args:
+        cells: One value per seed and image, two seeds or more; one column for values of whole
+            seeds.
+
+    Returns:
+        V, and the degrees of freedom by Satterthwaite.
+
+    Example: values of whole seeds.
+        >>> two_level_error(np.array([[1.0], [2.0], [3.0]]))
+        (0.3333333333333333, 2.0)
+
+    """
+    seeds, images = cells.shape
     of_seeds, of_images = cells.mean(axis=1), cells.mean(axis=0)  # [seeds], [images]
     V_seeds = float(of_seeds.var(ddof=1)) / seeds
     if images < 2:
-        return _interval(value, V_seeds, float(seeds - 1), seeds)
+        return V_seeds, float(seeds - 1)
     V_images = float(of_images.var(ddof=1)) / images
-    rest = cells - of_seeds[:, None] - of_images + value  # [seeds, images]
+    rest = cells - of_seeds[:, None] - of_images + cells.mean()  # [seeds, images]
     V_rest = float((rest**2).sum()) / ((seeds - 1) * (images - 1) * seeds * images)
     # V_seeds and V_images each contain V_rest, so their sum counts it twice, and a bootstrap of
     # rows and columns three times. The maximum guards against a difference that is small by chance.
     V = max(V_seeds + V_images - V_rest, V_seeds, V_images)
     # Satterthwaite's degrees of freedom, V^2 / spread. Two seeds may give less than 1.
     spread = V_seeds**2 / (seeds - 1) + V_images**2 / (images - 1)
-    return _interval(value, V, max(V**2 / spread, 1.0) if spread > 0 else 1.0, seeds)
+    return V, max(V**2 / spread, 1.0) if spread > 0 else 1.0
 
 
 def _interval(value: float, squared_error: float, freedom: float, seeds: int) -> Estimate:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-PACKAGES = ("analysis", "entk", "linearize", "networks")
+PACKAGES = ("analysis", "analysis.study", "entk", "linearize", "networks")
 # Their functions are public through the package's face, or where there is none, by their module.
-FACES = ("analysis", "entk", "linearize", "networks.perturbation", "seeding")
+FACES = (*("analysis", "analysis.study", "entk", "linearize", "networks.perturbation", "seeding"),)
 
 
 def _modules() -> list[str]:
