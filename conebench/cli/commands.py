@@ -26,6 +26,7 @@ HELP = {
     "schema": "Print the JSON Schema of specs, which lets editors complete and check them.",
     "submit": "Check a record as a pull request would, show the new board, and copy it into place.",
     "review": "Review proposed specs and records as pull requests are reviewed.",
+    "findings": "Print the findings of the study, one sentence each.",
     "doctor": "Show packages, device, datasets and caches, and what is missing.",
     "leaderboard": "The static leaderboard site.",
 }

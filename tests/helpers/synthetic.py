@@ -12,6 +12,7 @@ from conebench.record import (
     SCHEMA_VERSION,
     ArmCurve,
     ArmResult,
+    AveragedTrajectory,
     ChaosResult,
     DataFacts,
     GroupTrajectory,
@@ -63,17 +64,21 @@ def turning_kernels(
     noise: float,
     seed: int,
     dimension: int = 400,
+    memory: float = 0.0,
 ) -> FloatArray:
     """Unit vectors that turn by `turn_deg` until step `settle`, then jitter about an axis.
 
-    The jitter is independent from checkpoint to checkpoint, so alpha is 0; its angle from the
-    axis is arctan(noise).
+    Without `memory` the jitter is independent from checkpoint to checkpoint, so alpha is 0; with
+    it, each is that share of the one before, and alpha comes near 1. Its angle from the axis is
+    arctan(noise).
     """
     rng = np.random.default_rng(seed)
     start, axis = np.eye(dimension)[:2]
     angle = np.radians(turn_deg) * np.minimum(steps / settle, 1.0)
     path = np.sin(angle)[:, None] * axis + np.cos(angle)[:, None] * start
     jitter = rng.normal(size=(len(steps), dimension))
+    for i in range(1, len(jitter)):
+        jitter[i] = memory * jitter[i - 1] + np.sqrt(1 - memory**2) * jitter[i]
     jitter[:, :2] = 0
     jitter /= np.linalg.norm(jitter, axis=1, keepdims=True)
     moved = path + noise * jitter * (steps > 0)[:, None]
@@ -104,8 +109,9 @@ def make_kernel(spec: Spec, seed: int, **shape: float) -> KernelTrajectory:
         }
 
     G = make_gram(steps, seed=seed, **shape)
+    averaged = make_averaged(spec, seed, **shape) if spec.kernel.averaged else None
     if spec.kernel.outputs != "full":
-        return KernelTrajectory(**trajectory(G, 1, 1))
+        return KernelTrajectory(**trajectory(G, 1, 1), averaged=averaged)
     full = make_gram(steps, seed=seed + 1000, **{**shape, "noise": 2 * shape["noise"]})
     other = make_gram(steps, seed=seed + 2000, **shape)
     return KernelTrajectory(
@@ -114,7 +120,17 @@ def make_kernel(spec: Spec, seed: int, **shape: float) -> KernelTrajectory:
             KernelView(name="trace", **trajectory(G, 1, 1)),
             KernelView(name="sum", **trajectory(other, 1, 1)),
         ],
+        averaged=averaged,
     )
+
+
+def make_averaged(spec: Spec, seed: int, **shape: float) -> AveragedTrajectory:
+    """Kernels at averaged weights, which jitter a little less."""
+    steps = np.array(
+        [t for t in spec.checkpoint_steps if t and t % spec.kernel.checkpoints.every == 0]
+    )
+    G = make_gram(steps, seed=seed + 3000, **{**shape, "noise": 0.9 * shape["noise"]})
+    return AveragedTrajectory(steps=steps.tolist(), gram=lower_triangle(G), norm=[1.0] * len(steps))
 
 
 ACCURACIES = {
@@ -151,10 +167,16 @@ def make_arm(spec: Spec, name: str, step: int | None, seed: int) -> ArmResult:
 
 
 def make_seed_result(
-    spec: Spec, seed: int, *, settle: int = 200, noise: float = 0.1, turn_deg: float = 60
+    spec: Spec,
+    seed: int,
+    *,
+    settle: int = 200,
+    noise: float = 0.1,
+    turn_deg: float = 60,
+    memory: float = 0.0,
 ) -> SeedResult:
     """One seed with a known phase boundary, and accuracies that follow the switch step."""
-    kernel = make_kernel(spec, seed, settle=settle, noise=noise, turn_deg=turn_deg)
+    kernel = make_kernel(spec, seed, settle=settle, noise=noise, turn_deg=turn_deg, memory=memory)
     steps = np.array(kernel.steps)
     full = make_arm(spec, "full", None, seed)
     curve = TrainingCurve(
@@ -233,7 +255,7 @@ def with_groups(
 def make_record(spec: Spec | None = None, **shape: float) -> Record:
     """A complete record of synthetic trajectories for every seed of the spec.
 
-    `shape` is that of the trajectories: settle, noise, turn_deg.
+    `shape` is that of the trajectories: settle, noise, turn_deg, memory.
     """
     spec = spec or make_spec()
     seeds = [make_seed_result(spec, seed, **shape) for seed in spec.seeds]

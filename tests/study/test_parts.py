@@ -1,0 +1,139 @@
+"""The claim, outcomes, doses, shares, block F and the papers, on simulated studies."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from simulated_study import simulate
+
+from conebench.analysis.study import decompose
+from conebench.study.claims import claim_counts, claims
+from conebench.study.confront import paper_rows
+from conebench.study.doses import dose_curves
+from conebench.study.measurement import averaged_change, measured_changes
+from conebench.study.outcomes import outcome_rows
+from conebench.study.plan import A_DESIGN, BLOCKS, CENTER
+from conebench.study.responses import CONE, PRIMARY, TURN
+from conebench.study.sentences import claim_sentence, coverage_sentence
+from conebench.study.shares import shares
+
+UNCONFINED = {"alpha": lambda levels: 1.0 if levels["architecture"].startswith("vit") else 0.0}
+
+
+def test_the_claim_is_judged_in_every_cell_but_those_of_measurement() -> None:
+    found = claims(simulate(UNCONFINED))
+    assert len(found) == sum(len(names) for block, names in BLOCKS.items() if block != "F")
+    counts = claim_counts(found)
+    assert counts["the kernel moves"] == (93, 93)
+    assert counts["it is confined"] == (90, 93)
+    assert counts["all three"][0] <= 90
+    assert "it is confined in 90 of 93 cells" in claim_sentence(counts)
+
+
+def test_a_cell_with_an_undefined_figure_is_not_counted() -> None:
+    undefined = [(CENTER, seed, "alpha") for seed in range(4)]
+    (found,) = claims(simulate(names=[CENTER], undefined=undefined))
+    assert found.claim.confined is None
+    assert claim_counts([found])["it is confined"] == (0, 0)
+
+
+def test_outcomes_are_counted_by_level_and_odd_cells_by_name() -> None:
+    cells = simulate()
+    names = ["study-a-none-lr0.04-b16-w4", "study-b-lr-0.2"]
+    for name in names:
+        seeds = [replace(seed, outcome="diverged") for seed in cells[name].seeds]
+        cells[name] = replace(cells[name], seeds=tuple(seeds))
+    rows = {
+        (row.block, row.factor, row.level): row.counts["diverged"] for row in outcome_rows(cells)
+    }
+    assert (rows["A", "width", "4"].number, rows["A", "width", "4"].total) == (5, 40)
+    assert rows["A", "width", "16"].number == 0
+    assert rows["B", "", "study-b-lr-0.2"].number == 5
+    assert ("B", "", "study-b-lr-0.1") not in rows
+    assert outcome_rows({}) == []
+
+
+def test_doses_go_over_the_levels_that_are_there() -> None:
+    slope = {"cone": lambda levels: 0.3 * math.log2(levels["learning rate"] / 0.02)}
+    names = [CENTER, "study-b-lr-0.005", "study-b-lr-0.2", "study-b-width-4"]
+    curves = dose_curves(simulate(slope, names=names), [CONE])
+    assert [(curve.dose.factor, curve.levels) for curve in curves] == [
+        ("learning rate", (0.005, 0.02, 0.2)),
+        ("width", (4.0, 8.0)),
+    ]
+    means = [effect.value for effect in curves[0].effects]
+    assert np.diff(means) == pytest.approx([0.6, 0.3 * math.log2(10)], abs=0.4)
+    assert set(curves[0].seeds) == {0, 1, 2, 3, 4}
+
+
+def test_shares_need_every_cell_and_name_those_that_are_missing() -> None:
+    cells = simulate({"cone": lambda levels: 1.0 if levels.get("width") == 16 else 0.0})
+    found = {(s.block, s.response.key): s for s in shares(cells)}
+    cone = found["A", "cone"]
+    assert cone.name(cone.found.effects[0].factors) == "width"
+    assert cone.found.effects[0].share > 0.9
+    del cells["study-a-bn-lr0.01-b16-w4"]
+    later = {(s.block, s.response.key): s for s in shares(cells)}
+    assert later["A", "cone"].found is None
+    assert later["A", "cone"].missing == ("study-a-bn-lr0.01-b16-w4",)
+    assert later["C", "cone"].found == found["C", "cone"].found
+
+
+def test_an_undefined_value_drops_its_seed_from_the_shares() -> None:
+    name = next(iter(A_DESIGN))
+    cells = simulate(undefined=[(name, 2, "turn")])
+    turn = next(s for s in shares(cells) if (s.block, s.response) == ("A", TURN))
+    values = np.array(
+        [[float(cells[n].value(seed, TURN)[0]) for n in A_DESIGN] for seed in (0, 1, 3, 4)]
+    )
+    assert turn.found == decompose(values, np.array(list(A_DESIGN.values())))
+
+
+def test_block_f_is_compared_with_the_center_within_seeds() -> None:
+    cells = simulate()
+    changes = measured_changes(cells, [CONE])
+    assert [change.cell for change in changes] == list(BLOCKS["F"])
+    expected = [
+        cells["study-f-float64"].value(seed, CONE)[0] - cells[CENTER].value(seed, CONE)[0]
+        for seed in (0, 1, 2)
+    ]
+    (found,) = (change for change in changes if change.cell == "study-f-float64")
+    assert found.effect.value == pytest.approx(np.mean(expected))
+    del cells[CENTER]
+    assert measured_changes(cells, [CONE]) == []
+
+
+def test_averaged_weights_are_compared_within_seeds() -> None:
+    cells = simulate(names=list(A_DESIGN)[:2])
+    assert averaged_change(cells, CONE) is None
+    for name, cell in cells.items():
+        seeds = [
+            replace(s, values={**s.values, "cone@averaged": s.values["cone"] - 0.1 * (1 + s.seed)})
+            for s in cell.seeds
+        ]
+        cells[name] = replace(cell, seeds=tuple(seeds))
+    effect = averaged_change(cells, CONE)
+    assert effect.value == pytest.approx(-0.3)
+    assert effect.squared_error == pytest.approx(np.var([1, 2, 3, 4, 5], ddof=1) / 500)
+
+
+def test_papers_rows_are_of_cells_in_their_set_up() -> None:
+    assert paper_rows(simulate(names=[CENTER])) == []
+    rows = paper_rows(simulate(names=["resnet20-c2-jpeg"]))
+    reported = {row.figure.key: row.reported for row in rows}
+    assert reported["S(0, late)"] == "0.15-0.2"
+    # The simulated cell has no such figures.
+    assert {row.ours for row in rows} == {None}
+
+
+def test_coverage_counts_cells_by_block() -> None:
+    assert coverage_sentence({}).startswith(
+        "0 of 105 cells have a record (center 0 of 1, A 0 of 16"
+    )
+    assert "B 1 of 40" in coverage_sentence(simulate(names=["study-b-mse"]))
+
+
+def test_every_primary_response_is_decomposed_in_both_factorials() -> None:
+    found = shares(simulate())
+    assert len(found) == 2 * len(PRIMARY)
