@@ -12,19 +12,19 @@ from conebench.site.board.data_page import data_page, schema_text
 from conebench.site.board.download import frame_csv, frame_json
 from conebench.site.board.frames import arms_frame, board_frame
 from conebench.site.board.parts import rows_script
-from conebench.site.board.rows import Group, Row, group_rows
-from conebench.site.board.scatter import factor_sections
+from conebench.site.board.rows import Row, group_rows
 from conebench.site.documents import documents, pictures
 from conebench.site.files.cache import Note, keep_equal, write_notes
 from conebench.site.files.find import find_records
 from conebench.site.files.place import Skipped, place_records
-from conebench.site.files.write import write_parquet, write_plots, write_text
+from conebench.site.files.write import SiteRecord, write_parquet, write_plots, write_text
+from conebench.site.findings_page.frame import tidy_frame
+from conebench.site.findings_page.page import findings_page
 from conebench.site.pages import (
     all_pages,
     compare_page,
     document_page,
     documents_page,
-    factors_page,
     index_page,
 )
 
@@ -66,6 +66,7 @@ def build_site(record_dirs: Sequence[Path | str], out: Path | str) -> BuildRepor
             notes, skipped = place_records(files, new, old, new.parent / "aside")
             _write_board([note.record.row for note in notes], skipped, new)
             _write_arms(notes, new)
+            _write_findings([note.record for note in notes], new)
             _write_documents(new / "docs")
             write_notes(notes, new)
             keep_equal(old, new)
@@ -124,7 +125,6 @@ def _write_board(rows: Sequence[Row], skipped: Skipped, folder: Path) -> None:
     for name, text in all_pages(groups).items():
         write_text(folder / name, text)
     write_text(folder / "compare.html", compare_page(groups))
-    _write_factors(groups, folder)
     write_text(folder / "data.html", data_page(groups))
     table = board_frame(groups)
     write_text(folder / "table.csv", frame_csv(table))
@@ -141,10 +141,14 @@ def _write_arms(notes: Sequence[Note], folder: Path) -> None:
     write_parquet(arms, folder / "arms.parquet")
 
 
-def _write_factors(groups: Sequence[Group], folder: Path) -> None:
-    sections = factor_sections([row for group in groups for row in group.rows])
-    write_text(folder / "factors.html", factors_page(groups, sections))
-    write_plots([plot for section in sections for plot in section.plots], folder / "factors")
+def _write_findings(records: Sequence[SiteRecord], folder: Path) -> None:
+    cells = [record.cell for record in records]
+    page = findings_page([record.row for record in records], cells)
+    write_text(folder / "findings.html", page.html)
+    write_plots(page.plots, folder / "findings")
+    table = tidy_frame(cells)
+    write_text(folder / "findings.csv", frame_csv(table))
+    write_parquet(table, folder / "findings.parquet")
 
 
 def _write_documents(folder: Path) -> None:

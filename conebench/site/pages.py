@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from conebench import __version__
 from conebench.record import Record
 from conebench.record.quantities import BOARD, QUANTITIES
-from conebench.site.board.pairs import MAX_PAIRS, matched_pairs
 from conebench.site.board.parts import all_parts, first_parts, page_name
 from conebench.site.board.rows import Group, Row, filters_of
-from conebench.site.board.scatter import FactorSection
 from conebench.site.charts.plot import Plot
 from conebench.site.documents import Document, documents
 from conebench.site.html.environment import render_template
@@ -66,20 +64,6 @@ def compare_page(groups: Sequence[Group]) -> str:
     """Return the page whose script overlays records."""
     return render_template(
         "compare.html.j2", root="", page="compare", groups=groups, quantities=QUANTITIES
-    )
-
-
-def factors_page(groups: Sequence[Group], sections: Sequence[FactorSection]) -> str:
-    """Return the page of factors and matched pairs."""
-    rows = [row for group in groups for row in group.rows]
-    return render_template(
-        "factors.html.j2",
-        root="",
-        page="factors",
-        sections=sections,
-        pairs=matched_pairs(rows),
-        limit=MAX_PAIRS,
-        quantities=BOARD,
     )
 
 

@@ -37,4 +37,4 @@ def test_every_record_is_on_a_page(tmp_path: Path, specs: list[Any]) -> None:
         (tmp_path / f"records/{i}/record.json").write_text(record_text(make_record(spec)))
     report = build_site([tmp_path / "records"], tmp_path / "site")
     assert (report.shown, report.skipped) == (len(specs) + 1, [])
-    assert "nan" not in (tmp_path / "site/factors.html").read_text()
+    assert "nan" not in (tmp_path / "site/findings.html").read_text()

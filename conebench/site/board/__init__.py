@@ -1,1 +1,1 @@
-"""Pages of all records: index, factors and data."""
+"""Pages of all records: index and data."""

@@ -16,6 +16,8 @@ FILES = (
     ("table.json", "The same as JSON, null where a figure is undefined"),
     ("arms.csv", "One row per arm and seed: accuracy and loss at T, learning rate, divergence"),
     ("arms.parquet", "The same as Parquet"),
+    ("findings.csv", "One row per record, seed, response and view: figures of each seed"),
+    ("findings.parquet", "The same as Parquet"),
     ("records.jsonl.gz", "All records with all raw data, one JSON document per line"),
     ("schema.json", "JSON Schema of a record; its field descriptions say what each number is"),
 )

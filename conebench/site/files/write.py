@@ -23,6 +23,7 @@ from conebench.site.files.plot_files import csv_file, svg_file
 from conebench.site.pages import record_page, sections_of
 from conebench.site.record_page.script_data import record_script
 from conebench.spec import spec_text
+from conebench.study.figures import Cell, figures_of
 
 # Below this many records new processes take longer to start than they save.
 MANY = 100
@@ -37,6 +38,8 @@ class SiteRecord:
 
     row: Row
     arms: list[ArmRow]
+    # Its figures per seed, for the Findings page.
+    cell: Cell
     # Count and bytes of its own files.
     files: int
     size: int
@@ -89,6 +92,7 @@ def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
             record = recompute(stored)
             replications, refused = _replications(file.path, stored)
             row = row_of(record, record_id, replications)
+            cell = figures_of(record, record_id)
             sections = sections_of(record)
             spec = spec_text(record.spec)
             page = record_page(record, row, sections, spec)
@@ -108,7 +112,7 @@ def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
     (folder / LINE).write_bytes(line := _packed_line(original))
     written = own_files(folder, record_id)
     arms = arm_rows(record, record_id)
-    return SiteRecord(row, arms, len(written), size_of(written), len(line), refused)
+    return SiteRecord(row, arms, cell, len(written), size_of(written), len(line), refused)
 
 
 def _read_file(file: RecordFile) -> Record:

@@ -14,7 +14,7 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 # Pages of the header: file and label.
 PAGES = (
     ("compare", "Compare"),
-    ("factors", "Factors"),
+    ("findings", "Findings"),
     ("data", "Data"),
     ("docs/method", "Method"),
     ("docs/index", "Docs"),

@@ -1,0 +1,1 @@
+"""The Findings page: the study of docs/study.md, and matched pairs of all records."""

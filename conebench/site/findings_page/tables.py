@@ -1,0 +1,171 @@
+"""Tables of the Findings page."""
+
+from collections.abc import Callable, Sequence
+
+from conebench.analysis.study import Count, Effect
+from conebench.record.quantities import UNDEFINED, distance, percent, two_decimals
+from conebench.site.charts.table import Table
+from conebench.study.claims import CellClaim
+from conebench.study.confront import PaperRow
+from conebench.study.effects import Cells, find_probe_variance
+from conebench.study.findings import Finding
+from conebench.study.measurement import MeasuredChange
+from conebench.study.outcomes import OUTCOMES, OutcomeRow
+from conebench.study.plan import BLOCK_OF
+from conebench.study.responses import Response
+from conebench.study.sentences import SIGNS, effect_words, p_words
+
+MARKS = {True: "yes", False: "no", None: UNDEFINED}
+
+
+def claim_table(found: Sequence[CellClaim]) -> Table:
+    """Return the cone effect's claim cell by cell."""
+    return Table(
+        ("Cell", "Block", "Motion", "α", "B(w), points", "Moves", "Confined", "Pays"),
+        tuple(
+            (
+                item.cell.spec,
+                BLOCK_OF[item.cell.spec],
+                _estimate(item.motion, distance),
+                _estimate(item.alpha, two_decimals),
+                _estimate(item.benefit, percent),
+                MARKS[item.claim.moves],
+                MARKS[item.claim.confined],
+                MARKS[item.claim.pays],
+            )
+            for item in found
+        ),
+    )
+
+
+def _estimate(effect: Effect | None, number: Callable[[float], str]) -> str:
+    if effect is None:
+        return UNDEFINED
+    ends = effect.interval()
+    return number(effect.value) + (f" [{number(ends[0])}, {number(ends[1])}]" if ends else "")
+
+
+def prediction_table(findings: Sequence[Finding]) -> Table:
+    """Return what was predicted against what was found."""
+    predicted = [finding for finding in findings if finding.predicted is not None]
+    return Table(
+        (
+            "Row",
+            "Contrast",
+            "Response",
+            "Predicted",
+            "Found",
+            "p",
+            "adjusted p",
+            "Standing",
+            "Source",
+        ),
+        tuple(_prediction_row(finding) for finding in predicted),
+    )
+
+
+def _prediction_row(finding: Finding) -> tuple[str, ...]:
+    hypothesis, effect = finding.hypothesis, finding.effect
+    found = UNDEFINED
+    if effect is not None:
+        found = effect_words(finding.response, effect) + hypothesis.unit
+    return (
+        hypothesis.row,
+        hypothesis.subject,
+        finding.response.symbol,
+        SIGNS[finding.predicted or 0],
+        found,
+        UNDEFINED if finding.p is None else p_words(finding.p),
+        UNDEFINED if finding.adjusted_p is None else p_words(finding.adjusted_p),
+        "not tested yet" if finding.verdict == "undefined" else finding.standing,
+        hypothesis.source,
+    )
+
+
+def outcome_table(rows: Sequence[OutcomeRow]) -> Table:
+    """Return counts of outcomes with exact intervals."""
+    return Table(
+        (
+            "Level or cell",
+            "Block",
+            "Factor",
+            "Seeds",
+            *(f"{n[0].upper()}{n[1:]}" for n in OUTCOMES),
+        ),
+        tuple(
+            (
+                row.level,
+                row.block,
+                row.factor or UNDEFINED,
+                str(row.counts[OUTCOMES[0]].total),
+                *(_count(row.counts[name]) for name in OUTCOMES),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _count(count: Count) -> str:
+    return f"{count.number} [{100 * count.low:.0f}, {100 * count.high:.0f} %]"
+
+
+def measurement_table(
+    changes: Sequence[MeasuredChange],
+    findings: Sequence[Finding],
+    cells: Cells,
+    responses: Sequence[Response],
+) -> Table:
+    """Return how much other measurements change a figure."""
+    names = list(dict.fromkeys(change.cell for change in changes))
+    by_cell = {(change.cell, change.response.key): change.effect for change in changes}
+    rows = [
+        (
+            name,
+            *(change_text(response, by_cell.get((name, response.key))) for response in responses),
+        )
+        for name in names
+    ]
+    spread = ("between probe sets, standard deviation", *(_spread(r, cells) for r in responses))
+    largest = ("largest effect of a factor", *(_largest(r, findings) for r in responses))
+    head = ("Measured otherwise", *(response.symbol for response in responses))
+    return Table(head, (*rows, spread, largest) if rows else ())
+
+
+def change_text(response: Response, effect: Effect | None) -> str:
+    """Write a change with its interval."""
+    return UNDEFINED if effect is None else effect_words(response, effect)
+
+
+def _spread(response: Response, cells: Cells) -> str:
+    found = find_probe_variance(cells, response)
+    if found is None:
+        return UNDEFINED
+    text = response.effect_text(found.variance**0.5)
+    return text.removeprefix("+")
+
+
+def _largest(response: Response, findings: Sequence[Finding]) -> str:
+    """Write the largest effect over its whole range."""
+    found = [f for f in findings if f.response is response and f.verdict == "found" and f.effect]
+    if not found:
+        return "none found"
+    largest = max(found, key=lambda f: abs(f.effect.value) * f.test.span if f.effect else 0.0)
+    whole = largest.effect.value * largest.test.span if largest.effect else 0.0
+    return f"{response.effect_text(whole)} ({largest.hypothesis.label})"
+
+
+def paper_table(rows: Sequence[PaperRow]) -> Table:
+    """Return the papers' figures against ours."""
+    return Table(
+        ("Quantity", "Record", "C2", "Ours, 95 % interval", "Seeds"),
+        tuple(
+            (
+                row.figure.label,
+                row.cell.spec,
+                row.reported or UNDEFINED,
+                _estimate(row.ours, distance),
+                str(row.ours.seeds if row.ours else 0),
+            )
+            for row in rows
+        ),
+    )
