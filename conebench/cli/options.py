@@ -52,6 +52,21 @@ Settings = Annotated[
         "for the board.",
     ),
 ]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of runs, with one subfolder per spec; default: runs, runs-smoke with "
+        "--smoke, runs-set with --set."
+    ),
+]
+Loggers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log",
+        help="Also log measurements to csv, tensorboard or wandb; repeatable. metrics.jsonl in "
+        "the run's folder has them in any case.",
+    ),
+]
 DeviceName = Annotated[Device, typer.Option(help="auto takes a GPU if there is one.")]
 Jobs = Annotated[
     int,

@@ -20,6 +20,8 @@ from conebench.cli.options import (
     Executor,
     Jobs,
     KernelMemory,
+    Loggers,
+    RunFolder,
     SaveEvery,
     Settings,
     SpecFiles,
@@ -47,13 +49,7 @@ def run(
         list[int] | None, typer.Option(help="Only this seed of the spec; repeatable.")
     ] = None,
     data_root: DataRoot = DATA_ROOT,
-    run_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of runs, with one subfolder per spec; default: runs, runs-smoke with "
-            "--smoke, runs-set with --set."
-        ),
-    ] = None,
+    run_dir: RunFolder = None,
     smoke: Annotated[
         bool,
         typer.Option(
@@ -67,14 +63,7 @@ def run(
     executor: Executor = "local",
     address: ClusterAddress = None,
     save_every: SaveEvery = 60.0,
-    loggers: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--log",
-            help="Also log measurements to csv, tensorboard or wandb; repeatable. metrics.jsonl in "
-            "the run's folder has them in any case.",
-        ),
-    ] = None,
+    loggers: Loggers = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print one JSON object per spec, and nothing else, on stdout."),
@@ -90,12 +79,10 @@ def run(
             loaded = load_all(files, names or (), settings or ())
             if smoke:
                 loaded = [_smoke(found, data_root) for found in loaded]
-            _check_seeds(loaded, seed)
-            _check_executor(executor, address)
+            _check(loaded, seed, executor, address)
             folder = run_dir or _default_folder(smoke, settings)
             options = _options(device, data_root, folder, seed, kernel_memory, jobs, save_every)
             options = replace(options, loggers=tuple(loggers or ()))
-            _check_models(loaded)
         except ConebenchError as error:
             _tell_not_run(files, error, as_json)
             raise
@@ -129,6 +116,15 @@ def _smoke(found: LoadedSpec, data_root: Path) -> LoadedSpec:
         with suppress(ConebenchError):
             facts = folder_facts(found.spec.dataset, data_root)
     return replace(found, spec=smoke_spec(found.spec, facts))
+
+
+def _check(
+    loaded: list[LoadedSpec], seeds: list[int] | None, executor: str, address: str | None
+) -> None:
+    """Check seeds, cluster and names of models, before torch is imported where that is possible."""
+    _check_seeds(loaded, seeds)
+    _check_executor(executor, address)
+    _check_models(loaded)
 
 
 def _check_models(loaded: list[LoadedSpec]) -> None:
