@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from conebench.analysis.distance import FloatArray, IntArray, angles_deg
+from conebench.analysis.distance import ROUNDING, FloatArray, IntArray, angles_deg
 
 
 def to_axis_deg(
@@ -19,6 +19,45 @@ def to_axis_deg(
     # With m the mean of the members: <h_t, a> = <h_t, m> / ||m||, and ||m||^2 is the mean of G.
     length = np.sqrt(G[np.ix_(members, members)].mean())
     return angles_deg(G[:, members].mean(axis=1) / length)
+
+
+def axis_picture(
+    G: Float[FloatArray, "t t"], members: Int[IntArray, " u"]
+) -> Float[FloatArray, "t 3"]:
+    """Place the kernels around the members' axis.
+
+    With theta_t the angle of h_t to the axis a, and phi_t its direction around it:
+
+        (cos theta_t, sin theta_t cos phi_t, sin theta_t sin phi_t).
+
+    Angles to the axis are exact. phi is read from the first two components of h_t - cos theta_t a:
+    along that of h_0, and along the largest one of the rest.
+
+    Args:
+        G: Gram matrix of the unit kernels.
+        members: Indices of the kernels whose mean is the axis.
+
+    Returns:
+        Coordinates [t, 3], the axis first.
+
+    Example:
+        >>> h = np.array([[0.6, 0.8], [1.0, 0.0], [1.0, 0.0]])
+        >>> axis_picture(h @ h.T, np.array([1, 2]))[:, :2].round(6) + 0.0
+        array([[0.6, 0.8],
+               [1. , 0. ],
+               [1. , 0. ]])
+
+    """
+    length = np.sqrt(G[np.ix_(members, members)].mean())
+    along = np.clip(G[:, members].mean(axis=1) / length, -1.0, 1.0)  # [t]
+    lateral = G - np.outer(along, along)  # [t, t], inner products of the parts across the axis
+    first = lateral[0] / np.sqrt(max(lateral[0, 0], ROUNDING))  # [t]
+    values, vectors = np.linalg.eigh(lateral - np.outer(first, first))
+    second = vectors[:, -1] * np.sqrt(max(values[-1], 0.0))  # [t]
+    # Its sign is arbitrary: the largest entry is made positive.
+    second = second * np.sign(second[np.abs(second).argmax()] or 1.0)
+    phi, across = np.arctan2(second, first), np.sqrt(np.maximum(1 - along**2, 0.0))
+    return np.stack([along, across * np.cos(phi), across * np.sin(phi)], axis=1)
 
 
 def cone_picture(

@@ -12,14 +12,14 @@ from conebench.site.board.data_page import data_page, schema_text
 from conebench.site.board.download import frame_csv, frame_json
 from conebench.site.board.frames import arms_frame, board_frame
 from conebench.site.board.parts import rows_script
-from conebench.site.board.rows import Row, group_rows
-from conebench.site.documents import documents, pictures
+from conebench.site.board.rows import Group, group_rows
+from conebench.site.documents import documents, pictures, search_script
 from conebench.site.files.cache import Note, keep_equal, write_notes
 from conebench.site.files.find import find_records
-from conebench.site.files.place import Skipped, place_records
-from conebench.site.files.write import SiteRecord, write_parquet, write_plots, write_text
+from conebench.site.files.place import place_records
+from conebench.site.files.write import SiteRecord, write_parquet, write_text
 from conebench.site.findings_page.frame import tidy_frame
-from conebench.site.findings_page.page import findings_page
+from conebench.site.findings_page.page import findings_page, index_sentences
 from conebench.site.pages import (
     all_pages,
     compare_page,
@@ -64,17 +64,21 @@ def build_site(record_dirs: Sequence[Path | str], out: Path | str) -> BuildRepor
         with _swapped_in(old) as new:
             files = find_records(folders)
             notes, skipped = place_records(files, new, old, new.parent / "aside")
-            _write_board([note.record.row for note in notes], skipped, new)
+            groups = group_rows([note.record.row for note in notes])
+            left_out = [(file.label, reason) for file, reason in skipped]
+            found = index_sentences(note.record.cell for note in notes)
+            _write_board(groups, left_out, found, new)
             _write_arms(notes, new)
             _write_findings([note.record for note in notes], new)
+            write_text(new / "data.html", data_page(groups, left_out, new))
             _write_documents(new / "docs")
             write_notes(notes, new)
             keep_equal(old, new)
     except OSError as error:
         place = error.filename or out
         raise StorageError(f"{place}: cannot be written: {error.strerror or error}") from None
-    left_out = [(file.path, reason) for file, reason in skipped]
-    return BuildReport(out / "index.html", len(notes), left_out)
+    report = [(file.path, reason) for file, reason in skipped]
+    return BuildReport(out / "index.html", len(notes), report)
 
 
 def _check_folders(record_dirs: Sequence[Path], out: Path) -> None:
@@ -117,15 +121,17 @@ def _swapped_in(out: Path) -> Iterator[Path]:
         shutil.rmtree(workspace, ignore_errors=True)
 
 
-def _write_board(rows: Sequence[Row], skipped: Skipped, folder: Path) -> None:
-    groups = group_rows(rows)
-    left_out = [(file.label, reason) for file, reason in skipped]
-    write_text(folder / "index.html", index_page(groups, left_out))
+def _write_board(
+    groups: Sequence[Group],
+    left_out: Sequence[tuple[str, str]],
+    found: Sequence[str],
+    folder: Path,
+) -> None:
+    write_text(folder / "index.html", index_page(groups, left_out, found))
     write_text(folder / "rows.js", rows_script(groups))
     for name, text in all_pages(groups).items():
         write_text(folder / name, text)
     write_text(folder / "compare.html", compare_page(groups))
-    write_text(folder / "data.html", data_page(groups))
     table = board_frame(groups)
     write_text(folder / "table.csv", frame_csv(table))
     write_text(folder / "table.json", frame_json(table))
@@ -145,7 +151,6 @@ def _write_findings(records: Sequence[SiteRecord], folder: Path) -> None:
     cells = [record.cell for record in records]
     page = findings_page([record.row for record in records], cells)
     write_text(folder / "findings.html", page.html)
-    write_plots(page.plots, folder / "findings")
     table = tidy_frame(cells)
     write_text(folder / "findings.csv", frame_csv(table))
     write_parquet(table, folder / "findings.parquet")
@@ -154,6 +159,7 @@ def _write_findings(records: Sequence[SiteRecord], folder: Path) -> None:
 def _write_documents(folder: Path) -> None:
     folder.mkdir()
     write_text(folder / "index.html", documents_page())
+    write_text(folder / "search-index.js", search_script())
     for document in documents():
         write_text(folder / f"{document.name}.html", document_page(document))
     for picture in pictures():

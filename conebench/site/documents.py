@@ -1,6 +1,8 @@
 """The documentation as pages: docs/*.md, CONTRIBUTING.md and SECURITY.md."""
 
 import functools
+import itertools
+import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
+
+from conebench.site.html.mathml import formula
 
 HERE = Path(__file__).parent
 # A wheel has all files in one folder; a checkout has two.
@@ -20,6 +24,8 @@ FIRST = (
     *("specs", "records", "api", "method"),
 )
 LAST = ("performance", "model-support", "contributing", "security")
+# Pages whose indented blocks are formulas; elsewhere they are code.
+WITH_FORMULAS = ("method",)
 NO_SLUG = re.compile(r"[^\w\- ]")
 SENTENCE_END = re.compile(r"(?<=\.)\s")
 
@@ -35,6 +41,8 @@ class Document:
     # Ids and titles of the headings of level 2.
     sections: tuple[tuple[str, str], ...]
     text: Markup
+    # Id, title and plain text of each part, for the search.
+    parts: tuple[tuple[str, str, str], ...] = ()
 
 
 def document_files() -> list[Path]:
@@ -77,11 +85,42 @@ def render(name: str, source: str, known: Collection[str]) -> Document:
         token.attrs.pop("style", None)  # alignment, which the content policy forbids here
         if token.children:
             token.children = list(_with_site_links(token.children, known))
+    parts = _parts(tokens)
     sections = _mark_headings(tokens)
-    html = markdown.renderer.render(tokens, markdown.options, {})
-    return Document(
-        name, _first_words(tokens, "heading_open"), _summary(tokens), sections, _scrollable(html)
+    parts = tuple(
+        (slug, title, text)
+        for (slug, _), (_, title, text) in zip([("", ""), *sections], parts, strict=True)
     )
+    if name in WITH_FORMULAS:
+        tokens = [_with_formula(token) for token in tokens]
+    html = markdown.renderer.render(tokens, markdown.options, {})
+    title, summary = _first_words(tokens, "heading_open"), _summary(tokens)
+    return Document(name, title, summary, sections, _scrollable(html), parts)
+
+
+def search_script() -> str:
+    """Return a script with the text of all pages."""
+    found = [[page.name, *part] for page in documents() for part in page.parts]
+    data = json.dumps(found, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
+    return f"window.manual = {data};\n"
+
+
+def _with_formula(token: Token) -> Token:
+    """Write an indented block as MathML."""
+    if token.type != "code_block":
+        return token
+    return Token("html_block", "", 0, content=f"{formula(token.content)}\n")
+
+
+def _parts(tokens: Sequence[Token]) -> tuple[tuple[str, str, str], ...]:
+    """Return title and plain text of each section."""
+    parts: list[tuple[str, str, list[str]]] = [("", _first_words(tokens, "heading_open"), [])]
+    for before, token in itertools.pairwise(tokens):
+        if before.type == "heading_open" and before.tag == "h2":
+            parts.append(("", _words(token), []))
+        elif token.type in ("inline", "fence", "code_block"):
+            parts[-1][2].append(_words(token) if token.children else token.content)
+    return tuple((slug, title, " ".join(" ".join(texts).split())) for slug, title, texts in parts)
 
 
 def _reading_order(file: Path) -> tuple[int, str]:

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from conebench import __version__
 from conebench.record import Record
 from conebench.record.quantities import BOARD, QUANTITIES
-from conebench.site.board.parts import all_parts, first_parts, page_name
+from conebench.site.board.data_page import record_bibtex
+from conebench.site.board.parts import EXTRA, all_parts, first_parts, page_name, tabs_of, tiles_of
 from conebench.site.board.rows import Group, Row, filters_of
-from conebench.site.charts.plot import Plot
+from conebench.site.board.sentences import record_sentence, so_far
 from conebench.site.documents import Document, documents
 from conebench.site.html.environment import render_template
 from conebench.site.record_page.benefits import benefits_table
-from conebench.site.record_page.chaos import chaos_plots, chaos_table
+from conebench.site.record_page.chaos import chaos_table
 from conebench.site.record_page.groups import groups_section
-from conebench.site.record_page.learning_rate import rate_plots
-from conebench.site.record_page.plots import MAX_SEEDS, plots_of
+from conebench.site.record_page.of_seed import MAX_SEEDS
+from conebench.site.record_page.panels import panels_of
 from conebench.site.record_page.replications import replications_table
 from conebench.site.record_page.tables import (
     arms_table,
@@ -25,21 +26,43 @@ from conebench.site.record_page.tables import (
 )
 from conebench.site.record_page.views import views_table
 
+# Rows of the comparison for readers without scripts.
+MOST_WITHOUT_SCRIPTS = 30
 
-def index_page(groups: Sequence[Group], skipped: Sequence[tuple[str, str]]) -> str:
-    """Return the board, with `skipped` files and their reasons."""
+
+def index_page(
+    groups: Sequence[Group],
+    skipped: Sequence[tuple[str, str]],
+    findings: Sequence[str] = (),
+) -> str:
+    """Return the board, with `skipped` files and their reasons.
+
+    `findings` are up to three sentences of the study; without them the board counts its records.
+    """
+    rows = [row for group in groups for row in group.shown]
+    first = next((row.record_id for row in sorted(rows, key=_best_first)), None)
     return render_template(
         "index.html.j2",
         root="",
         page="index",
         groups=groups,
         parts=first_parts(groups),
+        tabs=tabs_of(groups),
+        tiles=tiles_of(groups),
+        first=first,
+        findings=findings,
+        so_far=so_far(groups),
+        shown=len(rows),
         paged=bool(all_parts(groups)),
         page_name=page_name,
         skipped=skipped,
-        quantities=BOARD,
+        columns=[*((q.field, q.symbol) for q in EXTRA), ("seeds", "Seeds"), ("date", "Date")],
         filters=filters_of(groups),
     )
+
+
+def _best_first(row: Row) -> tuple[bool, int]:
+    return row.rank is None, row.rank or 0
 
 
 def all_pages(groups: Sequence[Group]) -> dict[str, str]:
@@ -54,7 +77,6 @@ def all_pages(groups: Sequence[Group]) -> dict[str, str]:
             number=i,
             count=len(pages),
             page_name=page_name,
-            quantities=BOARD,
         )
         for i, parts in enumerate(pages, start=1)
     }
@@ -62,8 +84,15 @@ def all_pages(groups: Sequence[Group]) -> dict[str, str]:
 
 def compare_page(groups: Sequence[Group]) -> str:
     """Return the page whose script overlays records."""
+    rows = [row for group in groups for row in group.shown]
     return render_template(
-        "compare.html.j2", root="", page="compare", groups=groups, quantities=QUANTITIES
+        "compare.html.j2",
+        root="",
+        page="compare",
+        groups=groups,
+        quantities=QUANTITIES,
+        board=BOARD,
+        first=rows[:MOST_WITHOUT_SCRIPTS],
     )
 
 
@@ -80,23 +109,20 @@ def documents_page() -> str:
 
 def document_page(document: Document) -> str:
     """Return one page of the documentation."""
+    pages = documents()
+    at = next((i for i, page in enumerate(pages) if page.name == document.name), 0)
     return render_template(
         "document.html.j2",
         root="../",
         page=f"docs/{document.name}",
         document=document,
-        documents=documents(),
+        documents=pages,
+        before=pages[at - 1] if at else None,
+        after=pages[at + 1] if at + 1 < len(pages) else None,
     )
 
 
-def sections_of(record: Record) -> list[tuple[Plot, ...]]:
-    """Return the plots of a record's page, by section."""
-    groups = groups_section(record)
-    more = [*rate_plots(record), *([groups.plot] if groups else []), *chaos_plots(record)]
-    return [*plots_of(record), *((plot,) for plot in more)]
-
-
-def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]], spec: str) -> str:
+def record_page(record: Record, row: Row, spec: str) -> str:
     """Return the page of a recomputed record."""
     return render_template(
         "record.html.j2",
@@ -104,6 +130,8 @@ def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]], sp
         page="record",
         record=record,
         row=row,
+        sentence=record_sentence(row),
+        panels=panels_of(record),
         figures=figures_table(record),
         seeds=seeds_table(record),
         views=views_table(record),
@@ -114,7 +142,7 @@ def record_page(record: Record, row: Row, sections: Sequence[Sequence[Plot]], sp
         replications=replications_table(record, row.replications),
         chaos=chaos_table(record),
         groups=groups_section(record),
-        sections=sections,
         seed_numbers=[seed.seed for seed in record.seeds[:MAX_SEEDS]],
         spec_text=spec,
+        bibtex=record_bibtex(row),
     )

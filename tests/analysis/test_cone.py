@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conebench.analysis.cone import cone_picture, to_axis_deg
+from conebench.analysis.cone import axis_picture, cone_picture, to_axis_deg
 
 
 def normalised(h: np.ndarray) -> np.ndarray:
@@ -33,6 +33,29 @@ def test_angles_to_the_axis_of_explicit_vectors(seed: int) -> None:
     members = np.arange(8, 35)
     axis = normalised(h[members].mean(axis=0))
     np.testing.assert_allclose(to_axis_deg(h @ h.T, members), angle_deg(h, axis), atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_directions_about_the_axis_are_those_of_explicit_vectors(seed: int) -> None:
+    h = wandering(seed)
+    members = np.arange(8, 35)
+    points = axis_picture(h @ h.T, members)
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1)
+    axis = normalised(h[members].mean(axis=0))
+    np.testing.assert_allclose(points[:, 0], h @ axis, atol=1e-9)
+    # Directions about the axis: along the first kernel's, and along the largest of the rest.
+    across = h - np.outer(h @ axis, axis)
+    first = normalised(across[0])
+    rest = across - np.outer(across @ first, first)
+    second = np.linalg.svd(rest)[2][0]
+    phi = np.arctan2(points[:, 2], points[:, 1])
+    expected = np.arctan2(rest @ second, across @ first)
+    turned = np.exp(1j * phi) - np.exp(1j * expected), np.exp(1j * phi) - np.exp(-1j * expected)
+    assert min(np.abs(turned[0]).max(), np.abs(turned[1]).max()) < 1e-6
+
+
+def test_a_kernel_on_its_axis_has_no_direction() -> None:
+    np.testing.assert_allclose(axis_picture(np.ones((3, 3)), np.arange(3))[:, 0], 1)
 
 
 @pytest.mark.parametrize("seed", range(3))

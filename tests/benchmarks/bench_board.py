@@ -1,4 +1,4 @@
-"""The board of many records: time to build it, to build it again, to open and to sort it."""
+"""The board of many records: time to build, build again, open, sort, and point at a plot."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,6 +13,8 @@ from conebench.site import build_site
 
 RECORDS = 1_000
 KINDS = 20
+SEEDS = [0, 1, 2]
+SLOWER = 6
 # Times a sort with its layout and the next frame, from the click on.
 SORT = """async () => {
   const busy = () => document.querySelector("[aria-busy]");
@@ -26,11 +28,34 @@ SORT = """async () => {
 }"""
 
 
+# Times moves of the pointer over a plot, each with its layout and the next frame.
+POINT = """async () => {
+  const svg = document.querySelector("figure[data-key=velocity] svg");
+  svg.scrollIntoView({ block: "center" });
+  const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  await frame();
+  const box = svg.getBoundingClientRect();
+  const times = [];
+  for (let i = 0; i < 40; i += 1) {
+    const at = { clientX: box.left + box.width * (0.2 + 0.01 * i), clientY: box.top + 80 };
+    const start = performance.now();
+    svg.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, ...at }));
+    document.body.offsetHeight;
+    times.push(performance.now() - start);
+    await frame();
+  }
+  return times;
+}"""
+
+
 def many_records() -> Iterator[Record]:
     """Records of 3 seeds and 23 checkpoints: 20 trajectories, each title its own."""
-    bases = [make_record(noise=0.05 + 0.005 * i, settle=100 + 10 * i) for i in range(KINDS)]
+    bases = [
+        make_record(make_spec(seeds=SEEDS), noise=0.05 + 0.005 * i, settle=100 + 10 * i)
+        for i in range(KINDS)
+    ]
     for i in range(RECORDS):
-        spec = make_spec(title=f"Synthetic run {i}")
+        spec = make_spec(title=f"Synthetic run {i}", seeds=SEEDS)
         yield bases[i % KINDS].model_copy(update={"spec": spec, "spec_hash": spec.hash})
 
 
@@ -103,3 +128,15 @@ def test_sorting_the_board(benchmark, visit: Visit, which: str) -> None:
     sort: Callable[[], None] = lambda: times.append(visit.page.evaluate(SORT))  # noqa: E731
     benchmark.pedantic(sort, setup=setup, rounds=10)
     benchmark.extra_info["ms in the page, sorted"] = sorted(round(time) for time in times)
+
+
+def test_pointing_at_a_plot(benchmark, visit: Visit, site: Path) -> None:
+    """On a processor slowed six times: the values and the crosshair on every plot."""
+    page = visit.open(min((site / "records").glob("*.html")).relative_to(site).as_posix())
+    wait_until(page, "document.querySelectorAll('.plot-tools').length >= 10")
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+    times: list[float] = []
+    point: Callable[[], None] = lambda: times.extend(page.evaluate(POINT))  # noqa: E731
+    benchmark.pedantic(point, rounds=3)
+    benchmark.extra_info["ms a move, sorted"] = sorted(round(time, 1) for time in times)

@@ -12,8 +12,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from conebench.site.serve import SiteServer
 
-# WebGL in software: the machines that test have no graphics card.
-FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 800}
 
 
@@ -24,7 +22,7 @@ def chromium() -> Iterator[Browser]:
     if path is None and not os.environ.get("CI"):
         pytest.skip("no chromium on this machine: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path)
         yield browser
         browser.close()
 
@@ -53,8 +51,7 @@ class Visit:
         self.page.on("request", self._request)
 
     def _console(self, message) -> None:
-        # Plotly reads pixels back to find what is under the pointer: its own, harmless warning.
-        if message.type in ("error", "warning") and "willReadFrequently" not in message.text:
+        if message.type in ("error", "warning"):
             self.problems.append(f"{message.type}: {message.text}")
 
     def _request(self, request) -> None:

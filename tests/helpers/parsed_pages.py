@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 from conebench.record import Record, Replication
 from conebench.site.board.rows import row_of
-from conebench.site.pages import record_page, sections_of
+from conebench.site.pages import record_page
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 HOSTILE = "<script>alert(1)</script> \u202e\u2066 {{ 7 * 7 }} \" ' & %"
@@ -61,4 +61,4 @@ class Page(HTMLParser):
 
 def page_of(record: Record, *replications: Replication) -> Page:
     row = row_of(record, record.id, replications)
-    return Page(record_page(record, row, sections_of(record), ""))
+    return Page(record_page(record, row, ""))

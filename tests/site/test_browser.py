@@ -1,91 +1,30 @@
-"""The site in a real browser: its scripts, and accessibility."""
+"""The board in a real browser: its scripts, and accessibility of all pages."""
 
 import json
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import NARROW, Visit, chromium, served, settle, titles, wait_until
+from board_site import (
+    address,
+    ids_of,
+    one_page_of_each_kind,
+    pages_of,
+    plot_of,
+    record_address,
+)
+from browser import Visit, settle, titles, wait_until
 from site_folders import save
-from synthetic import BASE_SPEC, make_record, make_replication, make_spec, save_replication
+from synthetic import make_record, make_spec
 
-from conebench.record import Record
+from conebench.record.quantities import QUANTITIES
 from conebench.site import build_site
 
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \u202e\" ' & javascript:"
-ADAM = {
-    "steps": 1000,
-    "batch_size": 64,
-    "optimizer": {"name": "adam", "learning_rate": 1e-3},
-}
 # The color scheme changes contrast only.
 AXE = {
     "light": {"resultTypes": ["violations"]},
     "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast"]},
 }
-COSINE = {
-    **BASE_SPEC["training"],
-    "schedule": {"name": "cosine"},
-}
-
-
-def board_records() -> list[Record]:
-    """Return records of three comparability groups, three model families, two optimizers."""
-    return [
-        make_record(make_spec(title="Alpha")),
-        make_record(make_spec(title="Beta", training=ADAM), noise=0.12),
-        make_record(
-            make_spec(title="Gamma", model={"name": "vit_tiny_patch16_224"}, training=COSINE)
-        ),
-        make_record(
-            make_spec(title="Delta", dataset={"name": "mnist"}, model={"name": "cifar_vgg16"}),
-            turn_deg=0,  # no Phase I
-        ),
-        make_record(make_spec(title=HOSTILE[:120], seeds=[4])),
-    ]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("board")
-    for record in board_records():
-        path = save(record, folder / "records" / record.id)
-        if record.spec.title == "Beta":
-            save_replication(path, make_replication(record))
-    return build_site([folder / "records"], folder / "site").index.parent
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def base(site):
-    with served(site) as address:
-        yield address
-
-
-@pytest.fixture
-def visit(browser, base):
-    found = Visit(browser, base)
-    yield found
-    found.finish()
-
-
-def one_page_of_each_kind(site: Path) -> list[str]:
-    found = [*sorted(path.name for path in site.glob("*.html")), record_address("Alpha")]
-    return [*found, *(f"docs/{name}.html" for name in ("index", "quick-start", "tutorial"))]
-
-
-def pages_of(site: Path) -> list[str]:
-    return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
-
-
-def record_address(title: str) -> str:
-    (record,) = [record for record in board_records() if record.spec.title == title]
-    return f"records/{record.id}.html"
 
 
 def values(page, table, key: str) -> list:
@@ -97,15 +36,11 @@ def values(page, table, key: str) -> list:
     return [found[id_] for id_ in ids]
 
 
-def address(page) -> str:
-    return page.evaluate("location.hash")
-
-
 def test_sorting_by_a_column_sorts_every_table_and_undefined_comes_last(visit):
-    page = visit.open("index.html")
+    page = visit.open("index.html#tab=all")
     before = titles(page)
     page.locator("th[data-key=N] button").last.click()
-    (groups,) = [page.locator("table.board").all()]
+    groups = page.locator("table.board").all()
     for direction in ("descending", "ascending"):
         for table in groups:
             cells = values(page, table, "N")
@@ -115,14 +50,35 @@ def test_sorting_by_a_column_sorts_every_table_and_undefined_comes_last(visit):
             assert table.locator(f"th[aria-sort={direction}]").count() == 1
         page.locator("th[data-key=N] button").last.click()
     assert titles(page) == before
-    assert address(page) == ""
+    assert address(page) == "#tab=all"
 
 
-def test_names_are_sorted_from_a(visit):
-    page = visit.open("index.html#sort=record")
+def test_every_sort_and_tab_is_a_step_back_and_typing_is_not(visit):
+    page = visit.open("index.html")
+    page.locator("th[data-key=N] button").first.click()
+    page.locator(".tabs").get_by_text("mnist").click()
+    assert titles(page) == ["Delta"]
+    page.locator("#q").type("beta")
+    assert titles(page) == ["Beta"]
+    page.go_back()
+    wait_until(page, "location.hash === '#sort=-N'")
+    assert len(titles(page)) == 4
+    page.go_back()
+    wait_until(page, "location.hash === ''")
+
+
+def test_names_are_sorted_as_numbers(browser, tmp_path):
+    rates = ("0.1", "0.005", "0.02")
+    for rate in rates:
+        record = make_record(make_spec(title=f"Rate {rate}"))
+        save(record, tmp_path / "records" / rate)
+    other = build_site([tmp_path / "records"], tmp_path / "site").index.parent
+    found = Visit(browser, other.as_uri())
+    page = found.open("index.html#sort=record")
     settle(page)
-    names = page.locator("table.board").last.locator("tbody th a").all_inner_texts()
-    assert names == sorted(names)
+    names = page.locator(".board tbody th a").all_inner_texts()
+    assert names == ["Rate 0.005", "Rate 0.02", "Rate 0.1"]
+    found.finish()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +94,7 @@ def test_names_are_sorted_from_a(visit):
 )
 def test_filters_show_the_rows_that_fit_and_stand_in_the_address(visit, key, value, shown):
     page = visit.open("index.html")
-    page.get_by_text("Filters").click()
+    page.get_by_text("Filter", exact=True).click()
     page.locator(f"#{key}").select_option(value)
     assert titles(page) == shown
     assert page.locator("#count").inner_text() == f"{len(shown)} of 5 records"
@@ -147,169 +103,134 @@ def test_filters_show_the_rows_that_fit_and_stand_in_the_address(visit, key, val
     assert hash_.startswith(f"#{key}=")
     assert "&" not in hash_
     assert titles(visit.open(f"index.html{hash_}")) == shown
+    page.get_by_text("Filter", exact=True).click()
     page.locator("#reset").click()
-    assert len(titles(page)) == 5
+    assert len(titles(page)) == 4
     assert address(page) == ""
 
 
-def test_search_needs_every_word(visit):
+def test_search_needs_every_word_and_looks_at_dates_specs_and_reasons(visit):
     page = visit.open("index.html")
     page.locator("#q").fill("adam resnet20")
     assert titles(page) == ["Beta"]
     assert address(page) == "#q=adam+resnet20"
-    page.locator("#q").fill("not there")
+    for words, count in (
+        ("2026-01-02", 5),
+        ("synthetic", 5),
+        ("a rank needs 5", 1),
+        ("5 seeds", 1),
+    ):
+        page.locator("#q").fill(words)
+        assert len(titles(page)) == count, words
+
+
+def test_nothing_found_is_said_with_a_way_back(visit):
+    page = visit.open("index.html#q=zzz")
     assert titles(page) == []
-    assert page.locator("#count").inner_text() == "0 of 5 records"
+    assert page.locator("#nothing").inner_text().startswith("No record matches “zzz”.")
+    page.get_by_role("button", name="Clear search").press("Enter")
+    assert len(titles(page)) == 4
+    assert page.evaluate("document.activeElement.id") == "q"
 
 
 @pytest.mark.parametrize("sort", ["-nothing", "a%0Ab", "%0A"])
 def test_values_that_do_not_exist_are_ignored(visit, sort: str):
-    page = visit.open(f"index.html#dataset=gone&sort={sort}&q=")
-    assert len(titles(page)) == 5
+    page = visit.open(f"index.html#dataset=gone&tab=gone&sort={sort}&q=&ticked=x,../y&columns=z")
+    assert len(titles(page)) == 4
+    assert page.locator("#tray").is_hidden()
 
 
-def test_the_back_button_brings_the_state_back(visit):
-    page = visit.open("index.html#q=beta")
-    page.evaluate("location.hash = 'q=alpha'")
-    wait_until(page, "document.getElementById('q').value === 'alpha'")
-    page.go_back()
-    wait_until(page, "document.getElementById('q').value === 'beta'")
-    assert titles(page) == ["Beta"]
+def test_old_addresses_of_tables_open_their_tab(visit):
+    page = visit.open("index.html")
+    number = page.locator("section[data-tab=mnist] h2").get_attribute("id")
+    page = visit.open(f"index.html#{number}")
+    assert titles(page) == ["Delta"]
 
 
 def test_the_board_works_by_keyboard_alone(visit):
     page = visit.open("index.html")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
-    page.locator("th[data-key=turn_deg] button").first.focus()
+    page.locator("th[data-key=N] button").first.focus()
     page.keyboard.press("Enter")
-    assert address(page) == "#sort=-turn_deg"
+    assert address(page) == "#sort=-N"
     page.keyboard.press("Space")
-    assert address(page) == "#sort=turn_deg"
+    assert address(page) == "#sort=N"
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.press("Escape")
+    page.locator("button[popovertarget=about-cone]").first.press("Enter")
+    assert "Narrowness of the cone" in page.locator("#about-cone").inner_text()
+    page.keyboard.press("Escape")
+    assert page.locator("#about-cone").is_hidden()
+    # One tab stop for each head, and ticks that a finger hits.
+    heads = page.locator("table.board").first.locator("thead th")
+    assert heads.evaluate_all("all => all.every(th => th.querySelectorAll('button').length === 1)")
+    boxes = page.locator(".tick input:visible").all()
+    assert all(
+        min(box.bounding_box()["width"], box.bounding_box()["height"]) >= 24 for box in boxes
+    )
+
+
+def test_a_row_opens_with_all_figures_and_links(visit):
+    page = visit.open("index.html")
+    page.get_by_role("button", name="All figures of Alpha").press("Enter")
+    opened = page.locator(".opened")
+    opened.locator("svg").first.wait_for()
+    assert opened.locator("li").count() == len(QUANTITIES)
+    assert "Outcomes of the seeds: two phases: 5 of 5." in opened.inner_text()
+    assert opened.get_by_role("link", name="Its page").get_attribute("href") == record_address(
+        "Alpha"
+    )
+    page.locator("th[data-key=N] button").first.click()
+    settle(page)
+    assert page.locator(".opened").count() == 1
+
+
+def test_columns_can_be_added(visit):
+    page = visit.open("index.html")
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_label("Γ(w)").check()
+    settle(page)
+    assert address(page) == "#columns=Gamma"
+    cell = page.locator("table.board").first.locator("tbody tr td.extra").first
+    assert float(cell.inner_text()) == pytest.approx(make_record().summary.Gamma.value, rel=1e-2)
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_the_table_downloads(visit, site, kind):
     page = visit.open("index.html")
     with page.expect_download() as found:
-        page.get_by_role("link", name=f"table.{kind}").click()
+        page.get_by_role("link", name=kind.upper(), exact=True).click()
     text = Path(found.value.path()).read_text("utf-8")
     assert text == (site / f"table.{kind}").read_text("utf-8")
     if kind == "json":
         assert len(json.loads(text)) == 5
 
 
-def test_one_slider_marks_its_step_on_every_plot(visit):
-    page = visit.open(record_address("Alpha"))
-    slider, now = page.locator("#step"), page.locator("#now")
-    assert now.inner_text().startswith("step 300 · S to start ")  # w
-    marks = page.locator(".plot svg:visible .now")
-    assert marks.count() == 6
-    before = marks.evaluate_all("paths => paths.map(p => p.getAttribute('d'))")
-    slider.focus()
-    page.keyboard.press("ArrowRight")
-    assert now.inner_text().startswith("step 350 · ")
-    assert slider.get_attribute("aria-valuetext") == now.inner_text()
-    assert address(page) == "#step=350"
-    after = marks.evaluate_all("paths => paths.map(p => p.getAttribute('d'))")
-    assert all(a != b for a, b in zip(before, after, strict=True))
-    page.keyboard.press("ArrowLeft")
-    assert address(page) == ""
-
-
-def test_the_mark_stands_where_the_axis_has_the_step(visit):
-    page = visit.open(f"{record_address('Alpha')}#step=500")
-    axis = page.locator("section[aria-labelledby=training] svg").first
-    x = float(axis.locator(".now").get_attribute("d")[1:].split()[0])
-    places = axis.evaluate(
-        "svg => [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getAttribute('x')])"
-    )
-    ticks = {label: float(at) for label, at in places if at}
-    assert x == pytest.approx((ticks["400"] + ticks["600"]) / 2, abs=0.2)
-
-
-def test_every_seed_can_be_chosen(visit):
-    page = visit.open(record_address("Alpha"))
-    assert page.locator(".of-seed:visible figcaption").count() == 5
-    page.locator("#seed").select_option("2")
-    captions = page.locator(".of-seed:visible figcaption").all_inner_texts()
-    assert len(captions) == 5
-    assert all("seed 2" in caption for caption in captions)
-    assert address(page) == "#seed=2"
-    page = visit.open(f"{record_address('Alpha')}#seed=1&step=400")
-    assert page.locator("#seed").input_value() == "1"
-    assert page.locator("#now").inner_text().startswith("step 400 · ")
-
-
-def test_the_path_of_the_kernel_turns(visit):
-    page = visit.open(record_address("Alpha"))
-    assert page.evaluate("window.Plotly") is None
-    page.locator("#picture").scroll_into_view_if_needed()
-    page.locator(".scene canvas").first.wait_for()
-    eye = "document.querySelector('.scene').layout.scene.camera.eye.x"
-    before = page.evaluate(eye)
-    page.get_by_role("button", name="Turn left").press("Enter")
-    wait_until(page, f"{eye} !== {before}")
-    page.locator("#step").press("ArrowRight")
-    shown = page.evaluate("document.querySelector('.scene').data.at(-1).x[0]")
-    walk = page.evaluate("Object.values(window.conebench)[0].seeds[0]")
-    assert shown == walk["picture"][walk["steps"].index(350)][0]
-
-
-@pytest.mark.parametrize("kind", ["SVG", "CSV"])
-def test_a_plot_downloads(visit, kind):
-    page = visit.open(record_address("Alpha"))
-    with page.expect_download() as found:
-        page.locator("section[aria-labelledby=velocity]").get_by_role("link", name=kind).click()
-    assert found.value.suggested_filename == f"velocity.{kind.lower()}"
-    assert (
-        Path(found.value.path()).read_bytes().startswith({"SVG": b"<svg ", "CSV": b"Step,"}[kind])
-    )
-
-
-def test_the_command_is_copied(browser, base):
-    visit = Visit(browser, base, permissions=["clipboard-read", "clipboard-write"])
-    page = visit.open(record_address("Alpha"))
-    page.get_by_role("button", name="Copy").click()
-    page.get_by_role("button", name="Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == "conebench run synthetic.yaml"
-    visit.finish()
-
-
-def ids_of(*names: str) -> str:
-    return ",".join(
-        record.id for name in names for record in board_records() if record.spec.title == name
-    )
-
-
-def test_ticked_records_are_compared(visit):
+def test_the_theme_is_chosen_and_kept(visit):
     page = visit.open("index.html")
-    assert page.locator("#compare").is_hidden()
-    for name in ("Alpha", "Delta"):
-        page.get_by_label(f"Compare {name}").check()
-    page.locator("#compare").click()
-    page.locator(".chart .main-svg").first.wait_for()
-    chosen = page.locator("#chosen a").all_inner_texts()
-    assert sorted(chosen) == ["Alpha", "Delta"]
-    assert sorted(address(page)[1:].split(",")) == sorted(ids_of("Alpha", "Delta").split(","))
-    assert "different comparability groups" in page.locator("#groups").inner_text()
+    color = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(color) == "rgb(255, 255, 255)"
+    button = page.locator("#theme")
+    for name in ("light", "dark"):
+        button.press("Enter")
+        assert button.get_attribute("aria-label") == f"Theme: {name}"
+    assert page.evaluate(color) == "rgb(20, 23, 26)"
+    page = visit.open("data.html")
+    assert page.evaluate(color) == "rgb(20, 23, 26)"
+    page.emulate_media(media="print")
+    assert page.evaluate(color) == "rgb(255, 255, 255)"
 
 
-def test_a_comparison_stands_in_the_address_and_hostile_names_stay_text(visit):
-    page = visit.open(f"compare.html#{ids_of('Alpha', 'Beta', HOSTILE[:120])},ffffffff")
-    wait_until(page, "[...document.querySelectorAll('.chart')].every(box => box.data)")
-    assert page.locator("#chosen li").count() == 3
-    shown = page.locator("#figures-head th").last.inner_text()
-    assert shown.startswith("</script><script>alert(1)</script><img src=x")
-    assert page.locator(".chart img").count() == 0
-    cells = page.locator("tr[data-field=N] td").all_inner_texts()
-    assert float(cells[0].split()[0]) == pytest.approx(make_record().summary.N.value, rel=1e-2)
-    page.get_by_role("button", name="Remove Beta").click()
-    wait_until(page, "document.querySelectorAll('#chosen li').length === 2")
-    assert address(page).count(",") == 1
-    page.locator("#pick").select_option(label=f"Beta, {ids_of('Beta')}")
-    page.locator("#add").click()
-    wait_until(page, "document.querySelectorAll('#chosen li').length === 3")
+def open_everything(page) -> None:
+    page.evaluate("""() => {
+        for (const part of document.querySelectorAll('details')) part.open = true;
+        for (const part of document.querySelectorAll('.menu')) part.open = false;
+        document.querySelector('tr .open button')?.click();
+        document.querySelector('.tick input')?.click();
+    }""")
+    page.wait_for_timeout(300)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -321,20 +242,47 @@ def test_no_page_has_an_accessibility_violation(browser, base, site, scheme):
         page = visit.open(name)
         if name == "compare.html":
             page = visit.open(f"{name}#{ids_of('Alpha', 'Beta')}")
-            page.locator(".chart .main-svg").first.wait_for()
+            page.locator("figure .name").first.wait_for()
         if name.startswith("records/"):
-            page.locator("#picture").scroll_into_view_if_needed()
-            page.locator(".scene canvas").first.wait_for()
+            wait_until(page, "document.querySelectorAll('.plot-tools').length >= 10")
+        open_everything(page)
+        for pop in page.locator("[popovertarget]").evaluate_all(
+            "all => all.map(b => b.popoverTargetElement.id)"
+        )[:4]:
+            page.evaluate("id => document.getElementById(id).showPopover()", pop)
         found = Axe().run(page, options=AXE[scheme])
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
     visit.finish()
 
 
-def test_no_page_scrolls_sideways_on_a_phone(browser, base, site):
-    visit = Visit(browser, base, viewport=NARROW)
-    for name in pages_of(site):
+@pytest.mark.parametrize("width", [360, 1280, 1440])
+def test_no_page_scrolls_sideways(browser, base, site, width):
+    visit = Visit(browser, base, viewport={"width": width, "height": 900})
+    for name in pages_of(site) if width == 360 else one_page_of_each_kind(site):
         page = visit.open(name)
-        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], name
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        board = ".group .scroll"
+        if width > 360 and name == "index.html":
+            wide = page.locator(board).evaluate_all(
+                "all => all.map(b => b.scrollWidth - b.clientWidth)"
+            )
+            assert max(wide) <= 0
+    visit.finish()
+
+
+@pytest.mark.parametrize(("width", "height", "least"), [(1440, 900, 8), (390, 844, 2)])
+def test_the_first_screen_shows_rows(browser, tmp_path, width, height, least):
+    for i in range(12):
+        record = make_record(make_spec(title=f"ResNet-8 (width 8), learning rate 0.0{i + 10}"))
+        save(record, tmp_path / "records" / str(i))
+    site = build_site([tmp_path / "records"], tmp_path / "site").index.parent
+    visit = Visit(browser, site.as_uri(), viewport={"width": width, "height": height})
+    page = visit.open("index.html")
+    settle(page)
+    ends = page.locator(".board tbody tr[data-id]").evaluate_all(
+        "rows => rows.map(row => row.getBoundingClientRect().bottom)"
+    )
+    assert sum(end <= height for end in ends) >= least
     visit.finish()
 
 
@@ -343,8 +291,15 @@ def test_the_site_works_from_files(browser, site):
     page = visit.open("index.html#q=beta")
     assert titles(page) == ["Beta"]
     page.locator("#q").fill("")
-    page.locator("th[data-key=record] button").last.click()
+    page.locator("th[data-key=record] button").first.click()
     assert address(page) == "#sort=record"
+    page = visit.open(record_address("Alpha"))
+    plot_of(page, "path")
+    page = visit.open("docs/index.html")
+    page.locator("#q").fill("confinement exponent")
+    page.locator("#found a").first.wait_for()
+    links = page.locator("#found a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    assert "method.html#late-window" in links
     visit.finish()
 
 
@@ -356,11 +311,19 @@ def test_dark_readers_get_a_dark_page(browser, base):
     visit.finish()
 
 
-def test_without_scripts_tables_and_plots_are_there(browser, base):
+def test_without_scripts_tables_plots_and_explanations_are_there(browser, base):
     visit = Visit(browser, base, java_script_enabled=False)
     page = visit.open("index.html")
-    assert len(titles(page)) == 5
-    assert page.locator(".controls").is_hidden()
+    assert len(titles_without_scripts(page)) == 5
+    assert page.locator(".tools").is_hidden()
+    page.locator("button[popovertarget=about-strength]").first.click()
+    assert page.locator("#about-strength").is_visible()
     page.locator(".board tbody th a").first.click()
     assert page.locator("figure svg:visible").count() >= 8
+    page = visit.open("compare.html")
+    assert page.locator("noscript tbody tr").count() == 5
     visit.finish()
+
+
+def titles_without_scripts(page) -> list[str]:
+    return page.locator(".board tbody tr:visible th a").all_inner_texts()

@@ -1,11 +1,18 @@
 """conebench.site.documents: every page is there, and none can do harm."""
 
+import json
 from pathlib import Path
 
 import pytest
 from parsed_pages import Page
 
-from conebench.site.documents import document_files, documents, pictures, render
+from conebench.site.documents import (
+    document_files,
+    documents,
+    pictures,
+    render,
+    search_script,
+)
 from conebench.site.pages import document_page, documents_page
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +45,27 @@ def test_every_heading_of_a_document_is_on_its_page_with_a_link_to_itself(docume
         assert section in page.ids
         assert page.links.count(f"#{section}") >= 2
         assert title in page.text
+
+
+def test_pages_lead_to_their_neighbors() -> None:
+    pages = documents()
+    for before, page, after in zip(pages, pages[1:], pages[2:], strict=False):
+        links = Page(document_page(page)).links
+        assert links[-3:] == [f"{before.name}.html", f"{after.name}.html", "index.html"]
+    assert Page(document_page(pages[0])).links[-2] == f"{pages[1].name}.html"
+
+
+def test_the_search_knows_every_section_and_its_text() -> None:
+    text = search_script()
+    assert text.isascii()
+    assert "<" not in text
+    found = json.loads(text.removeprefix("window.manual = ").removesuffix(";\n"))
+    sections = {(page, section) for page, section, _, _ in found}
+    for document in documents():
+        assert (document.name, "") in sections
+        assert {(document.name, slug) for slug, _ in document.sections} <= sections
+    (late,) = [words for page, slug, _, words in found if (page, slug) == ("method", "late-window")]
+    assert "confinement exponent" in late
 
 
 def test_every_column_of_a_table_has_a_name() -> None:

@@ -1,96 +1,93 @@
-// Sorts, filters and searches the board with TanStack's table; its state is the part of the address
-// after "#". The page has the first rows of each table. All rows come from a script file, because a
-// page opened from a folder may load scripts, but no data. Without this script the tables stay as
-// they are, and plain pages have the other rows.
+// Tabs, search, filters and sort of the board; their state is the part of the address after "#". The
+// page has the first rows of each table. All rows come from a script file, because a page opened
+// from a folder may load scripts, but no data. Without this script the tables stay as they are, and
+// plain pages have the other rows.
 "use strict";
 (() => {
   const MOST = 5;
+  const FIRST = 30;
   const byId = (id) => document.getElementById(id);
   const here = document.currentScript.src;
-  const controls = document.querySelector(".controls");
-  const filters = [...document.querySelectorAll(".filters select")];
+  const tools = document.querySelector(".tools");
+  const filters = [...tools.querySelectorAll("select")];
   const boxes = [byId("q"), ...filters];
-  const headers = [...document.querySelectorAll(".board th[data-key]")];
-  const keys = headers.map((header) => header.dataset.key);
-  const written = new Intl.NumberFormat("en").format;
-  const collator = new Intl.Collator("en", { numeric: true });
-  const ticked = new Set();
-  let loading = null;
-
-  // The first click sorts figures from high to low, and rank, name and date from low to high.
-  const columns = [
-    { id: "words", accessorFn: (row) => row.words.toLowerCase() },
-    ...filters.map(({ id }) => (
-      { id, accessorFn: (row) => row.filters[id], filterFn: "arrIncludes" })),
-    ...[...new Set(keys)].map((id, i) => ({
-      id,
-      accessorFn: (row) => row.values[i],
-      sortingFn: compare,
-      sortDescFirst: !["rank", "record", "date"].includes(id),
-    })),
-  ];
+  const columns = [...document.querySelectorAll("#columns input")];
+  const tabs = [...document.querySelectorAll(".tabs a")];
   const groups = [...document.querySelectorAll(".group")];
-  const tables = groups.map(makeTable);
-  const sorting = () => tables[0].getState().sorting;
+  const headers = [...document.querySelectorAll(".board th[data-key]")];
+  const keys = [...headers.map((header) => header.dataset.key), ...columns.map((box) => box.value)];
+  const written = new Intl.NumberFormat("en").format;
+  // "0.005" comes before "0.1": parts of names that are numbers are compared as such.
+  const collator = new Intl.Collator("en", { numeric: true });
+  const NUMBERS = /([0-9]+\.[0-9]+)/;
+  // Low to high at the first click; other figures from high to low.
+  const ASCENDING = ["rank", "record", "date", "cone_deg", "alpha", "T_star"];
+  const open = new Set();
+  let [tab, sort, ticked, loading] = ["", null, [], null];
 
-  function makeTable(group) {
-    const table = TableCore.createTable({
-      columns,
-      data: [],
-      initialState: { pagination: { pageSize: group.querySelectorAll("tbody tr").length } },
-      onStateChange: (change) => table.setOptions((old) => ({ ...old, state: change(old.state) })),
-      getColumnCanGlobalFilter: (column) => column.id === "words",
-      globalFilterFn: (row, id, words) => words.every((word) => row.getValue(id).includes(word)),
-      getCoreRowModel: TableCore.getCoreRowModel(),
-      getFilteredRowModel: TableCore.getFilteredRowModel(),
-      getSortedRowModel: TableCore.getSortedRowModel(),
-      getPaginationRowModel: TableCore.getPaginationRowModel(),
+  const title = (id) => window.board?.rows.find((row) => row.id === id)?.values[1]
+    ?? document.querySelector(`tr[data-id="${id}"] th a`)?.textContent ?? id;
+
+  function make(name, attributes = {}, ...children) {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+  }
+
+  // --- rows -------------------------------------------------------------------------------------
+
+  function script(source, found) {
+    return new Promise((done, failed) => {
+      const added = make("script", { src: new URL(source, here) });
+      added.addEventListener("load", () => done(found()));
+      added.addEventListener("error", () => failed(new Error(`${source.replace("../", "")} cannot be loaded`)));
+      document.head.append(added);
     });
-    table.setOptions((old) => ({ ...old, state: table.initialState }));
-    return table;
   }
 
-  // Puts undefined figures last in either direction; the library keeps equal rows in order.
-  function compare(a, b, key) {
-    const [x, y] = [a.getValue(key), b.getValue(key)];
-    const last = sorting()[0].desc ? -1 : 1;
-    if (x === null || y === null) return last * ((x === null) - (y === null));
-    return typeof x === "number" ? x - y : collator.compare(x, y);
-  }
-
-  // Loads all rows in the order of the board, and prepares each table for the first sort.
   function load() {
-    loading ??= new Promise((done, failed) => {
-      const script = document.createElement("script");
-      script.src = new URL("../rows.js", here);
-      script.addEventListener("load", done);
-      script.addEventListener("error", () => failed(new Error("rows.js cannot be loaded")));
-      document.head.append(script);
-    }).then(() => tables.forEach((table, i) => {
-      const data = window.board.rows.filter((row) => row.group === i);
-      table.setOptions((old) => ({ ...old, data }));
-      table.getRowModel();
-    })).catch((error) => {
+    loading ??= script("../rows.js", () => {
+      window.board.rows.forEach((row, i) => Object.assign(row, { place: i, words: row.words.toLowerCase() }));
+    }).catch((error) => {
       loading = null; // so that the next call tries again
       throw error;
     });
     return loading;
   }
 
+  function fits(row) {
+    const words = byId("q").value.toLowerCase().split(/\s+/).filter(Boolean);
+    return words.every((word) => row.words.includes(word))
+      && filters.every(({ id, value }) => !value || row.filters[id].includes(value));
+  }
+
+  function compareText(a, b) {
+    const [x, y] = [a, b].map((text) => text.split(NUMBERS));
+    for (let i = 0; i < Math.min(x.length, y.length); i += 1) {
+      const by = i % 2 ? Number(x[i]) - Number(y[i]) : collator.compare(x[i], y[i]);
+      if (by) return by;
+    }
+    return x.length - y.length;
+  }
+
+  // Puts undefined figures last in either direction, and keeps equal rows in order.
+  function compareRows(a, b) {
+    const i = window.board.keys.indexOf(sort.key);
+    const [x, y] = [a.values[i], b.values[i]];
+    if (x === null || y === null) return (x === null) - (y === null) || a.place - b.place;
+    const by = typeof x === "number" ? x - y : compareText(x, y);
+    return (sort.desc ? -by : by) || a.place - b.place;
+  }
+
   async function update() {
     const main = byId("main");
-    const words = byId("q").value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const table of tables) {
-      table.setGlobalFilter(words);
-      table.setColumnFilters(filters.map(({ id, value }) => ({ id, value })));
-    }
     main.setAttribute("aria-busy", "true");
     try {
       await load();
-      tables.forEach(show);
-      headers.forEach(mark);
-      const fitting = tables.reduce((sum, table) => sum + table.getRowCount(), 0);
-      byId("count").textContent = `${fitting} of ${controls.dataset.records} records`;
+      const found = window.board.rows.filter(fits);
+      showTab(found);
+      groups.forEach((group, i) => show(group, found.filter((row) => row.group === i)));
     } catch (error) {
       byId("count").textContent = error.message;
     }
@@ -98,109 +95,271 @@
   }
 
   // Shows a long table in full only when asked: its layout takes most of the time of a sort.
-  function show(table, i) {
-    const [group, body] = [groups[i], groups[i].querySelector("tbody")];
-    body.innerHTML = table.getRowModel().rows.map((row) => row.original.html).join("");
-    [...body.rows].forEach(addTick);
-    const shown = `${written(body.rows.length)} of ${written(group.dataset.records)} records`;
-    group.querySelector(".says").textContent = sorting().length ? shown : `${shown}, by CES`;
-    group.hidden = table.getRowCount() === 0;
-    offer(group, table.getRowCount());
+  function show(group, found) {
+    const rows = sort ? found.toSorted(compareRows) : found;
+    const limit = group.dataset.all ? rows.length : FIRST;
+    const parts = rows.slice(0, limit).map((row, i) => {
+      const divides = !sort && !row.ranked && (i === 0 || rows[i - 1].ranked);
+      return (divides ? divider(group) : "") + row.html;
+    });
+    const body = group.querySelector("tbody");
+    body.innerHTML = parts.join("");
+    body.querySelectorAll("tr[data-id]").forEach(complete);
+    const shown = Math.min(limit, rows.length);
+    const order = sort ? "" : ", by CES";
+    group.querySelector(".says").textContent = `${written(shown)} of ${written(group.dataset.records)} records${order}`;
+    group.hidden = group.hidden || rows.length === 0;
+    offer(group, rows.length);
   }
 
-  function offer(group, rows) {
+  const divider = (group) => `<tr class="divide"><th colspan="${group.querySelectorAll("thead tr:last-child > *").length + 2}" scope="rowgroup">Measured, not ranked</th></tr>`;
+
+  function offer(group, count) {
     const more = group.querySelector(".more");
-    more.hidden = rows <= group.querySelectorAll("tbody tr").length;
-    more.textContent = `Show all ${written(rows)} records of this table`;
+    more.hidden = Boolean(group.dataset.all) || count <= FIRST;
+    more.textContent = `Show all ${written(count)} records of this table`;
   }
 
-  function mark(header) {
-    const direction = tables[0].getColumn(header.dataset.key).getIsSorted();
-    if (direction) header.setAttribute("aria-sort", `${direction}ending`);
-    else header.removeAttribute("aria-sort");
+  // Adds a tick and a button to open a row.
+  function complete(row) {
+    const id = row.dataset.id;
+    const name = row.querySelector("th a").textContent;
+    const tick = make("input", { type: "checkbox", "aria-label": `Compare ${name}` });
+    tick.checked = ticked.includes(id);
+    tick.addEventListener("input", () => choose(id, tick));
+    row.prepend(make("td", { class: "tick" }, tick));
+    const opener = make("button", { type: "button", "aria-expanded": "false", "aria-label": `All figures of ${name}` }, "▸");
+    opener.addEventListener("click", () => toggle(row, opener));
+    for (const { value } of chosenColumns()) row.append(make("td", { class: "extra" }, valueOf(id, value)));
+    row.append(make("td", { class: "open" }, opener));
+    if (open.has(id)) toggle(row, opener);
   }
 
-  function writeAddress() {
-    const state = new URLSearchParams();
-    for (const box of boxes) if (box.value) state.set(box.id, box.value);
-    for (const { id, desc } of sorting()) state.set("sort", desc ? `-${id}` : id);
-    const hash = String(state) && `#${state}`;
-    history.replaceState(null, "", hash || location.href.split("#")[0]);
+  // --- an opened row ----------------------------------------------------------------------------
+
+  async function toggle(row, opener) {
+    const id = row.dataset.id;
+    if (row.nextElementSibling?.classList.contains("opened")) {
+      row.nextElementSibling.remove();
+      open.delete(id);
+    } else {
+      open.add(id);
+      const cell = make("td", { colspan: row.cells.length }, "Loading…");
+      row.after(make("tr", { class: "opened" }, cell));
+      try {
+        await load();
+        const data = window.conebench?.[id] ?? await script(`../records/${id}.js`, () => window.conebench[id]);
+        cell.replaceChildren(...window.details(window.board.rows.find((one) => one.id === id), data));
+      } catch (error) {
+        cell.textContent = error.message;
+      }
+    }
+    opener.setAttribute("aria-expanded", String(open.has(id)));
+    opener.textContent = open.has(id) ? "▾" : "▸";
+  }
+
+  // --- records to compare -----------------------------------------------------------------------
+
+  function choose(id, tick) {
+    if (tick.checked && ticked.length >= MOST) {
+      tick.checked = false;
+      showTray(`At most ${MOST} records can be compared: take one away first.`);
+      return;
+    }
+    ticked = tick.checked ? [...ticked, id] : ticked.filter((other) => other !== id);
+    writeAddress(false);
+    showTray();
+  }
+
+  function showTray(said = "") {
+    byId("tray").hidden = !ticked.length;
+    byId("chosen-count").textContent = said || `${ticked.length} of ${MOST} chosen`;
+    byId("compare").href = `compare.html#${ticked.join(",")}`;
+    byId("compare").hidden = ticked.length < 2;
+    byId("tray-list").replaceChildren(...ticked.map((id) => {
+      const remove = make("button", { type: "button", "aria-label": `Remove ${title(id)}` }, "×");
+      remove.addEventListener("click", () => {
+        untick([id]);
+        (byId("tray-list").querySelector("button") ?? byId("main")).focus();
+      });
+      return make("li", {}, make("span", { dir: "auto" }, title(id)), remove);
+    }));
+  }
+
+  function untick(ids) {
+    ticked = ticked.filter((id) => !ids.includes(id));
+    for (const id of ids) {
+      const box = document.querySelector(`tr[data-id="${id}"] .tick input`);
+      if (box) box.checked = false;
+    }
+    writeAddress(false);
+    showTray();
+  }
+
+  // --- tabs and the address ---------------------------------------------------------------------
+
+  // Searching looks into every data set, so that nothing is hidden by a tab.
+  const searching = () => boxes.some((box) => box.value);
+
+  function showTab(found = null) {
+    const all = tab === "all" || searching();
+    for (const link of tabs) {
+      const here = all ? link.dataset.tab === "all" : link.dataset.tab === tab;
+      if (here) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+    for (const group of groups) group.hidden = !all && group.dataset.tab !== tab;
+    byId("main").classList.toggle("one-tab", !all);
+    if (!found) return;
+    const count = found.length;
+    byId("count").textContent = `${written(count)} of ${written(tools.dataset.records)} records`;
+    byId("nothing").hidden = count > 0;
+    byId("nothing").firstElementChild.textContent = `No record matches${byId("q").value ? ` “${byId("q").value}”` : ""}.`;
+  }
+
+  function state() {
+    const found = new URLSearchParams();
+    if (tab !== tabs[0].dataset.tab) found.set("tab", tab);
+    for (const box of boxes) if (box.value) found.set(box.id, box.value);
+    if (sort) found.set("sort", sort.desc ? `-${sort.key}` : sort.key);
+    const chosen = chosenColumns().map((box) => box.value);
+    if (chosen.length) found.set("columns", chosen.join(","));
+    if (ticked.length) found.set("ticked", ticked.join(","));
+    return String(found);
+  }
+
+  // A choice pushes an address, so that "back" undoes it; typing and ticking replace it.
+  function writeAddress(push) {
+    const hash = state();
+    const address = hash ? `#${hash}` : location.href.split("#")[0];
+    if (push && hash !== location.hash.slice(1)) history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
   }
 
   // Drops values that no longer exist, so that an old address never shows an empty board.
   function readAddress() {
-    const state = new URLSearchParams(location.hash.slice(1));
-    for (const box of boxes) box.value = state.get(box.id) ?? "";
+    const found = new URLSearchParams(location.hash.slice(1));
+    const names = tabs.map((link) => link.dataset.tab);
+    // Links to a table, as without scripts, open its tab.
+    const table = byId(location.hash.slice(1))?.closest(".group")?.dataset.tab;
+    tab = table ?? (names.includes(found.get("tab")) ? found.get("tab") : names[0]);
+    for (const box of boxes) box.value = found.get(box.id) ?? "";
     for (const box of filters) if (box.selectedIndex < 0) box.value = "";
-    const [, minus, id] = /^(-?)(.*)$/s.exec(state.get("sort") ?? "");
-    const sort = keys.includes(id) ? [{ id, desc: minus === "-" }] : [];
-    tables.forEach((table) => table.setSorting(sort));
-    if (filters.some((box) => box.value)) controls.querySelector("details").open = true;
-    if (loading || sorting().length || boxes.some((box) => box.value)) update();
+    const [, minus, key] = /^(-?)(.*)$/s.exec(found.get("sort") ?? "");
+    sort = keys.includes(key) ? { key, desc: minus === "-" } : null;
+    const chosen = (found.get("columns") ?? "").split(",");
+    for (const box of columns) box.checked = chosen.includes(box.value);
+    ticked = (found.get("ticked") ?? "").split(",").filter((id) => /^[0-9a-f]{8}$/.test(id)).slice(0, MOST);
+    showColumns();
+    showTab();
+    markAll();
+    for (const box of document.querySelectorAll(".tick input")) box.checked = ticked.includes(box.closest("tr").dataset.id);
+    showTray();
+    if (loading || sort || searching() || chosenColumns().length) update();
+    else if (ticked.length) load().then(() => showTray(), () => {});
   }
 
-  // Shows a new choice from its first row, and writes it into the address.
-  function change() {
-    tables.forEach((table) => table.resetPageSize());
-    writeAddress();
+  function change(push = true) {
+    for (const group of groups) delete group.dataset.all;
+    writeAddress(push);
+    markAll();
     update();
   }
 
-  // Puts a tick before each name; two to five ticked records give a link to their comparison.
-  function addTick(row) {
-    const [tick, link] = [document.createElement("input"), row.querySelector("th a")];
-    tick.type = "checkbox";
-    tick.checked = ticked.has(row.dataset.id);
-    tick.setAttribute("aria-label", `Compare ${link.textContent}`);
-    tick.addEventListener("input", () => {
-      if (tick.checked) ticked.add(row.dataset.id);
-      else ticked.delete(row.dataset.id);
-      offerComparison();
-    });
-    link.before(tick, " ");
+  const markAll = () => document.querySelectorAll(".board th[data-key]").forEach(mark);
+
+  function mark(header) {
+    const on = sort && header.dataset.key === sort.key;
+    if (on) header.setAttribute("aria-sort", sort.desc ? "descending" : "ascending");
+    else header.removeAttribute("aria-sort");
   }
 
-  function offerComparison() {
-    byId("compare").hidden = ticked.size < 2 || ticked.size > MOST;
-    byId("compare").textContent = `Compare ${ticked.size} records`;
-    byId("compare").href = `compare.html#${[...ticked].join(",")}`;
+  const number = (x) => Number(x.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
+  const chosenColumns = () => columns.filter((box) => box.checked);
+
+  function valueOf(id, key) {
+    const value = window.board?.rows.find((row) => row.id === id)?.values[window.board.keys.indexOf(key)];
+    if (value === null || value === undefined) return "–";
+    const [, unit, factor] = window.board.axes[key] ?? ["", "", 1];
+    return typeof value === "number" ? `${number(value * factor)}${unit}` : value;
   }
 
-  function addMore(group, i) {
-    const more = document.createElement("button");
-    more.type = "button";
-    more.className = "button more";
+  // Puts the chosen columns into the heads; rows get theirs when they are shown.
+  function showColumns() {
+    for (const group of groups) {
+      const [top, bottom] = group.querySelectorAll("thead tr");
+      for (const cell of group.querySelectorAll("thead .extra")) cell.remove();
+      for (const box of chosenColumns()) {
+        const header = make("th", { class: "extra", scope: "col", "data-key": box.value }, box.parentElement.textContent.trim());
+        addSort(header);
+        mark(header);
+        top.lastElementChild.before(make("td", { class: "extra" }));
+        bottom.lastElementChild.before(header);
+      }
+    }
+  }
+
+  // --- set up -----------------------------------------------------------------------------------
+
+  function addHead(group) {
+    const [top, bottom] = group.querySelectorAll("thead tr");
+    top.prepend(make("td", { class: "tick" }));
+    bottom.prepend(make("td", { class: "tick" }));
+    top.append(make("td", { class: "open" }));
+    bottom.append(make("td", { class: "open" }));
+    const more = make("button", { type: "button", class: "more" });
     more.addEventListener("click", () => {
-      tables[i].setPageSize(Number(group.dataset.records));
+      group.dataset.all = "yes";
       update();
     });
     group.append(more);
-    offer(group, group.dataset.records);
+    offer(group, Number(group.dataset.records));
   }
 
-  function addButton(header) {
-    const button = document.createElement("button");
-    const key = header.dataset.key;
-    const meaning = document.querySelector(`th[data-key="${key}"] abbr`)?.title;
-    button.type = "button";
-    button.append(...header.childNodes);
-    if (meaning && !button.querySelector("abbr")) button.title = meaning;
+  function addSort(header) {
+    const button = make("button", { type: "button" }, ...header.childNodes);
+    const { key } = header.dataset;
     button.addEventListener("click", () => {
-      tables.forEach((table) => table.getColumn(key).toggleSorting());
+      const first = !ASCENDING.includes(key);
+      if (sort?.key !== key) sort = { key, desc: first };
+      else sort = sort.desc === first ? { key, desc: !first } : null;
       change();
     });
     header.append(button);
   }
 
-  document.querySelectorAll(".board tbody tr").forEach(addTick);
-  groups.forEach(addMore);
-  headers.forEach(addButton);
-  for (const box of boxes) box.addEventListener("input", change);
-  byId("reset").addEventListener("click", () => {
+  groups.forEach(addHead);
+  headers.forEach(addSort);
+  document.querySelectorAll(".board tbody tr[data-id]").forEach(complete);
+  for (const box of filters) box.addEventListener("input", () => change());
+  byId("q").addEventListener("input", () => change(false));
+  for (const box of columns) {
+    box.addEventListener("input", () => {
+      showColumns();
+      change();
+    });
+  }
+  for (const link of tabs) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      tab = link.dataset.tab;
+      for (const box of boxes) box.value = "";
+      change();
+    });
+  }
+  const reset = () => {
     for (const box of boxes) box.value = "";
-    tables.forEach((table) => table.resetSorting());
+    sort = null;
     change();
+  };
+  byId("reset").addEventListener("click", reset);
+  byId("nothing").querySelector("button").addEventListener("click", () => {
+    reset();
+    byId("q").focus();
+  });
+  byId("clear").addEventListener("click", () => {
+    untick([...ticked]);
+    byId("main").focus();
   });
   // Load the rows when the page is idle, unless the reader saves data, or when the pointer or the
   // focus comes near what needs them. `update` reports a failure.
@@ -208,11 +367,12 @@
   if (!navigator.connection?.saveData) {
     window.addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(ahead));
   }
-  for (const near of [controls, ...document.querySelectorAll(".board thead")]) {
+  for (const near of [tools, ...document.querySelectorAll(".board thead")]) {
     near.addEventListener("pointerenter", ahead, { once: true });
     near.addEventListener("focusin", ahead, { once: true });
   }
+  window.addEventListener("popstate", readAddress);
   window.addEventListener("hashchange", readAddress);
-  controls.hidden = false;
+  tools.hidden = false;
   readAddress();
 })();

@@ -1,75 +1,56 @@
-// Moves one slider along training: it marks its step on every plot and on the path in 3-D, and shows
-// the figures at that step. The address has seed and step after "#" unless they are the defaults.
+// Moves one slider along training: it marks its step on every plot and shows the figures at that
+// step; plots of one seed show the chosen one. The address has seed and step after "#" unless they
+// are the defaults.
 "use strict";
 (() => {
-  const SVG = "http://www.w3.org/2000/svg";
   const byId = (id) => document.getElementById(id);
   const bar = document.querySelector(".walk");
   const data = window.conebench?.[bar.dataset.record];
   if (!data) return;
-  const [seedBox, slider] = [byId("seed"), byId("step")];
+  const { plots } = window;
+  const [seedBox, slider, play] = [byId("seed"), byId("step"), byId("play")];
   const first = data.seeds[0].seed;
-  let box = null;
+  const figures = [...document.querySelectorAll("[data-seeds] figure[data-plot]")];
+  const firsts = new Map(figures.map((figure) => [figure, {
+    data: JSON.parse(figure.dataset.plot),
+    title: byId(figure.dataset.key).textContent,
+    caption: figure.querySelector("figcaption").textContent,
+  }]));
+  let timer = null;
 
   const seed = () => data.seeds.find((s) => String(s.seed) === seedBox.value);
   const defaultIndex = (s) => {
-    const first = data.w === null ? -1 : s.steps.indexOf(data.w);
-    return first < 0 ? s.steps.length - 1 : first;
+    const at = data.w === null ? -1 : s.steps.indexOf(data.w);
+    return at < 0 ? s.steps.length - 1 : at;
   };
-  const number = (x, digits = 3) => (x === null ? "–" : Number(x.toPrecision(digits)).toString());
-
-  function marker(svg, name) {
-    const drawn = svg.querySelector(`.${name}`);
-    if (drawn) return drawn;
-    const line = document.createElementNS(SVG, "path");
-    line.setAttribute("class", `line now ${name}`);
-    svg.append(line);
-    return line;
-  }
-
-  function share(svg, step) {
-    const { low, high, log } = svg.dataset;
-    const [a, b] = [Number(low), Number(high)];
-    if (log === "0") return (step - a) / (b - a);
-    return Math.log(Math.max(step, a) / a) / Math.log(b / a);
-  }
-
-  function mark(svg, step) {
-    const [left, top, width, height] = svg.dataset.frame.split(" ").map(Number);
-    if (svg.dataset.cells) {
-      const cells = svg.dataset.cells.split(" ").map(Number);
-      const cell = (cells.filter((s) => s <= step).length - 0.5) / cells.length;
-      const [x, y] = [left + cell * width, top + height - cell * height];
-      marker(svg, "now-up").setAttribute("d", `M${x} ${top}v${height}M${left} ${y}h${width}`);
-    } else if (svg.dataset.low) {
-      const x = left + Math.min(Math.max(share(svg, step), 0), 1) * width;
-      marker(svg, "now-up").setAttribute("d", `M${x} ${top}v${height}`);
-    }
-  }
+  const number = (x) => (x === null ? "–" : Number(x.toPrecision(3)).toString());
 
   function figuresAt(s, i) {
-    const figures = [`step ${s.steps[i].toLocaleString("en")}`, `S to start ${number(s.S0[i])}`];
-    if (s.velocity[i] !== null) figures.push(`v ${number(s.velocity[i])} per step`);
-    if (s.angle.length) figures.push(`${number(s.angle[i])}° from the axis`);
-    if (s.accuracy[i] !== null) figures.push(`test accuracy ${s.accuracy[i].toFixed(1)} %`);
-    return figures.join(" · ");
+    const found = [`step ${s.steps[i].toLocaleString("en")}`, `S to start ${number(s.S0[i])}`];
+    if (s.velocity[i] !== null) found.push(`v ${number(s.velocity[i])} per step`);
+    if (s.angle.length) found.push(`${number(s.angle[i])}° from the axis`);
+    if (s.accuracy[i] !== null) found.push(`test accuracy ${s.accuracy[i].toFixed(1)} %`);
+    return found.join(" · ");
   }
 
   function showStep() {
     const [s, i] = [seed(), Number(slider.value)];
     byId("now").textContent = figuresAt(s, i);
     slider.setAttribute("aria-valuetext", figuresAt(s, i));
-    for (const svg of document.querySelectorAll(".plot svg[data-frame]")) mark(svg, s.steps[i]);
-    const [x, y, z] = s.picture[i];
-    if (box?.data) window.Plotly.restyle(box, { x: [[x]], y: [[y]], z: [[z]] }, [box.data.length - 1]);
+    plots.cursor(s.steps[i]);
   }
 
   function showSeed() {
-    for (const part of document.querySelectorAll(".of-seed")) {
-      part.hidden = part.dataset.seed !== seedBox.value;
-      if (part.tagName === "DETAILS") part.open = !part.hidden;
+    for (const figure of figures) {
+      const other = data.plots[figure.dataset.key]?.[seedBox.value];
+      const own = firsts.get(figure);
+      const caption = own.caption.replace(new RegExp(`(seed) ${first}\\b`, "i"), `$1 ${seedBox.value}`);
+      const shown = other ? { data: other, title: other.title, caption } : own;
+      byId(figure.dataset.key).textContent = shown.title;
+      figure.querySelector("figcaption").textContent = shown.caption;
+      const plot = plots.mount(figure);
+      if (plot.data !== shown.data) plots.set(plot, shown.data);
     }
-    drawScene();
   }
 
   function writeAddress() {
@@ -80,75 +61,55 @@
     history.replaceState(null, "", hash || location.href.split("#")[0]);
   }
 
+  const stated = (key) => new URLSearchParams(location.hash.slice(1)).get(key);
+
   function readAddress() {
     seedBox.value = stated("seed") ?? first;
     if (seedBox.selectedIndex < 0) seedBox.value = first;
     goToStatedStep();
   }
 
-  const stated = (key) => new URLSearchParams(location.hash.slice(1)).get(key);
-
   function goToStatedStep() {
     const [s, step] = [seed(), stated("step")];
     const at = step === null ? -1 : s.steps.indexOf(Number(step));
     slider.max = s.steps.length - 1;
     slider.value = at < 0 ? defaultIndex(s) : at;
-    showSeed();
+    if (seedBox.value !== String(first) || figures.some((figure) => figure.plot)) showSeed();
     showStep();
   }
 
-  function scenePaths(s) {
-    const from = data.w === null ? -1 : s.steps.findIndex((step) => step >= data.w);
-    const split = from < 0 ? s.steps.length : from;
-    const { path, color } = window.scene;
-    const text = (part) => ({ text: part.map((t) => `step ${t}`), hoverinfo: "text" });
-    const parts = [
-      path(s.picture.slice(0, split + 1), "before w", color("c1"), text(s.steps.slice(0, split + 1))),
-      path(s.picture.slice(split), "from w on", color("c0"), text(s.steps.slice(split))),
-    ];
-    const now = path([s.picture[slider.value] ?? s.picture[0]], "the step", color("text"));
-    now.marker = { size: 5, color: color("text"), symbol: "diamond" };
-    return [...parts.filter((part) => part.x.length), now];
+  function move(by) {
+    slider.value = Number(slider.value) + by;
+    showStep();
+    writeAddress();
   }
 
-  function drawScene() {
-    if (!box) return null;
-    const { scene } = window;
-    const layout = scene.layout({ scene: scene.cube(), uirevision: "kept" });
-    return window.Plotly.react(box, scenePaths(seed()), layout, scene.CONFIG);
+  function stop() {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = "▶";
+    play.setAttribute("aria-label", "Play");
   }
 
-  // Replaces the flat picture with one that rotates, once it comes into view. Without WebGL the flat
-  // one stays.
-  function addScene() {
-    if (!document.createElement("canvas").getContext("webgl")) return;
-    const section = byId("picture").closest("section");
-    const watcher = new IntersectionObserver(async ([entry]) => {
-      if (!entry.isIntersecting) return;
-      watcher.disconnect();
-      await window.scene.load();
-      box = document.createElement("div");
-      box.className = "scene";
-      box.setAttribute("role", "img");
-      box.setAttribute("aria-label", "The path of the kernel in three dimensions; drag to turn it.");
-      section.classList.add("has-scene");
-      byId("picture").after(box, window.scene.turners(box));
-      window.scene.inColors(drawScene);
-    }, { rootMargin: "200px" });
-    watcher.observe(section);
+  function toggle() {
+    if (timer !== null) { stop(); writeAddress(); return; }
+    if (slider.value === slider.max) slider.value = 0;
+    play.textContent = "❚❚";
+    play.setAttribute("aria-label", "Pause");
+    timer = setInterval(() => {
+      slider.value = Number(slider.value) + 1;
+      showStep();
+      if (slider.value === slider.max) stop();
+    }, 250);
   }
 
-  function addCopy() {
-    const [command, button] = [byId("command"), document.createElement("button")];
-    button.type = "button";
-    button.className = "button";
-    button.textContent = "Copy";
-    button.addEventListener("click", async () => {
-      getSelection().selectAllChildren(command);
-      const copied = await navigator.clipboard?.writeText(command.textContent).then(() => 1, () => 0);
+  function addCopy(source) {
+    const button = plots.button("Copy", `Copy ${source.dataset.copy}`, async () => {
+      getSelection().selectAllChildren(source);
+      const copied = await navigator.clipboard?.writeText(source.textContent).then(() => 1, () => 0);
       button.textContent = copied ? "Copied" : "Selected: now copy it";
     });
-    command.parentElement.after(button);
+    source.parentElement.after(button);
   }
 
   seedBox.addEventListener("input", () => {
@@ -158,9 +119,11 @@
   slider.addEventListener("input", showStep);
   // Not during a drag: browsers limit how often an address may change.
   slider.addEventListener("change", writeAddress);
+  byId("previous").addEventListener("click", () => move(-1));
+  byId("next").addEventListener("click", () => move(1));
+  play.addEventListener("click", toggle);
   window.addEventListener("hashchange", readAddress);
+  document.querySelectorAll("[data-copy]").forEach(addCopy);
   bar.hidden = false;
   readAddress();
-  addScene();
-  addCopy();
 })();

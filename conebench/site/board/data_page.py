@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import conebench
 from conebench.record.json_schema import record_json_schema
 from conebench.record.quantities import QUANTITIES
-from conebench.site.board.rows import Group
+from conebench.site.board.rows import Group, Row
 from conebench.site.charts.table import Table
 from conebench.site.html.environment import render_template
 
@@ -23,8 +24,8 @@ FILES = (
 )
 
 
-def data_page(groups: Sequence[Group]) -> str:
-    """Return the data page of a board."""
+def data_page(groups: Sequence[Group], skipped: Sequence[tuple[str, str]], folder: Path) -> str:
+    """Return the data page; its files are in a folder."""
     columns = Table(
         ("Column", "Meaning", "Higher means"),
         tuple((q.field, q.meaning, q.higher) for q in QUANTITIES),
@@ -33,11 +34,17 @@ def data_page(groups: Sequence[Group]) -> str:
         "data.html.j2",
         root="",
         page="data",
-        files=FILES,
+        files=[(name, _size_text(folder / name), content) for name, content in FILES],
+        skipped=skipped,
         columns=columns,
         rows=[row for group in groups for row in group.rows],
         bibtex=bibtex(),
     )
+
+
+def _size_text(file: Path) -> str:
+    size = file.stat().st_size
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
 
 
 def bibtex() -> str:
@@ -49,6 +56,21 @@ def bibtex() -> str:
         "for the cone effect in deep learning dynamics},\n"
         f"  version = {{{conebench.__version__}}},\n"
         "  license = {MIT}\n"
+        "}"
+    )
+
+
+def record_bibtex(row: Row) -> str:
+    """Return a BibTeX entry for a record."""
+    title = "".join(char for char in row.title if char not in "{}\\")
+    year = f"  year    = {{{row.date[:4]}}},\n" if row.date else ""
+    return (
+        f"@misc{{conebench-{row.record_id},\n"
+        "  author  = {{The conebench contributors}},\n"
+        f"  title   = {{{title}}},\n"
+        f"{year}"
+        f"  note    = {{conebench record {row.record_id}"
+        f"{f', {row.date}' if row.date else ''}, version {conebench.__version__}}}\n"
         "}"
     )
 

@@ -1,7 +1,7 @@
 """Records as rows of the board."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from conebench.analysis.ranking import MIN_SEEDS, rank_ranges
 from conebench.record import Comparability, Record, Replication
 from conebench.record.quantities import QUANTITIES, check_finite
 from conebench.site.board.factors import Value, factors_of, fields_of, model_family
-from conebench.site.board.sparks import Spark, sparks_of
+from conebench.site.board.sparks import Spark, motion_spark
 
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -54,9 +54,12 @@ class Row:
     date: str
     status: str
     verdict: str
-    # Why it is not ranked, if so.
-    reason: str
-    sparks: tuple[Spark, Spark]
+    # Why it is not ranked, if so: in a word or two, and in full.
+    reasons: tuple[tuple[str, str], ...]
+    spark: Spark
+    # Seeds whose two estimators of T* differ by more than a factor of 2.
+    doubtful: int
+    spec_hash: str
     factors: Mapping[str, Value | None]
     # Every field of its spec that matters, as JSON text.
     fields: Mapping[str, str]
@@ -66,6 +69,13 @@ class Row:
     # The best and the worst rank that its interval leaves.
     rank: int | None = None
     last_rank: int | None = None
+    # The other run of its spec that stands for both on the board, if so.
+    stands_for: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """Reasons for having no rank, in full."""
+        return "; ".join(text for _, text in self.reasons)
 
     @property
     def rank_text(self) -> str:
@@ -78,6 +88,12 @@ class Row:
     def outcomes_text(self) -> str:
         """Count of seeds of each outcome."""
         return ", ".join(f"{name}: {n} of {self.seeds}" for name, n in self.outcomes.items())
+
+    @property
+    def outcomes_badge(self) -> str:
+        """Count of the seeds with two phases, if not all have them."""
+        two = self.outcomes.get(USUAL, 0)
+        return "" if two == self.seeds else f"{two} of {self.seeds} two phases"
 
     @property
     def dataset(self) -> str:
@@ -113,10 +129,22 @@ class Group:
     label: str
     rows: tuple[Row, ...]
 
+    # What the tables of the board that hold these rows have in common.
+    key: Comparability
+
     @property
     def count(self) -> int:
         """Number of records."""
         return len(self.rows)
+
+    @property
+    def shown(self) -> tuple[Row, ...]:
+        """The rows on the board: one for all runs of a spec."""
+        return tuple(row for row in self.rows if row.stands_for is None)
+
+    def twins(self, row: Row) -> list[Row]:
+        """Return the other runs of a row's spec."""
+        return [other for other in self.rows if other.stands_for == row.record_id]
 
 
 @dataclass(frozen=True)
@@ -163,8 +191,10 @@ def row_of(record: Record, record_id: str, replications: Sequence[Replication] =
         date=date.group() if date else "",
         status=record.status,
         verdict=summary.verdict,
-        reason=unranked_reason(record),
-        sparks=sparks_of(record),
+        reasons=tuple(unranked_reasons(record)),
+        spark=motion_spark(record),
+        doubtful=sum(seed.phases.estimators_disagree for seed in record.seeds),
+        spec_hash=record.spec.hash,
         factors=factors_of(record),
         fields=fields_of(record.spec),
         contributions=summary.contributions,
@@ -179,40 +209,42 @@ def is_partial(record: Record) -> bool:
     return record.status != "complete" or measured != sorted(record.spec.seeds)
 
 
-def unranked_reason(record: Record) -> str:
-    """Say why a record has no rank, if so."""
-    summary, reasons = record.figures, []
+def unranked_reasons(record: Record) -> Iterator[tuple[str, str]]:
+    """Say why a record has no rank."""
+    summary, failures = record.figures, record.failures or []
     measured, planned = [seed.seed for seed in record.seeds], record.spec.seeds
     if is_partial(record):
-        reasons.append(f"partial: {len(set(measured) & set(planned))} of {len(planned)} seeds")
-    failures = record.failures or []
-    reasons += [f"seed {f.seed}: {f.stage} failed: {f.reason}" for f in failures[:MOST_LISTED]]
+        of = f"{len(set(measured) & set(planned))} of {len(planned)}"
+        yield f"partial, {of}", f"partial: {of} seeds"
+    for i, f in enumerate(failures[:MOST_LISTED]):
+        yield "failed stages" if i == 0 else "", f"seed {f.seed}: {f.stage} failed: {f.reason}"
     if len(failures) > MOST_LISTED:
-        reasons.append(f"{len(failures) - MOST_LISTED:,} more stages failed")
+        yield "", f"{len(failures) - MOST_LISTED:,} more stages failed"
     if record.minor < FIRST_OF_METHOD_3:
         no_arm = f": {summary.undefined['benefit']}" if "benefit" in summary.undefined else ""
-        reasons.append(f"method 2 run{no_arm}")
+        yield "method 2", f"method 2 run{no_arm}"
     if summary.verdict != "measured":
-        reasons.append(summary.detail)
+        yield summary.verdict, summary.detail
     if len(measured) < MIN_SEEDS:
-        reasons.append(
-            f"{len(measured)} seed{'' if len(measured) == 1 else 's'}, a rank needs {MIN_SEEDS}"
-        )
-    return "; ".join(reasons)
+        count = f"{len(measured)} seed{'' if len(measured) == 1 else 's'}"
+        yield "few seeds", f"{count}, a rank needs {MIN_SEEDS}"
 
 
 def group_rows(rows: Sequence[Row]) -> list[Group]:
     """Group rows by comparability key, each group ranked."""
     # Records are compared within their group only.
     keys = sorted({row.group for row in rows})
-    return [
-        Group(key.label, tuple(_ranked([row for row in rows if row.group == key]))) for key in keys
+    groups = [
+        Group(key.label, tuple(_ranked([row for row in rows if row.group == key])), key)
+        for key in keys
     ]
+    # Of one data set, tables with ranks come first.
+    return sorted(groups, key=lambda group: (group.key.dataset, group.rows[0].rank is None))
 
 
 def _ranked(rows: Sequence[Row]) -> list[Row]:
-    ordered = sorted(rows, key=_board_order)
-    strengths = [None if row.reason else np.array(row.contributions) for row in ordered]
+    ordered = sorted(_folded(rows), key=_board_order)
+    strengths = [None if row.reasons else np.array(row.contributions) for row in ordered]
     ranks = [found or (None, None) for found in rank_ranges(strengths, BOUNDS)]
     return [
         replace(row, rank=best, last_rank=worst)
@@ -220,7 +252,23 @@ def _ranked(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
+def _folded(rows: Sequence[Row]) -> list[Row]:
+    """Let one run stand for all of its spec."""
+    first: dict[str, Row] = {}
+    # The earliest of those that can be ranked, whatever its figures.
+    for row in sorted(rows, key=lambda row: (bool(row.reasons), row.date, row.record_id)):
+        first.setdefault(row.spec_hash, row)
+    return [
+        row if (one := first[row.spec_hash]) is row else _twin(row, one.record_id) for row in rows
+    ]
+
+
+def _twin(row: Row, record_id: str) -> Row:
+    reason = ("another run", f"another run of the spec of {record_id}")
+    return replace(row, reasons=(*row.reasons, reason), stands_for=record_id)
+
+
 def _board_order(row: Row) -> tuple[bool, float, str, str]:
     # Best first; rows with a reason not to be ranked come last.
     strength = row.figures["CES"]
-    return bool(row.reason), -strength.value if strength else 1.0, row.title, row.record_id
+    return bool(row.reasons), -strength.value if strength else 1.0, row.title, row.record_id

@@ -1,4 +1,4 @@
-"""Small curves in a row of the board."""
+"""The small curve in a row of the board."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from conebench.analysis.distance import lagged_distances
 from conebench.record import Record, SeedResult
-from conebench.record.quantities import distance, percent
+from conebench.record.quantities import distance
 from conebench.site.charts.drawing import Scale
 from conebench.site.charts.plot import evenly
 
-# Half pixels: whole numbers are short, and the board has two curves a row.
+# Half pixels: whole numbers are short.
 WIDTH, HEIGHT, EDGE = 144, 48, 4
-MAX_POINTS = 24
+MAX_POINTS = 18
 
 
 @dataclass(frozen=True)
@@ -26,37 +26,27 @@ class Spark:
     label: str
 
 
-def sparks_of(record: Record) -> tuple[Spark, Spark]:
-    """Draw S(t, t+dt) and test accuracy of the first seed."""
+def motion_spark(record: Record) -> Spark:
+    """Draw S(t, t+dt) of the first seed."""
     seed, w = record.seeds[0], record.figures.w
-    return _moves(seed, record.spec.kernel.checkpoints.every, w), _accuracies(seed, w)
-
-
-def _moves(seed: SeedResult, every: int, w: int | None) -> Spark:
+    every = record.spec.kernel.checkpoints.every
     steps, G = seed.kernel.primary.uniform(every)
     S = lagged_distances(G, 1)
     known = [(t, s) for t, s in zip(steps.tolist(), S.tolist(), strict=False) if s > 0]
     label = f"S over {every:,} steps"
     if known:
         label += f", from {distance(known[0][1])} to {distance(known[-1][1])}"
-    return _scaled_spark(known, seed, w, label, log=True)
-
-
-def _accuracies(seed: SeedResult, w: int | None) -> Spark:
-    curve = seed.training
-    known = list(zip(curve.steps, curve.test_accuracy, strict=True))
-    first, last = percent(known[0][1]), percent(known[-1][1])
-    return _scaled_spark(known, seed, w, f"Test accuracy from {first} to {last} %", log=False)
+    return _scaled_spark(known, seed, w, label)
 
 
 def _scaled_spark(
-    points: Sequence[tuple[int, float]], seed: SeedResult, w: int | None, label: str, *, log: bool
+    points: Sequence[tuple[int, float]], seed: SeedResult, w: int | None, label: str
 ) -> Spark:
     end = seed.kernel.steps[-1]
     x = Scale(0, end, EDGE, WIDTH - EDGE)
     heights = [y for _, y in points] or [1.0]
     low, high = min(heights), max(heights)
-    y = Scale(low, high if high > low else 2 * low + 1, HEIGHT - EDGE, EDGE, log)
+    y = Scale(low, high if high > low else 2 * low + 1, HEIGHT - EDGE, EDGE, log=True)
     # A curve this small needs few points.
     few = [points[i] for i in evenly(len(points), MAX_POINTS)] if points else []
     path = _spark_line([(round(x.at(t)), round(y.at(value))) for t, value in few])

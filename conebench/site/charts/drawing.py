@@ -8,8 +8,11 @@ import numpy as np
 
 from conebench.analysis.intervals import Estimate
 
-WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 80, 26, 12, 50
+WIDTH, HEIGHT = 560, 340
+LEFT, RIGHT, TOP, BOTTOM = 80, 20, 12, 50
+# Room for names at the ends of lines, their distance, and how many there may be.
+NAMES, LINE, MOST_NAMES = 166, 16, 8
+MIN_TICKS = 3
 
 Point = tuple[float, float]
 
@@ -60,17 +63,28 @@ class Scale:
         return tuple(Tick(self.at(value), label(value)) for value in values)
 
 
-def horizontal(values: Iterable[float], *, log: bool = False) -> Scale:
-    """Return the x scale that shows all values."""
-    return Scale(*_range(values, log), LEFT, WIDTH - RIGHT, log)
+def horizontal(values: Iterable[float], *, log: bool = False, room: float = 0.0) -> Scale:
+    """Return the x scale that shows all values.
+
+    `room` is the share of it left free on both sides, for marks that have a width.
+    """
+    low, high = _range(values, log)
+    if log:
+        low, high = low / (high / low) ** room, high * (high / low) ** room
+    else:
+        low, high = low - room * (high - low), high + room * (high - low)
+    return Scale(low, high, LEFT, WIDTH - RIGHT, log)
 
 
 def vertical(values: Iterable[float], *, log: bool = False) -> Scale:
     """Return the y scale that shows all values."""
     low, high = _range(values, log)
-    # Some room, so that no curve touches the frame.
-    room = 0.0 if log else 0.04 * (high - low)
-    return Scale(low - room, high + room, HEIGHT - BOTTOM, TOP, log)
+    # Some room, so that no curve and no bar touches the frame.
+    if log:
+        low, high = low / (high / low) ** 0.04, high * (high / low) ** 0.04
+    else:
+        low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
+    return Scale(low, high, HEIGHT - BOTTOM, TOP, log)
 
 
 def _range(values: Iterable[float], log: bool) -> tuple[float, float]:
@@ -82,12 +96,14 @@ def _range(values: Iterable[float], log: bool) -> tuple[float, float]:
     return (low / 2, 2 * low) if log else (low - 0.5, low + 0.5)
 
 
-def _round_values(low: float, high: float) -> list[float]:
-    raw = (high - low) / 5
+def _round_values(low: float, high: float, parts: int = 5) -> list[float]:
+    raw = (high - low) / parts
     power = 10.0 ** math.floor(math.log10(raw))
     # 0.999 allows for rounding in the quotient.
     step = next(power * unit for unit in (1, 2, 5, 10) if power * unit >= raw * 0.999)
-    return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    values = [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    # An axis with two marks does not show its scale.
+    return values if len(values) >= MIN_TICKS else _round_values(low, high, 2 * parts)
 
 
 def _round_log_values(low: float, high: float) -> list[float]:
@@ -99,7 +115,8 @@ def _round_log_values(low: float, high: float) -> list[float]:
     units = (1, 2, 5) if decades < 3 else (1,)
     stride = max(1, math.ceil(decades / 6))
     values = [unit * 10.0**power for power in range(first, last + 1, stride) for unit in units]
-    return [value for value in values if low * 0.999 <= value <= high * 1.001]
+    inside = [value for value in values if low * 0.999 <= value <= high * 1.001]
+    return inside if len(inside) >= MIN_TICKS else _round_values(low, high)
 
 
 @dataclass(frozen=True)
@@ -114,6 +131,8 @@ class Series:
     intervals: Sequence[tuple[float, float, float]] = ()
     joined: bool = True
     dots: bool = False
+    # Its name is for tables and scripts only.
+    quiet: bool = False
 
     @property
     def heights(self) -> list[float]:
@@ -143,6 +162,25 @@ class Rule:
     name: str
     style: str
     at: float
+
+
+@dataclass(frozen=True)
+class Band:
+    """A tinted part of the x axis."""
+
+    style: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name next to what it names."""
+
+    text: str
+    style: str
+    x: float
+    y: float
 
 
 @dataclass(frozen=True)
@@ -199,8 +237,14 @@ class Drawing:
     segments: tuple[Segment, ...]
     dots: tuple[Dot, ...]
     legend: tuple[Key, ...]
-    # The scale of x, for scripts that mark a step.
+    # What it was drawn from, for scripts that draw it again; None for other kinds of drawing.
     x: Scale | None = None
+    y: Scale | None = None
+    series: tuple[Series, ...] = ()
+    upright: tuple[Rule, ...] = ()
+    level: tuple[Rule, ...] = ()
+    bands: tuple[Band, ...] = ()
+    names: tuple[Name, ...] = ()
 
 
 def draw(
@@ -211,17 +255,27 @@ def draw(
     *,
     upright: Sequence[Rule] = (),
     level: Sequence[Rule] = (),
+    bands: Sequence[Band] = (),
 ) -> Drawing:
-    """Draw series over axes, with rules at values of x and y.
+    """Draw series, rules and bands over axes.
 
-    On a logarithmic y axis, points at or below 0 are left out.
+    On a logarithmic y axis, points at or below 0 are left out. A few lines are named at their
+    ends, many or dots in the legend.
     """
     if y.log:
         series = [
             replace(s, points=[p if p and p[1] > 0 else None for p in s.points]) for s in series
         ]
+    legend = _legend_keys(series, level)
+    # Drawings of other sizes have no room for names.
+    roomy = x.end == WIDTH - RIGHT and len(legend) <= MOST_NAMES
+    direct = roomy and all(s.joined or s.quiet for s in series)
+    if direct and legend:
+        x = replace(x, end=WIDTH - NAMES)
+    right = x.end
+    names = [*_rule_names(upright, x), *(_end_names(series, level, x, y) if direct else ())]
     rules = [Segment(r.style, x.at(r.at), TOP, x.at(r.at), HEIGHT - BOTTOM) for r in upright]
-    rules += [Segment(r.style, LEFT, y.at(r.at), WIDTH - RIGHT, y.at(r.at)) for r in level]
+    rules += [Segment(r.style, LEFT, y.at(r.at), right, y.at(r.at)) for r in level]
     bars = [
         Segment(f"bar {s.style}", x.at(at), y.at(low), x.at(at), y.at(high))
         for s in series
@@ -234,13 +288,51 @@ def draw(
         y_label=labels[1],
         x_ticks=x.ticks(compact),
         y_ticks=y.ticks(compact),
-        frame=(LEFT, TOP, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM),
+        frame=(LEFT, TOP, right - LEFT, HEIGHT - TOP - BOTTOM),
         paths=tuple(Path(s.style, _line_data(s.points, x, y)) for s in series if s.joined),
         segments=(*rules, *bars),
         dots=tuple(_dot_marks(series, x, y)),
-        legend=_legend_keys(series, [*level, *upright]),
+        legend=() if direct else legend,
         x=x,
+        y=y,
+        series=tuple(series),
+        upright=tuple(upright),
+        level=tuple(level),
+        bands=tuple(bands),
+        names=tuple(names),
     )
+
+
+def _rule_names(rules: Sequence[Rule], x: Scale) -> list[Name]:
+    """Put names at the top of their rules."""
+    first = {rule.name: rule for rule in reversed(rules)}
+    order = [name for name in dict.fromkeys(rule.name for rule in rules) if name]
+    return [
+        Name(name, "rule-name", x.at(first[name].at) + 4, TOP + LINE * (i + 1) - 2)
+        for i, name in enumerate(order)
+    ]
+
+
+def _end_names(series: Sequence[Series], rules: Sequence[Rule], x: Scale, y: Scale) -> list[Name]:
+    """Put names where their lines end."""
+    ends = {rule.name: (y.at(rule.at), rule.style) for rule in rules}
+    for s in series:
+        known = [point for point in s.points if point]
+        if s.name and known and not s.quiet:
+            ends.setdefault(s.name, (y.at(known[-1][1]), s.style))
+    ordered = sorted((at, name, style) for name, (at, style) in ends.items())
+    places = [at for at, _, _ in ordered]
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + LINE)
+    # The last ones must not leave the frame.
+    limit = HEIGHT - BOTTOM + LINE / 2
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], limit)
+        limit = places[i] - LINE
+    return [
+        Name(name, style, x.end + 8, round(place + 4, 1))
+        for place, (_, name, style) in zip(places, ordered, strict=True)
+    ]
 
 
 def _line_data(points: Sequence[Point | None], x: Scale, y: Scale) -> str:
@@ -274,7 +366,7 @@ def _dot_marks(series: Sequence[Series], x: Scale, y: Scale) -> list[Dot]:
 
 def _legend_keys(series: Sequence[Series], rules: Sequence[Rule]) -> tuple[Key, ...]:
     """Return each name once, in the order drawn."""
-    keys = [Key(s.name, s.style, "line" if s.joined else "dot") for s in series]
+    keys = [Key(s.name, s.style, "line" if s.joined else "dot") for s in series if not s.quiet]
     keys += [Key(rule.name, rule.style, "line") for rule in rules]
     # The first of equal names is kept, and no entry without a name.
     return tuple({key.name: key for key in reversed(keys) if key.name}.values())[::-1]

@@ -3,19 +3,25 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from conebench.analysis.distance import FloatArray, IntArray
-from conebench.site.charts.drawing import Drawing, Key, Path, Segment, Tick, compact
+from conebench.analysis.distance import FloatArray, IntArray, angles_deg
+from conebench.site.charts.drawing import Drawing, Key, Path, Scale, Segment, Tick, compact
 
 COLORS = 32
-LEFT, TOP, SIDE, BOTTOM, RIGHT = 80, 12, 384, 50, 26
+LEFT, TOP, SIDE, BOTTOM, RIGHT = 80, 12, 384, 50, 20
 
 
 def draw_heatmap(S: Float[FloatArray, "t t"], steps: Int[IntArray, " t"], w: int | None) -> Drawing:
-    """Draw a cell for each pair of checkpoints, and lines at w."""
-    edges = [round(LEFT + i * SIDE / len(steps), 2) for i in range(len(steps) + 1)]
-    # S is 0 everywhere if the kernel never moves.
-    top = float(S.max()) or 1.0
-    ticks = _step_ticks(steps, edges)
+    """Draw a cell for each pair of checkpoints, and lines at w.
+
+    Colors are on a fixed scale of the angle arccos(1 - S), from 0 to 90 degrees: on one of S, a
+    cone and its turn are both dark. A cell reaches halfway to the next steps, so both axes are true
+    to scale.
+    """
+    x = Scale(0, max(float(steps[-1]), 1.0), LEFT, LEFT + SIDE)
+    middles = (steps[1:] + steps[:-1]) / 2
+    # Whole numbers are short, and a page has many cells.
+    edges = [round(x.at(step)) for step in (x.low, *middles.tolist(), x.high)]
+    ticks = x.ticks(compact)
     return Drawing(
         width=LEFT + SIDE + RIGHT,
         height=TOP + SIDE + BOTTOM,
@@ -24,28 +30,27 @@ def draw_heatmap(S: Float[FloatArray, "t t"], steps: Int[IntArray, " t"], w: int
         x_ticks=ticks,
         y_ticks=tuple(Tick(_flip(tick.at), tick.label) for tick in ticks),
         frame=(LEFT, TOP, SIDE, SIDE),
-        paths=tuple(_cell_paths(np.clip(S / top * COLORS, 0, COLORS - 1).astype(int), edges)),
-        segments=_boundary_lines(steps, edges, w),
+        paths=tuple(_cell_paths(_color_numbers(S), edges)),
+        segments=_boundary_lines(x, w),
         dots=(),
-        legend=_color_keys(top, w),
+        legend=_color_keys(w),
     )
+
+
+def _color_numbers(S: Float[FloatArray, "t t"]) -> IntArray:
+    degrees = angles_deg(1 - np.clip(S, 0, 1))
+    numbers: IntArray = np.minimum(degrees / 90 * COLORS, COLORS - 1).astype(np.int64)
+    return numbers
 
 
 def _flip(x: float) -> float:
     return round(TOP + SIDE - (x - LEFT), 2)
 
 
-def _step_ticks(steps: IntArray, edges: list[float]) -> tuple[Tick, ...]:
-    indices = sorted({round(i) for i in np.linspace(0, len(steps) - 1, min(5, len(steps)))})
-    return tuple(
-        Tick(round((edges[i] + edges[i + 1]) / 2, 2), compact(float(steps[i]))) for i in indices
-    )
-
-
-def _cell_paths(colors: IntArray, edges: list[float]) -> list[Path]:
+def _cell_paths(colors: IntArray, edges: list[int]) -> list[Path]:
     """Return a path for each color."""
     data: dict[int, list[str]] = {}
-    across, up = [f"{x:g}" for x in edges], [f"{_flip(x):g}" for x in edges]
+    across, up = edges, [round(_flip(x)) for x in edges]
     for row, line in enumerate(colors.tolist()):
         # Neighbors of one color in a row are one rectangle.
         start = 0
@@ -59,19 +64,26 @@ def _cell_paths(colors: IntArray, edges: list[float]) -> list[Path]:
     return [Path(f"cell h{color}", "".join(cells)) for color, cells in sorted(data.items())]
 
 
-def _boundary_lines(steps: IntArray, edges: list[float], w: int | None) -> tuple[Segment, ...]:
+def _boundary_lines(x: Scale, w: int | None) -> tuple[Segment, ...]:
     if w is None:
         return ()
-    x = edges[int(np.searchsorted(steps, w))]
-    y = _flip(x)
-    lines = ((x, TOP, x, TOP + SIDE), (LEFT, y, LEFT + SIDE, y))
+    at = x.at(w)
+    y = _flip(at)
+    lines = ((at, TOP, at, TOP + SIDE), (LEFT, y, LEFT + SIDE, y))
     # Drawn twice, dark under light, so that the line stands out on every color.
     return tuple(
         Segment(style, *line) for style in ("boundary halo", "boundary on-cells") for line in lines
     )
 
 
-def _color_keys(top: float, w: int | None) -> tuple[Key, ...]:
-    colors = [0, 8, 16, 24, COLORS - 1]
-    cells = [Key(f"S = {(c / (COLORS - 1)) * top:.2g}", f"cell h{c}", "cell") for c in colors]
+def _color_keys(w: int | None) -> tuple[Key, ...]:
+    angles = (0, 10, 20, 30, 45, 60, 90)
+    cells = [
+        Key(
+            f"{angle}°, S = {1 - np.cos(np.radians(angle)):.2g}",
+            f"cell h{min(int(angle / 90 * COLORS), COLORS - 1)}",
+            "cell",
+        )
+        for angle in angles
+    ]
     return (*cells, *([] if w is None else [Key("w", "boundary", "line")]))

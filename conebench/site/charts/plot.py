@@ -1,15 +1,17 @@
 """Plots: a drawing with title, caption and table."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from conebench.analysis.distance import IntArray
+from conebench.site.charts.data import Json, chart_data
 from conebench.site.charts.drawing import Drawing
 from conebench.site.charts.table import Table
 
-# Limits of what a page can hold; files have all.
-MAX_TABLE_ROWS, MAX_TABLE_CHECKPOINTS = 40, 12
+# Limits of what a page holds without scripts; with them it shows all.
+MAX_TABLE_ROWS, MAX_TABLE_CHECKPOINTS = 6, 5
 MAX_COLORS = 6
 
 
@@ -17,7 +19,7 @@ MAX_COLORS = 6
 class Plot:
     """A drawing with title, caption and its points as a table."""
 
-    # Its id on the page, and the name of its files.
+    # Its id on the page, and the name of files made from it.
     key: str
     title: str
     caption: str
@@ -25,13 +27,18 @@ class Plot:
     table: Table
     # None if it shows all seeds.
     seed: int | None = None
-    # Steps of the cells of a heat map.
-    steps: tuple[int, ...] = ()
+    # Numbers for scripts, of a drawing without axes.
+    special: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Mapping[str, Json]:
+        """Numbers for the script that draws it again."""
+        return self.special or chart_data(self.drawing)
 
     @property
     def page_table(self) -> Table:
         """The table, thinned to what a page can hold."""
-        return for_page(self.table, square=bool(self.steps))
+        return for_page(self.table, square="S" in self.special)
 
 
 def evenly(count: int, limit: int) -> IntArray:

@@ -56,8 +56,6 @@ class RecordSource:
     record: SiteRecord
     # The folder of new files; None if the earlier site has them.
     made: Path | None = None
-    # Where the record's line begins in the earlier file of all records.
-    start: int = 0
 
 
 _NOTES = TypeAdapter(Notes)
@@ -77,18 +75,13 @@ def kept_records(site: Path) -> dict[str, RecordSource]:
     """
     try:
         notes = _NOTES.validate_json(gzip.decompress((site / NOTES).read_bytes()))
-        lines = (site / ALL_RECORDS).stat().st_size
     except (OSError, EOFError, zlib.error, ValidationError):
         return {}
-    # Other code may write other pages, and a cut file has lost lines.
-    if notes.program != program() or lines != sum(note.record.line for note in notes.records):
+    # Other code may write other pages.
+    if notes.program != program():
         return {}
-    kept, start = {}, 0
-    for note in notes.records:
-        if _is_whole(note.record, site / "records"):
-            kept[note.key] = RecordSource(note.record, start=start)
-        start += note.record.line
-    return kept
+    whole = (note for note in notes.records if _is_whole(note.record, site / "records"))
+    return {note.key: RecordSource(note.record) for note in whole}
 
 
 def _is_whole(record: SiteRecord, folder: Path) -> bool:
@@ -143,7 +136,6 @@ def _hash_of(replications: Sequence[Path]) -> str:
 
 def keep_files(record_id: str, old: Path, new: Path) -> None:
     """Link a record's files on the old site into the new one."""
-    (new / record_id).mkdir()
     for path in own_files(old, record_id):
         keep_file(path, new / path.relative_to(old))
 

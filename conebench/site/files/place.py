@@ -14,7 +14,7 @@ from conebench.site.files.cache import (
     same_record,
 )
 from conebench.site.files.find import RecordFile
-from conebench.site.files.write import LINE, Refused, write_records
+from conebench.site.files.write import Refused, write_records
 
 Skipped = list[tuple[RecordFile, str]]
 
@@ -52,7 +52,7 @@ def place_records(
     (new / "records").mkdir()
     for item in placed:
         _move(item.source, new / "records", old / "records")
-    _join_lines([item.source for item in placed], new, old)
+    _join_lines([item.source.record.row.record_id for item in placed], new)
     return [Note(item.key, item.source.record) for item in placed], skipped
 
 
@@ -90,16 +90,12 @@ def _move(source: RecordSource, new: Path, old: Path) -> None:
         keep_files(source.record.row.record_id, old, new)
         return
     for path in source.made.iterdir():
-        if path.name != LINE:
-            path.rename(new / path.name)
+        path.rename(new / path.name)
 
 
-def _join_lines(sources: Sequence[RecordSource], new: Path, old: Path) -> None:
+def _join_lines(ids: Sequence[str], new: Path) -> None:
     """Write the file of all records."""
     # Compressed lines one after the other are a compressed file.
     with (new / ALL_RECORDS).open("wb") as target:
-        for source in sources:
-            path = old / ALL_RECORDS if source.made is None else source.made / LINE
-            with path.open("rb") as lines:
-                lines.seek(source.start)
-                target.write(lines.read(source.record.line))
+        for record_id in ids:
+            target.write((new / "records" / f"{record_id}.json.gz").read_bytes())

@@ -17,18 +17,16 @@ from conebench.record.derive import UNUSABLE
 from conebench.record.replication import check_replication, replications_of
 from conebench.site.board.frames import ArmRow, arm_rows
 from conebench.site.board.rows import Row, row_of
-from conebench.site.charts.plot import Plot
 from conebench.site.files.find import RecordFile
-from conebench.site.files.plot_files import csv_file, svg_file
-from conebench.site.pages import record_page, sections_of
+from conebench.site.pages import record_page
 from conebench.site.record_page.script_data import record_script
 from conebench.spec import spec_text
 from conebench.study.figures import Cell, figures_of
 
 # Below this many records new processes take longer to start than they save.
 MANY = 100
-# The record as one compressed line, which becomes a part of the file of all records.
-LINE = "line.gz"
+# Files of a record: its page, numbers for scripts, the record as one compressed line, and its spec.
+ENDINGS = ("html", "js", "json.gz", "yaml")
 COMPRESSION = 6
 
 
@@ -43,8 +41,6 @@ class SiteRecord:
     # Count and bytes of its own files.
     files: int
     size: int
-    # Bytes of its line in the file of all records.
-    line: int
     # Files next to the record that are not valid replications, with the reason.
     refused: list[tuple[str, str]]
 
@@ -59,7 +55,7 @@ class Refused:
 def write_records(
     files: Sequence[RecordFile], folder: Path, *, many: int = MANY
 ) -> list[SiteRecord | Refused]:
-    """Write page, data and plots of each record.
+    """Write the files of each record.
 
     The folders are named 0, 1, ... From `many` records on, several processes share the work.
     """
@@ -73,9 +69,8 @@ def write_records(
 
 def own_files(folder: Path, record_id: str) -> list[Path]:
     """Return the files of one record on the site."""
-    direct = [folder / f"{record_id}.{ending}" for ending in ("html", "js", "json")]
-    inside = folder / record_id
-    return [*filter(Path.is_file, direct), *(sorted(inside.iterdir()) if inside.is_dir() else ())]
+    files = [folder / f"{record_id}.{ending}" for ending in ENDINGS]
+    return [*filter(Path.is_file, files)]
 
 
 def size_of(files: Iterable[Path]) -> int:
@@ -93,9 +88,8 @@ def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
             replications, refused = _replications(file.path, stored)
             row = row_of(record, record_id, replications)
             cell = figures_of(record, record_id)
-            sections = sections_of(record)
             spec = spec_text(record.spec)
-            page = record_page(record, row, sections, spec)
+            page = record_page(record, row, spec)
             script = record_script(record, row, row.group.label)
     except RecordError as error:
         # Without the path, which the site never names.
@@ -105,14 +99,12 @@ def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
     folder.mkdir(parents=True)
     write_text(folder / f"{record_id}.html", page)
     write_text(folder / f"{record_id}.js", script)
-    original = file.path.read_bytes()
-    (folder / f"{record_id}.json").write_bytes(original)
-    write_plots([plot for section in sections for plot in section], folder / record_id)
-    write_text(folder / record_id / f"{row.spec_name}.yaml", spec)
-    (folder / LINE).write_bytes(line := _packed_line(original))
+    write_text(folder / f"{record_id}.yaml", spec)
+    line = _packed_line(file.path.read_bytes())
+    (folder / f"{record_id}.json.gz").write_bytes(line)
     written = own_files(folder, record_id)
     arms = arm_rows(record, record_id)
-    return SiteRecord(row, arms, cell, len(written), size_of(written), len(line), refused)
+    return SiteRecord(row, arms, cell, len(written), size_of(written), refused)
 
 
 def _read_file(file: RecordFile) -> Record:
@@ -139,14 +131,6 @@ def _replications(path: Path, record: Record) -> tuple[list[Replication], list[t
             reason = str(error).removeprefix(f"{file}: ")
             refused.append((f"{file.parent.name}/{file.name}", reason))
     return valid, refused
-
-
-def write_plots(plots: Iterable[Plot], folder: Path) -> None:
-    """Write every plot as SVG and CSV."""
-    folder.mkdir(exist_ok=True)
-    for plot in plots:
-        write_text(folder / f"{plot.key}.svg", svg_file(plot))
-        write_text(folder / f"{plot.key}.csv", csv_file(plot))
 
 
 def write_text(path: Path, text: str) -> None:

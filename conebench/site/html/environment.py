@@ -6,18 +6,65 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from conebench.record.quantities import UNDEFINED
+from conebench.record.quantities import QUANTITIES, UNDEFINED
+from conebench.site.html.glyphs import accuracy_bar, cone_glyph, interval_bar
 from conebench.site.html.markup import shapes, swatch, table_rows
 from conebench.site.html.visible import visible
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+# Where the code is; without an address there is no link to it.
+REPOSITORY = ""
 # Pages of the header: file and label.
 PAGES = (
+    ("index", "Board"),
     ("compare", "Compare"),
     ("findings", "Findings"),
-    ("data", "Data"),
     ("docs/method", "Method"),
     ("docs/index", "Docs"),
+    ("data", "Data"),
+)
+# Sections of docs/method.md by figure.
+ANCHORS = {
+    "CES": "strength-and-rank",
+    **dict.fromkeys(("turn_deg", "cone_deg", "cone_95_deg", "N", "alpha"), "late-window"),
+    **dict.fromkeys(("VR", "motion", "drift"), "late-window"),
+    **dict.fromkeys(
+        ("benefit", "loss_benefit", "kernel_benefit", "lazy_gap", "Gamma"),
+        "what-non-linear-training-in-the-window-is-worth",
+    ),
+    **dict.fromkeys(("A_full", "A_lazy", "A_switched"), "arms"),
+    **dict.fromkeys(("T_star", "change_point", "T_fit"), "t-and-outcomes"),
+}
+# What heads of the board explain: id, title, text and figures.
+EXPLAINED = (
+    (
+        "strength",
+        "Strength",
+        "how narrow the cone is and how well the kernel stays in it.",
+        ("CES",),
+    ),
+    (
+        "cone",
+        "Cone",
+        "the dashed ray is the first kernel, the solid one the axis of the cone that later "
+        "kernels lie in. All are measured from step w on, the start of the late window.",
+        ("turn_deg", "cone_deg", "N", "alpha"),
+    ),
+    (
+        "motion",
+        "Motion",
+        "S between neighboring checkpoints of the first seed on a logarithmic axis; w is dashed. "
+        "A level line is a kernel that keeps moving.",
+        ("motion",),
+    ),
+    (
+        "accuracy",
+        "Test accuracy",
+        "lazy is training linearized from step 0, the blue dot training linearized from w on, "
+        "full ordinary training. Both ends are in percent; orange is what non-linear training "
+        "after w adds.",
+        ("benefit", "A_lazy", "A_switched", "A_full"),
+    ),
 )
 
 
@@ -44,6 +91,10 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_reveal,
     )
-    templates.globals |= {"PAGES": PAGES, "UNDEFINED": UNDEFINED}
+    templates.globals |= {"PAGES": PAGES, "UNDEFINED": UNDEFINED, "REPOSITORY": REPOSITORY}
+    templates.globals |= {"Q": {q.field: q for q in QUANTITIES}}
+    templates.globals |= {"ANCHORS": ANCHORS, "EXPLAINED": EXPLAINED}
+    templates.globals |= {"accuracy_bar": accuracy_bar, "cone_glyph": cone_glyph}
+    templates.globals |= {"interval_bar": interval_bar}
     templates.globals |= {"shapes": shapes, "swatch": swatch, "table_rows": table_rows}
     return templates

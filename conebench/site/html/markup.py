@@ -1,10 +1,8 @@
 """Shapes of a drawing and rows of a table, as markup.
 
-Templates take several times as long for these, and every plot is written twice: in its page and in
-a file of its own.
+Templates take several times as long for these.
 """
 
-import functools
 import re
 from collections.abc import Iterable, Iterator
 from html import escape
@@ -20,12 +18,12 @@ PLAIN = re.compile(r"[0-9A-Za-z .,:+\-–°]*")
 
 
 def table_rows(table: Table, text_columns: Iterable[int] = ()) -> Markup:
-    """Write rows of a table; `text_columns` are aligned as text."""
+    """Write rows; `text_columns` are aligned as text."""
     marks = [' class="text"' if i in text_columns else "" for i in range(len(table.head))]
     rows = (
-        f'<tr>\n<th scope="row"{marks[0]}>{_escaped(row[0])}</th>\n'
+        f"<tr><th{marks[0]}>{_escaped(row[0])}</th>"
         + "".join(
-            f"<td{mark}>{_escaped(cell)}</td>\n"
+            f"<td{mark}>{_escaped(cell)}</td>"
             for mark, cell in zip(marks[1:], row[1:], strict=True)
         )
         + "</tr>"
@@ -34,27 +32,33 @@ def table_rows(table: Table, text_columns: Iterable[int] = ()) -> Markup:
     return Markup("\n".join(rows))  # noqa: S704  # every cell was escaped
 
 
-@functools.lru_cache(maxsize=128)
 def shapes(drawing: Drawing) -> Markup:
     """Write all shapes of a drawing."""
     parts = [
+        *_band_tags(drawing),
         *_path_tags(drawing),
         *_axis_tags(drawing),
         *_segment_tags(drawing),
         *_dot_tags(drawing),
+        *_name_tags(drawing),
     ]
     return Markup("\n".join(parts))  # noqa: S704  # numbers, our own classes, escaped labels
 
 
-def swatch(key: Key) -> Markup:
+def key_mark(key: Key) -> str:
     """Write the mark of an entry of the legend."""
-    shapes_of = {
-        "line": f'<path class="line {key.style}" d="M0 6H24"/>',
-        "dot": f'<circle class="dot {key.style}" cx="12" cy="6" r="4"/>',
-        "cell": f'<path class="{key.style}" d="M0 0H24V12H0z"/>',
-    }
-    mark = f'<svg class="swatch" viewBox="0 0 24 12" aria-hidden="true">{shapes_of[key.mark]}</svg>'
-    return Markup(mark)  # noqa: S704  # our own classes
+    if key.mark == "line":
+        return f'<path class="line {key.style}" d="M0 6H24"/>'
+    if key.mark == "dot":
+        return f'<circle class="dot {key.style}" cx="12" cy="6" r="4"/>'
+    return f'<path class="{key.style}" d="M0 0H24V12H0z"/>'
+
+
+def swatch(key: Key) -> Markup:
+    """Write the picture of a legend's entry."""
+    return Markup(  # noqa: S704  # our own classes
+        f'<svg class="swatch" viewBox="0 0 24 12" aria-hidden="true">{key_mark(key)}</svg>'
+    )
 
 
 def _escaped(text: str) -> str:
@@ -63,29 +67,49 @@ def _escaped(text: str) -> str:
     return escape(visible(text))
 
 
+def _band_tags(d: Drawing) -> Iterator[str]:
+    _, top, _, height = d.frame
+    for band in d.bands if d.x else ():
+        left, right = d.x.at(band.low), d.x.at(band.high)  # type: ignore[union-attr]
+        yield (
+            f'<rect class="band {band.style}" x="{left}" y="{top}" '
+            f'width="{right - left:g}" height="{height}"/>'
+        )
+
+
 def _path_tags(d: Drawing) -> Iterator[str]:
     for path in d.paths:
-        style = path.style if path.style.startswith("cell") else f"line {path.style}"
+        style = path.style if path.style.startswith(("cell", "cone")) else f"line {path.style}"
         yield f'<path class="{style}" d="{path.data}"/>'
 
 
 def _axis_tags(d: Drawing) -> Iterator[str]:
     left, top, width, height = d.frame
+    # A path in space has no axes.
+    if not width:
+        return
     bottom = top + height
-    yield f'<rect class="frame" x="{left}" y="{top}" width="{width}" height="{height}"/>'
+    marks = "".join(f"M{tick.at} {bottom}v5" for tick in d.x_ticks)
+    marks += "".join(f"M{left} {tick.at}h-5" for tick in d.y_ticks)
+    yield f'<path class="tick" d="M{left} {top}H{left + width:g}V{bottom}H{left}z{marks}"/>'
+    yield '<g class="label middle">'
     for tick in d.x_ticks:
-        yield f'<path class="tick" d="M{tick.at} {bottom}v5"/>'
-        yield _label_tag("middle", tick.at, bottom + 19, tick.label)
+        yield f'<text x="{tick.at}" y="{bottom + 19}">{_escaped(tick.label)}</text>'
+    yield f'<text x="{left + width / 2:g}" y="{d.height - 10}">{_escaped(d.x_label)}</text>'
+    turned = f"translate(14 {top + height / 2:g}) rotate(-90)"
+    yield f'<text transform="{turned}">{_escaped(d.y_label)}</text>'
+    yield '</g><g class="label end">'
     for tick in d.y_ticks:
-        yield f'<path class="tick" d="M{left} {tick.at}h-5"/>'
-        yield _label_tag("end", left - 8, tick.at + 4, tick.label)
-    yield _label_tag("middle", left + width / 2, d.height - 10, d.x_label)
-    turned = f"translate(14 {top + height / 2}) rotate(-90)"
-    yield f'<text class="label middle" transform="{turned}">{_escaped(d.y_label)}</text>'
+        yield f'<text x="{left - 8}" y="{tick.at + 4:g}">{_escaped(tick.label)}</text>'
+    yield "</g>"
 
 
-def _label_tag(anchor: str, x: float, y: float, text: str) -> str:
-    return f'<text class="label {anchor}" x="{x}" y="{y}">{_escaped(text)}</text>'
+def _name_tags(d: Drawing) -> Iterator[str]:
+    for name in d.names:
+        yield (
+            f'<text class="name {name.style}" x="{name.x:g}" y="{name.y:g}">'
+            f"{_escaped(name.text)}</text>"
+        )
 
 
 def _segment_tags(d: Drawing) -> Iterator[str]:

@@ -81,7 +81,7 @@ def _groups_plot(seed: SeedResult) -> Plot:
     for i, (group, phases) in enumerate(drawn):
         if phases and phases.T_star is not None:
             dot = (phases.T_star, curves[group.name][phases.T_star])
-            series.append(Series("T*", f"c{i}", [dot], joined=False, dots=True))
+            series.append(Series("T*", f"c{i}", [dot], joined=False, dots=True, quiet=True))
     steps = sorted({step for curve in curves.values() for step in curve})
     return Plot(
         key="layers",

@@ -27,7 +27,7 @@ def rate_plots(record: Record) -> list[Plot]:
         interval_curves(record, lambda G, steps: velocity_per_rate(G, steps, rates)),
         distance,
         key="rate",
-        title="Kernel velocity per learning rate",
+        title="Velocity per learning rate",
         caption="S between neighboring checkpoints divided by the sum of the learning rates of the "
         "steps between them; both axes are logarithmic. It stays level across a drop if the kernel "
         "diffuses at the pace of training. On a straight path S grows with the square of the way.",

@@ -1,33 +1,23 @@
-"""Data of a record for the scripts of pages.
+"""Data of a record for scripts.
 
 They are a script file per record: a page opened from a folder may load scripts, but no data.
 """
 
 import json
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from conebench.analysis.cone import cone_picture, to_axis_deg
-from conebench.analysis.distance import (
-    FloatArray,
-    IntArray,
-    between,
-    distances,
-    velocity,
-)
+from conebench.analysis.cone import to_axis_deg
+from conebench.analysis.distance import FloatArray, IntArray, distances, velocity
 from conebench.analysis.intervals import Estimate
 from conebench.record import Record, SeedResult
 from conebench.record.quantities import QUANTITIES
 from conebench.record.seed_means import arm_means
 from conebench.site.board.rows import Row
+from conebench.site.charts.data import Json, rounded_all
 from conebench.site.html.visible import visible
-from conebench.site.record_page.plots import MAX_SEEDS
+from conebench.site.record_page.of_seed import MAX_SEEDS, seed_data, window_members
 from conebench.spec import Spec
-
-DIGITS = 5
-
-Json = str | int | float | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 def record_script(record: Record, row: Row, group: str) -> str:
@@ -39,7 +29,7 @@ def record_script(record: Record, row: Row, group: str) -> str:
 
 
 def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
-    """Return figures, arms and seeds, numbers to 5 digits."""
+    """Return figures, arms, fields and seeds."""
     figures = {q.field: _estimate_data(row.figures[q.field]) for q in QUANTITIES}
     arms: list[Json] = [
         [
@@ -55,45 +45,36 @@ def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
         "model": row.model,
         "group": visible(group),
         "w": record.figures.w,
+        "T": record.spec.total_steps,
+        "fields": {name: visible(value) for name, value in row.fields.items()},
         "figures": figures,
+        "outcomes": row.outcomes_text,
         "arms": arms,
-        "seeds": [seed_data(record.spec, seed) for seed in record.seeds[:MAX_SEEDS]],
+        "seeds": [curves_data(record.spec, seed) for seed in record.seeds[:MAX_SEEDS]],
+        "plots": seed_data(record),
     }
 
 
-def seed_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
+def curves_data(spec: Spec, seed: SeedResult) -> dict[str, Json]:
     """Return a list per figure, with an entry per checkpoint."""
     G, steps = seed.kernel.primary.G(), np.array(seed.kernel.steps)
-    picture, _ = cone_picture(G)
     percents = [100 * accuracy for accuracy in seed.training.test_accuracy]
     accuracy = dict(zip(seed.training.steps, percents, strict=True))
     return {
         "seed": seed.seed,
         "steps": steps.tolist(),
-        "S0": _rounded_all(distances(G)[0].tolist()),
-        "velocity": [None, *_rounded_all(velocity(G, steps).tolist())],
-        "angle": _to_axis(spec, seed, G, steps),
-        "accuracy": _rounded_all([accuracy.get(step) for step in seed.kernel.steps]),
-        "picture": [_rounded_all(point) for point in picture.tolist()],
+        "S0": rounded_all(distances(G)[0].tolist()),
+        "velocity": [None, *rounded_all(velocity(G, steps).tolist())],
+        "angle": _to_axis(spec, seed, G),
+        "accuracy": rounded_all([accuracy.get(step) for step in seed.kernel.steps]),
     }
 
 
-def _to_axis(spec: Spec, seed: SeedResult, G: FloatArray, steps: IntArray) -> Sequence[Json]:
+def _to_axis(spec: Spec, seed: SeedResult, G: FloatArray) -> list[Json]:
     """Return the angle of every kernel to the axis, in degrees."""
-    start, end = seed.window.start, seed.window.end
-    if start is None or end is None:
-        return []
-    inside = between(steps, spec.kernel.checkpoints.every, start, end)
-    return _rounded_all(to_axis_deg(G, inside).tolist())
+    members: IntArray | None = window_members(spec, seed)
+    return [] if members is None else rounded_all(to_axis_deg(G, members).tolist())
 
 
-def _estimate_data(estimate: Estimate | None) -> Sequence[Json]:
-    return _rounded_all([getattr(estimate, end, None) for end in ("value", "low", "high")])
-
-
-def _rounded_all(values: Sequence[float | None]) -> list[Json]:
-    return [_rounded(value) for value in values]
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{DIGITS}g}")
+def _estimate_data(estimate: Estimate | None) -> list[Json]:
+    return rounded_all([getattr(estimate, end, None) for end in ("value", "low", "high")])

@@ -21,7 +21,7 @@ LEVELS = {"full": "level-full", "lazy": "level-lazy"}
 LOG_RANGE = 20
 
 
-def draw_switch_curve(record: Record, boundaries: Sequence[Rule]) -> Drawing:
+def draw_switch_curve(record: Record) -> Drawing:
     """Draw a line per kind of arm, and levels of lazy and full.
 
     Steps that some seeds did not finish are dots.
@@ -40,11 +40,10 @@ def draw_switch_curve(record: Record, boundaries: Sequence[Rule]) -> Drawing:
     series = [s for arm, curve in curves.items() for s in _arm_series(arm, curve, record)]
     steps = [step for curve in curves.values() for step in curve]
     return draw(
-        step_scale([*steps, *(rule.at for rule in boundaries)]),
+        step_scale(steps),
         vertical([*(y for s in series for y in s.heights), *(level.at for level in levels)]),
         ("switch step s", "test accuracy at T, %"),
         series,
-        upright=boundaries,
         level=levels,
     )
 
@@ -52,7 +51,8 @@ def draw_switch_curve(record: Record, boundaries: Sequence[Rule]) -> Drawing:
 def step_scale(steps: Sequence[float]) -> Scale:
     """Return a scale of steps, logarithmic if they span much."""
     wide = bool(steps) and min(steps) > 0 and max(steps) >= LOG_RANGE * min(steps)
-    return horizontal(steps, log=wide)
+    # Dots and their bars have a width.
+    return horizontal(steps, log=wide, room=0.04)
 
 
 def _arm_series(arm: str, curve: Mapping[int, Estimate], record: Record) -> list[Series]:
@@ -61,5 +61,6 @@ def _arm_series(arm: str, curve: Mapping[int, Estimate], record: Record) -> list
     partial = [(step, mean.value) for step, mean in curve.items() if step not in complete]
     lines = [estimates_series(arm, CURVES[arm], complete.items())] if complete else []
     style = f"{CURVES[arm]} hollow"
-    dots = Series(f"{arm}, not every seed", style, partial, joined=False, dots=True)
+    name = f"{arm}, not every seed"
+    dots = Series(name, style, partial, joined=False, dots=True, quiet=True)
     return [*lines, dots] if partial else lines

@@ -86,18 +86,22 @@ def stretches_table(record: Record) -> Table | None:
 
 
 def arms_table(record: Record) -> Table:
-    """Return accuracy, learning rate and end of each arm."""
+    """Return accuracy at T by arm and seed."""
+    arms: dict[str, dict[int, ArmResult]] = {}
+    for seed in record.seeds:
+        for arm in seed.arms:
+            name = arm_name(record, arm)
+            arms.setdefault(name, {})[seed.seed] = arm
     rows = [
         {
-            "Seed": str(seed.seed),
-            "Arm": arm_name(arm, record.figures.w, seed.phases.T_star),
-            "Test accuracy at T": _accuracy_text(arm),
-            "Test loss at T": optional(distance, arm.test_loss),
-            "Learning rate": _rate_text(arm, record),
-            "Outcome": _outcome_text(arm),
+            "Arm": name,
+            "Learning rate": ", ".join(dict.fromkeys(_rate_text(a, record) for a in by.values())),
+            **{
+                f"seed {seed.seed}": _end_text(by[seed.seed], name) if seed.seed in by else "–"
+                for seed in record.seeds
+            },
         }
-        for seed in record.seeds
-        for arm in seed.arms
+        for name, by in arms.items()
     ]
     return table_of(rows, GRID_NOTE if _has_grid(record) else "")
 
@@ -116,22 +120,23 @@ def _has_grid(record: Record) -> bool:
     return isinstance(record.spec.linearization.learning_rate, tuple)
 
 
-def arm_name(arm: ArmResult, w: int | None, T_star: int | None) -> str:
+def arm_name(record: Record, arm: ArmResult) -> str:
     """Write an arm with its step, as docs/method.md does."""
     if arm.arm in ("full", "lazy"):
         return arm.arm
-    names = [name for name, step in (("w", w), ("T*", T_star)) if arm.step == step]
-    return f"{arm.arm}({' = '.join([optional(whole, arm.step), *names])})"
+    # Steps that the spec does not name are the T* of each seed.
+    if arm.step not in record.spec.switching.steps:
+        return f"{arm.arm}(T*)"
+    at_w = " = w" if arm.step == record.figures.w else ""
+    return f"{arm.arm}({optional(whole, arm.step)}{at_w})"
 
 
-def _accuracy_text(arm: ArmResult) -> str:
-    return UNDEFINED if arm.test_accuracy is None else f"{percent(arm.test_accuracy)} %"
-
-
-def _outcome_text(arm: ArmResult) -> str:
-    if arm.status == "finished":
-        return "finished"
-    return f"diverged at step {optional(whole, arm.diverged_at)}"
+def _end_text(arm: ArmResult, name: str) -> str:
+    start = f", from {optional(whole, arm.step)}" if name.endswith("(T*)") else ""
+    if arm.status != "finished":
+        return f"diverged at step {optional(whole, arm.diverged_at)}{start}"
+    accuracy = UNDEFINED if arm.test_accuracy is None else f"{percent(arm.test_accuracy)} %"
+    return f"{accuracy}{start}"
 
 
 def provenance_table(record: Record) -> Table:

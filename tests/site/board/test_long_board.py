@@ -56,15 +56,14 @@ def visit(browser, site):
 def test_long_tables_are_cut_until_asked(visit):
     page = visit.open("index.html")
     assert len(page.locator(".board tbody tr").all()) == 30
-    first = "The first 30 of 130 records, by CES; accuracies"
-    assert page.locator("caption").inner_text().startswith(first)
+    assert page.locator(".says").inner_text() == "The first 30 of 130 records"
     page.locator("th[data-key=record] button").click()
     page.locator("th[data-key=record] button").click()
     assert page.locator(".board tbody a").first.inner_text() == "Run 129"
     page.get_by_role("button", name="Show all 130 records").click()
     assert len(titles(page)) == 130
     assert page.locator(".more").is_hidden()
-    assert page.locator("caption").inner_text().startswith("130 of 130 records; accuracies")
+    assert page.locator(".says").inner_text() == "130 of 130 records"
     page.locator("th[data-key=record] button").click()
     assert len(titles(page)) == 30
 
@@ -75,7 +74,7 @@ def test_all_rows_are_there_before_anything_needs_them(visit, browser_lacks):
     page = visit.open("index.html")
     wait_until(page, "window.board?.rows.length === 130")
     assert len(titles(page)) == 30
-    assert page.locator("#count").inner_text() == "130 of 130 records"
+    assert page.locator("#count").inner_text() == "130 records"
 
 
 SAVES_DATA = "Object.defineProperty(navigator, 'connection', { value: { saveData: true } })"
@@ -109,6 +108,16 @@ def test_rows_that_are_not_shown_are_found_and_kept_ticked(visit):
     assert page.get_by_label("Compare Run 129").is_checked()
     page.get_by_label("Compare Run 12", exact=True).check()
     assert page.locator("#compare").get_attribute("href") == "compare.html#00000129,00000012"
+
+
+def test_a_sixth_tick_is_refused_with_a_word(visit):
+    page = visit.open("index.html")
+    for i in range(5):
+        page.get_by_label(f"Compare Run {i}", exact=True).check()
+    page.get_by_label("Compare Run 5", exact=True).click()
+    assert not page.get_by_label("Compare Run 5", exact=True).is_checked()
+    assert "At most 5 records" in page.locator("#chosen-count").inner_text()
+    assert page.locator("#tray li").count() == 5
 
 
 def test_without_scripts_every_record_is_on_a_plain_page(browser, site):

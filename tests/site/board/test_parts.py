@@ -25,7 +25,11 @@ def board(row: Row, *sizes: int) -> list[Group]:
     """Return tables of these sizes, each row with its own id."""
     ids = iter(range(sum(sizes)))
     return [
-        Group(f"group {i}", tuple(replace(row, record_id=f"{next(ids):08d}") for _ in range(size)))
+        Group(
+            f"group {i}",
+            tuple(replace(row, record_id=f"{next(ids):08d}") for _ in range(size)),
+            row.group,
+        )
         for i, size in enumerate(sizes, start=1)
     ]
 
@@ -82,7 +86,8 @@ def test_the_script_has_every_row_with_what_it_is_sorted_by(row):
     first = dict(zip(data["keys"], data["rows"][0]["values"], strict=True))
     assert first["CES"] == row.figures["CES"].value
     assert (first["record"], first["seeds"]) == (row.title, 5)
-    assert set(first) == {"rank", "record", "seeds", "date", *(q.field for q in BOARD)}
+    others = {"rank", "record", "seeds", "date", "motion", "A_full", "T_star"}
+    assert set(first) == {*others, *(q.field for q in BOARD)}
     assert data["rows"][0]["html"] in index_page(board(row, 51, 2), [])
 
 

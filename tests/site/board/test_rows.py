@@ -14,6 +14,7 @@ from conebench.record import Failure, Record, recompute
 from conebench.site.board.download import frame_csv, frame_json
 from conebench.site.board.frames import board_frame
 from conebench.site.board.rows import Row, filters_of, group_rows, row_of
+from conebench.site.board.sentences import agreement
 
 
 def row(record: Record) -> Row:
@@ -21,7 +22,9 @@ def row(record: Record) -> Row:
 
 
 def test_rows_are_ordered_by_strength_and_share_ranks_where_seeds_leave_them_open():
-    strong, similar, weak = (make_record(noise=noise) for noise in (0.1, 0.101, 0.3))
+    strong, similar, weak = (
+        make_record(make_spec(title=f"Noise {noise}"), noise=noise) for noise in (0.1, 0.101, 0.3)
+    )
     (group,) = group_rows([row(r) for r in (weak, strong, similar)])
     values = [r.figures["CES"].value for r in group.rows]
     assert values == sorted(values, reverse=True)
@@ -84,15 +87,33 @@ def of_method_2() -> Record:
     ],
 )
 def test_an_unranked_row_says_why_and_comes_last(make, reason):
-    ranked = row(make_record(noise=0.2))
+    ranked = row(make_record(make_spec(title="Ranked"), noise=0.2))
     (group,) = group_rows([row(make()), ranked])
     assert [r.rank for r in group.rows] == [1, None]
     assert (group.rows[1].reason, group.rows[1].rank_text) == (reason, "unranked")
 
 
+def test_runs_of_one_spec_fold_into_the_earliest_that_can_be_ranked():
+    first, again = make_record(), make_record(noise=0.11)
+    later = again.provenance.model_copy(update={"created_at": "2026-05-05T00:00:00Z"})
+    again = again.model_copy(update={"provenance": later})
+    early = first_seeds(2, "partial").model_copy(
+        update={"provenance": first.provenance.model_copy(update={"created_at": "2025-01-01"})}
+    )
+    (group,) = group_rows([row(r) for r in (again, early, first)])
+    assert [r.record_id for r in group.shown] == [first.id]
+    assert {r.record_id for r in group.twins(group.shown[0])} == {again.id, early.id}
+    assert [r.rank for r in group.rows] == [1, None, None]
+    reason = f"another run of the spec of {first.id}"
+    assert all(r.reason.endswith(reason) for r in group.twins(group.shown[0]))
+    assert agreement(group.shown[0], group.twins(group.shown[0])).startswith("3 runs, agree to ")
+    assert agreement(group.shown[0], []) == ""
+    assert agreement(group.shown[0], [group.shown[0]]) == "2 runs, equal"
+
+
 def test_a_partial_record_does_not_count_in_the_ranks_of_others():
     strong_but_partial = first_seeds(2, "partial")
-    weak = make_record(noise=0.2)
+    weak = make_record(make_spec(title="Weak"), noise=0.2)
     (group,) = group_rows([row(strong_but_partial), row(weak)])
     assert [(r.record_id, r.rank) for r in group.rows] == [
         (weak.id, 1),

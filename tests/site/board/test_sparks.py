@@ -1,11 +1,11 @@
-"""Small curves of the board: whole numbers, and both ends."""
+"""The small curve of a row: whole numbers, and both ends."""
 
 import itertools
 import re
 
 from synthetic import make_record
 
-from conebench.site.board.sparks import EDGE, HEIGHT, WIDTH, sparks_of
+from conebench.site.board.sparks import EDGE, HEIGHT, WIDTH, motion_spark
 
 
 def places(path: str) -> list[tuple[int, int]]:
@@ -17,14 +17,15 @@ def places(path: str) -> list[tuple[int, int]]:
 
 def test_curves_run_from_edge_to_edge_and_mark_w():
     record = make_record()
-    moves, accuracies = sparks_of(record)
-    assert re.fullmatch(r"M[0-9]+ [0-9]+l[0-9 -]+", moves.path)
-    found = places(accuracies.path)
-    assert (found[0][0], found[-1][0]) == (EDGE, WIDTH - EDGE)
+    spark = motion_spark(record)
+    assert re.fullmatch(r"M[0-9]+ [0-9]+l[0-9 -]+", spark.path)
+    found = places(spark.path)
+    # The last interval begins at step 950.
+    assert (found[0][0], found[-1][0]) == (EDGE, EDGE + round((WIDTH - 2 * EDGE) * 0.95))
     assert {y for _, y in found} >= {EDGE, HEIGHT - EDGE}
-    assert moves.boundary == accuracies.boundary == EDGE + round((WIDTH - 2 * EDGE) * 300 / 1000)
-    assert moves.label.startswith("S over 50 steps, from ")
-    assert accuracies.label == "Test accuracy from 10.0 to 95.0 %, seed 0"
+    assert spark.boundary == EDGE + round((WIDTH - 2 * EDGE) * 300 / 1000)
+    assert spark.label.startswith("S over 50 steps, from ")
+    assert spark.label.endswith(", seed 0")
 
 
 def test_a_kernel_that_stands_still_has_no_curve():
@@ -35,6 +36,5 @@ def test_a_kernel_that_stands_still_has_no_curve():
     )
     record = make_record()
     frozen = record.model_copy(update={"seeds": [seed.model_copy(update={"kernel": still})]})
-    moves, accuracies = sparks_of(frozen)
-    assert (moves.path, moves.label) == ("", "S over 50 steps, seed 0")
-    assert accuracies.path
+    spark = motion_spark(frozen)
+    assert (spark.path, spark.label) == ("", "S over 50 steps, seed 0")

@@ -13,11 +13,11 @@ from conebench.record import Record
 from conebench.site.charts.drawing import Scale, Series, compact, draw, horizontal, vertical
 from conebench.site.charts.heatmap import draw_heatmap
 from conebench.site.charts.plot import Plot, evenly
-from conebench.site.record_page.plots import plots_of
+from conebench.site.record_page.panels import panels_of
 
 
 def all_plots(record: Record) -> list[Plot]:
-    return [plot for section in plots_of(record) for plot in section]
+    return [plot for panel in panels_of(record) for plot in panel.plots]
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -109,26 +109,21 @@ def test_long_trajectories_are_thinned_and_the_page_says_so():
     )
     plots = {plot.key: plot for plot in all_plots(record)}
     assert "64 of 101 checkpoints, evenly" in plots["distance"].caption
-    assert plots["velocity"].page_table.note == "40 of 100 checkpoints, evenly"
-    assert len(plots["velocity"].page_table.rows) == 40
+    assert plots["velocity"].page_table.note == "6 of 100 checkpoints, evenly"
+    assert len(plots["velocity"].page_table.rows) == 6
     few = plots["distance"].page_table
-    assert few.note == "12 of 101 checkpoints, evenly"
+    assert few.note == "5 of 101 checkpoints, evenly"
     assert [row[0] for row in few.rows] == list(few.head[1:])
-    assert [row[i] for i, row in enumerate(few.rows, start=1)] == ["0"] * 12
-    names = [key.name for key in plots["velocity"].drawing.legend]
-    assert names == [
-        *(f"seed {i}" for i in range(5)),
-        "w, start of the late window",
-        "T*",
-        "learning-rate drop",
-    ]
+    assert [row[i] for i, row in enumerate(few.rows, start=1)] == ["0"] * 5
+    names = [name.text for name in plots["velocity"].drawing.names]
+    assert names == ["late window, from w", "T*", "learning-rate drop", "mean of 5 seeds"]
 
 
-def test_the_file_of_a_plot_has_every_point():
+def test_the_table_of_a_plot_has_every_point():
     record = make_record(make_spec(kernel={"samples": 50, "checkpoints": {"every": 10}}))
     steps = [f"{step:,}" for step in record.seeds[0].kernel.steps]
     plots = {plot.key: plot for plot in all_plots(record)}
-    for key in ("distance", "picture", "references", "training", "scale"):
+    for key in ("distance", "path", "references", "training", "scale"):
         assert [row[0] for row in plots[key].table.rows] == steps, key
     assert [row[0] for row in plots["velocity"].table.rows] == steps[1:]
     assert list(plots["distance"].table.head[1:]) == steps
@@ -142,48 +137,3 @@ def test_the_file_of_a_plot_has_every_point():
 def test_many_values_stand_where_each_stands(values, low, log):
     scale = Scale(low, 100.0, 80, 614, log)
     assert scale.every(values) == pytest.approx([scale.at(value) for value in values], abs=0.11)
-
-
-def test_the_velocity_stands_at_the_end_of_its_interval():
-    record = make_record()
-    plot = next(plot for plot in all_plots(record) if plot.key == "velocity")
-    kernel = record.seeds[0].kernel.primary
-    assert plot.table.rows[0][0] == "5"
-    assert float(plot.table.rows[0][1]) == pytest.approx((1 - kernel.gram[1][0]) / 5, rel=1e-2)
-
-
-def test_many_seeds_share_one_entry_of_the_legend():
-    record = make_record(make_spec(seeds=list(range(8))))
-    plot = next(plot for plot in all_plots(record) if plot.key == "training")
-    assert [key.name for key in plot.drawing.legend] == [
-        "one line per seed",
-        "w, start of the late window",
-        "T*",
-    ]
-    assert len(plot.drawing.paths) == 8
-
-
-def test_a_step_that_some_seeds_lack_is_a_dot_off_the_line():
-    record = make_record()
-    seed = record.seeds[0]
-    extra = seed.arms[2].model_copy(update={"step": 350})
-    seeds = [seed.model_copy(update={"arms": [*seed.arms, extra]}), *record.seeds[1:]]
-    plot = next(
-        p for p in all_plots(record.model_copy(update={"seeds": seeds})) if p.key == "switch"
-    )
-    styles = [dot.style for dot in plot.drawing.dots]
-    shared_steps = {arm.step for arm in record.seeds[0].arms if arm.arm == "switched"}
-    assert (styles.count("c0"), styles.count("c0 hollow")) == (len(shared_steps), 1)
-    assert ("switched", "350", "70.0", "–", "1 of 1") in plot.table.rows
-
-
-def test_plots_of_one_seed_come_for_every_seed_under_keys_of_their_own():
-    record = make_record()
-    plots = all_plots(record)
-    assert len({plot.key for plot in plots}) == len(plots)
-    for key in ("distance", "picture", "references", "lags", "scale"):
-        of_seeds = [p for p in plots if p.key.split("-")[0] == key]
-        assert [p.seed for p in of_seeds] == [0, 1, 2, 3, 4]
-        assert [p.key for p in of_seeds] == [key, *(f"{key}-seed-{seed}" for seed in range(1, 5))]
-        assert all(f"seed {p.seed}" in p.caption for p in of_seeds)
-    assert len(plots_of(make_record(make_spec(seeds=list(range(12)))))[0]) == 10

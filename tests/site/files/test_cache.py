@@ -114,7 +114,7 @@ def test_a_new_record_touches_its_own_files_and_what_all_share(records, site):
     add(records)
     build_site([records], site)
     own = {name for name in inodes(site) if name.startswith(f"records/{DELTA.id}")}
-    assert len(own) == 20
+    assert len(own) == 4
     shared = touched(site, before) - own
     assert {"index.html", "rows.js", "table.csv", "table.parquet", ALL_RECORDS, NOTES} <= shared
     assert not [name for name in shared if name.startswith(("records/", "assets/"))]
@@ -159,9 +159,9 @@ def test_the_program_is_every_file_of_the_package(tmp_path, monkeypatch):
         lambda site: (site / NOTES).write_bytes(gzip.compress(b'{"program": 1}')),
         lambda site: (site / ALL_RECORDS).write_bytes(b"cut"),
         lambda site: (site / "records" / f"{BETA.id}.html").unlink(),
-        lambda site: (site / "records" / BETA.id / "velocity.csv").unlink(),
-        lambda site: (site / "records" / BETA.id / "velocity.svg").write_text("<svg/>"),
-        lambda site: (site / "records" / BETA.id / "stray.txt").write_text("x"),
+        lambda site: (site / "records" / f"{BETA.id}.js").unlink(),
+        lambda site: (site / "records" / f"{BETA.id}.json.gz").write_bytes(b"cut"),
+        lambda site: (site / "records" / f"{BETA.id}.txt").write_text("x"),
         lambda site: (site / "index.html").unlink(),
     ],
 )

@@ -19,7 +19,7 @@ def test_every_list_has_one_entry_per_checkpoint():
     record = make_record()
     for seed, result in zip(data_of(record)["seeds"], record.seeds, strict=True):
         assert seed["steps"] == result.kernel.steps
-        for name in ("S0", "velocity", "angle", "accuracy", "picture"):
+        for name in ("S0", "velocity", "angle", "accuracy"):
             assert len(seed[name]) == len(seed["steps"]), name
 
 
