@@ -6,7 +6,7 @@ Addresses of others are listed here, for they are not asked.
 import re
 from functools import cache
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from markdown_it import MarkdownIt
@@ -47,7 +47,10 @@ def links_of(source: Path) -> tuple[str, ...]:
 def ids_of(page: Path) -> frozenset[str]:
     """Where links into a file may lead."""
     text = page.read_text("utf-8")
-    return frozenset(Page(render("x", text, ()).text if page.suffix == ".md" else text).ids)
+    ids = Page(render("x", text, ()).text if page.suffix == ".md" else text).ids
+    # Scripts of the board and of comparisons read these after the "#".
+    tabs = (f"tab={quote(name)}" for name in re.findall(r'data-tab="([^"]+)"', text))
+    return frozenset([*ids, *tabs, *re.findall(r'data-id="([0-9a-f]{8})"', text)])
 
 
 def dead(links: tuple[str, ...] | list[str], page: Path) -> list[str]:
