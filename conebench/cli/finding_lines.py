@@ -1,0 +1,39 @@
+"""Findings of the study as lines of text."""
+
+from collections.abc import Iterator
+
+from conebench.study.claims import claim_counts, claims
+from conebench.study.effects import Cells
+from conebench.study.findings import Finding, find_all
+from conebench.study.sentences import (
+    claim_sentence,
+    coverage_sentence,
+    sentence,
+    standing_sentence,
+)
+
+
+def finding_lines(cells: Cells, *, every: bool) -> Iterator[str]:
+    """Yield what the records cover, the claim, and a sentence per test; all tests if asked."""
+    yield coverage_sentence(cells)
+    if not cells:
+        return
+    found = find_all(cells)
+    yield claim_sentence(claim_counts(claims(cells)))
+    yield standing_sentence(found)
+    tested = [finding for finding in found if finding.verdict != "undefined"]
+    # Tests that were not predicted and found nothing would bury the others.
+    rest = 0
+    for finding in tested:
+        if every or finding.predicted is not None or finding.verdict == "found":
+            yield f"{finding.hypothesis.row}: {sentence(finding)}{_standing(finding)}"
+        else:
+            rest += 1
+    if rest:
+        yield f"{rest} more tests: no effect, or not found; --all prints them."
+    if len(found) > len(tested):
+        yield f"{len(found) - len(tested)} planned tests cannot be made yet."
+
+
+def _standing(finding: Finding) -> str:
+    return "" if finding.predicted is None else f" {finding.standing.capitalize()}."
