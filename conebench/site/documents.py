@@ -20,10 +20,10 @@ IN_WHEEL, IN_CHECKOUT = HERE / "docs", HERE.parents[1]
 FOR_CONTRIBUTORS = ("CONTRIBUTING.md", "SECURITY.md")
 # The order of pages; others come between both parts.
 FIRST = (
-    *("quick-start", "tutorial", "running", "cluster", "cli"),
-    *("specs", "records", "api", "method"),
+    *("install", "quick-start", "tutorial", "running", "cluster", "cli"),
+    *("specs", "records", "api", "method", "study"),
 )
-LAST = ("performance", "model-support", "contributing", "security")
+LAST = ("performance", "model-support", "architecture", "versions", "contributing", "security")
 # Pages whose indented blocks are formulas; elsewhere they are code.
 WITH_FORMULAS = ("method",)
 NO_SLUG = re.compile(r"[^\w\- ]")

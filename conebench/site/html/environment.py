@@ -1,6 +1,7 @@
 """Templates that escape all text."""
 
 import functools
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,8 +13,6 @@ from conebench.site.html.markup import shapes, swatch, table_rows
 from conebench.site.html.visible import visible
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-# Where the code is; without an address there is no link to it.
-REPOSITORY = ""
 # Pages of the header: file and label.
 PAGES = (
     ("index", "Board"),
@@ -68,6 +67,19 @@ EXPLAINED = (
 )
 
 
+def repository_url() -> str:
+    """Return the address of the code, from [project.urls] of pyproject.toml; empty without one.
+
+    Pages link to the code and to pull requests only if there is an address.
+    """
+    try:
+        urls = metadata("conebench").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    named: dict[str, str] = dict(url.split(", ", 1) for url in urls)
+    return named.get("Repository", "")
+
+
 def _reveal(value: object) -> object:
     """Write out hidden characters, except in a template's own output."""
     if isinstance(value, str) and not isinstance(value, Markup):
@@ -91,7 +103,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_reveal,
     )
-    templates.globals |= {"PAGES": PAGES, "UNDEFINED": UNDEFINED, "REPOSITORY": REPOSITORY}
+    templates.globals |= {"PAGES": PAGES, "UNDEFINED": UNDEFINED, "REPOSITORY": repository_url()}
     templates.globals |= {"Q": {q.field: q for q in QUANTITIES}}
     templates.globals |= {"ANCHORS": ANCHORS, "EXPLAINED": EXPLAINED}
     templates.globals |= {"accuracy_bar": accuracy_bar, "cone_glyph": cone_glyph}
