@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from conebench.analysis.distance import FloatArray, says
+from conebench.analysis.distance import FloatArray
 from conebench.analysis.intervals import Estimate
+from conebench.analysis.meaning import says
 
 # Which test images the arm got right, per seed; None where it has no accuracy.
 Arm = Sequence[Float[FloatArray, " _"] | None]

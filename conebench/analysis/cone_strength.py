@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from conebench.analysis.distance import FloatArray, says
+from conebench.analysis.distance import FloatArray
 from conebench.analysis.intervals import Estimate, mean_estimate
+from conebench.analysis.meaning import says
 from conebench.analysis.window import WindowFigures
 
 BOUNDS = (0.0, 100.0)

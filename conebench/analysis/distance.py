@@ -141,9 +141,3 @@ def effective_rank(
 
     """
     return (trace / norm) ** 2
-
-
-def says(meaning: str) -> dict[str, str]:
-    """Return a dataclass field's metadata with its meaning."""
-    # Pydantic takes the description into its schema.
-    return {"description": meaning}

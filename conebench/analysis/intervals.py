@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from conebench.analysis.distance import FloatArray, says
+from conebench.analysis.distance import FloatArray
+from conebench.analysis.meaning import says
 
 RESAMPLES = 10_000
 # Up to 5^5 = 3,125 resamples are listed in full, which needs no random draw.

@@ -14,9 +14,9 @@ from conebench.analysis.distance import (
     FloatArray,
     IntArray,
     lagged_distances,
-    says,
     uniform_part,
 )
+from conebench.analysis.meaning import says
 
 FLOOR_FACTOR = 2.0
 # S ~ 1/t, which has no floor, drifts by about 2 between the outer quarters of Phase II.

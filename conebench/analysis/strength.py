@@ -17,8 +17,9 @@ from conebench.analysis.accuracy import (
     share_of_lazy_gap,
 )
 from conebench.analysis.cone_strength import cone_strength
-from conebench.analysis.distance import FloatArray, says
+from conebench.analysis.distance import FloatArray
 from conebench.analysis.intervals import Estimate, mean_estimate
+from conebench.analysis.meaning import says
 from conebench.analysis.phases import PhaseOutcome, Phases
 from conebench.analysis.window import Undefined, WindowFigures
 

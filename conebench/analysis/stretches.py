@@ -13,8 +13,8 @@ from conebench.analysis.distance import (
     angles_deg,
     between,
     lagged_distances,
-    says,
 )
+from conebench.analysis.meaning import says
 from conebench.analysis.phases import find_phases, floor_of
 
 

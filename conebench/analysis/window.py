@@ -18,8 +18,8 @@ from conebench.analysis.distance import (
     angles_deg,
     between,
     lagged_distances,
-    says,
 )
+from conebench.analysis.meaning import says
 
 SHARE = 0.3
 MIN_INTERVALS = 8

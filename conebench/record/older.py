@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from conebench.analysis.distance import says
 from conebench.analysis.intervals import Estimate
+from conebench.analysis.meaning import says
 from conebench.record.part import Text
 
 
