@@ -51,7 +51,7 @@ def test_a_finished_run_keeps_its_training_and_its_copies(folders: Path) -> None
     assert again.seeds[0].training.train_loss == before.seeds[0].training.train_loss
     assert again.seeds[0].chaos == before.seeds[0].chaos
     assert_close(curves(again, 0), curves(before, 0))
-    assert "did not store what code it was" in progress.notes["record"]
+    assert "did not store its code" in progress.notes["record"]
     assert_code_is_not_known_of_all(again)
 
 
