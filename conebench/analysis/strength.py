@@ -67,7 +67,7 @@ class SeedFigures:
 
 @dataclass(frozen=True)
 class SwitchFigures:
-    """What non-linear training after one switch step is worth."""
+    """Benefits of non-linear training after one switch step."""
 
     step: int | None = field(metadata=says("Step s of the switch; null: each seed's own T*."))
     benefit: Estimate | None = field(

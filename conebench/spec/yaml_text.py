@@ -115,7 +115,7 @@ def _refuse_directives(text: str, path: Path) -> None:
 
 
 class _NotAllowedError(Exception):
-    """What YAML allows and a spec does not, at a line (from 1)."""
+    """Valid YAML that a spec may not contain, at a line (from 1)."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)

@@ -1,4 +1,4 @@
-"""What share of the spread each factor of a factorial has."""
+"""Compute the share of the spread of each factor of a factorial."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

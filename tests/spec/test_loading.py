@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from conebench.errors import ExitCode, SpecError
 from conebench.record import Record, Replication
-from conebench.spec import Spec, find_specs, load_all, load_spec, shipped_specs
+from conebench.spec import Spec, find_specs, load_spec, shipped_specs
 from conebench.spec.schema_problems import PATTERNS
 
 # A problem is expected at the line where its field stands in this text.
@@ -468,64 +468,3 @@ def test_a_name_that_no_shipped_spec_has(
     message = f"^{given}: got neither a file nor a shipped spec's name{problem}"
     with pytest.raises(SpecError, match=message):
         find_specs([Path(given)])
-
-
-SETTINGS = {
-    "training.steps=500": lambda spec: spec.training.steps == 500,
-    "training.optimizer.learning_rate=5e-3": (
-        lambda spec: spec.training.optimizer.learning_rate == 5e-3
-    ),
-    "seeds=[3]": lambda spec: spec.seeds == (3,),
-    "switching={steps: [100]}": lambda spec: spec.switching.steps == (100,),
-    "training.optimizer.momentum=null": lambda spec: spec.training.optimizer.momentum == 0.0,
-}
-
-
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_set_a_field(tmp_path: Path, setting: str) -> None:
-    path = write(
-        tmp_path, VALID.replace("learning_rate: 1e-3", "learning_rate: 1e-3\n    momentum: 0.5")
-    )
-    (found,) = load_all([path], settings=[setting])
-    assert SETTINGS[setting](found.spec)
-    assert re.fullmatch(r"test\.set-[0-9a-f]{8}", found.spec.name)
-    assert found.spec.title.startswith("A title, ")
-    (other,) = load_all([path], settings=["training.batch_size=32"])
-    assert other.spec.name != found.spec.name
-
-
-def test_set_fields_of_one_variant(tmp_path: Path) -> None:
-    matrix = "matrix: {a: {}, b: {seeds: [7]}}\n"
-    path = write(tmp_path, VALID + matrix)
-    (found,) = load_all([path], ["test-b"], ["training.steps=500"])
-    assert (found.spec.training.steps, found.spec.seeds) == (500, (7,))
-    assert found.spec.name.startswith("test-b.set-")
-
-
-@pytest.mark.parametrize(
-    ("setting", "problem"),
-    [
-        ("training.steps", "expected FIELD=VALUE, such as training.steps=500"),
-        ("training.steps=", "expected FIELD=VALUE, such as training.steps=500"),
-        (".steps=1", "expected FIELD=VALUE, such as training.steps=500"),
-        ("name=x", "name cannot be set; write a spec with extends"),
-        ("grid.a=1", "grid cannot be set; write a spec with extends"),
-        ("training.steps=0", "training.steps: got 0, expected at least 1"),
-        ("training=1", "training: got 1, expected a mapping of fields"),
-        ("training.steps.x=1", 'training.steps: got {"x": 1}, expected a whole number'),
-        ("seeds=!x 1", "1: got the tag !x, but tags are not allowed"),
-    ],
-)
-def test_a_setting_that_is_not_allowed(tmp_path: Path, setting: str, problem: str) -> None:
-    with pytest.raises(SpecError) as caught:
-        load_all([write(tmp_path, VALID)], settings=[setting])
-    separator = ":" if problem.startswith("1:") else ": "
-    assert str(caught.value) == f"--set {setting}{separator}{problem}"
-
-
-def test_names_of_changed_specs_are_kept(tmp_path: Path) -> None:
-    path = write(tmp_path, changed("name: test", "name: a.set-12345678"), "a.set-12345678.yaml")
-    with pytest.raises(
-        SpecError, match=r"name: got 'a\.set-12345678', but '\.set-' is kept for runs"
-    ):
-        load_spec(path)

@@ -1,4 +1,4 @@
-"""What may be said of an effect: multiplicity, equivalence, verdict."""
+"""Adjust p values, test equivalence, and give each effect a verdict."""
 
 import math
 from collections.abc import Sequence

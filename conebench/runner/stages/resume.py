@@ -21,7 +21,7 @@ from conebench.training.optimizers import TensorDict
 
 @dataclass(frozen=True)
 class State:
-    """Where training begins, or continues: all that the next step depends on."""
+    """State of training between two steps: all that the next step depends on."""
 
     step: int
     # None where a stage begins, with the network as it is given.

@@ -51,7 +51,7 @@ class Notes:
 
 @dataclass(frozen=True)
 class RecordSource:
-    """Where a record's files are."""
+    """Paths of a record's files."""
 
     record: SiteRecord
     # The folder of new files; None if the earlier site has them.
