@@ -33,7 +33,7 @@ from conebench.cli.terminal import Terminal, echo
 from conebench.errors import ConebenchError, ExitCode, InputError, SpecError
 from conebench.interrupts import second_interrupt_ends_at_once, stopping_if_interrupted
 from conebench.record import Record
-from conebench.spec import LoadedSpec, find_specs, load_all, smoke_spec
+from conebench.spec import LoadedSpec, Spec, find_specs, load_all, smoke_spec
 
 if TYPE_CHECKING:
     # Importing the runner imports torch, which only a run may pay for.
@@ -78,9 +78,9 @@ def run(
         try:
             loaded = load_all(files, names or (), settings or ())
             if smoke:
-                loaded = [_smoke(found, data_root) for found in loaded]
+                loaded = [replace(f, spec=shortened(f.spec, data_root)) for f in loaded]
             _check(loaded, seed, executor, address)
-            folder = run_dir or _default_folder(smoke, settings)
+            folder = run_dir or default_folder(smoke=smoke, changed=bool(settings))
             options = _options(device, data_root, folder, seed, kernel_memory, jobs, save_every)
             options = replace(options, loggers=tuple(loggers or ()))
         except ConebenchError as error:
@@ -95,9 +95,10 @@ def run(
         raise typer.Exit(max(codes))
 
 
-def _default_folder(smoke: bool, settings: list[str] | None) -> Path:
+def default_folder(*, smoke: bool, changed: bool) -> Path:
+    """Return the folder of runs, where no other is given."""
     # The board is built from runs by default, so what is not for the board is kept apart.
-    return Path("runs-smoke" if smoke else "runs-set" if settings else "runs")
+    return Path("runs-smoke" if smoke else "runs-set" if changed else "runs")
 
 
 def _tell_not_run(files: list[Path], error: ConebenchError, as_json: bool) -> None:
@@ -106,16 +107,16 @@ def _tell_not_run(files: list[Path], error: ConebenchError, as_json: bool) -> No
             _echo_json(file.stem, "not run", error=str(error))
 
 
-def _smoke(found: LoadedSpec, data_root: Path) -> LoadedSpec:
-    """Shorten a spec, to no more images than its folder has."""
+def shortened(spec: Spec, data_root: Path) -> Spec:
+    """Shorten a spec to a smoke run, with no more images than its folder has."""
     facts = None
-    if found.spec.dataset.name == "imagefolder":
+    if spec.dataset.name == "imagefolder":
         from conebench.data.image_folder import folder_facts
 
         # The run reports what is wrong with a folder.
         with suppress(ConebenchError):
-            facts = folder_facts(found.spec.dataset, data_root)
-    return replace(found, spec=smoke_spec(found.spec, facts))
+            facts = folder_facts(spec.dataset, data_root)
+    return smoke_spec(spec, facts)
 
 
 def _check(

@@ -48,10 +48,17 @@ def read_record(path: Path | str) -> Record:
         # Before it is read: a file of gigabytes would fill the memory.
         if path.stat().st_size > MAX_BYTES:
             raise RecordError(f"{path}: expected at most {MAX_BYTES:,} bytes")
-        text = path.read_bytes().decode("utf-8")
-        data = json.loads(text, object_pairs_hook=_object)
+        content = path.read_bytes()
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_record(content, path)
+
+
+def parse_record(content: bytes, path: Path | str) -> Record:
+    """Return the record of a JSON text that was read from a path or an address."""
+    try:
+        text = content.decode("utf-8")
+        data = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"{path}: not JSON: {error}") from None
     # First, or a record of a newer schema would be refused for its unknown fields.
@@ -75,7 +82,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return data
 
 
-def _check_version(path: Path, data: object) -> None:
+def _check_version(path: Path | str, data: object) -> None:
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, str) or not VERSION.fullmatch(version):
         raise RecordError(f"{path}: schema_version: missing, so this is not a conebench record")

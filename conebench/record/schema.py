@@ -1,6 +1,6 @@
 """Schema of a record: the results of one run of one spec, with all raw data behind them."""
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Discriminator, Field, Tag
 
@@ -15,6 +15,9 @@ from conebench.record.trajectory import KernelTrajectory, ViewName
 from conebench.spec import Spec, content_hash
 from conebench.spec.schedule import constant_intervals
 from conebench.spec.section import Seed
+
+if TYPE_CHECKING:
+    from conebench.site.html.standalone import Picture
 
 SCHEMA_MAJOR, SCHEMA_MINOR = 1, 4
 SCHEMA_VERSION = f"{SCHEMA_MAJOR}.{SCHEMA_MINOR}"
@@ -274,6 +277,25 @@ class Record(Part):
     )
 
     later = frozenset({"failures", "method"})
+
+    def __repr__(self) -> str:
+        # All fields would fill a notebook.
+        seeds = f"{len(self.seeds)} seed{'' if len(self.seeds) == 1 else 's'}"
+        return f"<Record {self.id} of {self.spec.name}: {self.status}, {seeds}>"
+
+    __str__ = __repr__
+
+    def plot(self, name: str) -> "Picture":
+        """Return a plot of its page, such as "path", which a notebook shows.
+
+        Raises:
+            KeyError: The record has no such plot; the message names those it has.
+
+        """
+        # The one import of a higher layer, and only in a notebook.
+        from conebench.site.record_page.panels import plot
+
+        return plot(self, name)
 
     def dump(self) -> dict[str, Any]:
         """Return the record as plain JSON data."""

@@ -19,7 +19,7 @@ ACCURACY_ROUNDING = 1e-9
 FIRST_WITH_VIEWS = 4
 
 
-def check_structure(path: Path, record: Record) -> None:
+def check_structure(path: Path | str, record: Record) -> None:
     """Raise a RecordError if the parts of a record do not fit together."""
     # The first problem only: a check may rely on those before it.
     problem = next(_problems(record), None)

@@ -15,11 +15,13 @@ from conebench.site.board.rows import Group, Row
 if TYPE_CHECKING:
     import pandas as pd
 
-Dtype = Literal["string", "Int64", "Float64"]
+Dtype = Literal["string", "Int64", "Float64", "boolean"]
 DTYPES: dict[object, Dtype] = {
     str: "string",
+    bool: "boolean",
     int: "Int64",
     int | None: "Int64",
+    float: "Float64",
     float | None: "Float64",
 }
 
@@ -124,11 +126,17 @@ def arm_rows(record: Record, record_id: str) -> list[ArmRow]:
 
 def arms_frame(arms: Sequence[ArmRow]) -> "pd.DataFrame":
     """Return the arms of all records."""
+    return typed_frame(ArmRow, arms)
+
+
+def typed_frame(kind: type[NamedTuple], rows: Sequence[tuple[object, ...]]) -> "pd.DataFrame":
+    """Return rows of one kind as a frame, with the types of its fields."""
     import pandas as pd
 
+    columns = zip(*rows, strict=True) if rows else ([] for _ in kind._fields)
     return pd.DataFrame(
         {
-            name: pd.array([getattr(arm, name) for arm in arms], dtype=DTYPES[kind])
-            for name, kind in ArmRow.__annotations__.items()
+            name: pd.array(list(values), dtype=DTYPES[type_])
+            for (name, type_), values in zip(kind.__annotations__.items(), columns, strict=True)
         }
     )

@@ -85,7 +85,7 @@ def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
         # Numbers that no run can write are to be refused, not shown as nan.
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             record = recompute(stored)
-            replications, refused = _replications(file.path, stored)
+            replications, refused = checked_replications(file.path, stored)
             row = row_of(record, record_id, replications)
             cell = figures_of(record, record_id)
             spec = spec_text(record.spec)
@@ -120,8 +120,10 @@ def _packed_line(original: bytes) -> bytes:
     return gzip.compress(text + b"\n", COMPRESSION, mtime=0)
 
 
-def _replications(path: Path, record: Record) -> tuple[list[Replication], list[tuple[str, str]]]:
-    """Return valid replications, and other files with the reason."""
+def checked_replications(
+    path: Path, record: Record
+) -> tuple[list[Replication], list[tuple[str, str]]]:
+    """Return the valid replications of a record, and other files with the reason."""
     valid: list[Replication] = []
     refused: list[tuple[str, str]] = []
     for file in replications_of(path):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from conebench.record import Record
+from conebench.record import Record, recompute
 from conebench.site.charts.plot import Plot
 from conebench.site.html.standalone import Picture
 from conebench.site.record_page.chaos import chaos_plots
@@ -60,14 +60,14 @@ def plot(record: Record, name: str) -> Picture:
     """Return one plot, which a notebook shows.
 
     Args:
-        record: A recomputed record.
+        record: A record; its figures are recomputed.
         name: Key of the plot, such as "path", "angle", "distance", "velocity" or "switch".
 
     Raises:
         KeyError: The record has no such plot; the message names those it has.
 
     """
-    plots = {item.key: item for panel in panels_of(record) for item in panel.plots}
+    plots = {item.key: item for panel in panels_of(recompute(record)) for item in panel.plots}
     if name not in plots:
         raise KeyError(f"no plot {name!r}, expected one of: {', '.join(plots)}")
     return Picture(plots[name])

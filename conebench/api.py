@@ -1,0 +1,148 @@
+"""Functions for programs and notebooks, public as `conebench.run` and the like.
+
+torch is imported by `run` alone.
+"""
+
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conebench.cli.display import open_progress
+from conebench.cli.options import DATA_ROOT, Device, quiet_torch_jit
+from conebench.cli.run import default_folder, shortened
+from conebench.cli.terminal import Terminal
+from conebench.errors import InputError, SpecError
+from conebench.record import Record, read_record
+from conebench.spec import Spec, load_all
+from conebench.spec.checks import cross_field_problems
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import torch
+
+    from conebench.runner import Progress
+
+__all__ = ["load_spec", "read_record", "run"]
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def load_spec(
+    spec: Path | str, *, name: str | None = None, settings: Mapping[str, object] | None = None
+) -> Spec:
+    """Load one spec, checked, with every default filled in.
+
+    Args:
+        spec: A file, or the name of a shipped spec.
+        name: The spec to take from a file with a matrix or grid.
+        settings: Fields to change, by their dotted name. The spec then gets a reserved name, and
+            its runs are not for the board.
+
+    Raises:
+        SpecError: The spec is not valid, or the file has several and `name` chooses none.
+
+    """
+    texts = [f"{field}={json.dumps(value)}" for field, value in (settings or {}).items()]
+    loaded = load_all([Path(spec)], [] if name is None else [name], texts)
+    if len(loaded) > 1:
+        names = ", ".join(found.written_name for found in loaded[:3])
+        raise SpecError(
+            f"{spec}: got {len(loaded)} specs, expected one: choose a name, such as {names}"
+        )
+    return loaded[0].spec
+
+
+def run(
+    spec: Spec | Path | str,
+    *,
+    settings: Mapping[str, object] | None = None,
+    seeds: Sequence[int] | None = None,
+    device: Device = "auto",
+    data_root: Path | str | None = None,
+    run_dir: Path | str | None = None,
+    jobs: int = 1,
+    smoke: bool = False,
+    loggers: Sequence[str] = (),
+    quiet: bool = False,
+) -> Record:
+    """Run a spec as `conebench run` does, and return its record.
+
+    The record is also written to the spec's folder in `run_dir`. An interrupted run continues from
+    there when it is called again.
+
+    Args:
+        spec: A spec, its file, or the name of a shipped spec.
+        settings: Fields to change, by their dotted name; only with a file or a name.
+        seeds: Seeds to run, all of the spec's by default.
+        device: "auto" takes a GPU if there is one.
+        data_root: Folder of datasets, by default CONEBENCH_DATA, else in the user's cache.
+        run_dir: Folder of runs, by default that of the command line.
+        jobs: Stages to run in parallel, each in a process of its own.
+        smoke: Try the spec in seconds; the figures mean nothing.
+        loggers: Trackers that receive measurements: "csv", "tensorboard" or "wandb".
+        quiet: Show no progress, which otherwise goes to stderr.
+
+    Returns:
+        The record. It is partial if a stage failed; its `failures` say which and why.
+
+    Raises:
+        InputError: An argument or the spec is not valid, or does not fit network and data.
+        UnmetNeedError: Data, a device, memory or disk are missing.
+        RunError: No seed could be finished.
+
+    """
+    if device not in DEVICES:
+        raise InputError(f"device: got {device!r}, expected one of {', '.join(DEVICES)}")
+    data = Path(data_root or os.environ.get("CONEBENCH_DATA") or DATA_ROOT)
+    chosen = _spec_of(spec, settings)
+    if smoke:
+        chosen = shortened(chosen, data)
+    _check_seeds(chosen, seeds)
+    folder = Path(run_dir or default_folder(smoke=smoke, changed=settings is not None))
+    with warnings.catch_warnings():
+        quiet_torch_jit()
+        # These import torch, which takes seconds.
+        from conebench.runner import RunOptions, run_spec
+        from conebench.runner.stages.device import choose_device
+
+        options = RunOptions(data, folder, choose_device(device), jobs=jobs)
+        options = replace(options, seeds=tuple(seeds or ()) or None, loggers=tuple(loggers))
+        with _progress(chosen.name, options.device, quiet=quiet) as progress:
+            return run_spec(chosen, options, progress)[0]
+
+
+def _spec_of(spec: Spec | Path | str, settings: Mapping[str, object] | None) -> Spec:
+    if not isinstance(spec, Spec):
+        return load_spec(spec, settings=settings)
+    if settings is not None:
+        raise InputError("settings: got a loaded spec, expected its file or name")
+    # It may have been made or changed in Python, where only its fields are checked.
+    whole = spec.resolved()
+    problems = [f"{'.'.join(map(str, p.field))}: {p.message}" for p in cross_field_problems(whole)]
+    if problems:
+        raise SpecError("\n".join(problems))
+    return whole
+
+
+def _check_seeds(spec: Spec, seeds: Sequence[int] | None) -> None:
+    for seed in seeds or ():
+        if seed not in spec.seeds:
+            allowed = ", ".join(map(str, spec.seeds))
+            raise SpecError(f"got {seed}, expected the spec's seeds: {allowed}", field="seeds")
+
+
+def _progress(
+    name: str, device: "torch.device", *, quiet: bool
+) -> "AbstractContextManager[Progress]":
+    from conebench.runner import SilentProgress
+    from conebench.runner.stages.device import device_line
+
+    if quiet:
+        return nullcontext(SilentProgress())
+    return open_progress(Terminal(stderr=True), name, device_line(device))

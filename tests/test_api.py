@@ -1,0 +1,139 @@
+"""conebench.run and the other names of the package, as a notebook uses them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import TINY
+from synthetic import make_record, make_spec
+from tiny_runs import tiny_spec
+
+import conebench
+from conebench.errors import DataMissingError, InputError, SpecError
+
+ONE_SEED = {"seeds": [0]}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with a tiny spec, in which the code runs."""
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(TINY, encoding="utf-8")
+    return tmp_path
+
+
+def test_the_package_alone_imports_nothing() -> None:
+    code = (
+        "import sys; before = set(sys.modules)\n"
+        "import conebench; print(*(set(sys.modules) - before)); print(*dir(conebench))\n"
+        "conebench.load_spec; conebench.read_record; conebench.frames; conebench.run\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    loaded, names = done.stdout.splitlines()
+    assert not [name for name in loaded.split() if name.startswith("conebench.")]
+    assert {"run", "load_spec", "read_record", "frames"} <= set(names.split())
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="module 'conebench' has no attribute 'runs'"):
+        conebench.runs  # noqa: B018
+
+
+def test_the_stub_names_what_the_package_has() -> None:
+    stub = Path(conebench.__file__).with_suffix(".pyi").read_text("utf-8")
+    for name in conebench._PUBLIC:
+        assert f" import {name} as {name}\n" in stub
+
+
+def test_a_run_gives_the_record_that_the_command_line_writes(here: Path) -> None:
+    record = conebench.run("tiny.yaml", quiet=True)
+    assert record == conebench.read_record("runs/tiny/record.json")
+    assert (record.status, [seed.seed for seed in record.seeds]) == ("complete", [0, 1])
+    done = subprocess.run(
+        [sys.executable, "-m", "conebench", "run", "tiny.yaml", "--json"],
+        env={"PYTHONPATH": str(Path(conebench.__file__).parents[1]), "HOME": str(here)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # All of its stages are found as they were stored.
+    assert done.stderr.count("done before") == done.stderr.count(": seed ")
+    assert conebench.read_record(json.loads(done.stdout)["record"]).id == record.id
+
+
+def test_a_run_shows_its_progress_on_stderr(capsys) -> None:
+    conebench.run("tiny.yaml", seeds=[0], device="cpu", smoke=True)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "seed 0: ordinary training" in printed.err
+    conebench.run("tiny.yaml", smoke=True, quiet=True)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_settings_change_fields_under_a_reserved_name() -> None:
+    rate = {"training.optimizer.learning_rate": 1e-5, **ONE_SEED}
+    spec = conebench.load_spec("tiny.yaml", settings=rate)
+    assert spec.training.optimizer.learning_rate == 1e-5
+    assert spec.seeds == (0,)
+    record = conebench.run("tiny.yaml", settings=rate, quiet=True)
+    assert record.spec == spec
+    assert Path("runs-set", spec.name, "record.json").is_file()
+    assert spec.name.startswith("tiny.set-")
+
+
+def test_a_loaded_spec_is_run_as_it_is() -> None:
+    spec = tiny_spec(**ONE_SEED)
+    record = conebench.run(spec, run_dir="elsewhere", quiet=True)
+    assert record.spec == spec
+    assert record == conebench.read_record("elsewhere/tiny/record.json")
+
+
+def test_a_spec_is_found_by_its_name_or_chosen_from_a_family() -> None:
+    assert conebench.load_spec("digits-window").name == "digits-window"
+    name = "digits-factors-batch-16"
+    assert conebench.load_spec("digits-factors", name=name).training.batch_size == 16
+
+
+def refused(call: object, *arguments: object, **options: object) -> str:
+    with pytest.raises(InputError) as caught:
+        call(*arguments, **options)  # type: ignore[operator]
+    return str(caught.value)
+
+
+def test_what_does_not_fit_is_said_in_one_line(here: Path) -> None:
+    load, run = conebench.load_spec, conebench.run
+    assert refused(load, "tiny") == "tiny: got neither a file nor a shipped spec's name"
+    assert refused(load, "digits-factors").startswith(
+        "digits-factors: got 18 specs, expected one: choose a name, such as digits-factors-"
+    )
+    assert "training.lr: unknown field" in refused(load, "tiny.yaml", settings={"training.lr": 1})
+    assert refused(run, "tiny.yaml", device="gpu") == (
+        "device: got 'gpu', expected one of auto, cpu, cuda"
+    )
+    assert refused(run, "tiny.yaml", seeds=[7]) == "seeds: got 7, expected the spec's seeds: 0, 1"
+    assert refused(run, tiny_spec(), settings=ONE_SEED) == (
+        "settings: got a loaded spec, expected its file or name"
+    )
+    assert list(here.iterdir()) == [here / "tiny.yaml"]
+
+
+def test_a_spec_that_was_changed_in_python_is_checked() -> None:
+    spec = tiny_spec()
+    few = spec.model_copy(update={"kernel": spec.kernel.model_copy(update={"samples": 1000})})
+    with pytest.raises(SpecError, match=r"kernel\.samples: got 1,?000"):
+        conebench.run(few, quiet=True)
+    with pytest.raises(DataMissingError):
+        conebench.run("tiny.yaml", settings={"dataset": {"name": "cifar10"}}, data_root="none")
+
+
+def test_a_record_shows_itself_in_a_line_and_its_plots_as_svg() -> None:
+    record = make_record()
+    assert str(record) == repr(record) == f"<Record {record.id} of synthetic: complete, 5 seeds>"
+    assert str(make_record(make_spec(seeds=[3]))).endswith(": complete, 1 seed>")
+    assert record.plot("path")._repr_svg_().startswith("<svg ")
+    with pytest.raises(KeyError, match="no plot 'pathh', expected one of: path"):
+        record.plot("pathh")
