@@ -5,6 +5,7 @@ torch is imported by `run` alone.
 
 import json
 import os
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -145,4 +146,6 @@ def _progress(
 
     if quiet:
         return nullcontext(SilentProgress())
-    return open_progress(Terminal(stderr=True), name, device_line(device))
+    # Notebooks set FORCE_COLOR, which rich takes for a terminal.
+    console = Terminal(stderr=True, is_terminal=sys.stderr.isatty())
+    return open_progress(console, name, device_line(device))

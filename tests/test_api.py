@@ -65,11 +65,14 @@ def test_a_run_gives_the_record_that_the_command_line_writes(here: Path) -> None
     assert conebench.read_record(json.loads(done.stdout)["record"]).id == record.id
 
 
-def test_a_run_shows_its_progress_on_stderr(capsys) -> None:
+def test_a_run_shows_its_progress_on_stderr_as_plain_lines(capsys, monkeypatch) -> None:
+    # As in a notebook.
+    monkeypatch.setenv("FORCE_COLOR", "1")
     conebench.run("tiny.yaml", seeds=[0], device="cpu", smoke=True)
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "seed 0: ordinary training" in printed.err
+    assert "seed 0: ordinary training\n" in printed.err
+    assert "\x1b" not in printed.err
     conebench.run("tiny.yaml", smoke=True, quiet=True)
     assert capsys.readouterr() == ("", "")
 

@@ -89,8 +89,19 @@ def _escaped(character: str) -> str:
 class Terminal(Console):
     """Console that shows every character of its text, and cuts no piped table."""
 
-    def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
-        super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False)
+    def __init__(
+        self, *, stderr: bool = False, soft_wrap: bool = False, is_terminal: bool | None = None
+    ) -> None:
+        super().__init__(
+            stderr=stderr,
+            soft_wrap=soft_wrap,
+            highlight=False,
+            markup=False,
+            # None: rich finds out.
+            force_terminal=is_terminal,
+            # A notebook would show each line as HTML, in an output of its own.
+            force_jupyter=False,
+        )
         if not self.is_terminal and "COLUMNS" not in os.environ:
             self.width = WIDEST
 

@@ -17,11 +17,15 @@ COLOR = re.compile(r"--([a-z0-9]+): light-dark\((#[0-9a-f]+), (#[0-9a-f]+)\);")
 USE = re.compile(r"var\(--([a-z0-9]+)\)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Picture:
     """A plot that a notebook shows."""
 
     plot: Plot
+
+    def __repr__(self) -> str:
+        # Notebooks store it next to the SVG.
+        return f"<Picture of {self.plot.title!r}>"
 
     def _repr_svg_(self) -> str:
         return self.svg()
