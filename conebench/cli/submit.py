@@ -13,7 +13,7 @@ from conebench.errors import InputError
 from conebench.storage.atomic_files import write_new
 
 if TYPE_CHECKING:
-    from conebench.contribution import BoardChange
+    from conebench.contribution import BoardChange, Proposal
 
 STEPS = """
 Now, in a clone whose origin is your fork:
@@ -41,39 +41,64 @@ def submit(
     repository: Annotated[
         Path, typer.Option(help="Checkout of conebench to copy the file into.")
     ] = Path(),
+    open_pr: Annotated[
+        bool,
+        typer.Option(
+            "--open-pr",
+            help="Open the pull request with gh, and copy nothing. Without gh, show what to do.",
+        ),
+    ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check and show everything, but copy nothing.")
+        bool, typer.Option("--dry-run", help="Check and show everything, but change nothing.")
     ] = False,
 ) -> None:
     """Check a record as a pull request would, show the new board, and copy it into place.
 
     Replications by `conebench verify --attest` are submitted in the same way.
     """
-    from conebench.contribution import (
-        GitTrees,
-        board_change,
-        file_proposal,
-        problems_of,
-        remarks_of,
-    )
+    from conebench.contribution import GitTrees, file_proposal, problems_of
 
     with errors_as_exit_codes():
         found = _submission(source / "record.json" if source.is_dir() else source)
-        target, content = repository / found.path, found.file.read_bytes()
-        proposal = file_proposal(GitTrees(repository), found.path, content)
+        proposal = file_proposal(GitTrees(repository), found.path, found.file.read_bytes())
         problems = problems_of(proposal)
         if problems:
             raise InputError("\n".join(problems))
-        if proposal.records:
-            for remark in remarks_of(proposal):
-                echo(remark)
-            _show(board_change(proposal))
-        in_place = target.exists() and target.samefile(found.file)
-        if not dry_run and not in_place:
-            write_new(target, content)
+        text = _show(proposal, found)
+        if open_pr and _opened(repository, found, text, dry_run=dry_run):
+            return
+        _place(repository, found, dry_run=dry_run)
+    echo(STEPS.format(branch=found.branch, path=found.path, message=found.message))
+    if open_pr:
+        echo(f"\nThe text for it:\n\n{text}")
+
+
+def _opened(repository: Path, found: Submission, text: str, *, dry_run: bool) -> bool:
+    """Open the pull request. Return False if gh cannot."""
+    from conebench.contribution import PullRequest, open_pull_request, why_not_gh
+
+    missing = why_not_gh()
+    if missing:
+        echo(missing)
+        return False
+    if dry_run:
+        echo(f"would open a pull request from branch {found.branch}:\n\n{text}")
+        return True
+    content = found.file.read_bytes()
+    open_pull_request(
+        repository, PullRequest(found.path, content, found.branch, found.message, text)
+    )
+    return True
+
+
+def _place(repository: Path, found: Submission, *, dry_run: bool) -> None:
+    """Copy the file into the checkout."""
+    target = repository / found.path
+    in_place = target.exists() and target.samefile(found.file)
+    if not dry_run and not in_place:
+        write_new(target, found.file.read_bytes())
     done = "already in place:" if in_place else "would write" if dry_run else "wrote"
     echo(f"{done} {target}")
-    echo(STEPS.format(branch=found.branch, path=found.path, message=found.message))
 
 
 def _submission(file: Path) -> Submission:
@@ -93,7 +118,20 @@ def _submission(file: Path) -> Submission:
     return Submission(file, canonical_path(record), branch, message)
 
 
-def _show(changes: "list[BoardChange]") -> None:
+def _show(proposal: "Proposal", found: Submission) -> str:
+    """Print what a proposal changes on the board. Return the text of its pull request."""
+    from conebench.contribution import board_change, pull_request_text, remarks_of
+
+    if not proposal.records:
+        return pull_request_text(found.message)
+    remarks, changes = remarks_of(proposal), board_change(proposal)
+    for remark in remarks:
+        echo(remark)
+    _print_tables(changes)
+    return pull_request_text(found.message, changes, remarks)
+
+
+def _print_tables(changes: "list[BoardChange]") -> None:
     from conebench.contribution.board import COLUMNS
 
     console = Terminal(soft_wrap=True)

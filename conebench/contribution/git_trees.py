@@ -72,25 +72,30 @@ class GitTrees:
         return self._bytes(*arguments).decode().strip()
 
     def _bytes(self, *arguments: str) -> bytes:
-        # Replace refs of a repository could show other content under an object's id.
-        command = ["git", "-C", str(self._root), "--no-replace-objects", *arguments]
-        try:
-            done = subprocess.run(  # noqa: S603
-                command,
-                capture_output=True,
-                timeout=SECONDS,
-                check=False,
-                env=os.environ | {"LC_ALL": "C"},
-            )
-        except OSError as error:
-            raise UnmetNeedError(f"cannot run git: {error.strerror}") from None
-        except subprocess.TimeoutExpired:
-            raise UnmetNeedError(f"git {arguments[0]} took more than {SECONDS} s") from None
-        if done.returncode:
-            lines = done.stderr.decode(errors="replace").strip().splitlines()
-            reason = lines[0] if lines else "nothing found"
-            raise InputError(f"{self._root}: git {arguments[0]}: {reason}")
-        return done.stdout
+        return run_git(self._root, *arguments)
+
+
+def run_git(root: Path, *arguments: str) -> bytes:
+    """Return what a git command prints, or raise an InputError with git's reason."""
+    # Replace refs of a repository could show other content under an object's id.
+    command = ["git", "-C", str(root), "--no-replace-objects", *arguments]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            env=os.environ | {"LC_ALL": "C"},
+        )
+    except OSError as error:
+        raise UnmetNeedError(f"cannot run git: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise UnmetNeedError(f"git {arguments[0]} took more than {SECONDS} s") from None
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = lines[0] if lines else "nothing found"
+        raise InputError(f"{root}: git {arguments[0]}: {reason}")
+    return done.stdout
 
 
 def _text(path: bytes) -> str:

@@ -30,6 +30,7 @@ OTHERS = {
     "https://arxiv.org/abs/2503.16316",
     "https://arxiv.org/abs/2505.13900",
     "https://arxiv.org/abs/2506.13234",
+    "https://cli.github.com",
     "https://docs.ray.io",
     "https://github.com/huggingface/pytorch-image-models",
 }
