@@ -13,7 +13,7 @@ from conebench.site.board.download import frame_csv, frame_json
 from conebench.site.board.frames import arms_frame, board_frame
 from conebench.site.board.parts import rows_script
 from conebench.site.board.rows import Group, group_rows
-from conebench.site.documents import documents, pictures, search_script
+from conebench.site.documents import attachments, documents, search_script
 from conebench.site.files.cache import Note, keep_equal, write_notes
 from conebench.site.files.find import find_records
 from conebench.site.files.place import place_records
@@ -162,5 +162,5 @@ def _write_documents(folder: Path) -> None:
     write_text(folder / "search-index.js", search_script())
     for document in documents():
         write_text(folder / f"{document.name}.html", document_page(document))
-    for picture in pictures():
-        shutil.copyfile(picture, folder / picture.name)
+    for file in attachments():
+        shutil.copyfile(file, folder / file.name)

@@ -54,10 +54,10 @@ def document_files() -> list[Path]:
     return sorted(files, key=_reading_order)
 
 
-def pictures() -> list[Path]:
-    """Return the pictures that pages show."""
+def attachments() -> list[Path]:
+    """Return the pictures that pages show, and the notebook."""
     folder = IN_WHEEL if IN_WHEEL.is_dir() else IN_CHECKOUT / "docs"
-    return sorted(folder.glob("*.png"))
+    return sorted([*folder.glob("*.png"), *folder.glob("*.ipynb")])
 
 
 @functools.cache
@@ -65,7 +65,7 @@ def documents() -> tuple[Document, ...]:
     """Return all pages."""
     files = document_files()
     names = [file.stem.lower() for file in files]
-    known = {*names, *(picture.name for picture in pictures())}
+    known = {*names, *(file.name for file in attachments())}
     return tuple(
         render(name, file.read_text("utf-8"), known)
         for name, file in zip(names, files, strict=True)
@@ -75,7 +75,7 @@ def documents() -> tuple[Document, ...]:
 def render(name: str, source: str, known: Collection[str]) -> Document:
     """Render Markdown as a page.
 
-    Links may lead to `known` pages and pictures, within the page, or to https addresses; others
+    Links may lead to `known` pages and files, within the page, or to https addresses; others
     become plain words. Markup in the source is shown as text.
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -149,6 +149,8 @@ def _target(link: str, known: Collection[str]) -> str | None:
     if link.startswith(("#", "https://")):
         return link
     path, mark, section = link.partition("#")
+    if path.endswith(".ipynb") and path in known:
+        return path
     name = PurePosixPath(path).stem.lower()
     return f"{name}.html{mark}{section}" if path.endswith(".md") and name in known else None
 

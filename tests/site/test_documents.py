@@ -7,9 +7,9 @@ import pytest
 from parsed_pages import Page
 
 from conebench.site.documents import (
+    attachments,
     document_files,
     documents,
-    pictures,
     render,
     search_script,
 )
@@ -93,6 +93,8 @@ def test_ids_of_headings_are_those_of_github() -> None:
         ("specs.md", "specs.html"),
         ("../docs/specs.md#fields", "specs.html#fields"),
         ("../.github/CONTRIBUTING.md", "contributing.html"),
+        ("notebook.ipynb", "notebook.ipynb"),
+        ("other.ipynb", None),
         ("#here", "#here"),
         ("https://arxiv.org/abs/2503.16316", "https://arxiv.org/abs/2503.16316"),
         ("../CHANGELOG.md", None),
@@ -102,7 +104,8 @@ def test_ids_of_headings_are_those_of_github() -> None:
     ],
 )
 def test_links_lead_to_pages_of_the_site_or_are_words(link, target) -> None:
-    page = Page(render("x", f"# A\n\n[words]({link})\n", ("specs", "contributing")).text)
+    known = ("specs", "contributing", "notebook.ipynb")
+    page = Page(render("x", f"# A\n\n[words]({link})\n", known).text)
     assert page.links == ([] if target is None else [target])
     assert "words" in page.text
 
@@ -117,7 +120,7 @@ def test_markup_styles_and_script_addresses_are_text() -> None:
 
 
 def test_pictures_are_those_beside_the_documents_and_others_are_their_words() -> None:
-    known = {picture.name for picture in pictures()}
+    known = {file.name for file in attachments()}
     page = Page(render("x", "# A\n\n![one](board.png) ![two](https://x.org/y.png)\n", known).text)
     assert page.links == ["board.png"]
     assert "two" in page.text
