@@ -19,7 +19,7 @@ from conebench.cli.run import default_folder, shortened
 from conebench.cli.terminal import Terminal
 from conebench.errors import InputError, SpecError
 from conebench.record import Record, read_record
-from conebench.spec import Spec, load_all
+from conebench.spec import CHANGED_SUFFIX, Spec, load_all
 from conebench.spec.checks import cross_field_problems
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def load_spec(
         SpecError: The spec is not valid, or the file has several and `name` chooses none.
 
     """
-    texts = [f"{field}={json.dumps(value)}" for field, value in (settings or {}).items()]
+    texts = [_setting(field, value) for field, value in (settings or {}).items()]
     loaded = load_all([Path(spec)], [] if name is None else [name], texts)
     if len(loaded) > 1:
         names = ", ".join(found.written_name for found in loaded[:3])
@@ -57,6 +57,17 @@ def load_spec(
             f"{spec}: got {len(loaded)} specs, expected one: choose a name, such as {names}"
         )
     return loaded[0].spec
+
+
+def _setting(field: str, value: object) -> str:
+    """Write a setting as for --set."""
+    try:
+        # JSON is YAML. Numbers and arrays of numpy have tolist.
+        return f"{field}={json.dumps(value, default=lambda other: other.tolist())}"
+    except (AttributeError, TypeError):
+        raise InputError(
+            f"settings: {field}: got {value!r}, expected numbers, texts, lists or mappings"
+        ) from None
 
 
 def run(
@@ -105,7 +116,8 @@ def run(
     if smoke:
         chosen = shortened(chosen, data)
     _check_seeds(chosen, seeds)
-    folder = Path(run_dir or default_folder(smoke=smoke, changed=settings is not None))
+    changed = CHANGED_SUFFIX in chosen.name
+    folder = Path(run_dir or default_folder(smoke=smoke, changed=changed))
     with warnings.catch_warnings():
         quiet_torch_jit()
         # These import torch, which takes seconds.

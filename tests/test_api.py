@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import TINY
 from synthetic import make_record, make_spec
@@ -88,6 +89,19 @@ def test_settings_change_fields_under_a_reserved_name() -> None:
     assert spec.name.startswith("tiny.set-")
 
 
+def test_settings_may_be_numbers_of_numpy() -> None:
+    steps = np.arange(20, 41, 20)
+    spec = conebench.load_spec("tiny.yaml", settings={"training.steps": steps[1], "seeds": steps})
+    assert (spec.training.steps, spec.seeds) == (40, (20, 40))
+
+
+def test_a_changed_spec_that_was_loaded_is_kept_apart_too() -> None:
+    spec = conebench.load_spec("tiny.yaml", settings=ONE_SEED)
+    conebench.run(spec, quiet=True)
+    assert not Path("runs").exists()
+    assert Path("runs-set", spec.name, "record.json").is_file()
+
+
 def test_a_loaded_spec_is_run_as_it_is() -> None:
     spec = tiny_spec(**ONE_SEED)
     record = conebench.run(spec, run_dir="elsewhere", quiet=True)
@@ -114,6 +128,9 @@ def test_what_does_not_fit_is_said_in_one_line(here: Path) -> None:
         "digits-factors: got 18 specs, expected one: choose a name, such as digits-factors-"
     )
     assert "training.lr: unknown field" in refused(load, "tiny.yaml", settings={"training.lr": 1})
+    assert refused(load, "tiny.yaml", settings={"seeds": {0}}) == (
+        "settings: seeds: got {0}, expected numbers, texts, lists or mappings"
+    )
     assert refused(run, "tiny.yaml", device="gpu") == (
         "device: got 'gpu', expected one of auto, cpu, cuda"
     )
