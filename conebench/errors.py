@@ -5,6 +5,7 @@ ConebenchError
 │   ├── SpecError
 │   └── RecordError
 ├── RunError          2   a run or one of its stages failed
+│   ├── KernelError           a network has no kernel or no linearization
 │   └── StageFailedError
 └── UnmetNeedError    3   the machine lacks something: data, a network, a device, disk
     ├── DataMissingError
@@ -56,6 +57,10 @@ class RecordError(InputError):
 
 class RunError(ConebenchError):
     """A run, or one of its stages, failed."""
+
+
+class KernelError(RunError, ValueError):
+    """A network or inputs that have no kernel or linearization; the message says why."""
 
 
 class StageFailedError(RunError):

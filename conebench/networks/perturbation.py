@@ -3,12 +3,13 @@
 Copies share one architecture. Only trainable parameters are perturbed, compared and interpolated.
 """
 
-import copy
 from collections.abc import Iterator, Mapping
 
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
+
+from conebench.networks.copies import copied
 
 
 def weight_spreads(initial: nn.Module) -> dict[str, float]:
@@ -89,7 +90,7 @@ def path(one: nn.Module, other: nn.Module, points: int) -> Iterator[nn.Module]:
     """
     # One at a time, since a list of them would hold all in memory.
     for k in range(points):
-        between = copy.deepcopy(one)
+        between = copied(one)
         with torch.no_grad():
             for a, b in _paired(between, other):
                 a.lerp_(b, k / (points - 1))

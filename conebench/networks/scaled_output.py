@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from conebench.networks.functional import frozen_copy
+from conebench.networks.copies import copied
 
 
 class ScaledOutput(nn.Module):
@@ -36,7 +36,7 @@ class ScaledOutput(nn.Module):
     def __init__(self, network: nn.Module, scale: float) -> None:
         super().__init__()
         # A copy, since the network itself is trained.
-        self.initial = frozen_copy(network)
+        self.initial = copied(network).requires_grad_(False)
         self.network = network
         self.scale = scale
         self.train(network.training)

@@ -1,72 +1,181 @@
-"""conebench.networks.functional: a copy asks for no gradients and keeps nothing."""
+"""conebench.networks.functional: a network's own modules, in a state that stays."""
+
+import copy
+import itertools
 
 import pytest
 import torch
-from networks import KeepsBiases, make_network
+from networks import make_network
+from odd_keeping import Keeps
+from odd_networks import CASES
 from torch import Tensor, nn
 
-from conebench.networks.functional import call_with, frozen_copy
+from conebench.errors import KernelError
+from conebench.networks.functional import FrozenNetwork, parameters_at
 
 
-def _copy(share: bool) -> tuple[KeepsBiases, nn.Module, Tensor]:
-    network, x = make_network("keeps_biases")
-    assert isinstance(network, KeepsBiases)
-    with torch.no_grad():
-        network(x)
-    assert network.kept
-    return network, frozen_copy(network, share=share), x
-
-
-@pytest.mark.parametrize("share", [True, False])
-def test_tensors_kept_from_an_earlier_pass_are_forgotten(share: bool) -> None:
-    network, frozen, x = _copy(share)
-    moved = {"biases": network.biases.detach() + 1.0}
-    frozen(x)
-    found = torch.func.functional_call(frozen, moved, (x,))
-    assert not torch.allclose(found, frozen(x))
-
-
-@pytest.mark.parametrize("share", [True, False])
-def test_the_network_itself_keeps_what_it_had(share: bool) -> None:
-    network, frozen, x = _copy(share)
-    frozen(x)
-    assert list(network.kept) == ["biases"]
-    assert all(p.requires_grad for p in network.parameters())
-
-
-def test_a_network_that_kept_a_graph_can_be_copied() -> None:
-    network, x = make_network("keeps_biases")
-    network(x)
-    torch.testing.assert_close(frozen_copy(network)(x), network(x).detach())
-
-
-def test_no_parameter_of_the_copy_asks_for_gradients() -> None:
-    _, frozen, x = _copy(share=False)
-    assert not frozen(x).requires_grad
-
-
-@pytest.mark.parametrize("share", [True, False])
-def test_sharing_decides_whose_tensors_are_used(share: bool) -> None:
-    network, frozen, _ = _copy(share)
-    same = frozen.get_parameter("biases").data_ptr() == network.biases.data_ptr()
-    assert same == share
+def _moved(network: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach() + 0.1 for name, p in network.named_parameters()}
 
 
 @pytest.mark.parametrize("name", ["shared_module", "shared_layer"])
 def test_a_call_with_other_parameters_replaces_them_all_and_leaves_none(name: str) -> None:
     network, x = make_network(name)
-    before = network(x)
-    moved = {n: p.detach() + 0.1 for n, p in network.named_parameters()}
-    with_moved = call_with(network, moved, x)
+    before, moved = network(x), _moved(network)
+    with_moved = FrozenNetwork(network, is_anchored=False)(x, moved)
     assert not torch.allclose(with_moved, before)
     torch.testing.assert_close(network(x), before)
-    network.load_state_dict({n: p + 0.1 for n, p in network.state_dict().items()})
+    network.load_state_dict({name: p + 0.1 for name, p in network.state_dict().items()})
     torch.testing.assert_close(network(x), with_moved)
 
 
-def test_a_call_that_fails_leaves_the_parameters_as_they_were() -> None:
+@pytest.mark.parametrize("name", ["unregistered_list", "recurrent", "partial_with_a_module"])
+def test_parameters_are_replaced_wherever_the_network_holds_them(name: str) -> None:
+    case = CASES[name]
+    network, x = case.network(), case.x()
+    moved = _moved(network)
+    found = FrozenNetwork(network, is_anchored=False)(x, moved)
+    with torch.no_grad():
+        for p in network.parameters():
+            p.add_(0.1)
+    torch.testing.assert_close(found, network(x))
+
+
+def test_a_call_that_fails_leaves_everything_as_it_was() -> None:
     network, x = make_network("mlp")
     before = network(x)
     with pytest.raises(RuntimeError):
-        call_with(network, {"1.bias": torch.zeros(5, dtype=torch.float64)}, x)
+        FrozenNetwork(network, is_anchored=False)(x, {"1.bias": torch.zeros(5).double()})
     torch.testing.assert_close(network(x), before)
+    assert all(isinstance(p, nn.Parameter) for p in network.parameters())
+
+
+@pytest.mark.parametrize("name", ["counts", "counts_data", "moving_mean", "shows", "keeps_nested"])
+@pytest.mark.parametrize("is_anchored", [False, True])
+def test_a_pass_leaves_no_trace(name: str, is_anchored: bool) -> None:
+    case = CASES[name]
+    network, x = case.network(), case.x()
+    before = copy.deepcopy({k: v for k, v in vars(network).items() if k != "_modules"})
+    frozen = FrozenNetwork(network, is_anchored=is_anchored)
+    first = frozen(x)
+    assert torch.equal(frozen(x), first)
+    after = {k: v for k, v in vars(network).items() if k != "_modules"}
+    assert repr(after) == repr(before)
+
+
+def test_an_anchored_network_does_not_follow_its_own() -> None:
+    network, x = make_network("batchnorm_cnn")
+    frozen = FrozenNetwork(network, is_anchored=True)
+    before = frozen(x)
+    network.train()
+    network(x)  # moves the statistics
+    with torch.no_grad():
+        for p in network.parameters():
+            p.add_(1.0)
+    network.register_forward_pre_hook(lambda _m, x: (2 * x[0],))
+    network[0].kept = 1
+    assert network.training
+    network[5] = nn.Flatten()
+    del network[7].bias
+    assert torch.equal(frozen(x), before)
+    assert network.training
+    assert network[0].kept == 1
+
+
+def test_a_network_in_training_mode_is_anchored_as_its_own_eval_makes_it() -> None:
+    class Merges(nn.Linear):
+        """Changes its weight in evaluation mode, as some adapters do."""
+
+        merged = False
+
+        def train(self, mode: bool = True) -> "Merges":
+            if not mode and not self.merged:
+                self.weight.data += 1.0
+                self.merged = True
+            return super().train(mode)
+
+    network, x = Merges(3, 2), torch.ones(2, 3)
+    weight = network.weight.detach().clone()
+    frozen = FrozenNetwork(network, is_anchored=True)
+    assert torch.equal(network.weight, weight)
+    assert network.training
+    torch.testing.assert_close(frozen(x), frozen(x))
+    torch.testing.assert_close(frozen(x), network.eval()(x))
+
+
+def test_what_converts_an_anchored_network_leaves_its_own() -> None:
+    network, x = make_network("batchnorm_cnn")
+    frozen = FrozenNetwork(network, is_anchored=True)
+    frozen.move(lambda t: t.float() if t.is_floating_point() else t)
+    assert frozen(x.float()).dtype == torch.float32
+    torch.testing.assert_close(frozen(x.float()).double(), network(x), rtol=1e-4, atol=1e-5)
+    assert all(p.dtype == torch.float64 for p in network.parameters())
+
+
+def test_a_copy_of_it_is_converted_alone() -> None:
+    network, x = make_network("mlp")
+    frozen = FrozenNetwork(network, is_anchored=True)
+    copy.deepcopy(frozen).move(torch.zeros_like)
+    torch.testing.assert_close(frozen(x), network(x))
+
+
+@pytest.mark.parametrize("is_anchored", [False, True])
+def test_all_constants_are_converted_for_a_pass(is_anchored: bool) -> None:
+    case = CASES["table"]
+    network, x = case.network(), case.x()
+    frozen = FrozenNetwork(network, is_anchored=is_anchored)
+    moved = {name: p.detach().float() for name, p in network.named_parameters()}
+    found = frozen(x.float(), moved, torch.float32)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), network(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_pass_in_inference_mode_gives_ordinary_tensors(mode) -> None:
+    network, x = make_network("mlp")
+    with mode():
+        found = FrozenNetwork(network, is_anchored=False)(x)
+    assert not found.is_inference()
+    assert not found.requires_grad
+
+
+@pytest.mark.parametrize("name", ["checkpointed", "checkpointed_twice"])
+def test_checkpoints_run_once(name: str) -> None:
+    case = CASES[name]
+    network, x = case.network(), case.x()
+    calls = itertools.count()
+    network.body.register_forward_hook(lambda *_: (next(calls), None)[1])
+    leaves = {name: p.detach().requires_grad_() for name, p in network.named_parameters()}
+    logits = FrozenNetwork(network, is_anchored=False)(x, leaves)
+    torch.autograd.grad(logits.sum(), list(leaves.values()))
+    assert next(calls) == 1
+
+
+def test_a_compiled_network_runs_its_own_modules() -> None:
+    network, x = make_network("batchnorm_cnn")
+    compiled = torch.compile(network, backend="eager")
+    frozen = FrozenNetwork(compiled, is_anchored=False)
+    assert frozen.network is network
+    assert list(frozen.own) == [name for name, _ in network.named_parameters()]
+    torch.testing.assert_close(frozen(x), network(x))
+
+
+def test_networks_whose_parameters_cannot_be_moved_are_refused() -> None:
+    with torch.inference_mode():
+        network = nn.Linear(2, 3)
+    with pytest.raises(KernelError, match="weight was made in inference mode"):
+        FrozenNetwork(network, is_anchored=False)
+    with pytest.raises(KernelError, match=r"0\.weight has no shape yet: call the network once"):
+        FrozenNetwork(nn.Sequential(nn.LazyLinear(3)), is_anchored=True)
+
+
+def test_parameters_get_other_values_and_back() -> None:
+    network = Keeps()
+    own, before = dict(network.named_parameters()), network.bias.data
+    network.bias.grad = torch.ones(3)
+    with parameters_at(own, {"bias": torch.zeros(3, dtype=torch.float64)}, trainable=()):
+        assert network.bias.dtype == torch.float64
+        assert not network.bias.requires_grad
+    assert network.bias.data_ptr() == before.data_ptr()
+    assert network.bias.requires_grad
+    assert network.bias.grad is not None

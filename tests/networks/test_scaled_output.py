@@ -8,7 +8,7 @@ from networks import jacobian_by_rows, make_network
 
 from conebench.entk import as_matrix, empirical_ntk
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
-from conebench.networks.functional import frozen_copy
+from conebench.networks.functional import FrozenNetwork
 from conebench.networks.scaled_output import ScaledOutput
 from conebench.networks.timm_models import classifier_parameters, make_model
 
@@ -75,7 +75,7 @@ def test_what_converts_the_network_converts_the_start() -> None:
     scaled, _, x = moved("mlp")
     single = copy.deepcopy(scaled).float()
     torch.testing.assert_close(single(x.float()), scaled(x).float(), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(frozen_copy(scaled, share=True)(x), scaled(x))
+    torch.testing.assert_close(FrozenNetwork(scaled, is_anchored=False)(x), scaled(x))
 
 
 def test_its_last_layer_is_the_networks() -> None:

@@ -1,0 +1,38 @@
+"""Copies of networks that share nothing with the original."""
+
+import copy
+from typing import Any
+
+from torch import nn
+
+from conebench.errors import KernelError
+from conebench.networks.containers import find_containers, reached_modules
+from conebench.networks.functional import original, tensors_in
+
+
+def copied(network: nn.Module) -> nn.Module:
+    """Return a copy of a network, and of a compiled one a copy of its original modules.
+
+    Raises:
+        KernelError: the copy would still use the original, through a closure or a hook.
+
+    """
+    network = original(network)
+    # Activations that a pass left behind cannot be copied as they are.
+    memo: dict[int, Any] = {
+        id(tensor): tensor.detach().clone()
+        for _, container in find_containers(network)
+        for value in container.read().values()
+        for tensor in tensors_in(value)
+        if not tensor.is_leaf
+    }
+    fresh = copy.deepcopy(network, memo)
+    reached = {id(module) for module in reached_modules(fresh)}
+    reached |= {id(value) for _, c in find_containers(fresh) for value in c.read().values()}
+    for name, part in (*network.named_modules(), *network.named_parameters()):
+        if id(part) in reached:
+            raise KernelError(
+                "the network cannot be copied: a hook, a closure or a patched method holds on to "
+                f"its {name or type(network).__name__}"
+            )
+    return fresh

@@ -1,0 +1,112 @@
+"""Tensors made of parameters that a network keeps from one pass to the next.
+
+Such a tensor (LeViT's and EfficientFormer's attention biases) drops the gradient of the parameters
+that it was made of, or belongs to other parameters than those in use, without a word.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from conebench.networks.containers import Content
+from conebench.networks.functional import FrozenNetwork
+
+# Collections of every module, of which a pass cannot do without.
+TORCHS_OWN = frozenset(vars(nn.Module()))
+# Number of a container, key of one of its entries.
+Place = tuple[int, object]
+
+
+def forget_kept(frozen: FrozenNetwork, x: Tensor) -> None:
+    """Start every pass without the tensors that earlier passes made of parameters.
+
+    An entry is such a tensor if a pass that finds it missing makes it again, with a gradient. All
+    else belongs to the network: constants, masks, statistics.
+
+    Args:
+        frozen: the network; the state that it keeps is changed.
+        x: inputs, of which two are used.
+
+    """
+    groups, ends = _candidates(frozen), x[[0, -1]]
+    together = [place for group in groups for place in group]
+    forgotten: set[Place] = set()
+    # All at once, which fails if one of them is a constant; then group by group.
+    for group in [together, *groups] if groups else ():
+        for is_deleted in (False, True):
+            missing = [place for place in group if place not in forgotten]
+            made = _made_again(frozen, missing, ends, is_deleted=is_deleted)
+            if made:
+                frozen.set_contents(_without(frozen.contents, made, is_deleted=is_deleted))
+                forgotten.update(made)
+
+
+def _candidates(frozen: FrozenNetwork) -> list[list[Place]]:
+    """Return entries that hold floating tensors; alike ones of alike modules are one group.
+
+    First those that are tensors, then collections with such tensors in them.
+    """
+    known = {id(p) for p in frozen.own.values()}
+    for module in frozen.network.modules():
+        if isinstance(module, _NormBase):
+            known |= {id(module.running_mean), id(module.running_var)}
+    values = (value for _, _, value in frozen.places)
+    if all(id(t) in known or not t.is_floating_point() for v in values for t in _tensors(v)):
+        return []
+    groups: dict[tuple[bool, str, object], list[Place]] = {}
+    for number, content in enumerate(frozen.contents):
+        for key, value in content.items():
+            is_collection = isinstance(value, dict | list | deque)
+            if key in TORCHS_OWN or not (is_collection or isinstance(value, Tensor | tuple)):
+                continue
+            if any(t.is_floating_point() and id(t) not in known for t in _tensors(value)):
+                group = (is_collection, frozen.labels[number], key if isinstance(key, str) else 0)
+                groups.setdefault(group, []).append((number, key))
+    return [groups[group] for group in sorted(groups, key=lambda group: group[0])]
+
+
+def _tensors(value: object, depth: int = 4) -> Iterator[Tensor]:
+    """Yield the tensors of a value, and of the collections in it."""
+    if isinstance(value, Tensor):
+        yield value
+    elif depth and isinstance(value, dict | list | deque | tuple):
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(entry, depth - 1)
+
+
+def _without(
+    contents: Sequence[Content], places: Sequence[Place], *, is_deleted: bool
+) -> list[Content]:
+    """Return the contents with these entries deleted, or None."""
+    changed = list(contents)
+    for number, key in places:
+        others = {k: v for k, v in changed[number].items() if k != key}
+        changed[number] = others if is_deleted else {**changed[number], key: None}
+    return changed
+
+
+def _made_again(
+    frozen: FrozenNetwork, places: Sequence[Place], x: Tensor, *, is_deleted: bool
+) -> list[Place]:
+    """Return those of the missing entries that a pass makes again with a gradient."""
+    kept = frozen.contents
+    leaves = {
+        name: p.detach().requires_grad_() for name, p in frozen.named() if p.is_floating_point()
+    }
+    frozen.set_contents(_without(kept, places, is_deleted=is_deleted))
+    try:
+        with frozen.entered(leaves) as network, torch.enable_grad():
+            network(x)
+            found = [(place, frozen.containers[place[0]].read()) for place in places]
+    except Exception:  # noqa: BLE001  # a network may raise anything where a constant is missing
+        return []
+    finally:
+        frozen.set_contents(kept)
+    return [
+        place
+        for place, content in found
+        if any(t.requires_grad for t in _tensors(content.get(place[1])))
+    ]

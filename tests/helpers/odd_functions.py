@@ -1,0 +1,141 @@
+"""Networks that stop gradients, draw, mix samples or take each its own way."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class NoGradScale(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x)
+        with torch.no_grad():
+            scale = x.abs().amax(1, keepdim=True)
+        return x / scale
+
+
+class Detached(NoGradScale):
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x)
+        return x * x.detach()
+
+
+class DataWeight(NoGradScale):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(F.linear(self.layer(x) @ self.layer.weight.data, self.layer.weight))
+
+
+class StableSoftmax(NoGradScale):
+    """Subtracts a detached maximum, which changes no derivative."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x)
+        e = (x - x.detach().amax(1, keepdim=True)).exp()
+        return e / e.sum(1, keepdim=True)
+
+
+def batch_statistics() -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(2, 8), nn.BatchNorm1d(8, track_running_stats=False), nn.Tanh(), nn.Linear(8, 3)
+    )
+
+
+class Centered(NoGradScale):
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x)
+        return x - 0.1 * x.mean(0)
+
+
+class Shuffled(NoGradScale):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x).flip(0)
+
+
+class ByBatchSize(NoGradScale):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) / len(x)
+
+
+class Drops(NoGradScale):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(self.layer(x), 0.1)
+
+
+class Noisy(NoGradScale):
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x)
+        return x + 1e-3 * torch.randn_like(x)
+
+
+class Routed(nn.Module):
+    """Each of the tokens to the expert that its sign chooses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.above = nn.Linear(1, 3)
+        self.below = nn.Linear(1, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.new_zeros(*x.shape, 3)
+        for expert, on in ((self.above, x > 0), (self.below, x <= 0)):
+            y[on] = torch.tanh(expert(x[on][:, None]))
+        return y.sum(1)
+
+
+class SortedTokens(nn.Module):
+    """All tokens in the order of their values, as a dispatch to experts has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        order = x.flatten().argsort()
+        y = torch.tanh(self.layer(x.flatten()[order][:, None]))
+        return y[order.argsort()].view(*x.shape, 3).sum(1)
+
+
+class WholeBatchRouted(nn.Module):
+    """Whole samples to one of two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(2, 3), nn.Linear(2, 3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        chosen = (x[:, 0] > 0).long()
+        y = x.new_zeros(len(x), 3)
+        for number, layer in enumerate(self.layers):
+            rows_of = (chosen == number).nonzero()[:, 0]
+            y.index_add_(0, rows_of, torch.tanh(layer(x[rows_of])))
+        return y
+
+
+class Tied(nn.Module):
+    """A tied decoder, silent where the hidden unit is dead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(2, 1)
+        self.encoder.weight.data = torch.tensor([[1.0, -1.0]])
+        self.encoder.bias.data.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(F.relu(self.encoder(x)), self.encoder.weight.T)
+
+
+class TiedFarAway(nn.Module):
+    """A weight used a second time, behind units that only large inputs wake."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+        self.gate = nn.Linear(2, 3)
+        self.gate.bias.data.fill_(-1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x)
+        return y + F.relu(self.gate(x)) @ self.layer.weight @ self.layer.weight.T

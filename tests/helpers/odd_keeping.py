@@ -1,0 +1,175 @@
+"""Networks that keep tensors made of parameters between passes, or count their passes."""
+
+import functools
+
+import torch
+from odd_holding import body
+from torch import Tensor, nn
+
+
+class Keeps(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+        self.bias = nn.Parameter(torch.randn(3))
+
+    def made(self) -> Tensor:
+        return torch.tanh(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) * self.kept()
+
+
+class KeepsAttribute(Keeps):
+    value: Tensor | None = None
+
+    def kept(self) -> Tensor:
+        if self.value is None:
+            self.value = self.made()
+        return self.value
+
+
+class KeepsBuffer(Keeps):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("value", None)
+
+    def kept(self) -> Tensor:
+        if self.value is None:
+            self.value = self.made()
+        return self.value
+
+
+class KeepsDeletable(Keeps):
+    def kept(self) -> Tensor:
+        if not hasattr(self, "value"):
+            self.value = self.made()
+        return self.value
+
+
+class KeepsProperty(Keeps):
+    @functools.cached_property
+    def value(self) -> Tensor:
+        return self.made()
+
+    def kept(self) -> Tensor:
+        return self.value
+
+
+class KeepsNested(Keeps):
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = {"constant": torch.tensor(2.0, dtype=torch.float64), "by": {}}
+
+    def kept(self) -> Tensor:
+        by_device = self.values["by"]
+        if "cpu" not in by_device:
+            by_device["cpu"] = [self.made()]
+        return self.values["constant"] * by_device["cpu"][0]
+
+
+class KeepsList(Keeps):
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = []
+
+    def kept(self) -> Tensor:
+        if not self.values:
+            self.values.append(self.made())
+        return self.values[0]
+
+
+class KeepsTuple(Keeps):
+    value = None
+
+    def kept(self) -> Tensor:
+        if self.value is None:
+            self.value = (3, self.made())
+        return self.value[1]
+
+
+class Store:
+    def __init__(self) -> None:
+        self.value = None
+
+
+class KeepsObject(Keeps):
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = Store()
+
+    def kept(self) -> Tensor:
+        if self.store.value is None:
+            self.store.value = self.made()
+        return self.store.value
+
+
+class KeepsMemo(Keeps):
+    @functools.lru_cache(maxsize=4)  # noqa: B019  # what is tested
+    def kept(self) -> Tensor:
+        return self.made()
+
+
+GLOBAL_MEMO: dict[int, Tensor] = {}
+
+
+class KeepsGlobal(Keeps):
+    def kept(self) -> Tensor:
+        if id(self) not in GLOBAL_MEMO:
+            GLOBAL_MEMO[id(self)] = self.made()
+        return GLOBAL_MEMO[id(self)]
+
+
+def keeps_variable() -> nn.Module:
+    network = body()
+    kept = None
+
+    def hook(_m: nn.Module, _x: object, y: Tensor) -> Tensor:
+        nonlocal kept
+        if kept is None:
+            kept = torch.tanh(network[0].bias).sum()
+        return y * kept
+
+    network.register_forward_hook(hook)
+    return network
+
+
+class Counts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+        self.register_buffer("count", torch.zeros(()))
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.tanh(self.layer(x)) * torch.exp(-self.count)
+        self.count.add_(1)
+        self.calls += 1
+        return y
+
+
+class CountsData(Counts):
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.tanh(self.layer(x)) * torch.exp(-self.count)
+        self.count.data += 1
+        return y
+
+
+class MovingMean(Counts):
+    """Its output depends on the mean of the batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x)
+        self.count.mul_(0.9).add_(0.1 * y.detach().mean())
+        return y - self.count
+
+
+class ChangesItsWeights(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.layer.weight.mul_(0.9)
+        return self.layer(x)

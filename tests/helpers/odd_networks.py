@@ -1,0 +1,125 @@
+"""Small float64 networks with something that kernels and linearizations may get wrong.
+
+Each comes with what is right: the value by row-by-row autograd on a network made afresh, or an
+error, by a part of its message.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import odd_functions
+import odd_holding
+import odd_keeping
+import odd_parameters
+import torch
+from torch import Tensor, nn
+
+RIGHT = "right"
+DRAWS = "draws random numbers"
+BATCH = "depend on the other samples"
+STOPPED = "are not the derivatives"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, inputs for it, and what is right for its kernel and its linearization."""
+
+    make: Callable[[], nn.Module]
+    kernel: str = RIGHT
+    linear: str = RIGHT
+    inputs: int = 2
+    count: int = 3
+    twin: Callable[[], nn.Module] | None = None
+
+    def network(self) -> nn.Module:
+        """Return the network, in evaluation mode, the same each time."""
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return self.make().double().eval()
+
+    def x(self) -> Tensor:
+        """Return inputs [n, inputs]."""
+        generator = torch.Generator().manual_seed(1)
+        return torch.randn(self.count, self.inputs, generator=generator, dtype=torch.float64)
+
+
+def flat(tensors: list[Tensor]) -> Tensor:
+    """All entries in one vector, two for a complex one."""
+    real = [torch.view_as_real(t) if t.is_complex() else t for t in tensors]
+    return torch.cat([t.detach().flatten() for t in real])
+
+
+def rows(case: Case) -> Tensor:
+    """J [n, c, p] by plain autograd, row by row, on a network made afresh for each sample.
+
+    Complex parameters count as two real ones.
+    """
+    found = []
+    for sample in case.x():
+        network = Case(case.twin or case.make).network()
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        logits = network(torch.stack([sample, sample]))[0]
+        for logit in logits:
+            gradients = torch.autograd.grad(
+                logit, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
+            )
+            real = [torch.view_as_real(g) if g.is_complex() else g for g in gradients]
+            found.append(torch.cat([g.flatten() for g in real]))
+    return torch.stack(found).view(case.count, len(logits), -1)
+
+
+CASES = {
+    "patched_forward": Case(odd_holding.patched_forward),
+    "patched_layer": Case(odd_holding.patched_layer),
+    "hook_on_another_layer": Case(odd_holding.hook_on_another_layer),
+    "hook_with_the_parameter_itself": Case(odd_holding.hook_with_the_parameter_itself),
+    "partial_with_a_module": Case(odd_holding.partial_with_a_module),
+    "weak_reference": Case(odd_holding.WeakParent),
+    "unregistered_list": Case(odd_holding.UnregisteredList),
+    "keeps_attribute": Case(odd_keeping.KeepsAttribute),
+    "keeps_buffer": Case(odd_keeping.KeepsBuffer),
+    "keeps_deletable": Case(odd_keeping.KeepsDeletable),
+    "keeps_property": Case(odd_keeping.KeepsProperty),
+    "keeps_nested": Case(odd_keeping.KeepsNested),
+    "keeps_list": Case(odd_keeping.KeepsList),
+    "keeps_tuple": Case(odd_keeping.KeepsTuple),
+    "keeps_object": Case(odd_keeping.KeepsObject),
+    "keeps_memo": Case(odd_keeping.KeepsMemo),
+    "keeps_global": Case(odd_keeping.KeepsGlobal),
+    "keeps_variable": Case(odd_keeping.keeps_variable),
+    "no_grad_block": Case(odd_functions.NoGradScale, STOPPED, STOPPED),
+    "detached": Case(odd_functions.Detached, STOPPED, STOPPED),
+    "data_weight": Case(odd_functions.DataWeight, STOPPED, STOPPED),
+    "stable_softmax": Case(odd_functions.StableSoftmax),
+    "batch_statistics": Case(odd_functions.batch_statistics, BATCH, BATCH),
+    "centered": Case(odd_functions.Centered, BATCH, BATCH),
+    "shuffled": Case(odd_functions.Shuffled, BATCH, BATCH),
+    "by_batch_size": Case(odd_functions.ByBatchSize, BATCH, BATCH),
+    "drops": Case(odd_functions.Drops, DRAWS, DRAWS),
+    "noisy": Case(odd_functions.Noisy, DRAWS, DRAWS),
+    "complex_weight": Case(odd_parameters.ComplexWeight),
+    "gain": Case(odd_parameters.Gain),
+    "empty": Case(odd_parameters.Empty),
+    "unused": Case(odd_parameters.Unused),
+    "shows": Case(odd_parameters.Shows),
+    "table": Case(odd_parameters.Table),
+    "weight_norm": Case(odd_parameters.weight_norm),
+    "old_weight_norm": Case(odd_parameters.old_weight_norm),
+    "pruned": Case(odd_parameters.pruned),
+    "spectral_norm": Case(odd_parameters.spectral_norm),
+    "checkpointed": Case(odd_parameters.Checkpointed),
+    # Where no input asks for gradients, torch loses those of the parameters inside.
+    "checkpointed_twice": Case(odd_parameters.CheckpointedTwice, twin=odd_parameters.Checkpointed),
+    "recurrent": Case(odd_parameters.Recurrent, inputs=4),
+    "routed": Case(odd_functions.Routed, inputs=3, count=6),
+    "sorted_tokens": Case(odd_functions.SortedTokens, inputs=3, count=6),
+    "whole_batch_routed": Case(odd_functions.WholeBatchRouted, count=6),
+    "tied": Case(odd_functions.Tied, count=6),
+    "tied_far_away": Case(odd_functions.TiedFarAway, count=6),
+    "counts": Case(odd_keeping.Counts),
+    "counts_data": Case(odd_keeping.CountsData),
+    "moving_mean": Case(odd_keeping.MovingMean, BATCH, BATCH),
+    "changes_its_weights": Case(
+        odd_keeping.ChangesItsWeights, "changes its parameters", "changes its"
+    ),
+}

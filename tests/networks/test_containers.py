@@ -1,0 +1,108 @@
+"""conebench.networks.containers: what a network's code can reach, read and put back."""
+
+import functools
+import types
+import weakref
+from collections import deque
+
+import pytest
+import torch
+from odd_holding import body
+from odd_keeping import keeps_variable
+from odd_networks import CASES
+from torch import nn
+
+from conebench.networks.containers import (
+    MOST_ENTRIES,
+    Attributes,
+    Cell,
+    Container,
+    ListContainer,
+    find_containers,
+    reached_modules,
+)
+
+
+class Slotted:
+    __slots__ = ("kept",)
+
+
+def cell(value: object) -> types.CellType:
+    return types.CellType(value)
+
+
+@pytest.mark.parametrize(
+    ("container", "before", "other"),
+    [
+        (Container({"a": 1, "b": 2}), {"a": 1, "b": 2}, {"b": 3}),
+        (Container({"a": 1, "b": 2}, ("b", "c")), {"b": 2}, {"c": 3}),
+        (ListContainer([1, 2]), {0: 1, 1: 2}, {0: 2}),
+        (ListContainer(deque([1])), {0: 1}, {0: 2, 1: 3}),
+        (Cell(cell(1)), {"": 1}, {"": 2}),
+        (Cell(types.CellType()), {}, {"": 2}),
+        (Attributes(Slotted(), ("kept",)), {}, {"kept": 2}),
+    ],
+)
+def test_entries_are_read_and_put_back(container: Container, before: dict, other: dict) -> None:
+    assert container.read() == before
+    container.write(other)
+    assert container.read() == other
+    container.write(before)
+    assert container.read() == before
+
+
+def test_chosen_names_leave_the_others() -> None:
+    entries = {"a": 1, "b": 2}
+    Container(entries, ("b",)).write({})
+    assert entries == {"a": 1}
+
+
+def values(network: nn.Module) -> list[object]:
+    return [v for _, container in find_containers(network) for v in container.read().values()]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["keeps_attribute", "keeps_buffer", "keeps_nested", "keeps_list", "keeps_object"],
+)
+def test_tensors_kept_by_a_pass_are_found(name: str) -> None:
+    case = CASES[name]
+    network = case.network()
+    kept, network.made = network.made(), lambda: kept
+    network.kept()
+    del network.made
+    assert any(value is kept for value in values(network))
+
+
+def test_variables_of_hooks_are_found() -> None:
+    network = keeps_variable().eval()
+    network(torch.ones(1, 2))
+    kept = torch.tanh(network[0].bias).sum()
+    assert any(isinstance(v, torch.Tensor) and torch.equal(v, kept) for v in values(network))
+
+
+def test_modules_are_reached_through_all_that_holds_on_to_them() -> None:
+    hidden = [nn.Linear(1, 1) for _ in range(4)]
+    network = body()
+    network.plain = [{"a": hidden[0]}]
+    network.weak = weakref.ref(hidden[1])
+    network.partial = functools.partial(print, hidden[2])
+    network.register_forward_hook(lambda _m, _x, _y: hidden[3] and None)
+    reached = {id(module) for module in reached_modules(network)}
+    assert reached >= {id(module) for module in hidden}
+
+
+def test_a_long_collection_is_data() -> None:
+    network = body()
+    network.data = list(range(MOST_ENTRIES + 1))
+    network.few = [1]
+    lists = [c.read() for _, c in find_containers(network) if isinstance(c, ListContainer)]
+    assert lists == [{0: 1}]
+
+
+def test_each_container_is_found_once() -> None:
+    network = body()
+    network.a = network.b = shared = {}
+    shared["itself"] = shared
+    found = find_containers(network)
+    assert sum(container.read().get("itself") is shared for _, container in found) == 1
