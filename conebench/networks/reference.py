@@ -1,0 +1,244 @@
+"""Autograd's gradients of a network in its own parameters, at two samples."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
+
+from conebench.errors import KernelError
+from conebench.networks.functional import FrozenNetwork, parameters_at
+from conebench.networks.noise import as_vector, noise
+
+# How far nearby parameters are, relative to the size of a parameter's entries.
+OFFSET = 0.02
+# Between the numbers of one tensor and those of the next.
+STRIDE = 4_099
+# Larger parameters are not moved, unless they are constant: that would take a copy of them.
+LARGEST_MOVED = 2**16
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Autograd's gradients of a network near its parameters.
+
+    Those of (logits * weights).sum() for two samples, where all weights of the first are zero, in
+    the trainable parameters. `uses` counts how often the graph uses each of those it depends on.
+    """
+
+    samples: Float[Tensor, "2 ..."]
+    parameters: dict[str, Tensor]
+    logits: Float[Tensor, "2 c"]
+    weights: Float[Tensor, "2 c"]
+    gradients: dict[str, Tensor]
+    uses: dict[str, int]
+
+    @property
+    def size(self) -> float:
+        """Norm of all gradients together."""
+        return math.hypot(*(float(g.norm()) for g in self.gradients.values()))
+
+
+class Observer:
+    """Watches the pass of which the reference takes gradients, and may ask for more of them."""
+
+    @contextmanager
+    def watch(self, root: nn.Module) -> Iterator[None]:  # noqa: ARG002
+        """Enclose the forward pass of the network."""
+        yield
+
+    def places(self) -> Sequence[Tensor | GradientEdge]:
+        """Return the places whose gradients are wanted too."""
+        return ()
+
+    def take(self, gradients: Sequence[Tensor | None]) -> None:
+        """Receive the gradients in these places."""
+
+
+def check_inputs(name: str, x: object) -> None:
+    """Refuse inputs that are not a tensor of floating numbers [n, ...]."""
+    if not isinstance(x, Tensor):
+        raise KernelError(f"{name}: got a {type(x).__name__}, expected a tensor of inputs [n, ...]")
+    if not x.is_floating_point():
+        raise KernelError(f"{name}: got {_name(x.dtype)}, expected inputs of a floating type")
+    if x.ndim == 0:
+        raise KernelError(f"{name}: got a single number, expected inputs [n, ...]")
+    if len(x) == 0:
+        raise KernelError("there are no inputs")
+
+
+def take_reference(
+    frozen: FrozenNetwork, x: Float[Tensor, "n ..."], observer: Observer | None = None
+) -> Reference:
+    """Take autograd's gradients in the network's own parameters.
+
+    This should be the very first pass. A tensor that it leaves where nobody finds it has its
+    gradient here, and is missing from the finite differences.
+
+    Args:
+        frozen: the network.
+        x: its inputs, of which two are used, or one and another made of it.
+        observer: watches the pass.
+
+    Raises:
+        KernelError: the network refuses the inputs, gives no logits [n, c], gives NaN, draws random
+            numbers or changes its parameters.
+
+    """
+    near = {name: nearby(p, number) for number, (name, p) in enumerate(frozen.named())}
+    pair = _pair(x)
+    # Where nearby parameters or another sample overflow, or a sample is silent.
+    tries = ((pair, near), (pair.flip(0), near), (x[[0, -1]], dict(frozen.named())))
+    reference = None
+    for samples, parameters in tries:
+        found = _gradients(frozen, samples, parameters, observer or Observer())
+        reference = found or reference
+        if reference is not None and reference.size > 0:
+            break
+    if reference is None:
+        raise KernelError("the network gives NaN or infinite logits")
+    return reference
+
+
+def _gradients(
+    frozen: FrozenNetwork, samples: Tensor, parameters: dict[str, Tensor], observer: Observer
+) -> Reference | None:
+    """Take the gradients, None if the logits are not finite."""
+    own = [frozen.own[name] for name in frozen.trainable]
+    with (
+        torch.random.fork_rng(devices=[samples.device] if samples.is_cuda else []),
+        parameters_at(frozen.own, parameters, frozen.trainable),
+        torch.enable_grad(),
+    ):
+        logits = _first_logits(frozen, samples, observer)
+        if not bool(logits.isfinite().all()):
+            return None
+        uses = _uses(logits, dict(zip(frozen.trainable, own, strict=True)))
+        if not uses:
+            raise KernelError("no output of the network depends on a trainable parameter")
+        weights = torch.zeros_like(logits.detach())
+        weights[1] = noise(1).like(weights[1])
+        places: list[Any] = [*own, *observer.places()]
+        try:
+            found = torch.autograd.grad(logits, places, weights, allow_unused=True)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise KernelError(
+                f"autograd cannot differentiate the network: {_first_line(error)}"
+            ) from error
+        observer.take(found[len(own) :])
+        gradients = [
+            torch.zeros_like(p) if g is None else g for p, g in zip(own, found, strict=False)
+        ]
+    return Reference(
+        samples=samples,
+        parameters=parameters,
+        logits=logits.detach(),
+        weights=weights,
+        gradients=dict(zip(frozen.trainable, gradients, strict=True)),
+        uses=uses,
+    )
+
+
+def _first_logits(
+    frozen: FrozenNetwork, samples: Tensor, observer: Observer
+) -> Float[Tensor, "m c"]:
+    """Run the network, and refuse it if it cannot have a kernel."""
+    versions = {name: p._version for name, p in frozen.own.items()}
+    before = _random_states(samples)
+    try:
+        with frozen.entered(frozen.own) as root, observer.watch(root):
+            # Inputs that ask for gradients give every layer an edge, whatever its parameters.
+            logits = root(samples.detach().requires_grad_())
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise KernelError(
+            f"the network cannot take inputs of shape {list(samples.shape)} and type "
+            f"{_name(samples.dtype)}: {_first_line(error)}"
+        ) from error
+    checked = _checked(logits, len(samples))
+    if any(p._version != versions[name] for name, p in frozen.own.items()):
+        raise KernelError("the network changes its parameters in a forward pass")
+    if not all(map(torch.equal, before, _random_states(samples))):
+        raise KernelError("the network draws random numbers in evaluation mode")
+    return checked
+
+
+def _checked(logits: object, count: int) -> Float[Tensor, "m c"]:
+    """Return outputs if they are real logits [n, c] with a gradient."""
+    if not isinstance(logits, Tensor):
+        raise KernelError(
+            f"the network gives a {type(logits).__name__}, expected a tensor of logits [n, c]"
+        )
+    shape = list(logits.shape)
+    if len(shape) != 2 or shape[0] != count or shape[1] == 0:
+        raise KernelError(
+            f"the network gives shape {shape} for {count} inputs, expected logits [n, c]"
+        )
+    if not logits.is_floating_point():
+        raise KernelError(f"the network gives {_name(logits.dtype)}, expected real logits")
+    return logits
+
+
+def nearby(parameter: Tensor, number: int) -> Tensor:
+    """Return a parameter moved a little at random; a large one that is uneven as it is."""
+    value = parameter.detach()
+    is_number = value.is_floating_point() or value.is_complex()
+    if not is_number or (value.numel() > LARGEST_MOVED and not _is_even(value)):
+        return value
+    near = value.clone(memory_format=torch.contiguous_format)
+    size = float(near.norm()) / max(1, near.numel()) ** 0.5
+    # Tensors of the same size do not see the same numbers.
+    noise(0).add(as_vector(near), OFFSET * (size or 1.0), start=number * STRIDE)
+    return near
+
+
+def _is_even(value: Tensor) -> bool:
+    """Return True if some of the entries are all alike."""
+    some = value.flatten()[:: max(1, value.numel() // 1000)]
+    return bool((some == some[0]).all())
+
+
+def _pair(x: Float[Tensor, "n ..."]) -> Float[Tensor, "2 ..."]:
+    """Return two different samples."""
+    first, last = x[:1], x[-1:]
+    if torch.equal(first, last):
+        last = (0.25 + 0.5 * first.flip(-1)) * (1 + 0.1 * noise(3).like(first))
+    return torch.cat([first, last])
+
+
+def _uses(logits: Tensor, own: Mapping[str, Tensor]) -> dict[str, int]:
+    """Count how often the graph of the logits uses each parameter."""
+    names = {id(p): name for name, p in own.items()}
+    uses, seen, waiting = Counter[str](), {logits.grad_fn}, [logits.grad_fn]
+    while waiting:
+        for node, _ in getattr(waiting.pop(), "next_functions", ()):
+            leaf = names.get(id(getattr(node, "variable", None)))
+            if leaf is not None:
+                uses[leaf] += 1
+            if node is not None and node not in seen:
+                seen.add(node)
+                waiting.append(node)
+    return dict(uses)
+
+
+def _random_states(x: Tensor) -> list[Tensor]:
+    """Return the states of torch's generators that a network may draw from."""
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(x.device)] if x.is_cuda else states
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

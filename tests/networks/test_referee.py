@@ -1,0 +1,211 @@
+"""conebench.networks.referee: right derivatives pass, everything else is refused."""
+
+import pytest
+import torch
+from networks import NETWORKS, make_network
+from odd_holding import body
+from odd_networks import CASES, RIGHT
+from torch import Tensor, nn
+
+from conebench.errors import KernelError
+from conebench.networks.differences import CLEAR, Slopes
+from conebench.networks.functional import FrozenNetwork
+from conebench.networks.kept import forget_kept
+from conebench.networks.referee import check_derivatives
+from conebench.networks.reference import Reference, check_inputs, take_reference
+
+
+def referee(network: nn.Module, x: Tensor) -> Reference:
+    frozen = FrozenNetwork(network, is_anchored=False)
+    forget_kept(frozen, x[:1])
+    reference = take_reference(frozen, x)
+    check_derivatives(frozen, reference)
+    return reference
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_right_derivatives_pass_in_every_type(name: str, dtype: torch.dtype) -> None:
+    network, x = make_network(name)
+    referee(network.to(dtype), x.to(dtype))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_odd_networks(name: str) -> None:
+    case = CASES[name]
+    if case.kernel == RIGHT:
+        referee(case.network(), case.x())
+    else:
+        with pytest.raises(KernelError, match=case.kernel):
+            referee(case.network(), case.x())
+
+
+def slope_error(frozen: FrozenNetwork, reference: Reference) -> float:
+    """Least error of the weighted slope, relative to the gradients."""
+    slopes = Slopes(frozen, reference.samples, reference.parameters, seed=2)
+    along, scale = slopes.along(reference.gradients), reference.size
+    found = [float((slope * reference.weights[1:]).sum()) for slope in slopes]
+    return min(abs(value - along) for value in found) / scale
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_slopes_are_those_of_the_gradients(name: str) -> None:
+    network, x = make_network(name)
+    frozen = FrozenNetwork(network, is_anchored=False)
+    reference = take_reference(frozen, x)
+    assert slope_error(frozen, reference) < CLEAR[torch.float64]
+
+
+@pytest.mark.parametrize("left_out", range(4))
+def test_a_gradient_without_one_parameter_is_found_out(left_out: int) -> None:
+    network, x = body().double().eval(), CASES["gain"].x()
+    frozen = FrozenNetwork(network, is_anchored=False)
+    reference = take_reference(frozen, x)
+    list(reference.gradients.values())[left_out].zero_()
+    with pytest.raises(KernelError, match="autograd's gradients are not the derivatives"):
+        check_derivatives(frozen, reference)
+
+
+def test_zero_parameters_and_kinks_are_left_behind() -> None:
+    """As many networks start: the last norm of a block is zero, and so are biases."""
+    network = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    for p in network.parameters():
+        nn.init.zeros_(p) if p.ndim == 1 else None
+    nn.init.zeros_(network[2].weight)
+    reference = referee(network.double().eval(), CASES["gain"].x())
+    assert all(bool(g.any()) for g in reference.gradients.values())
+
+
+def test_uses_of_parameters_are_counted() -> None:
+    network, x = make_network("shared_layer")
+    uses = referee(network, x).uses
+    assert uses["first.weight"] == 1
+    assert uses["twice.weight"] == 3
+    assert uses["twice.bias"] == 2
+
+
+def test_the_network_and_the_random_state_are_left_as_they_were() -> None:
+    network, x = make_network("batchnorm_cnn")
+    network[0].weight.grad = torch.ones_like(network[0].weight)
+    kept = {name: (t.data_ptr(), t.clone()) for name, t in network.state_dict().items()}
+    state = torch.get_rng_state()
+    referee(network, x)
+    for name, tensor in network.state_dict().items():
+        assert tensor.data_ptr() == kept[name][0]
+        assert torch.equal(tensor, kept[name][1])
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(p.requires_grad for p in network.parameters())
+    assert torch.equal(network[0].weight.grad, torch.ones_like(network[0].weight))
+    assert all(not module._forward_hooks for module in network.modules())
+
+
+class FixedType(nn.Module):
+    """Cannot run in float64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) @ torch.ones(3, 3)
+
+
+class Rounds(FixedType):
+    """Passes through float32, whatever its own type is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.layer(x).float()).to(x.dtype)
+
+
+def test_a_network_that_sets_its_type_is_checked_in_that_type() -> None:
+    referee(FixedType().eval(), CASES["gain"].x().float())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_network_that_rounds_is_not_refused(dtype: torch.dtype) -> None:
+    referee(Rounds().to(dtype).eval(), CASES["gain"].x().to(dtype))
+
+
+class Gives(nn.Module):
+    def __init__(self, output) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+        self.output = output
+
+    def forward(self, x: Tensor) -> object:
+        return self.output(self.layer(x))
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (
+            lambda y: {"logits": y},
+            r"the network gives a dict, expected a tensor of logits \[n, c\]",
+        ),
+        (
+            lambda y: y[:, 0],
+            r"the network gives shape \[2\] for 2 inputs, expected logits \[n, c\]",
+        ),
+        (lambda y: y[..., None], r"the network gives shape \[2, 3, 1\] for 2 inputs"),
+        (lambda y: y[:1], r"the network gives shape \[1, 3\] for 2 inputs"),
+        (lambda y: y[:, :0], r"the network gives shape \[2, 0\] for 2 inputs"),
+        (lambda y: y.argmax(1, keepdim=True), "the network gives int64, expected real logits"),
+        (lambda y: y * 1j, "the network gives complex128, expected real logits"),
+        (lambda y: y.detach(), "no output of the network depends on a trainable parameter"),
+        (lambda y: y / 0, "the network gives NaN or infinite logits"),
+        (
+            lambda y: y @ torch.ones(2, 2),
+            r"cannot take inputs of shape \[2, 2\] and type float64: ",
+        ),
+    ],
+)
+def test_outputs_that_are_no_logits_are_refused(output, message: str) -> None:
+    with pytest.raises(KernelError, match=message):
+        referee(Gives(output).double().eval(), CASES["gain"].x())
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.ones(2, 2, dtype=torch.int64), "x: got int64, expected inputs of a floating type"),
+        (torch.ones(2, 2, dtype=torch.bool), "x: got bool, expected inputs of a floating type"),
+        (torch.ones(2, 2).numpy(), r"x: got a ndarray, expected a tensor of inputs \[n, \.\.\.\]"),
+        ([1.0], r"x: got a list, expected a tensor of inputs \[n, \.\.\.\]"),
+        (torch.tensor(1.0), r"x: got a single number, expected inputs \[n, \.\.\.\]"),
+    ],
+)
+def test_inputs_that_are_no_tensor_of_floating_numbers_are_refused(x: object, message: str) -> None:
+    with pytest.raises(KernelError, match=message):
+        check_inputs("x", x)
+
+
+class PythonRandom(Gives):
+    def forward(self, x: Tensor) -> Tensor:
+        import random
+
+        return self.layer(x) * random.random()  # noqa: S311
+
+
+class OwnGenerator(Gives):
+    """Draws from a generator that nobody can see."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.draw = iter(torch.randn(1000, generator=torch.Generator().manual_seed(0)).tolist())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) + next(self.draw)
+
+
+def test_all_that_is_drawn_is_found_out() -> None:
+    for network in (PythonRandom(None), OwnGenerator()):
+        with pytest.raises(KernelError, match=r"the same inputs give logits that are .* apart"):
+            referee(network.double().eval(), CASES["gain"].x())
+
+
+def test_one_sample_is_enough() -> None:
+    network, x = make_network("windows", count=1)
+    reference = referee(network, x)
+    assert len(reference.samples) == 2
+    assert not torch.equal(reference.samples[0], reference.samples[1])
