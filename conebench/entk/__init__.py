@@ -7,6 +7,7 @@ from conebench.entk.grouped import Grouping, group_of, grouped_ntk, plan_grouped
 from conebench.entk.kernel import as_matrix, class_views, empirical_ntk, plan_ntk
 from conebench.entk.memory import GraphMeter, default_memory_limit
 from conebench.entk.plan import KernelPlan
+from conebench.entk.proof import Proof, prove
 from conebench.entk.statistics import KernelStatistics, kernel_statistics
 from conebench.entk.verification import self_check
 
@@ -18,6 +19,7 @@ __all__ = [
     "KernelStatistics",
     "MemoryLimitError",
     "Outputs",
+    "Proof",
     "as_matrix",
     "class_views",
     "default_memory_limit",
@@ -28,6 +30,7 @@ __all__ = [
     "kernel_statistics",
     "plan_grouped_ntk",
     "plan_ntk",
+    "prove",
     "self_check",
     "unit_gram",
 ]

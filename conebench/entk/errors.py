@@ -1,8 +1,8 @@
 """Errors of kernels that cannot be built."""
 
+from conebench.errors import KernelError
 
-class KernelError(ValueError):
-    """A kernel that cannot be built; the message says why."""
+__all__ = ["KernelError", "MemoryLimitError"]
 
 
 class MemoryLimitError(KernelError):

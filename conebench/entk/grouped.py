@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from conebench.entk.contraction import Outputs
 from conebench.entk.kernel import add_passes, empirical_ntk, finish, plan_ntk, prepare
 from conebench.entk.plan import KernelPlan, Request
+from conebench.entk.proof import Proof, kernel_function
 from conebench.entk.routes import Term
 
 Grouping = Callable[[str], str]
@@ -37,6 +38,7 @@ def group_of(parameter: str) -> str:
     return ".".join(parts[: next(numbered, 0) + 1])
 
 
+@kernel_function
 def grouped_ntk(
     model: nn.Module,
     x: Float[Tensor, "n ..."],
@@ -44,6 +46,7 @@ def grouped_ntk(
     by: Grouping,
     outputs: Outputs = "full",
     memory_limit: int | None = None,
+    proof: Proof | None = None,
 ) -> tuple[Tensor, dict[str, Float[Tensor, "n n"]]]:
     """Compute the empirical NTK and each group's trace kernel.
 
@@ -55,6 +58,7 @@ def grouped_ntk(
         by: gives the group of a parameter, from its name.
         outputs: reduction of the whole kernel, as for `empirical_ntk`.
         memory_limit: bytes, as for `empirical_ntk`.
+        proof: what `prove` gave, as for `empirical_ntk`.
 
     Returns:
         The kernel, as `empirical_ntk` gives it, and sum_c H[(i, c), (j, c)] / C [n, n] over the
@@ -77,11 +81,12 @@ def grouped_ntk(
     """
     if outputs == "sum":
         # One direction in logit space cannot tell the classes apart.
-        whole = empirical_ntk(model, x, outputs=outputs, memory_limit=memory_limit)
-        return whole, _build(*_prepare(model, x, "trace", memory_limit, by), by)[1]
-    return _build(*_prepare(model, x, outputs, memory_limit, by), by)
+        whole = empirical_ntk(model, x, outputs=outputs, memory_limit=memory_limit, proof=proof)
+        return whole, _build(*_prepare(model, x, "trace", memory_limit, by, proof), by)[1]
+    return _build(*_prepare(model, x, outputs, memory_limit, by, proof), by)
 
 
+@kernel_function
 def plan_grouped_ntk(
     model: nn.Module,
     x: Float[Tensor, "n ..."],
@@ -89,6 +94,7 @@ def plan_grouped_ntk(
     by: Grouping,
     outputs: Outputs = "full",
     memory_limit: int | None = None,
+    proof: Proof | None = None,
 ) -> KernelPlan:
     """Plan the kernels that `grouped_ntk` would build.
 
@@ -105,9 +111,9 @@ def plan_grouped_ntk(
 
     """
     if outputs != "sum":
-        return _prepare(model, x, outputs, memory_limit, by)[1]
-    first = plan_ntk(model, x, outputs=outputs, memory_limit=memory_limit)
-    second = _prepare(model, x, "trace", memory_limit, by)[1]
+        return _prepare(model, x, outputs, memory_limit, by, proof)[1]
+    first = plan_ntk(model, x, outputs=outputs, memory_limit=memory_limit, proof=proof)
+    second = _prepare(model, x, "trace", memory_limit, by, proof)[1]
     return replace(
         second,
         passes=first.passes + second.passes,
@@ -117,21 +123,32 @@ def plan_grouped_ntk(
 
 
 def _prepare(
-    model: nn.Module, x: Tensor, outputs: Outputs, memory_limit: int | None, by: Grouping
+    model: nn.Module,
+    x: Tensor,
+    outputs: Outputs,
+    memory_limit: int | None,
+    by: Grouping,
+    proof: Proof | None,
 ) -> tuple[Request, KernelPlan]:
     def held_numbers(request: Request) -> int:
         # The whole kernel, that of the open group, and the trace kernels. A finished `sum` kernel
         # may wait next to them.
-        groups = len({by(name) for name in request.parameters})
+        groups = len({by(name) for name in request.network.trainable})
         return 2 * request.kernel_numbers + (groups + 1) * len(request.x) ** 2
 
     return prepare(
-        model, x, None, outputs=outputs, memory_limit=memory_limit, held_numbers=held_numbers
+        model,
+        x,
+        None,
+        outputs=outputs,
+        memory_limit=memory_limit,
+        held_numbers=held_numbers,
+        proof=proof,
     )
 
 
 def _build(request: Request, plan: KernelPlan, by: Grouping) -> tuple[Tensor, dict[str, Tensor]]:
-    sums = _Sums(request, {name: by(name) for name in request.parameters})
+    sums = _Sums(request, {name: by(name) for name in request.network.trainable})
     add_passes(request, plan, sums.kernel_of)
     sums.close()
     of_group = replace(request, outputs="trace")

@@ -2,55 +2,75 @@
 
 Each sample gets a copy of the parameters as its own slice, the network is mapped over samples, and
 one backward pass per direction gives the gradients of all samples. A network that cannot be mapped,
-or whose mapped gradient differs from plain autograd's, is taken sample by sample.
+or whose mapped gradient is not the one that was proved, is taken sample by sample, by plain
+autograd in its own parameters.
 """
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from jaxtyping import Float, Num
+from torch import Tensor
 from torch.func import vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from conebench.entk.routes import agrees, differing_pair, mixed_direction
-from conebench.networks.functional import call_with
+from conebench.entk.agreement import agrees
+from conebench.entk.errors import KernelError
+from conebench.networks.functional import FrozenNetwork
+from conebench.networks.reference import Reference
 
 
 def jacobian_rows(
-    network: nn.Module,
+    network: FrozenNetwork,
     parameters: Mapping[str, Tensor],
     x: Float[Tensor, "n ..."],
     basis: Float[Tensor, "r c"],
     *,
     mapped: bool,
+    is_routed: bool,
 ) -> Iterator[dict[str, Tensor]]:
     """Yield the gradients of f(x_i) . basis_r for each direction r, [n, entries] by name.
 
-    `mapped` needs `can_be_mapped`. Source: Novak et al. 2022, arXiv 2206.08720, "Jacobian
-    contraction".
+    A complex entry counts as two. `mapped` is for parameters that `find_mapped` names. Samples that
+    no parameter has a part in have zero gradients in a network that `is_routed`, and are refused in
+    another one. Source: Novak et al. 2022, arXiv 2206.08720, "Jacobian contraction".
     """
-    rows = _mapped if mapped else _one_by_one
-    return rows(network, parameters, x, basis)
+    if mapped:
+        return _mapped(network, parameters, x, basis)
+    return _one_by_one(network, list(parameters), x, basis, is_routed)
 
 
-def can_be_mapped(
-    network: nn.Module, parameters: Mapping[str, Tensor], x: Float[Tensor, "n ..."]
-) -> bool:
-    """Return True if mapping over samples gives autograd's gradient."""
-    pair = differing_pair(x)
-    with torch.no_grad():
-        direction = mixed_direction(network(pair).shape[1], x)[None]
-    expected = next(_one_by_one(network, parameters, pair, direction))
+def find_mapped(
+    network: FrozenNetwork, reference: Reference, names: Sequence[str]
+) -> frozenset[str]:
+    """Return the parameters whose gradient is right if the network is mapped over samples."""
+    parameters = {name: reference.parameters[name] for name in names}
+    if not parameters:
+        return frozenset()
     try:
-        found = next(_mapped(network, parameters, pair, direction))
-    except (RuntimeError, NotImplementedError, ValueError):
-        return False
-    return all(agrees(found[name], expected[name]) for name in parameters)
+        rows = _mapped(network, parameters, reference.samples, reference.weights[1:])
+        found = next(rows)
+    except (RuntimeError, NotImplementedError, ValueError, TypeError):
+        return frozenset()
+    # The reference is the gradient of the second sample.
+    expected = {name: as_row(reference.gradients[name][None])[0] for name in names}
+    return frozenset(name for name in names if agrees(found[name][1], expected[name]))
+
+
+def real_entries(parameter: Tensor) -> int:
+    """Count the entries of a parameter, a complex one as two."""
+    return parameter.numel() * (2 if parameter.is_complex() else 1)
+
+
+def as_row(gradients: Num[Tensor, "n ..."]) -> Float[Tensor, "n entries"]:
+    """Return gradients with one real row per sample."""
+    real = torch.view_as_real(gradients) if gradients.is_complex() else gradients
+    return real.reshape(len(real), -1)
 
 
 def _mapped(
-    network: nn.Module, parameters: Mapping[str, Tensor], x: Tensor, basis: Tensor
+    network: FrozenNetwork, parameters: Mapping[str, Tensor], x: Tensor, basis: Tensor
 ) -> Iterator[dict[str, Tensor]]:
     # A view [n, ...] of each parameter, whose gradient has a slice per sample.
     slices = {
@@ -58,37 +78,48 @@ def _mapped(
     }
 
     def of_sample(own: dict[str, Tensor], sample: Tensor) -> Tensor:
-        return call_with(network, own, sample[None])[0]
+        return network(sample[None], own)[0]
 
     # Fused attention cannot be mapped over samples.
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-        logits = vmap(of_sample)(slices, x)  # [n, c]
+        with warnings.catch_warnings():
+            # Some operators are mapped by a loop.
+            warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+            logits = vmap(of_sample)(slices, x)  # [n, c]
         for index, direction in enumerate(basis):
-            yield _gradients((logits @ direction).sum(), slices, index + 1 < len(basis))
+            keep = index + 1 < len(basis)
+            found = _gradients(logits, direction.expand_as(logits), list(slices.values()), keep)
+            yield {name: as_row(g) for name, g in zip(slices, found, strict=True)}
 
 
 def _one_by_one(
-    network: nn.Module, parameters: Mapping[str, Tensor], x: Tensor, basis: Tensor
+    network: FrozenNetwork, names: Sequence[str], x: Tensor, basis: Tensor, is_routed: bool
 ) -> Iterator[dict[str, Tensor]]:
-    leaves = {name: p.detach()[None].requires_grad_() for name, p in parameters.items()}
-    rows: list[list[dict[str, Tensor]]] = [[] for _ in basis]
+    own = [network.own[name] for name in names]
+    rows: list[list[list[Tensor]]] = [[] for _ in basis]
     for sample in x:
-        own = {name: leaf[0] for name, leaf in leaves.items()}
         with torch.enable_grad():
             # The same sample twice: see `Request.chunks`.
-            logits = call_with(network, own, torch.stack([sample, sample]))[0]  # [c]
+            logits = network(torch.stack([sample, sample]))[0]  # [c]
+        if not (logits.requires_grad or is_routed):
+            raise KernelError("the logits of some inputs depend on no parameter")
         for index, direction in enumerate(basis):
-            scalar = (logits @ direction).sum()
-            rows[index].append(_gradients(scalar, leaves, index + 1 < len(basis)))
+            keep = index + 1 < len(basis)
+            rows[index].append(_gradients(logits, direction, own, keep))
     for row in rows:
-        # n of [1, entries] -> [n, entries]
-        yield {name: torch.cat([found[name] for found in row]) for name in parameters}
+        # n of [...] -> [n, entries]
+        yield {
+            name: as_row(torch.stack([found[k] for found in row])) for k, name in enumerate(names)
+        }
 
 
-def _gradients(scalar: Tensor, leaves: Mapping[str, Tensor], keep: bool) -> dict[str, Tensor]:
-    """Return gradients [n, entries] in leaves [n, ...]."""
-    found = torch.autograd.grad(scalar, list(leaves.values()), retain_graph=keep, allow_unused=True)
-    return {
-        name: (torch.zeros_like(leaf) if gradient is None else gradient).flatten(1)
-        for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
-    }
+def _gradients(
+    logits: Tensor, weights: Tensor, leaves: Sequence[Tensor], keep: bool
+) -> list[Tensor]:
+    """Return the gradients of sum(logits * weights)."""
+    if not logits.requires_grad:
+        return [torch.zeros_like(leaf) for leaf in leaves]
+    found = torch.autograd.grad(
+        logits, leaves, weights, retain_graph=keep, allow_unused=True, materialize_grads=True
+    )
+    return list(found)

@@ -1,6 +1,6 @@
 """Exact empirical NTKs within a memory limit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -8,13 +8,25 @@ from torch import Tensor, nn
 
 from conebench.entk.contraction import Outputs
 from conebench.entk.errors import KernelError
+from conebench.entk.jacobians import real_entries
 from conebench.entk.memory import default_memory_limit, return_freed_memory
 from conebench.entk.passes import add_pass
 from conebench.entk.plan import KernelPlan, Request, make_plan
-from conebench.entk.routes import Term, find_routes
-from conebench.networks.functional import frozen_copy
+from conebench.entk.proof import (
+    Proof,
+    check_call,
+    kernel_function,
+    plain,
+    prove_network,
+    structure_of,
+)
+from conebench.entk.repetition import Logits
+from conebench.entk.routes import Term
+from conebench.networks.functional import FrozenNetwork
+from conebench.networks.kept import forget_kept
 
 
+@kernel_function
 def empirical_ntk(
     model: nn.Module,
     x1: Float[Tensor, "n ..."],
@@ -22,6 +34,7 @@ def empirical_ntk(
     *,
     outputs: Outputs = "full",
     memory_limit: int | None = None,
+    proof: Proof | None = None,
 ) -> Tensor:
     """Compute the empirical NTK over all trainable parameters.
 
@@ -34,6 +47,7 @@ def empirical_ntk(
         outputs: reduction over the c classes, see Returns.
         memory_limit: bytes for all that the kernel takes, the network's own parameters apart;
             None means a quarter of what is free.
+        proof: what `prove` gave for a network of the same structure; None to prove it here.
 
     Returns:
         `full`: H [n, c, m, c].
@@ -41,8 +55,9 @@ def empirical_ntk(
         `sum`: the kernel of sum_c f_c / sqrt(C), [n, m] (pseudo-NTK; Mohamadi et al. 2023).
 
     Raises:
-        KernelError: training mode, no trainable parameter, no inputs, inputs of two shapes, NaN
-            or infinity, or a parameter that was not counted.
+        KernelError: training mode, no trainable parameter, no inputs, inputs of two shapes or of
+            integers, NaN or infinity, unknown outputs; a network that gives no logits [n, c], draws
+            random numbers, mixes samples, or whose gradients are not its derivatives.
         MemoryLimitError: the memory limit is too small.
 
     Example:
@@ -59,12 +74,13 @@ def empirical_ntk(
     Source: Novak et al. 2022, arXiv 2206.08720, structured derivatives and Jacobian contraction.
 
     """
-    request, plan = prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit)
+    request, plan = prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit, proof=proof)
     K = request.empty_kernel()
     add_passes(request, plan, lambda _: K)
     return finish(K, request)
 
 
+@kernel_function
 def plan_ntk(
     model: nn.Module,
     x1: Float[Tensor, "n ..."],
@@ -72,6 +88,7 @@ def plan_ntk(
     *,
     outputs: Outputs = "full",
     memory_limit: int | None = None,
+    proof: Proof | None = None,
 ) -> KernelPlan:
     """Plan the kernel that `empirical_ntk` would build.
 
@@ -87,7 +104,7 @@ def plan_ntk(
         (1, 2, True)
 
     """
-    return prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit)[1]
+    return prepare(model, x1, x2, outputs=outputs, memory_limit=memory_limit, proof=proof)[1]
 
 
 def _held_numbers(request: Request) -> int:
@@ -103,24 +120,31 @@ def prepare(
     outputs: Outputs,
     memory_limit: int | None,
     held_numbers: Callable[[Request], int] = _held_numbers,
+    proof: Proof | None = None,
 ) -> tuple[Request, KernelPlan]:
     """Check a call, find its routes, and plan.
 
     `held_numbers` gives how many numbers all kernels take at one time.
     """
-    _check(model, x1, x2)
+    check_call(model, x1, x2)
     return_freed_memory()
-    network = frozen_copy(model, share=True)
-    parameters = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
-    routes = find_routes(network, parameters, x1)
+    network = FrozenNetwork(model, is_anchored=False)
+    x1, x2 = plain(x1), None if x2 is None else plain(x2)
+    forget_kept(network, x1)
+    if proof is None or proof.structure != structure_of(network, x1):
+        proof = prove_network(network, x1)
+    routes = proof.routes
+    x = x1 if x2 is None else torch.cat([x1, x2])
     request = Request(
         network=network,
-        parameters=parameters,
-        x=x1 if x2 is None else torch.cat([x1, x2]),
+        parameters={t.parameter: network.own[t.parameter].detach() for t in routes.terms},
+        x=x,
         n=len(x1),
         symmetric=x2 is None,
         basis=_basis(routes.classes, outputs, x1),
         outputs=outputs,
+        mapped=routes.mapped,
+        is_routed=routes.is_routed,
     )
     limit = default_memory_limit(x1.device) if memory_limit is None else memory_limit
     return request, make_plan(request, routes, held_numbers(request), limit)
@@ -134,10 +158,13 @@ def _basis(classes: int, outputs: Outputs, like: Tensor) -> Float[Tensor, "r c"]
 
 def add_passes(request: Request, plan: KernelPlan, kernel_of: Callable[[Term], Tensor]) -> None:
     """Add every parameter's kernel to the tensor `kernel_of` gives."""
+    if not plan.passes:
+        raise KernelError("no output of the network depends on a trainable parameter")
+    logits = Logits(request)
     counted = sum(
-        add_pass(request, planned, kernel_of, plan.slab_numbers) for planned in plan.passes
+        add_pass(request, planned, kernel_of, plan.slab_numbers, logits) for planned in plan.passes
     )
-    expected = sum(p.numel() for p in request.parameters.values())
+    expected = sum(real_entries(p) for p in request.parameters.values())
     if counted != expected:
         raise KernelError(f"the kernel counted {counted} of {expected} trainable parameters")
 
@@ -180,21 +207,6 @@ def class_views(kernel: Float[Tensor, "n c m c"]) -> dict[str, Tensor]:
     trace = kernel.diagonal(dim1=1, dim2=3).sum(-1, dtype=torch.float64)  # [n, m]
     total = kernel.sum((1, 3), dtype=torch.float64)  # [n, m]
     return {"trace": (trace / classes).to(kernel), "sum": (total / classes).to(kernel)}
-
-
-def _check(model: nn.Module, x1: Tensor, x2: Tensor | None) -> None:
-    if any(module.training for module in model.modules()):
-        raise KernelError("the model is in training mode: call model.eval() first")
-    if not any(p.requires_grad for p in model.parameters()):
-        raise KernelError("the model has no trainable parameters")
-    if len(x1) == 0 or (x2 is not None and len(x2) == 0):
-        raise KernelError("there are no inputs")
-    if x2 is not None and x1.shape[1:] != x2.shape[1:]:
-        raise KernelError(f"inputs of two shapes: {list(x1.shape[1:])} and {list(x2.shape[1:])}")
-    tensors: Mapping[str, Tensor | None] = {"x1": x1, "x2": x2, **dict(model.named_parameters())}
-    for name, tensor in tensors.items():
-        if tensor is not None and not bool(torch.isfinite(tensor).all()):
-            raise KernelError(f"{name} has NaN or infinite entries")
 
 
 def finish(K: Tensor, request: Request) -> Tensor:

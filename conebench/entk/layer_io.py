@@ -1,7 +1,7 @@
 """Captured inputs of layers, and gradients of their outputs."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.utils.hooks import RemovableHandle
 
-from conebench.networks.functional import call_with
+from conebench.networks.functional import FrozenNetwork
 
 
 @dataclass
@@ -24,19 +24,20 @@ class Captured:
     shapes: dict[str, torch.Size]
     expanded: dict[str, Tensor]
 
-    def gradients(self, direction: Float[Tensor, " c"], *, keep: bool) -> dict[str, Tensor]:
-        """Return the gradients of logits . direction in layers' outputs, by module name.
+    def gradients(self, weights: Float[Tensor, "*n c"], *, keep: bool) -> dict[str, Tensor]:
+        """Return the gradients of sum(logits * weights) in layers' outputs, by module name.
 
         Those in expanded parameters are there under the parameters' names. `keep` is True if more
-        directions follow.
+        gradients follow.
         """
         shapes = {**self.shapes, **{name: p.shape for name, p in self.expanded.items()}}
         if not shapes:
             return {}
         places: list[Any] = [*self.edges.values(), *self.expanded.values()]
         found = torch.autograd.grad(
-            (self.logits @ direction).sum(),
+            self.logits,
             places,
+            weights.expand_as(self.logits),
             retain_graph=keep,
             allow_unused=True,
         )
@@ -49,25 +50,28 @@ class Captured:
 
 
 def capture(
-    network: nn.Module,
+    network: FrozenNetwork,
     modules: Sequence[str],
     x: Float[Tensor, "n ..."],
+    parameters: Mapping[str, Tensor],
     expanded: dict[str, Tensor] | None = None,
 ) -> Captured:
     """Run the network and capture layers' inputs and outputs.
 
-    `expanded` are tensors with one slice per sample, in place of the parameters of these names.
-    Modules not called exactly once with one tensor are missing from the result, and so are those
-    whose output depends neither on x nor on an expanded parameter.
+    `parameters` are values of the network's parameters that ask for no gradients, `expanded` are
+    tensors with one slice per sample in place of others. Modules not called exactly once with one
+    tensor are missing from the result, and so are those whose output depends neither on x nor on an
+    expanded parameter.
     """
-    expanded, watch = expanded or {}, _Watch(modules)
-    with ExitStack() as stack, torch.enable_grad():
-        for name in modules:
-            for hook in watch.hooks(name, network.get_submodule(name)):
-                stack.callback(hook.remove)
+    expanded, watch = expanded or {}, LayerWatch(modules)
+    with (
+        torch.enable_grad(),
+        network.entered({**parameters, **expanded}) as root,
+        watch.hooks(root),
+    ):
         # Inputs that ask for gradients give every layer an edge, whatever its parameters.
-        logits = call_with(network, expanded, x.detach().requires_grad_())
-    usable = [name for name in modules if len(watch.inputs[name]) == 1 and name in watch.edges]
+        logits = root(x.detach().requires_grad_())
+    usable = watch.usable()
     return Captured(
         logits=logits,
         inputs={name: watch.inputs[name][0] for name in usable},
@@ -77,7 +81,7 @@ def capture(
     )
 
 
-class _Watch:
+class LayerWatch:
     """Inputs and outputs of modules as hooks see them, by name."""
 
     def __init__(self, modules: Sequence[str]) -> None:
@@ -85,8 +89,20 @@ class _Watch:
         self.edges: dict[str, GradientEdge] = {}
         self.shapes: dict[str, torch.Size] = {}
 
-    def hooks(self, name: str, module: nn.Module) -> Iterator[RemovableHandle]:
-        """Register the hooks of one module."""
+    @contextmanager
+    def hooks(self, root: nn.Module) -> Iterator[None]:
+        """Watch the modules during one forward pass."""
+        with ExitStack() as stack:
+            for name in self.inputs:
+                for hook in self._hooks(name, root.get_submodule(name)):
+                    stack.callback(hook.remove)
+            yield
+
+    def usable(self) -> list[str]:
+        """Return the modules called exactly once with one tensor, with an output in the graph."""
+        return [name for name, seen in self.inputs.items() if len(seen) == 1 and name in self.edges]
+
+    def _hooks(self, name: str, module: nn.Module) -> Iterator[RemovableHandle]:
 
         def before(_: nn.Module, arguments: tuple[object, ...]) -> None:
             if len(arguments) == 1 and isinstance(arguments[0], Tensor):

@@ -2,9 +2,10 @@
 
 import ctypes
 import os
+from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 SHARE_OF_FREE = 4
@@ -52,13 +53,13 @@ def _free_bytes() -> int:
 class GraphMeter(saved_tensors_hooks):
     """Counter of the bytes that forward passes keep.
 
-    A context manager. The network's own parameters and buffers are not counted.
+    A context manager. Tensors of the network itself are not counted.
 
     Example:
         The inputs [5, 3] and outputs [5, 2] of four bytes each are kept.
 
         >>> layer = nn.Linear(3, 2)
-        >>> meter = GraphMeter(layer)
+        >>> meter = GraphMeter(layer.parameters())
         >>> with meter:
         ...     y = layer(torch.ones(5, 3)).tanh()
         >>> meter.kept_bytes
@@ -66,10 +67,9 @@ class GraphMeter(saved_tensors_hooks):
 
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__(self._pack, lambda tensor: tensor)
-        tensors = (*network.parameters(), *network.buffers())
-        self._own = {tensor.untyped_storage().data_ptr() for tensor in tensors}
+    def __init__(self, own: Iterable[Tensor]) -> None:
+        super().__init__(self._pack, _unpack)
+        self._own = {tensor.untyped_storage().data_ptr() for tensor in own}
         self._kept: dict[int, int] = {}
 
     def add(self, tensor: Tensor) -> None:
@@ -84,6 +84,16 @@ class GraphMeter(saved_tensors_hooks):
         """Bytes kept so far."""
         return sum(self._kept.values())
 
-    def _pack(self, tensor: Tensor) -> Tensor:
+    def _pack(self, tensor: Tensor) -> tuple[Tensor, int]:
         self.add(tensor)
-        return tensor
+        return tensor, tensor._version
+
+
+def _unpack(packed: tuple[Tensor, int]) -> Tensor:
+    """Return a tensor that the graph kept, unless it was changed, as autograd itself does."""
+    tensor, version = packed
+    if tensor._version != version:
+        raise RuntimeError(
+            "a tensor that the graph keeps has been modified by an inplace operation"
+        )
+    return tensor

@@ -16,7 +16,7 @@ from conebench.entk.contraction import (
     add_positions_first,
 )
 from conebench.entk.errors import KernelError
-from conebench.entk.jacobians import can_be_mapped, jacobian_rows
+from conebench.entk.jacobians import jacobian_rows
 from conebench.entk.layer_io import capture
 from conebench.entk.layer_rules import (
     channel_axis,
@@ -26,6 +26,7 @@ from conebench.entk.layer_rules import (
     weight_gradient,
 )
 from conebench.entk.plan import Pass, Piece, Request
+from conebench.entk.repetition import Logits
 from conebench.entk.routes import Term, expand
 
 log = logging.getLogger(__name__)
@@ -35,10 +36,14 @@ SMALLEST_CHUNK = 2
 
 
 def add_pass(
-    request: Request, planned: Pass, kernel_of: Callable[[Term], Tensor], slab_numbers: int
+    request: Request,
+    planned: Pass,
+    kernel_of: Callable[[Term], Tensor],
+    slab_numbers: int,
+    logits: Logits,
 ) -> int:
     """Add each term's kernel to `kernel_of(term)`. Return how many parameter entries these are."""
-    gathered = _gather(request, planned, planned.chunk)
+    gathered = _gather(request, planned, planned.chunk, logits)
     scratch = request.x.new_empty(slab_numbers)
     for index, piece in enumerate(planned.pieces):
         _contract(kernel_of(piece.term), gathered, index, request, scratch)
@@ -71,27 +76,29 @@ class _Gathered:
         return cls(planned.pieces, gradients, factored)
 
 
-def _gather(request: Request, planned: Pass, chunk: int) -> _Gathered:
+def _gather(request: Request, planned: Pass, chunk: int, logits: Logits) -> _Gathered:
     """Gather what a pass keeps, with smaller chunks if memory runs out."""
     try:
-        return _gather_in_chunks(request, planned, chunk)
+        return _gather_in_chunks(request, planned, chunk, logits)
     except torch.OutOfMemoryError:
         if chunk <= SMALLEST_CHUNK:
             raise
     # Outside the handler, so that what the failed try held is free again.
     half = max(SMALLEST_CHUNK, chunk // 2)
     log.warning("out of memory: going on with %d samples at a time", half)
-    return _gather(request, planned, half)
+    return _gather(request, planned, half, logits)
 
 
-def _gather_in_chunks(request: Request, planned: Pass, chunk: int) -> _Gathered:
+def _gather_in_chunks(request: Request, planned: Pass, chunk: int, logits: Logits) -> _Gathered:
     gathered = _Gathered.empty(planned, request)
-    gather = _gather_generic if planned.generic else _gather_layers
-    gather(request, gathered, chunk)
+    if planned.generic:
+        _gather_generic(request, gathered, chunk)
+    else:
+        _gather_layers(request, gathered, chunk, logits)
     return gathered
 
 
-def _gather_layers(request: Request, gathered: _Gathered, chunk: int) -> None:
+def _gather_layers(request: Request, gathered: _Gathered, chunk: int, logits: Logits) -> None:
     """Gather factors, and gradients by rule or by expansion."""
     network, r = request.network, len(request.basis)
     terms = [piece.term for piece in gathered.pieces]
@@ -101,13 +108,14 @@ def _gather_layers(request: Request, gathered: _Gathered, chunk: int) -> None:
         # A lone sample is given twice, and the second half of what comes back is left out.
         n, share = len(x), (rows.stop - rows.start) / len(x)
         leaves = {name: expand(request.parameters[name], n).requires_grad_() for name in expandable}
-        captured = capture(network, modules, x, leaves)
+        captured = capture(network, modules, x, request.parameters, leaves)
+        logits.check(rows, captured.logits)
         for name in modules:
             if name not in captured.inputs:
                 raise KernelError(f"layer {name} is not called the same way for all inputs")
         # The inputs a [n, g, s, p] of a layer are the same in every direction.
         sides = {
-            index: _input_side(network, gathered.pieces[index], captured.inputs, n)
+            index: _input_side(network.network, gathered.pieces[index], captured.inputs, n)
             for index in gathered.gradients
             if gathered.pieces[index].term.route == "weight"
         }
@@ -122,7 +130,8 @@ def _gather_layers(request: Request, gathered: _Gathered, chunk: int) -> None:
                 gathered.outputs[key] = _write_chunk(whole, part, rows, request)
             for index, J in gathered.gradients.items():
                 # [n, e]
-                gradient = _gradient(network, gathered.pieces[index], found, sides.get(index), n)
+                piece = gathered.pieces[index]
+                gradient = _gradient(network.network, piece, found, sides.get(index), n)
                 J[c, rows] = _first(gradient, share)
 
 
@@ -178,10 +187,12 @@ def _gather_generic(request: Request, gathered: _Gathered, chunk: int) -> None:
     """Gather gradients of pieces that no rule covers."""
     names = dict.fromkeys(piece.term.parameter for piece in gathered.pieces)
     own = {name: request.parameters[name] for name in names}
-    mapped = can_be_mapped(request.network, own, request.x)
+    mapped = own.keys() <= request.mapped
     for rows, x in request.chunks(chunk):
         count = rows.stop - rows.start
-        jacobians = jacobian_rows(request.network, own, x, request.basis, mapped=mapped)
+        jacobians = jacobian_rows(
+            request.network, own, x, request.basis, mapped=mapped, is_routed=request.is_routed
+        )
         for c, found in enumerate(jacobians):
             for index, J in gathered.gradients.items():
                 piece = gathered.pieces[index]
@@ -211,7 +222,7 @@ def _contract(
 def _factors(gathered: _Gathered, piece: Piece, request: Request) -> tuple[Factors, Factors | None]:
     """Return a layer's factors for x1 and, unless symmetric, for x2."""
     name, count, n = piece.term.module, len(request.x), request.n
-    module = request.network.get_submodule(name)
+    module = request.network.network.get_submodule(name)
     x = gathered.inputs.pop(name)
     # Factors are kept of ungrouped layers alone: [n, 1, q, s] -> [n, q, s].
     gradients = [

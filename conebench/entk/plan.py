@@ -10,12 +10,13 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from conebench.entk.contraction import Order, Outputs
 from conebench.entk.cost_model import cheapest, multiply_adds
 from conebench.entk.errors import MemoryLimitError
 from conebench.entk.routes import Routes, Term
+from conebench.networks.functional import FrozenNetwork
 
 # Chunks larger than this were no faster; smaller ones leave memory to others.
 CHUNK_NUMBERS = 10**8
@@ -30,17 +31,20 @@ class Request:
     """One kernel to build: network, inputs and reduction.
 
     `x` holds the `n` samples of x1, then those of x2 unless the kernel is symmetric. `basis` holds
-    the r directions in logit space in which gradients are taken. `network` is a frozen copy;
-    `parameters` are the trainable ones, by name.
+    the r directions in logit space in which gradients are taken. `parameters` are the trainable
+    ones that have entries and that the logits depend on, by name; those in `mapped` may be taken
+    with the network mapped over samples. For `is_routed` see `Routes`.
     """
 
-    network: nn.Module
+    network: FrozenNetwork
     parameters: dict[str, Tensor]
     x: Tensor
     n: int
     symmetric: bool
     basis: Float[Tensor, "r c"]
     outputs: Outputs
+    mapped: frozenset[str] = frozenset()
+    is_routed: bool = False
 
     @property
     def m(self) -> int:
@@ -155,8 +159,8 @@ def make_plan(request: Request, routes: Routes, held_numbers: int, memory_limit:
     live = 2 * max((_live([_whole(t, request)], routes) for t in terms), default=0)
     # The smallest piece is kept, formed and copied.
     extra = max((_extra(_whole(t, request), request) for t in terms), default=0)
-    proof = _proof(routes)
-    needed = _bytes(max(fixed + live + 3 * widest + extra, proof), request)
+    proof = _proof_bytes(routes, request)
+    needed = max(_bytes(fixed + live + 3 * widest + extra, request), proof)
     if memory_limit < needed:
         raise MemoryLimitError(
             f"memory limit: got {memory_limit:,} bytes, this kernel needs at least {needed:,}"
@@ -178,15 +182,18 @@ def make_plan(request: Request, routes: Routes, held_numbers: int, memory_limit:
     ]
     peak = max((p.numbers for p in passes), default=0)
     work = sum(_work(piece, request) for p in passes for piece in p.pieces)
-    peak_bytes = _bytes(max(fixed + peak, proof), request)
+    peak_bytes = max(_bytes(fixed + peak, request), proof)
     return KernelPlan(tuple(passes), slab, work, peak_bytes, memory_limit)
 
 
-def _proof(routes: Routes) -> int:
-    """Count the numbers that the proof of routes takes."""
-    # Autograd's gradients of all parameters, copies of the largest to compare it, two graphs.
+def _proof_bytes(routes: Routes, request: Request) -> int:
+    """Count the bytes that the proof of routes takes."""
     largest = max((t.entries for t in routes.terms), default=0)
-    return sum(t.entries for t in routes.terms) + 4 * largest + 4 * routes.graph_numbers
+    everything, graphs = sum(t.entries for t in routes.terms), 4 * routes.graph_numbers
+    # Autograd's gradients of all parameters, copies of the largest to compare it, two graphs.
+    routed = _bytes(everything + 4 * largest + graphs, request)
+    # Then the referee's copy of all parameters in float64, large blocks that leave no fragments.
+    return max(routed, 8 * everything + _bytes(graphs, request))
 
 
 def _bytes(numbers: int, request: Request) -> int:

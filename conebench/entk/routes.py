@@ -5,15 +5,18 @@ expanded  the parameter is broadcast over samples, so each sample gets a slice o
 generic   anything else: per-sample Jacobians (`jacobians`)
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 
-from conebench.entk.layer_io import capture
+from conebench.entk.agreement import agrees
+from conebench.entk.jacobians import find_mapped, real_entries
+from conebench.entk.layer_io import LayerWatch, capture
 from conebench.entk.layer_rules import (
     NoRuleError,
     has_rule,
@@ -23,12 +26,13 @@ from conebench.entk.layer_rules import (
     weight_shaped,
 )
 from conebench.entk.memory import GraphMeter
-from conebench.networks.functional import call_with
+from conebench.entk.routing import Routing, Suspicion
+from conebench.entk.row_order import find_in_order
+from conebench.networks.functional import FrozenNetwork
+from conebench.networks.noise import noise
+from conebench.networks.reference import Observer, Reference, take_reference
 
 Route = Literal["weight", "bias", "expanded", "generic"]
-
-# Largest relative error of a gradient that counts as equal to autograd's.
-TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
 
 
 @dataclass(frozen=True)
@@ -55,37 +59,81 @@ class Term:
 class Routes:
     """Terms of a network's trainable parameters, in its order.
 
-    `graph_numbers` counts what a forward pass keeps of one sample for its backward passes.
+    `graph_numbers` counts what a forward pass keeps of one sample for its backward passes. `mapped`
+    names generic parameters whose gradients are right if the network is mapped over samples. In a
+    network that `is_routed`, what is computed depends on values of the inputs.
     """
 
     terms: list[Term]
     classes: int
     graph_numbers: int
+    mapped: frozenset[str] = frozenset()
+    is_routed: bool = False
 
 
-def find_routes(
-    network: nn.Module, parameters: Mapping[str, Tensor], x: Float[Tensor, "n ..."]
-) -> Routes:
+def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Routes, Reference]:
     """Find the route of each parameter's gradient.
 
-    A rule or an expansion must give autograd's gradient for the second of two samples. What fails
-    (a parameter used twice or past its module, samples out of order, a subtle layer) is generic.
+    Returns them with autograd's gradients, which remain to be proved. A rule or an expansion must
+    give these gradients, which belong to the second of two samples and may not be zero. A rule is
+    for a parameter that the network uses once, in a layer whose rows are the samples in order, and
+    in a network that treats all inputs alike. What fails (a parameter used past its module, samples
+    out of order, a subtle layer) is generic.
     """
-    pair = differing_pair(x)
-    autograd, logits = _reference(network, parameters, pair)
-    meter = GraphMeter(network)
-    found = {term.parameter: term for term in _by_rule(network, pair, autograd, meter)}
-    rest = {name: p for name, p in parameters.items() if name not in found}
-    for candidates in _expandable(rest):
-        for term in _by_expansion(network, candidates, pair, autograd, logits):
-            found[term.parameter] = term
+    seen = _Seen(network)
+    reference = take_reference(network, x, seen)
+    used = [name for name, g in reference.gradients.items() if name in reference.uses and g.numel()]
+    found: dict[str, Term] = {}
+    is_routed = seen.suspicion.is_raised and _is_routed(network, reference)
+    if not is_routed:
+        found = {term.parameter: term for term in _by_rule(network, reference, seen)}
+        rest = {name: reference.parameters[name] for name in used if name not in found}
+        for candidates in _expandable(rest):
+            found |= {
+                term.parameter: term for term in _by_expansion(network, candidates, reference)
+            }
     terms = [
-        found.get(name) or Term(name, "", "generic", entries=parameter.numel())
-        for name, parameter in parameters.items()
+        found.get(name) or Term(name, "", "generic", real_entries(reference.parameters[name]))
+        for name in used
     ]
     # Of one of the two samples, rounded up.
-    graph_numbers = -(-meter.kept_bytes // (2 * x.element_size()))
-    return Routes(terms, logits.shape[1], graph_numbers)
+    graph_numbers = -(-seen.kept_bytes() // (2 * x.element_size()))
+    generic = [term.parameter for term in terms if term.route == "generic"]
+    mapped = find_mapped(network, reference, generic)
+    return Routes(terms, reference.logits.shape[1], graph_numbers, mapped, is_routed), reference
+
+
+class _Seen(Observer):
+    """What the pass of the reference shows of layers that a rule may cover."""
+
+    def __init__(self, network: FrozenNetwork) -> None:
+        self._network = network
+        self._names = [name for name, m in network.network.named_modules() if has_rule(m)]
+        self.gradients: dict[str, Tensor] = {}
+
+    @contextmanager
+    def watch(self, root: nn.Module) -> Iterator[None]:
+        """Watch layers, what the graph keeps, and calls that may route."""
+        self.suspicion, self.layers = Suspicion(), LayerWatch(self._names)
+        self._meter = GraphMeter((*self._network.buffers(), *self._network.own.values()))
+        with self.layers.hooks(root), self._meter, self.suspicion:
+            yield
+
+    def places(self) -> list[GradientEdge]:
+        """Return the outputs of layers."""
+        return [self.layers.edges[name] for name in self.layers.usable()]
+
+    def take(self, gradients: Sequence[Tensor | None]) -> None:
+        """Receive the gradients of layers' outputs."""
+        found = zip(self.layers.usable(), gradients, strict=True)
+        self.gradients = {name: y for name, y in found if y is not None}
+
+    def kept_bytes(self) -> int:
+        """Count the bytes that the graph keeps, and those of all layers' inputs."""
+        # Inputs of layers are kept even where the graph does not need them.
+        for name in self.layers.usable():
+            self._meter.add(self.layers.inputs[name][0])
+        return self._meter.kept_bytes
 
 
 def expand(parameter: Tensor, n: int) -> Tensor:
@@ -95,46 +143,24 @@ def expand(parameter: Tensor, n: int) -> Tensor:
     return slices.detach().expand(n, *slices.shape[1:] if parameter.ndim > 1 else slices.shape)
 
 
-def differing_pair(x: Float[Tensor, "n ..."]) -> Float[Tensor, "2 ..."]:
-    """Return two samples that differ, whatever the data."""
-    # Equal ones would hide rows out of order.
-    return torch.cat([x[:1], 0.25 + 0.5 * x[:1].flip(-1)])
+def _is_routed(network: FrozenNetwork, reference: Reference) -> bool:
+    """Return True if places or an order in a pass depend on the inputs."""
+    routing = Routing()
+    with routing:
+        capture(network, (), reference.samples, reference.parameters)
+    return routing.is_found
 
 
-def mixed_direction(classes: int, like: Tensor) -> Float[Tensor, " c"]:
-    """Return a direction that weights every class differently."""
-    return torch.linspace(0.5, 1.5, classes, dtype=like.dtype, device=like.device)
-
-
-def _reference(
-    network: nn.Module, parameters: Mapping[str, Tensor], pair: Tensor
-) -> tuple[dict[str, Tensor | None], Tensor]:
-    """Return autograd's gradients for the second sample, and logits."""
-    leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
-    with torch.enable_grad():
-        logits = call_with(network, leaves, pair)
-        scalar = logits[1] @ mixed_direction(logits.shape[1], logits)
-        gradients = torch.autograd.grad(scalar, list(leaves.values()), allow_unused=True)
-    return dict(zip(leaves, gradients, strict=True)), logits.detach()
-
-
-def _by_rule(
-    network: nn.Module, pair: Tensor, autograd: Mapping[str, Tensor | None], meter: GraphMeter
-) -> Iterator[Term]:
-    modules = [name for name, m in network.named_modules() if has_rule(m)]
-    with meter:
-        captured = capture(network, modules, pair)
-    # Inputs of layers are kept even where the graph does not need them.
-    for x in captured.inputs.values():
-        meter.add(x)
-    direction = mixed_direction(captured.logits.shape[1], captured.logits)
-    for name, y in captured.gradients(direction, keep=False).items():
-        module = network.get_submodule(name)
+def _by_rule(network: FrozenNetwork, reference: Reference, seen: _Seen) -> Iterator[Term]:
+    in_order = find_in_order(network, reference, list(seen.gradients))
+    for name, y in seen.gradients.items():
+        if name not in in_order:
+            continue
+        module, (x,) = network.network.get_submodule(name), seen.layers.inputs[name]
         for own in ("weight", "bias"):
             parameter = f"{name}.{own}" if name else own
-            expected = autograd.get(parameter)
-            if expected is not None:
-                term = _rule_term(module, (name, own), captured.inputs[name], y, expected)
+            if reference.uses.get(parameter) == 1:
+                term = _rule_term(module, (name, own), x, y, reference.gradients[parameter])
                 if term is not None:
                     yield term
 
@@ -174,6 +200,7 @@ def _rule_term(
 
 def _expandable(parameters: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
     """Return candidates for expansion: tokens first, then scales."""
+    parameters = {name: p for name, p in parameters.items() if not p.is_complex()}
     leading = {n: p for n, p in parameters.items() if p.ndim > 1 and p.shape[0] == 1}
     # A scale of the last axis broadcasts over samples and positions.
     scales = {n: p for n, p in parameters.items() if p.ndim == 1}
@@ -181,30 +208,21 @@ def _expandable(parameters: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
 
 
 def _by_expansion(
-    network: nn.Module,
-    candidates: Mapping[str, Tensor],
-    pair: Tensor,
-    autograd: Mapping[str, Tensor | None],
-    logits: Tensor,
+    network: FrozenNetwork, candidates: Mapping[str, Tensor], reference: Reference
 ) -> Iterator[Term]:
-    expanded = {name: expand(p, 2).requires_grad_() for name, p in candidates.items()}
+    expanded = {name: expand(p, 2).clone() for name, p in candidates.items()}
+    for slices in expanded.values():
+        # Another value for the first sample must leave the second one alone.
+        slices[0] += noise(0).like(slices[0])
+        slices.requires_grad_()
     try:
-        captured = capture(network, (), pair, expanded)
-        if not agrees(captured.logits, logits):
+        captured = capture(network, (), reference.samples, reference.parameters, expanded)
+        if not agrees(captured.logits[1:], reference.logits[1:]):
             return
-        gradients = captured.gradients(mixed_direction(logits.shape[1], logits), keep=False)
+        gradients = captured.gradients(reference.weights, keep=False)
     except Exception:  # noqa: BLE001  # a network may raise anything at a shape of another rank
         return
     for name, gradient in gradients.items():
-        expected = autograd[name]
-        if expected is not None and agrees(gradient[1].reshape(expected.shape), expected):
+        expected = reference.gradients[name]
+        if agrees(gradient[1].reshape(expected.shape), expected):
             yield Term(name, "", "expanded", entries=expected.numel())
-
-
-def agrees(found: Tensor, expected: Tensor) -> bool:
-    """Return True if gradients are equal up to rounding."""
-    if found.shape != expected.shape:
-        return False
-    # Written so that NaN agrees with nothing.
-    error = float((found.detach() - expected).norm())
-    return error <= TOLERANCES.get(expected.dtype, 1e-2) * float(expected.norm())

@@ -5,17 +5,20 @@ from collections.abc import Iterator, Mapping
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import jvp
+from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from conebench.entk.contraction import Outputs
-from conebench.networks.functional import call_with, frozen_copy
+from conebench.entk.proof import kernel_function, plain
+from conebench.networks.functional import FrozenNetwork
+from conebench.networks.kept import forget_kept
 
 SAMPLES_AT_ONCE = 32
 
 TensorDict = dict[str, Tensor]
 
 
+@kernel_function
 def self_check(
     model: nn.Module,
     x: Float[Tensor, "n ..."],
@@ -52,8 +55,10 @@ def self_check(
         True
 
     """
-    network = frozen_copy(model, share=True)
-    parameters = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
+    network = FrozenNetwork(model, is_anchored=False)
+    x = plain(x)
+    forget_kept(network, x)
+    parameters = {name: network.own[name].detach() for name in network.trainable}
     with torch.no_grad():
         classes = network(x[:2]).shape[1]
     generator = torch.Generator().manual_seed(seed)
@@ -67,7 +72,7 @@ def self_check(
 
 
 def _both_products(
-    network: nn.Module,
+    network: FrozenNetwork,
     parameters: TensorDict,
     x: Tensor,
     kernel: Tensor,
@@ -89,14 +94,14 @@ def _both_products(
 
 
 def _kernel_product(
-    network: nn.Module, parameters: TensorDict, x: Tensor, u: Float[Tensor, "n c"]
+    network: FrozenNetwork, parameters: TensorDict, x: Tensor, u: Float[Tensor, "n c"]
 ) -> Float[Tensor, "n c"]:
     """Compute J (J^T u)."""
     leaves = {name: p.clone().requires_grad_() for name, p in parameters.items()}
     pulled = {name: torch.zeros_like(p) for name, p in parameters.items()}  # J^T u
     for rows, part in _parts(x):
         with torch.enable_grad():
-            logits = call_with(network, leaves, part)[: rows.stop - rows.start]
+            logits = network(part, leaves)[: rows.stop - rows.start]
             scalar = (logits * u[rows]).sum()
         found = torch.autograd.grad(scalar, list(leaves.values()), allow_unused=True)
         for name, gradient in zip(leaves, found, strict=True):
@@ -119,14 +124,14 @@ def _parts(x: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 
 def _jvp(
-    network: nn.Module, parameters: TensorDict, tangents: Mapping[str, Tensor], x: Tensor
+    network: FrozenNetwork, parameters: TensorDict, tangents: Mapping[str, Tensor], x: Tensor
 ) -> Float[Tensor, "n c"]:
     """Compute J v in one forward-mode pass."""
-
-    def logits(moving: TensorDict) -> Tensor:
-        return call_with(network, moving, x)
-
     # Fused attention has no forward-mode derivative.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        product: Tensor = jvp(logits, (parameters,), (dict(tangents),))[1]
-    return product
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
+        duals = {
+            name: forward_ad.make_dual(p, tangents[name])  # type: ignore[no-untyped-call]
+            for name, p in parameters.items()
+        }
+        value, tangent = forward_ad.unpack_dual(network(x, duals))  # type: ignore[no-untyped-call]
+    return torch.zeros_like(value) if tangent is None else tangent

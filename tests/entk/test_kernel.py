@@ -208,7 +208,7 @@ class OftenTwice(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.tanh(self.layer(x.flatten(1)))
-        return self.head(self.layer(x) if len(x) > 2 else x)
+        return self.head(x + 0 * self.layer(x) if len(x) > 2 else x)
 
 
 def test_a_layer_called_otherwise_for_other_inputs_is_refused() -> None:

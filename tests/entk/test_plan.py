@@ -11,6 +11,7 @@ from torch import nn
 from conebench.entk.errors import MemoryLimitError
 from conebench.entk.plan import KernelPlan, Request, make_plan
 from conebench.entk.routes import Routes, Term
+from conebench.networks.functional import FrozenNetwork
 
 SIZES = st.integers(1, 40)
 
@@ -31,7 +32,9 @@ def terms(draw: st.DrawFn) -> list[Term]:
 
 def _plan(layers: list[Term], limit: int, samples: int = 20, directions: int = 3) -> KernelPlan:
     x, basis = torch.zeros(samples, 1), torch.eye(directions)
-    request = Request(nn.Identity(), {}, x, samples, True, basis, "full")
+    request = Request(
+        FrozenNetwork(nn.Identity(), is_anchored=False), {}, x, samples, True, basis, "full"
+    )
     routes = Routes(layers, directions, graph_numbers=500)
     return make_plan(request, routes, 2 * (samples * directions) ** 2, limit)
 

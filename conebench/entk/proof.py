@@ -1,0 +1,141 @@
+"""What is checked of a network before a kernel of it is built."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, ParamSpec, TypeVar, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from conebench.entk.contraction import Outputs
+from conebench.entk.errors import KernelError
+from conebench.entk.routes import Routes, find_routes
+from conebench.networks.functional import FrozenNetwork, plain_mode
+from conebench.networks.kept import forget_kept
+from conebench.networks.referee import check_derivatives
+from conebench.networks.reference import check_inputs
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Values that are part of a network's structure; those of tensors are not.
+SIMPLE = (bool, int, float, str, type(None))
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Routes of a network's gradients, and the structure that they were proved for.
+
+    Serves kernels of other networks of the same structure, as along a training run.
+    """
+
+    structure: tuple[Any, ...]
+    routes: Routes
+
+
+def kernel_function(function: Callable[P, T]) -> Callable[P, T]:
+    """Check the arguments of a function of a network, and let it take gradients.
+
+    In inference mode there are none otherwise.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = signature.bind(*args, **kwargs).arguments
+        for name in ("x", "x1", "x2"):
+            if given.get(name) is not None:
+                check_inputs(name, given[name])
+        outputs, by = given.get("outputs", "full"), given.get("by", str)
+        if outputs not in get_args(Outputs):
+            raise KernelError(f"outputs: got {outputs!r}, expected {', '.join(get_args(Outputs))}")
+        if not callable(by):
+            raise KernelError(f"by: got {by!r}, expected a function of a parameter's name")
+        with plain_mode(), torch.no_grad():
+            return function(*args, **kwargs)
+
+    return called
+
+
+@kernel_function
+def prove(model: nn.Module, x: Float[Tensor, "n ..."]) -> Proof:
+    """Check a network once for several of its kernels.
+
+    Args:
+        model: network in evaluation mode.
+        x: inputs, of which a few are used.
+
+    Returns:
+        What `empirical_ntk` and the other functions take as `proof`. They use it for networks of
+        the same classes, shapes and settings, and prove any other network themselves.
+
+    Raises:
+        KernelError: as `empirical_ntk`.
+
+    Example:
+        >>> network, x = nn.Linear(2, 3).eval(), torch.ones(4, 2)
+        >>> [term.route for term in prove(network, x).routes.terms]
+        ['weight', 'bias']
+
+    """
+    check_call(model, x, None)
+    network, x = FrozenNetwork(model, is_anchored=False), plain(x)
+    forget_kept(network, x)
+    return prove_network(network, x)
+
+
+def prove_network(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> Proof:
+    """Find the routes of gradients that are the network's derivatives."""
+    routes, reference = find_routes(network, x)
+    check_derivatives(network, reference)
+    return Proof(structure_of(network, x), routes)
+
+
+def structure_of(network: FrozenNetwork, x: Tensor) -> tuple[Any, ...]:
+    """Return all that decides a network's routes: everything but the values of its tensors."""
+    modules = tuple((name, type(m)) for name, m in network.network.named_modules())
+    tensors = tuple(
+        (name, t.shape, t.dtype, t.device, t.requires_grad) for name, t in network.own.items()
+    )
+    settings = tuple(
+        (label, tuple((str(key), _setting(value)) for key, value in content.items()))
+        for label, content in zip(network.labels, network.contents, strict=True)
+    )
+    return (modules, tensors, settings, x.shape[1:], x.dtype, x.device)
+
+
+def _setting(value: object) -> object:
+    """Return what of an attribute is structure."""
+    if isinstance(value, Tensor):
+        return (value.shape, value.dtype)
+    if isinstance(value, FunctionType):
+        return value.__code__
+    return value if isinstance(value, SIMPLE) else type(value)
+
+
+def plain(x: Tensor) -> Tensor:
+    """Return inputs that gradients may be taken through."""
+    return x.clone() if x.is_inference() else x.detach()
+
+
+def check_call(model: nn.Module, x1: Tensor, x2: Tensor | None) -> None:
+    """Refuse a network and inputs that have no kernel."""
+    if x2 is not None and x1.shape[1:] != x2.shape[1:]:
+        raise KernelError(f"inputs of two shapes: {list(x1.shape[1:])} and {list(x2.shape[1:])}")
+    if any(module.training for module in model.modules()):
+        raise KernelError("the model is in training mode: call model.eval() first")
+    if not any(p.requires_grad for p in model.parameters()):
+        raise KernelError("the model has no trainable parameters")
+    tensors: Mapping[str, Tensor | None] = {"x1": x1, "x2": x2, **dict(model.named_parameters())}
+    for name, tensor in tensors.items():
+        if tensor is not None and not _is_finite(tensor):
+            raise KernelError(f"{name} has NaN or infinite entries")
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # The sum alone tells of most tensors, in a third of the time.
+    return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())

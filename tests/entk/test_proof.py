@@ -1,0 +1,113 @@
+"""conebench.entk.proof: what has no kernel is refused in one line, and proofs are shared."""
+
+import pytest
+import torch
+from networks import make_network
+from odd_networks import CASES
+from torch import nn
+
+from conebench.entk import (
+    KernelError,
+    empirical_ntk,
+    grouped_ntk,
+    plan_grouped_ntk,
+    plan_ntk,
+    prove,
+)
+from conebench.entk import proof as proofs
+from conebench.entk.proof import structure_of
+from conebench.networks.functional import FrozenNetwork
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"outputs": "diag"}, "outputs: got 'diag', expected full, trace, sum"),
+        (
+            {"x1": torch.ones(4, 3, 2, 2).long()},
+            "x1: got int64, expected inputs of a floating type",
+        ),
+        ({"x1": torch.ones(4, 3, 2, 2).numpy()}, "x1: got a ndarray, expected a tensor of inputs"),
+        ({"x2": [1.0]}, "x2: got a list, expected a tensor of inputs"),
+    ],
+)
+@pytest.mark.parametrize("function", [empirical_ntk, plan_ntk])
+def test_wrong_arguments_are_named(function, arguments: dict, message: str) -> None:
+    network, x = make_network("mlp")
+    with pytest.raises(KernelError, match=message):
+        function(network, **{"x1": x, **arguments})
+
+
+@pytest.mark.parametrize("function", [grouped_ntk, plan_grouped_ntk])
+def test_a_grouping_that_is_no_function_is_named(function) -> None:
+    network, x = make_network("mlp")
+    with pytest.raises(KernelError, match="by: got 'layer', expected a function of a parameter's"):
+        function(network, x, by="layer")
+
+
+def test_a_proof_serves_networks_of_the_same_structure(monkeypatch) -> None:
+    network, x = make_network("batchnorm_cnn")
+    proof = prove(network, x)
+    other, _ = make_network("batchnorm_cnn", seed=1)
+    expected = [empirical_ntk(other, x), *grouped_ntk(other, x, by=str, outputs="sum")[1].values()]
+    monkeypatch.setattr(proofs, "find_routes", None)
+    found = [empirical_ntk(other, x, proof=proof)]
+    found += grouped_ntk(other, x, by=str, outputs="sum", proof=proof)[1].values()
+    assert all(map(torch.equal, found, expected))
+    assert plan_ntk(other, x, proof=proof).passes
+    assert plan_grouped_ntk(other, x, by=str, proof=proof).passes
+
+
+def _other_setting(network: nn.Module) -> None:
+    network[6].p = 0.25
+
+
+def _frozen_weight(network: nn.Module) -> None:
+    network[0].weight.requires_grad_(False)
+
+
+def _hook(network: nn.Module) -> None:
+    network[0].register_forward_hook(lambda *_: None)
+
+
+def _patch(network: nn.Module) -> None:
+    network[0].forward = lambda x: x
+
+
+def _other_class(network: nn.Module) -> None:
+    network[2] = nn.ReLU()
+
+
+def _other_type(network: nn.Module) -> None:
+    network.float()
+
+
+@pytest.mark.parametrize(
+    "change", [_other_setting, _frozen_weight, _hook, _patch, _other_class, _other_type]
+)
+def test_another_structure_is_proved_again(change) -> None:
+    network, x = make_network("batchnorm_cnn")
+    before = structure_of(FrozenNetwork(network, is_anchored=False), x)
+    change(network)
+    assert structure_of(FrozenNetwork(network, is_anchored=False), x) != before
+
+
+def test_a_proof_of_another_network_is_not_used() -> None:
+    network, x = make_network("batchnorm_cnn")
+    other, _ = make_network("transposed_after_norm")
+    expected = empirical_ntk(network, x)
+    assert torch.equal(
+        empirical_ntk(network, x, proof=prove(other, torch.ones(2, 3, 4, 4).double())), expected
+    )
+
+
+def test_the_values_of_tensors_are_no_structure() -> None:
+    network, x = make_network("batchnorm_cnn")
+    other, _ = make_network("batchnorm_cnn", seed=1)
+    structures = {structure_of(FrozenNetwork(n, is_anchored=False), x) for n in (network, other)}
+    assert len(structures) == 1
+
+
+def test_what_is_proved_is_checked() -> None:
+    with pytest.raises(KernelError, match="draws random numbers"):
+        prove(CASES["drops"].network(), CASES["drops"].x())

@@ -1,0 +1,59 @@
+"""conebench.entk.routing: places, orders and numbers that depend on the inputs are found."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from conebench.entk.routing import Routing, Suspicion
+
+ROUTES = {
+    "mask": lambda x: x[x > 0],
+    "mask written": lambda x: (x * 1).masked_scatter(x > 0, x),
+    "places": lambda x: x[x.argmax(0)],
+    "index_select": lambda x: x.index_select(0, x.argmax(0)),
+    "gather": lambda x: x.gather(0, x.argmax(0, keepdim=True)),
+    "index_add": lambda x: torch.zeros(3, 2).index_add(0, x.argmax(0), x[:2]),
+    "sort": lambda x: x.sort(0)[0],
+    "argsort": lambda x: x.argsort(),
+    "topk": lambda x: torch.topk(x, 1)[0],
+    "nonzero": lambda x: x.nonzero(),
+    "where": lambda x: torch.where(x > 0),
+    "number": lambda x: float(x.detach().sum()),
+    "truth": lambda x: bool((x > 0).any()),
+    "list": lambda x: x.detach().tolist(),
+    "item of what was made of it": lambda x: (2 * x.detach()).sum().item(),
+}
+PLAIN = {
+    "slices": lambda x: x[:, :1] * x[..., None].squeeze(),
+    "fixed places": lambda x: x[torch.tensor([1, 0])],
+    "fixed numbers": lambda x: x * float(torch.ones(())),
+    "mask that keeps all": lambda x: torch.where(x > 0, x, 0 * x),
+    "shape": lambda x: x.view(x.shape[0], -1),
+    "fixed order": lambda x: x * torch.arange(2).sort()[0],
+}
+
+
+def seen(function, watch: Suspicion | Routing) -> Suspicion | Routing:
+    x = torch.tensor([[1.0, -2.0], [3.0, 4.0], [0.5, 1.0]], requires_grad=True)
+    with watch:
+        function(x)
+    return watch
+
+
+@pytest.mark.parametrize("function", ROUTES.values(), ids=ROUTES)
+def test_what_routes(function) -> None:
+    assert seen(function, Suspicion()).is_raised
+    assert seen(function, Routing()).is_found
+
+
+@pytest.mark.parametrize("function", PLAIN.values(), ids=PLAIN)
+def test_what_treats_all_inputs_alike(function) -> None:
+    assert not seen(function, Routing()).is_found
+
+
+def test_ordinary_layers_raise_no_suspicion() -> None:
+    def block(x: Tensor) -> Tensor:
+        x = torch.nn.functional.layer_norm(torch.nn.functional.gelu(x), (2,))
+        return torch.cat([x[:, :1], x[:, 1:]], dim=1).softmax(1)
+
+    assert not seen(block, Suspicion()).is_raised
