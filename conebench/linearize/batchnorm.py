@@ -1,6 +1,5 @@
 """BatchNorm statistics estimated again, on given images."""
 
-import copy
 from collections.abc import Iterable
 
 import torch
@@ -8,9 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from conebench.networks.copies import copied
+
 
 def with_recalibrated_batchnorm(
-    model: nn.Module, batches: Iterable[Float[Tensor, "b ch h w"]]
+    model: nn.Module, batches: Iterable[Float[Tensor, "b ..."]]
 ) -> nn.Module:
     """Return a copy with BatchNorm statistics of given batches.
 
@@ -34,7 +35,7 @@ def with_recalibrated_batchnorm(
         tensor([0.])
 
     """
-    fresh = copy.deepcopy(model).eval()
+    fresh = copied(model).eval()
     layers = [
         m for m in fresh.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None
     ]

@@ -14,10 +14,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from conebench.linearize.fast_tangents import make_dual
+from conebench.networks.functional import FrozenNetwork
 
 CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
 # Names of the arguments, in order.
@@ -111,16 +113,21 @@ def _dual(value: Tensor, tangents: Sequence[Tensor]) -> Tensor:
     return make_dual(value, reduce(torch.add, tangents))
 
 
-def find_folds(network: nn.Module, x: Tensor) -> tuple[Fold, ...]:
+def find_folds(
+    network: FrozenNetwork, parameters: Mapping[str, Tensor], x: Float[Tensor, "n ..."]
+) -> tuple[Fold, ...]:
     """Find the convolutions that can be folded.
 
-    The network's parameters must not change afterwards. A weight or a BatchNorm used more than once
-    is left alone, and so is a weight that is not a parameter.
+    The parameters must not change afterwards. A weight or a BatchNorm used more than once is left
+    alone, and so is a weight that is not a parameter.
     """
+    if network.changes_tensors:
+        # Statistics are told apart by their tensors, which are new ones in each pass.
+        return ()
     watch = _Watch()
-    with torch.no_grad(), watch:
-        network(x)
-    names: dict[int, str | None] = {id(p): name for name, p in network.named_parameters()}
+    with torch.no_grad(), network.entered(parameters) as modules, watch:
+        modules(x)
+    names: dict[int, str | None] = {id(p): name for name, p in parameters.items()}
     # A missing bias, gamma or beta.
     names[id(None)] = None
     return tuple(

@@ -115,6 +115,11 @@ def _linear(
     return make_dual(value, tangent.view_as(value))
 
 
+def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """A normalized weight, g v / ||v||: torch's kernel for it has no tangents."""
+    return v * (g / torch.norm_except_dim(v, 2, dim))
+
+
 def _gelu(input: Tensor, approximate: str = "none") -> Tensor | None:  # noqa: A002
     """Compute GELU, its derivative only once."""
     x, x_tangent = unpack_dual(input)
@@ -380,6 +385,7 @@ RULES: dict[Callable[..., Any], Callable[..., Tensor | None]] = {
     F.layer_norm: _layer_norm,
     F.linear: _linear,
     F.scaled_dot_product_attention: _attention,
+    torch._weight_norm: _weight_norm,
     torch.conv1d: _convolution,
     torch.conv2d: _convolution,
     torch.conv3d: _convolution,

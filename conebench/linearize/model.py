@@ -1,26 +1,38 @@
 """A network's linearization as an ordinary module."""
 
+from collections.abc import Callable, Mapping, Sequence
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from conebench.errors import KernelError
 from conebench.linearize.batchnorm_folding import Fold, find_folds, folded
 from conebench.linearize.fast_tangents import ShortTangents, make_dual, unpack_dual
-from conebench.networks.functional import call_with, frozen_copy
+from conebench.networks.differences import LARGEST_DIFFERENCES, difference
+from conebench.networks.functional import FrozenNetwork, plain_mode
+from conebench.networks.kept import forget_kept
+from conebench.networks.referee import check_derivatives
+from conebench.networks.reference import Reference, check_inputs, take_reference
 
 
 class LinearizedModel(nn.Module):
     """Linearization of a network at its current parameters theta_s.
 
     f_lin(x; w) = f(x; theta_s) + J(x; theta_s) w, trained in w, which starts at 0. J w is one
-    forward-mode pass.
+    forward-mode pass, which the first call holds against finite differences of the network.
 
     Args:
-        model: network, which is copied. The copy is in evaluation mode (BatchNorm statistics
-            frozen, dropout and drop-path off) and never changes.
+        model: network. Its parameters and buffers are copied, and its evaluation mode is used
+            (BatchNorm statistics frozen, dropout and drop-path off), so it may be trained on. Its
+            modules are not copied: each call runs them, with the copied tensors in place.
         intercept: False leaves J w alone.
+
+    Raises:
+        KernelError: at the first call, if the network has no linearization: it draws random
+            numbers, mixes samples, or J w is not its derivative.
 
     Example:
         >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 1))
@@ -40,39 +52,97 @@ class LinearizedModel(nn.Module):
         super().__init__()
         # In a tuple, the frozen network's tensors are not part of this module's state: anchors are
         # in the checkpoint they come from.
-        self._frozen = (frozen_copy(model).eval(),)
+        with plain_mode():
+            self._frozen = (FrozenNetwork(model, is_anchored=True),)
         # By batch size: a network may compute larger batches another way.
         self._folds: dict[int, tuple[Fold, ...]] = {}
+        self._is_checked = False
         self.intercept = intercept
-        trainable = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-        self.names = tuple(name for name, _ in trainable)
+        self.names = self.network.trainable
         # w as tensors of its own: theta - theta_s in float32 would lose small updates.
-        self.displacement = nn.ParameterList(torch.zeros_like(p) for _, p in trainable)
+        with plain_mode():
+            self.displacement = nn.ParameterList(torch.zeros_like(a) for a in self.anchors())
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> FrozenNetwork:
         """The frozen network at theta_s, in evaluation mode."""
         return self._frozen[0]
 
     def anchors(self) -> list[Tensor]:
         """Return theta_s, in the order of the displacement tensors."""
-        return [self.network.get_parameter(name) for name in self.names]
+        return [self.network.anchors[name] for name in self.names]
 
-    def forward(self, x: Float[Tensor, "b ch h w"]) -> Float[Tensor, "b c"]:
+    def forward(self, x: Shaped[Tensor, "b ..."]) -> Float[Tensor, "b c"]:
         """Return the logits of the linearized model."""
-        if len(x) not in self._folds:
-            self._folds[len(x)] = find_folds(self.network, x)
+        if torch.is_inference_mode_enabled():
+            # Inference mode has no tangents.
+            with plain_mode():
+                return self.forward(x.clone())
+        if not self._is_checked:
+            with plain_mode():
+                self._check(x)
+            self._is_checked = True
+        is_first = len(x) not in self._folds
+        if is_first:
+            self._folds[len(x)] = find_folds(self.network, self.network.anchors, x)
         tangents = dict(zip(self.names, self.displacement, strict=True))
-        # A forward-mode pass with theta_s as value and w as tangent of each parameter. Fused
-        # attention has no forward-mode derivative.
-        with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
-            duals = {
-                name: make_dual(anchor, tangents[name])
-                for name, anchor in zip(self.names, self.anchors(), strict=True)
-            }
-            with ShortTangents(), folded(self._folds[len(x)], duals, tangents, len(x)):
-                dual = call_with(self.network, duals, x)
-            value, tangent = unpack_dual(dual)  # f and J w, both [b, c]
-        if tangent is None:
-            raise RuntimeError("the output depends on no trainable parameter")
+        value, tangent = self._push(x, self.network.anchors, tangents, self._folds[len(x)])
+        if is_first:
+            self._check_ends(x, value)
         return value + tangent if self.intercept else tangent
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LinearizedModel":
+        """Convert the frozen network too, when `to`, `double` or `half` convert this module."""
+        self.network.move(fn)
+        self._folds.clear()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def _check(self, x: Tensor) -> None:
+        """Raise a KernelError unless J w and its gradient are right."""
+        check_inputs("x", x)
+        forget_kept(self.network, x)
+        reference = take_reference(self.network, x)
+        check_derivatives(self.network, reference, self._tangents_near)
+
+    def _check_ends(self, x: Tensor, logits: Tensor) -> None:
+        """Refuse a network whose logits depend on how many samples there are."""
+        with torch.no_grad():
+            few = self.network(x[[0, -1]])
+        apart = difference(logits.detach()[[0, -1]], few)
+        if apart > LARGEST_DIFFERENCES.get(few.dtype, 1e-1):
+            raise KernelError(
+                f"the logits of a sample depend on its batch: {apart:.2g} (relative) apart among "
+                f"{len(x)} and in a pair"
+            )
+
+    def _tangents_near(self, reference: Reference, w: Mapping[str, Tensor]) -> Float[Tensor, "m c"]:
+        """Return J w at the reference's parameters."""
+        folds = find_folds(self.network, reference.parameters, reference.samples)
+        try:
+            return self._push(reference.samples, reference.parameters, w, folds)[1]
+        except (RuntimeError, NotImplementedError) as error:
+            message = str(error).splitlines()[0]
+            raise KernelError(f"the network cannot be linearized: {message}") from error
+
+    def _push(
+        self,
+        x: Float[Tensor, "b ..."],
+        anchors: Mapping[str, Tensor],
+        tangents: Mapping[str, Tensor],
+        folds: Sequence[Fold],
+    ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]:
+        """Return f and J w by a pass with anchors as values and w as tangents."""
+        # Fused attention has no forward-mode derivative.
+        with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
+            duals = {name: make_dual(anchors[name], w) for name, w in tangents.items()}
+            with (
+                self.network.entered({**anchors, **duals}) as modules,
+                ShortTangents(),
+                folded(folds, duals, tangents, len(x)),
+            ):
+                dual = modules(x)
+            value, tangent = unpack_dual(dual)
+        if tangent is None:
+            raise KernelError("no output of the network depends on a trainable parameter")
+        return value, tangent

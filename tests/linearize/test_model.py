@@ -75,7 +75,7 @@ def test_training_mode_keeps_batchnorm_and_dropout_frozen() -> None:
     before = linear(x)
     linear.train()
     torch.testing.assert_close(linear(x), before)
-    assert not linear.network.training
+    assert network.training
 
 
 def test_it_does_not_follow_the_network_it_was_made_of() -> None:
