@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from conebench.entk import KernelPlan
+from conebench.entk import KernelError, KernelPlan
 from conebench.entk.cost_model import FITTED, multiply_adds, nanoseconds
 from conebench.entk.plan import pieces_of
 from conebench.errors import SpecError
@@ -201,7 +201,7 @@ def _step_seconds(network: nn.Module, x: Tensor, classes: int) -> dict[Step, flo
     try:
         ordinary = _timed(lambda: step(network), x.device)
         linear = _timed(lambda: step(linearized), x.device)
-    except (RuntimeError, NotImplementedError) as error:
+    except (KernelError, RuntimeError, NotImplementedError) as error:
         raise SpecError(f"cannot be linearized: {first_line(error)}", field="model.name") from None
     probe = ordinary * PASSES["probe"] / PASSES["ordinary"]
     return {"ordinary": ordinary, "linear": linear, "probe": probe}

@@ -155,7 +155,7 @@ def _check_linearization(context: Context, network: nn.Module) -> None:
     try:
         logits = LinearizedModel(network)(x)
         torch.autograd.backward(logits.sum())
-    except (RuntimeError, NotImplementedError) as error:
+    except (KernelError, RuntimeError, NotImplementedError) as error:
         raise SpecError(
             f"{context.spec.model.name!r} cannot be linearized: {first_line(error)}",
             field="model.name",

@@ -1,5 +1,8 @@
 """Memory that a forward pass keeps for its backward pass."""
 
+from collections.abc import Iterable
+
+import torch
 from torch import Tensor, nn
 
 from conebench.entk import GraphMeter
@@ -12,16 +15,20 @@ def images_within(limit: int, linear: LinearizedModel, x: Tensor) -> int:
     Judged by the images x. A larger x gives a lower figure per image if it lets more BatchNorms
     be folded.
     """
-    kept = bytes_kept(linear, x, nn.ModuleList([linear, linear.network]))
+    with torch.no_grad():
+        # The first pass of all is checked by others, which keep more.
+        linear(x[:1])
+    own = (*linear.parameters(), *linear.network.parameters(), *linear.network.buffers())
+    kept = bytes_kept(linear, x, own)
     return max(1, int(limit * len(x) / max(1, kept)))
 
 
-def bytes_kept(network: nn.Module, x: Tensor, owner: nn.Module | None = None) -> int:
+def bytes_kept(network: nn.Module, x: Tensor, own: Iterable[Tensor] | None = None) -> int:
     """Count the bytes that a forward pass keeps for the backward pass, each once.
 
-    Parameters and buffers of `owner`, by default the network, do not count.
+    The tensors `own`, by default the network's parameters and buffers, do not count.
     """
-    meter = GraphMeter(owner or network)
+    meter = GraphMeter((*network.parameters(), *network.buffers()) if own is None else own)
     with meter:
         # While the output lives, what was kept does too, so no address is used twice.
         output = network.eval()(x)

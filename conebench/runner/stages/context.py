@@ -1,6 +1,5 @@
 """Data, store and networks that all stages of one run share."""
 
-import copy
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from conebench.data.datasets import Data, Images, load_data
 from conebench.entk import default_memory_limit
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
+from conebench.networks.copies import copied
 from conebench.networks.scaled_output import ScaledOutput
 from conebench.networks.timm_models import make_model
 from conebench.runner.stages.code import Code, current_code
@@ -137,7 +137,7 @@ class Context:
         """Copy a network into evaluation mode, with BatchNorm recalibrated if asked."""
         if batchnorm == "recalibrated":
             return with_recalibrated_batchnorm(network, self.calibration_batches)
-        return copy.deepcopy(network).eval()
+        return copied(network).eval()
 
     def linearized(self, network: nn.Module) -> LinearizedModel:
         """Linearize a network as the spec's linearization section says."""

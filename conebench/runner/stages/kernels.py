@@ -15,6 +15,7 @@ from conebench.entk import (
     KernelPlan,
     MemoryLimitError,
     Outputs,
+    Proof,
     as_matrix,
     class_views,
     double_centred,
@@ -24,6 +25,7 @@ from conebench.entk import (
     kernel_statistics,
     plan_grouped_ntk,
     plan_ntk,
+    prove,
     self_check,
     unit_gram,
 )
@@ -88,10 +90,14 @@ class KernelStage(LaterStage[KernelTrajectory]):
         key = self.key(context)
         spent = stopwatch(context.store, key)
         facts: list[dict[str, Any]] = []
+        # One for all checkpoints, made for the first that is built here.
+        proofs: list[Proof] = []
         for step in trained.curve.steps:
             path = context.store.kernel_path(key, step)
             try:
-                facts.append(read_facts(path) or self._store_kernel(context, step, path, spent))
+                facts.append(
+                    read_facts(path) or self._store_kernel(context, step, path, spent, proofs)
+                )
             except KernelError as error:
                 # The last kernels of a diverging network may overflow: G ends before them.
                 if trained.status == "diverged" and facts:
@@ -110,11 +116,18 @@ class KernelStage(LaterStage[KernelTrajectory]):
         return _trajectory(context, paths, steps, facts)
 
     def _store_kernel(
-        self, context: Context, step: int, path: Path, spent: Callable[[], float]
+        self,
+        context: Context,
+        step: int,
+        path: Path,
+        spent: Callable[[], float],
+        proofs: list[Proof],
     ) -> dict[str, Any]:
         kernel = context.spec.kernel
         network, x = kernel_inputs(context, self.training.network_at(context, step))
-        whole, groups = _build(network, x, kernel, context.kernel_memory)
+        if not proofs:
+            proofs.append(prove(network, x))
+        whole, groups = _build(network, x, kernel, context.kernel_memory, proofs[0])
         H = kernel_matrix(whole)
         kernels: dict[str, Tensor] = {"H": H}
         if kernel.outputs == "full":
@@ -183,14 +196,14 @@ def plan_kernel(network: nn.Module, x: Tensor, kernel: Kernel, memory: int) -> K
 
 
 def _build(
-    network: nn.Module, x: Tensor, kernel: Kernel, memory: int
+    network: nn.Module, x: Tensor, kernel: Kernel, memory: int, proof: Proof
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Build what `plan_kernel` planned: the kernel, and the trace kernel of each group."""
     outputs = kernel.outputs or "full"
     if kernel.by is None:
-        return empirical_ntk(network, x, outputs=outputs, memory_limit=memory), {}
+        return empirical_ntk(network, x, outputs=outputs, memory_limit=memory, proof=proof), {}
     by = grouping(network)
-    return grouped_ntk(network, x, by=by, outputs=outputs, memory_limit=memory)
+    return grouped_ntk(network, x, by=by, outputs=outputs, memory_limit=memory, proof=proof)
 
 
 def kernel_inputs(context: Context, network: nn.Module) -> tuple[nn.Module, Tensor]:
