@@ -22,7 +22,7 @@ CORE := tests/test_imports.py tests/test_main.py tests/entk tests/linearize test
   tests/training tests/storage tests/reference tests/spec/test_loading.py tests/site/test_build.py \
   tests/runner/test_runs.py tests/runner/executors/test_processes.py
 
-.PHONY: demo test core lint bench fuzz families catalog screenshots clean
+.PHONY: demo test core lint bench fuzz families networks catalog screenshots clean
 
 demo: $(VENV)/installed
 	# The demo's network is too small for more threads to pay; on a busy machine they would hurt.
@@ -60,6 +60,10 @@ fuzz: $(VENV)/installed-dev
 
 families: $(VENV)/installed-dev
 	$(BIN)/python -W ignore tests/families/walk.py
+
+networks: $(VENV)/installed-dev
+	# 2,000 random networks, in about ten minutes.
+	CONEBENCH_NETWORKS=2000 $(BIN)/python -m pytest tests/test_random_networks.py
 
 catalog: $(VENV)/installed-dev
 	# One share of the specs: SHARE=0/1 makes, plans and runs them all in small, in about an hour.
