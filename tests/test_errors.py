@@ -14,6 +14,7 @@ CODES = {
     "SpecError": 1,
     "RecordError": 1,
     "RunError": 2,
+    "KernelError": 2,
     "StageFailedError": 2,
     "UnmetNeedError": 3,
     "DataMissingError": 3,

@@ -17,7 +17,7 @@ from conebench.entk.proof import (
     check_call,
     kernel_function,
     plain,
-    prove_network,
+    proved_routes,
     structure_of,
 )
 from conebench.entk.repetition import Logits
@@ -131,9 +131,10 @@ def prepare(
     network = FrozenNetwork(model, is_anchored=False)
     x1, x2 = plain(x1), None if x2 is None else plain(x2)
     forget_kept(network, x1)
-    if proof is None or proof.structure != structure_of(network, x1):
-        proof = prove_network(network, x1)
-    routes = proof.routes
+    if proof is not None and proof.structure == structure_of(network, x1):
+        routes = proof.routes
+    else:
+        routes = proved_routes(network, x1)
     x = x1 if x2 is None else torch.cat([x1, x2])
     request = Request(
         network=network,

@@ -85,14 +85,14 @@ def prove(model: nn.Module, x: Float[Tensor, "n ..."]) -> Proof:
     check_call(model, x, None)
     network, x = FrozenNetwork(model, is_anchored=False), plain(x)
     forget_kept(network, x)
-    return prove_network(network, x)
+    return Proof(structure_of(network, x), proved_routes(network, x))
 
 
-def prove_network(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> Proof:
+def proved_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> Routes:
     """Find the routes of gradients that are the network's derivatives."""
     routes, reference = find_routes(network, x)
     check_derivatives(network, reference)
-    return Proof(structure_of(network, x), routes)
+    return routes
 
 
 def structure_of(network: FrozenNetwork, x: Tensor) -> tuple[Any, ...]:

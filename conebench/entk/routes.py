@@ -5,7 +5,7 @@ expanded  the parameter is broadcast over samples, so each sample gets a slice o
 generic   anything else: per-sample Jacobians (`jacobians`)
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ from torch.autograd.graph import GradientEdge
 
 from conebench.entk.agreement import agrees
 from conebench.entk.jacobians import find_mapped, real_entries
-from conebench.entk.layer_io import LayerWatch, capture
+from conebench.entk.layer_io import Captured, LayerWatch, capture
 from conebench.entk.layer_rules import (
     NoRuleError,
     has_rule,
@@ -27,9 +27,8 @@ from conebench.entk.layer_rules import (
 )
 from conebench.entk.memory import GraphMeter
 from conebench.entk.routing import Routing, Suspicion
-from conebench.entk.row_order import find_in_order
+from conebench.entk.row_order import between_others, disturb_others, find_in_order
 from conebench.networks.functional import FrozenNetwork
-from conebench.networks.noise import noise
 from conebench.networks.reference import Observer, Reference, take_reference
 
 Route = Literal["weight", "bias", "expanded", "generic"]
@@ -75,23 +74,22 @@ def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Rout
     """Find the route of each parameter's gradient.
 
     Returns them with autograd's gradients, which remain to be proved. A rule or an expansion must
-    give these gradients, which belong to the second of two samples and may not be zero. A rule is
-    for a parameter that the network uses once, in a layer whose rows are the samples in order, and
-    in a network that treats all inputs alike. What fails (a parameter used past its module, samples
-    out of order, a subtle layer) is generic.
+    give these gradients, which belong to the second of two samples and may not be zero. Both are
+    for parameters that the network uses once, that are applied to the samples in order, and in a
+    network that treats all inputs alike. What fails (a parameter used past its module, samples out
+    of order, a subtle layer) is generic.
     """
     seen = _Seen(network)
     reference = take_reference(network, x, seen)
-    used = [name for name, g in reference.gradients.items() if name in reference.uses and g.numel()]
-    found: dict[str, Term] = {}
+    uses, gradients = reference.uses, reference.gradients
+    used = [name for name, g in gradients.items() if name in uses and g.numel()]
     is_routed = seen.suspicion.is_raised and _is_routed(network, reference)
+    found: dict[str, Term] = {}
     if not is_routed:
         found = {term.parameter: term for term in _by_rule(network, reference, seen)}
-        rest = {name: reference.parameters[name] for name in used if name not in found}
-        for candidates in _expandable(rest):
-            found |= {
-                term.parameter: term for term in _by_expansion(network, candidates, reference)
-            }
+        once = [name for name in used if uses[name] == 1 and name not in found]
+        rest = {name: reference.parameters[name] for name in once}
+        found = _in_order(network, reference, found, rest, seen.layers.first_of_chain())
     terms = [
         found.get(name) or Term(name, "", "generic", real_entries(reference.parameters[name]))
         for name in used
@@ -152,10 +150,7 @@ def _is_routed(network: FrozenNetwork, reference: Reference) -> bool:
 
 
 def _by_rule(network: FrozenNetwork, reference: Reference, seen: _Seen) -> Iterator[Term]:
-    in_order = find_in_order(network, reference, list(seen.gradients))
     for name, y in seen.gradients.items():
-        if name not in in_order:
-            continue
         module, (x,) = network.network.get_submodule(name), seen.layers.inputs[name]
         for own in ("weight", "bias"):
             parameter = f"{name}.{own}" if name else own
@@ -163,6 +158,31 @@ def _by_rule(network: FrozenNetwork, reference: Reference, seen: _Seen) -> Itera
                 term = _rule_term(module, (name, own), x, y, reference.gradients[parameter])
                 if term is not None:
                     yield term
+
+
+def _in_order(
+    network: FrozenNetwork,
+    reference: Reference,
+    ruled: Mapping[str, Term],
+    rest: Mapping[str, Tensor],
+    first: Mapping[str, str],
+) -> dict[str, Term]:
+    """Return the terms by rule that are in order, and those of the rest that can be expanded."""
+    # The rows of a layer that takes another one's output are in order if those are.
+    modules = list({first.get(term.module, term.module) for term in ruled.values()})
+    found = dict(ruled)
+    for candidates in _expandable(rest):
+        # The first pass shows both if all is well.
+        captured = _disturbed(network, reference, candidates, modules)
+        if captured is not None:
+            modules = []
+        elif modules:
+            captured = _disturbed(network, reference, candidates, ())
+        if captured is not None:
+            found |= {term.parameter: term for term in _expanded(captured, reference)}
+    in_order = find_in_order(network, reference, modules)
+    wrong = set(modules) - in_order
+    return {n: t for n, t in found.items() if first.get(t.module, t.module) not in wrong}
 
 
 def _rule_term(
@@ -207,20 +227,30 @@ def _expandable(parameters: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
     return [candidates for candidates in (leading, scales) if candidates]
 
 
-def _by_expansion(
-    network: FrozenNetwork, candidates: Mapping[str, Tensor], reference: Reference
-) -> Iterator[Term]:
-    expanded = {name: expand(p, 2).clone() for name, p in candidates.items()}
+def _disturbed(
+    network: FrozenNetwork,
+    reference: Reference,
+    candidates: Mapping[str, Tensor],
+    modules: Collection[str],
+) -> Captured | None:
+    """Run with other values for other samples; return None unless they leave the second alone."""
+    expanded = {name: expand(p, 3).clone() for name, p in candidates.items()}
     for slices in expanded.values():
-        # Another value for the first sample must leave the second one alone.
-        slices[0] += noise(0).like(slices[0])
+        disturb_others(slices)
         slices.requires_grad_()
     try:
-        captured = capture(network, (), reference.samples, reference.parameters, expanded)
-        if not agrees(captured.logits[1:], reference.logits[1:]):
-            return
-        gradients = captured.gradients(reference.weights, keep=False)
+        x = between_others(reference)
+        captured = capture(network, (), x, reference.parameters, expanded, modules)
     except Exception:  # noqa: BLE001  # a network may raise anything at a shape of another rank
+        return None
+    return captured if agrees(captured.logits[1:2], reference.logits[1:]) else None
+
+
+def _expanded(captured: Captured, reference: Reference) -> Iterator[Term]:
+    """Yield terms of the expanded parameters with the right gradients."""
+    try:
+        gradients = captured.gradients(reference.weights[[0, 1, 0]], keep=False)
+    except RuntimeError:
         return
     for name, gradient in gradients.items():
         expected = reference.gradients[name]

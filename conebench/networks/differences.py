@@ -88,12 +88,9 @@ class Slopes:
             yield self._difference(step, own)
 
     def _difference(self, step: float, dtype: torch.dtype) -> Float[Tensor, "1 c"]:
-        """Return (f(theta + h u) - f(theta - h u)) / 2h of the second sample.
-
-        One of them between others and one alone: where samples are mixed, nothing agrees.
-        """
+        """Return (f(theta + h u) - f(theta - h u)) / 2h of the second sample, alone."""
         views, x = self._moved(step, dtype), self._samples.to(dtype)
-        plus = logits_at(self._frozen, views, x[[0, 1, 0]])[1:2]
+        plus = alone(self._frozen, views, x[1:])
         self._shift(views, -2 * step)
         minus = alone(self._frozen, views, x[1:])
         self.middle = (plus + minus).double() / 2
