@@ -6,6 +6,7 @@ ConebenchError
 │   └── RecordError
 ├── RunError          2   a run or one of its stages failed
 │   ├── KernelError           a network has no kernel or no linearization
+│   │   └── MemoryLimitError
 │   └── StageFailedError
 └── UnmetNeedError    3   the machine lacks something: data, a network, a device, disk
     ├── DataMissingError
@@ -61,6 +62,10 @@ class RunError(ConebenchError):
 
 class KernelError(RunError, ValueError):
     """A network or inputs that have no kernel or linearization; the message says why."""
+
+
+class MemoryLimitError(KernelError):
+    """A memory limit that is too small for a kernel; the message says what is needed."""
 
 
 class StageFailedError(RunError):

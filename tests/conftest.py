@@ -29,7 +29,6 @@ install_import_hook(
         "conebench.networks.perturbation",
         "conebench.entk",
         "conebench.linearize",
-        "conebench.networks.differences",
         "conebench.networks.noise",
         "conebench.networks.reference",
         "conebench.networks.referee",

@@ -15,6 +15,7 @@ CODES = {
     "RecordError": 1,
     "RunError": 2,
     "KernelError": 2,
+    "MemoryLimitError": 2,
     "StageFailedError": 2,
     "UnmetNeedError": 3,
     "DataMissingError": 3,

@@ -15,8 +15,6 @@ from torch import Tensor
 from torch.func import vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from conebench.entk.agreement import agrees
-from conebench.entk.errors import KernelError
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.reference import Reference
 
@@ -28,17 +26,15 @@ def jacobian_rows(
     basis: Float[Tensor, "r c"],
     *,
     mapped: bool,
-    is_routed: bool,
 ) -> Iterator[dict[str, Tensor]]:
     """Yield the gradients of f(x_i) . basis_r for each direction r, [n, entries] by name.
 
-    A complex entry counts as two. `mapped` is for parameters that `find_mapped` names. Samples that
-    no parameter has a part in have zero gradients in a network that `is_routed`, and are refused in
-    another one. Source: Novak et al. 2022, arXiv 2206.08720, "Jacobian contraction".
+    A complex entry counts as two. `mapped` is for parameters that `find_mapped` names. Source:
+    Novak et al. 2022, arXiv 2206.08720, "Jacobian contraction".
     """
     if mapped:
         return _mapped(network, parameters, x, basis)
-    return _one_by_one(network, list(parameters), x, basis, is_routed)
+    return _one_by_one(network, list(parameters), x, basis)
 
 
 def find_mapped(
@@ -53,9 +49,7 @@ def find_mapped(
         found = next(rows)
     except (RuntimeError, NotImplementedError, ValueError, TypeError):
         return frozenset()
-    # The reference is the gradient of the second sample.
-    expected = {name: as_row(reference.gradients[name][None])[0] for name in names}
-    return frozenset(name for name in names if agrees(found[name][1], expected[name]))
+    return frozenset(name for name in names if reference.agrees(name, found[name][1]))
 
 
 def real_entries(parameter: Tensor) -> int:
@@ -93,7 +87,7 @@ def _mapped(
 
 
 def _one_by_one(
-    network: FrozenNetwork, names: Sequence[str], x: Tensor, basis: Tensor, is_routed: bool
+    network: FrozenNetwork, names: Sequence[str], x: Tensor, basis: Tensor
 ) -> Iterator[dict[str, Tensor]]:
     own = [network.own[name] for name in names]
     rows: list[list[list[Tensor]]] = [[] for _ in basis]
@@ -101,8 +95,6 @@ def _one_by_one(
         with torch.enable_grad():
             # The same sample twice: see `Request.chunks`.
             logits = network(torch.stack([sample, sample]))[0]  # [c]
-        if not (logits.requires_grad or is_routed):
-            raise KernelError("the logits of some inputs depend on no parameter")
         for index, direction in enumerate(basis):
             keep = index + 1 < len(basis)
             rows[index].append(_gradients(logits, direction, own, keep))
@@ -118,6 +110,7 @@ def _gradients(
 ) -> list[Tensor]:
     """Return the gradients of sum(logits * weights)."""
     if not logits.requires_grad:
+        # These inputs are routed past all parameters.
         return [torch.zeros_like(leaf) for leaf in leaves]
     found = torch.autograd.grad(
         logits, leaves, weights, retain_graph=keep, allow_unused=True, materialize_grads=True

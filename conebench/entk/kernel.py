@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from conebench.entk.contraction import Outputs
-from conebench.entk.errors import KernelError
 from conebench.entk.jacobians import real_entries
 from conebench.entk.memory import default_memory_limit, return_freed_memory
 from conebench.entk.passes import add_pass
@@ -20,8 +19,8 @@ from conebench.entk.proof import (
     proved_routes,
     structure_of,
 )
-from conebench.entk.repetition import Logits
 from conebench.entk.routes import Term
+from conebench.errors import KernelError
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.kept import forget_kept
 
@@ -145,7 +144,6 @@ def prepare(
         basis=_basis(routes.classes, outputs, x1),
         outputs=outputs,
         mapped=routes.mapped,
-        is_routed=routes.is_routed,
     )
     limit = default_memory_limit(x1.device) if memory_limit is None else memory_limit
     return request, make_plan(request, routes, held_numbers(request), limit)
@@ -161,9 +159,8 @@ def add_passes(request: Request, plan: KernelPlan, kernel_of: Callable[[Term], T
     """Add every parameter's kernel to the tensor `kernel_of` gives."""
     if not plan.passes:
         raise KernelError("no output of the network depends on a trainable parameter")
-    logits = Logits(request)
     counted = sum(
-        add_pass(request, planned, kernel_of, plan.slab_numbers, logits) for planned in plan.passes
+        add_pass(request, planned, kernel_of, plan.slab_numbers) for planned in plan.passes
     )
     expected = sum(real_entries(p) for p in request.parameters.values())
     if counted != expected:

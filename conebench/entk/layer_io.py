@@ -1,6 +1,6 @@
 """Captured inputs of layers, and gradients of their outputs."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.utils.hooks import RemovableHandle
 
-from conebench.entk.row_order import disturbing
 from conebench.networks.functional import FrozenNetwork
 
 
@@ -56,21 +55,19 @@ def capture(
     x: Float[Tensor, "n ..."],
     parameters: Mapping[str, Tensor],
     expanded: dict[str, Tensor] | None = None,
-    disturbed: Collection[str] = (),
 ) -> Captured:
     """Run the network and capture layers' inputs and outputs.
 
     `parameters` are values of the network's parameters that ask for no gradients, `expanded` are
     tensors with one slice per sample in place of others. Modules not called exactly once with one
     tensor are missing from the result, and so are those whose output depends neither on x nor on an
-    expanded parameter. For `disturbed` see `row_order`.
+    expanded parameter.
     """
     expanded, watch = expanded or {}, LayerWatch(modules)
     with (
         torch.enable_grad(),
         network.entered({**parameters, **expanded}) as root,
         watch.hooks(root),
-        disturbing(root, disturbed),
     ):
         # Inputs that ask for gradients give every layer an edge, whatever its parameters.
         logits = root(x.detach().requires_grad_())
@@ -91,8 +88,6 @@ class LayerWatch:
         self.inputs: dict[str, list[Tensor]] = {name: [] for name in modules}
         self.edges: dict[str, GradientEdge] = {}
         self.shapes: dict[str, torch.Size] = {}
-        self._taken: dict[str, object] = {}
-        self._given: dict[object, str] = {}
 
     @contextmanager
     def hooks(self, root: nn.Module) -> Iterator[None]:
@@ -107,21 +102,11 @@ class LayerWatch:
         """Return the modules called exactly once with one tensor, with an output in the graph."""
         return [name for name, seen in self.inputs.items() if len(seen) == 1 and name in self.edges]
 
-    def first_of_chain(self) -> dict[str, str]:
-        """Return the first layer of each chain, for layers that take an output just as it is."""
-        first: dict[str, str] = {}
-        for name in self.usable():
-            giver = self._given.get(self._taken[name])
-            if giver is not None and giver != name:
-                first[name] = first.get(giver, giver)
-        return first
-
     def _hooks(self, name: str, module: nn.Module) -> Iterator[RemovableHandle]:
 
         def before(_: nn.Module, arguments: tuple[object, ...]) -> None:
             if len(arguments) == 1 and isinstance(arguments[0], Tensor):
                 self.inputs[name].append(arguments[0].detach())
-                self._taken[name] = _identity(arguments[0])
 
         def after(_: nn.Module, __: object, output: object) -> None:
             self._see_output(name, output)
@@ -141,9 +126,3 @@ class LayerWatch:
             # The edge stays right if the output is changed in place later.
             self.edges[name] = get_gradient_edge(output)
             self.shapes[name] = output.shape
-            self._given[_identity(output)] = name
-
-
-def _identity(tensor: Tensor) -> tuple[object, ...]:
-    """Return what changes if a tensor is viewed in another way, or changed in place."""
-    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor._version

@@ -15,7 +15,6 @@ from conebench.entk.contraction import (
     add_inputs_first,
     add_positions_first,
 )
-from conebench.entk.errors import KernelError
 from conebench.entk.jacobians import jacobian_rows
 from conebench.entk.layer_io import capture
 from conebench.entk.layer_rules import (
@@ -26,8 +25,8 @@ from conebench.entk.layer_rules import (
     weight_gradient,
 )
 from conebench.entk.plan import Pass, Piece, Request
-from conebench.entk.repetition import Logits
 from conebench.entk.routes import Term, expand
+from conebench.errors import KernelError
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +35,10 @@ SMALLEST_CHUNK = 2
 
 
 def add_pass(
-    request: Request,
-    planned: Pass,
-    kernel_of: Callable[[Term], Tensor],
-    slab_numbers: int,
-    logits: Logits,
+    request: Request, planned: Pass, kernel_of: Callable[[Term], Tensor], slab_numbers: int
 ) -> int:
     """Add each term's kernel to `kernel_of(term)`. Return how many parameter entries these are."""
-    gathered = _gather(request, planned, planned.chunk, logits)
+    gathered = _gather(request, planned, planned.chunk)
     scratch = request.x.new_empty(slab_numbers)
     for index, piece in enumerate(planned.pieces):
         _contract(kernel_of(piece.term), gathered, index, request, scratch)
@@ -76,29 +71,27 @@ class _Gathered:
         return cls(planned.pieces, gradients, factored)
 
 
-def _gather(request: Request, planned: Pass, chunk: int, logits: Logits) -> _Gathered:
+def _gather(request: Request, planned: Pass, chunk: int) -> _Gathered:
     """Gather what a pass keeps, with smaller chunks if memory runs out."""
     try:
-        return _gather_in_chunks(request, planned, chunk, logits)
+        return _gather_in_chunks(request, planned, chunk)
     except torch.OutOfMemoryError:
         if chunk <= SMALLEST_CHUNK:
             raise
     # Outside the handler, so that what the failed try held is free again.
     half = max(SMALLEST_CHUNK, chunk // 2)
     log.warning("out of memory: going on with %d samples at a time", half)
-    return _gather(request, planned, half, logits)
+    return _gather(request, planned, half)
 
 
-def _gather_in_chunks(request: Request, planned: Pass, chunk: int, logits: Logits) -> _Gathered:
+def _gather_in_chunks(request: Request, planned: Pass, chunk: int) -> _Gathered:
     gathered = _Gathered.empty(planned, request)
-    if planned.generic:
-        _gather_generic(request, gathered, chunk)
-    else:
-        _gather_layers(request, gathered, chunk, logits)
+    gather = _gather_generic if planned.generic else _gather_layers
+    gather(request, gathered, chunk)
     return gathered
 
 
-def _gather_layers(request: Request, gathered: _Gathered, chunk: int, logits: Logits) -> None:
+def _gather_layers(request: Request, gathered: _Gathered, chunk: int) -> None:
     """Gather factors, and gradients by rule or by expansion."""
     network, r = request.network, len(request.basis)
     terms = [piece.term for piece in gathered.pieces]
@@ -109,7 +102,6 @@ def _gather_layers(request: Request, gathered: _Gathered, chunk: int, logits: Lo
         n, share = len(x), (rows.stop - rows.start) / len(x)
         leaves = {name: expand(request.parameters[name], n).requires_grad_() for name in expandable}
         captured = capture(network, modules, x, request.parameters, leaves)
-        logits.check(rows, captured.logits)
         for name in modules:
             if name not in captured.inputs:
                 raise KernelError(f"layer {name} is not called the same way for all inputs")
@@ -190,9 +182,7 @@ def _gather_generic(request: Request, gathered: _Gathered, chunk: int) -> None:
     mapped = own.keys() <= request.mapped
     for rows, x in request.chunks(chunk):
         count = rows.stop - rows.start
-        jacobians = jacobian_rows(
-            request.network, own, x, request.basis, mapped=mapped, is_routed=request.is_routed
-        )
+        jacobians = jacobian_rows(request.network, own, x, request.basis, mapped=mapped)
         for c, found in enumerate(jacobians):
             for index, J in gathered.gradients.items():
                 piece = gathered.pieces[index]

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from conebench.entk.contraction import Order, Outputs
 from conebench.entk.cost_model import cheapest, multiply_adds
-from conebench.entk.errors import MemoryLimitError
 from conebench.entk.routes import Routes, Term
+from conebench.errors import MemoryLimitError
 from conebench.networks.functional import FrozenNetwork
 
 # Chunks larger than this were no faster; smaller ones leave memory to others.
@@ -33,7 +33,7 @@ class Request:
     `x` holds the `n` samples of x1, then those of x2 unless the kernel is symmetric. `basis` holds
     the r directions in logit space in which gradients are taken. `parameters` are the trainable
     ones that have entries and that the logits depend on, by name; those in `mapped` may be taken
-    with the network mapped over samples. For `is_routed` see `Routes`.
+    with the network mapped over samples.
     """
 
     network: FrozenNetwork
@@ -44,7 +44,6 @@ class Request:
     basis: Float[Tensor, "r c"]
     outputs: Outputs
     mapped: frozenset[str] = frozenset()
-    is_routed: bool = False
 
     @property
     def m(self) -> int:

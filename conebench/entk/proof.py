@@ -12,10 +12,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from conebench.entk.contraction import Outputs
-from conebench.entk.errors import KernelError
 from conebench.entk.routes import Routes, find_routes
-from conebench.networks.functional import FrozenNetwork, plain_mode
+from conebench.errors import KernelError
+from conebench.networks.functional import FrozenNetwork
 from conebench.networks.kept import forget_kept
+from conebench.networks.modes import plain_mode
 from conebench.networks.referee import check_derivatives
 from conebench.networks.reference import check_inputs
 

@@ -5,18 +5,18 @@ expanded  the parameter is broadcast over samples, so each sample gets a slice o
 generic   anything else: per-sample Jacobians (`jacobians`)
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-from conebench.entk.agreement import agrees
 from conebench.entk.jacobians import find_mapped, real_entries
-from conebench.entk.layer_io import Captured, LayerWatch, capture
+from conebench.entk.layer_io import LayerWatch, capture
 from conebench.entk.layer_rules import (
     NoRuleError,
     has_rule,
@@ -26,10 +26,13 @@ from conebench.entk.layer_rules import (
     weight_shaped,
 )
 from conebench.entk.memory import GraphMeter
-from conebench.entk.routing import Routing, Suspicion
-from conebench.entk.row_order import between_others, disturb_others, find_in_order
+from conebench.entk.routing import Routing
 from conebench.networks.functional import FrozenNetwork
+from conebench.networks.noise import noise_like
 from conebench.networks.reference import Observer, Reference, take_reference
+
+# Of noise in the rows of other samples, relative to a layer's outputs: it wakes silent units.
+LOUD = 3.0
 
 Route = Literal["weight", "bias", "expanded", "generic"]
 
@@ -59,15 +62,13 @@ class Routes:
     """Terms of a network's trainable parameters, in its order.
 
     `graph_numbers` counts what a forward pass keeps of one sample for its backward passes. `mapped`
-    names generic parameters whose gradients are right if the network is mapped over samples. In a
-    network that `is_routed`, what is computed depends on values of the inputs.
+    names generic parameters whose gradients are right if the network is mapped over samples.
     """
 
     terms: list[Term]
     classes: int
     graph_numbers: int
     mapped: frozenset[str] = frozenset()
-    is_routed: bool = False
 
 
 def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Routes, Reference]:
@@ -83,22 +84,23 @@ def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Rout
     reference = take_reference(network, x, seen)
     uses, gradients = reference.uses, reference.gradients
     used = [name for name, g in gradients.items() if name in uses and g.numel()]
-    is_routed = seen.suspicion.is_raised and _is_routed(network, reference)
     found: dict[str, Term] = {}
-    if not is_routed:
-        found = {term.parameter: term for term in _by_rule(network, reference, seen)}
+    if not seen.routing.is_found:
+        in_order = _find_in_order(network, reference, list(seen.gradients))
+        found = {term.parameter: term for term in _by_rule(network, reference, seen, in_order)}
         once = [name for name in used if uses[name] == 1 and name not in found]
-        rest = {name: reference.parameters[name] for name in once}
-        found = _in_order(network, reference, found, rest, seen.layers.first_of_chain())
-    terms = [
+        for candidates in _expandable({name: reference.parameters[name] for name in once}):
+            terms = _by_expansion(network, candidates, reference)
+            found |= {term.parameter: term for term in terms}
+    routed = [
         found.get(name) or Term(name, "", "generic", real_entries(reference.parameters[name]))
         for name in used
     ]
     # Of one of the two samples, rounded up.
     graph_numbers = -(-seen.kept_bytes() // (2 * x.element_size()))
-    generic = [term.parameter for term in terms if term.route == "generic"]
+    generic = [term.parameter for term in routed if term.route == "generic"]
     mapped = find_mapped(network, reference, generic)
-    return Routes(terms, reference.logits.shape[1], graph_numbers, mapped, is_routed), reference
+    return Routes(routed, reference.logits.shape[1], graph_numbers, mapped), reference
 
 
 class _Seen(Observer):
@@ -112,9 +114,9 @@ class _Seen(Observer):
     @contextmanager
     def watch(self, root: nn.Module) -> Iterator[None]:
         """Watch layers, what the graph keeps, and calls that may route."""
-        self.suspicion, self.layers = Suspicion(), LayerWatch(self._names)
-        self._meter = GraphMeter((*self._network.buffers(), *self._network.own.values()))
-        with self.layers.hooks(root), self._meter, self.suspicion:
+        self.routing, self.layers = Routing(), LayerWatch(self._names)
+        self._meter = GraphMeter(self._network.tensors())
+        with self.layers.hooks(root), self._meter, self.routing:
             yield
 
     def places(self) -> list[GradientEdge]:
@@ -141,59 +143,74 @@ def expand(parameter: Tensor, n: int) -> Tensor:
     return slices.detach().expand(n, *slices.shape[1:] if parameter.ndim > 1 else slices.shape)
 
 
-def _is_routed(network: FrozenNetwork, reference: Reference) -> bool:
-    """Return True if places or an order in a pass depend on the inputs."""
-    routing = Routing()
-    with routing:
-        capture(network, (), reference.samples, reference.parameters)
-    return routing.is_found
+def _find_in_order(
+    network: FrozenNetwork, reference: Reference, names: Sequence[str]
+) -> Sequence[str]:
+    """Return the layers of which the second third of the rows is the second of three samples."""
+    if _leaves_second(network, reference, names):
+        return names
+    return [name for name in names if _leaves_second(network, reference, [name])]
 
 
-def _by_rule(network: FrozenNetwork, reference: Reference, seen: _Seen) -> Iterator[Term]:
-    for name, y in seen.gradients.items():
+def _leaves_second(network: FrozenNetwork, reference: Reference, names: Sequence[str]) -> bool:
+    """Return True if loud noise in other rows of layers does not reach a sample's logits.
+
+    Gradients would not tell: rows out of order have none where a unit is silent.
+    """
+
+    def disturb(_: nn.Module, __: object, output: Tensor) -> Tensor:
+        disturbed = output.clone(memory_format=torch.contiguous_format)
+        _disturb_others(disturbed)
+        return disturbed
+
+    with (
+        torch.no_grad(),
+        network.entered(reference.parameters) as root,
+        ExitStack() as stack,
+    ):
+        for name in names:
+            hook = root.get_submodule(name).register_forward_hook(disturb)
+            stack.callback(hook.remove)
+        logits = root(_between_others(reference))
+    return reference.is_second(logits[1:2])
+
+
+def _between_others(reference: Reference) -> Float[Tensor, "3 ..."]:
+    return reference.samples[[0, 1, 0]]
+
+
+def _disturb_others(rows: Float[Tensor, "m ..."]) -> None:
+    """Add noise to the first and the last third of rows, in place."""
+    third = len(rows) // 3
+    noise = noise_like(rows[:third], 5) * (LOUD * (1.0 + rows.detach().abs().mean()))
+    # With either sign, so that no unit is silent in both.
+    rows[:third] += noise
+    rows[len(rows) - third :] -= noise
+
+
+def _by_rule(
+    network: FrozenNetwork, reference: Reference, seen: _Seen, names: Sequence[str]
+) -> Iterator[Term]:
+    for name in names:
         module, (x,) = network.network.get_submodule(name), seen.layers.inputs[name]
         for own in ("weight", "bias"):
             parameter = f"{name}.{own}" if name else own
             if reference.uses.get(parameter) == 1:
-                term = _rule_term(module, (name, own), x, y, reference.gradients[parameter])
+                term = _rule_term(module, (name, own), x, seen.gradients[name], reference)
                 if term is not None:
                     yield term
 
 
-def _in_order(
-    network: FrozenNetwork,
-    reference: Reference,
-    ruled: Mapping[str, Term],
-    rest: Mapping[str, Tensor],
-    first: Mapping[str, str],
-) -> dict[str, Term]:
-    """Return the terms by rule that are in order, and those of the rest that can be expanded."""
-    # The rows of a layer that takes another one's output are in order if those are.
-    modules = list({first.get(term.module, term.module) for term in ruled.values()})
-    found = dict(ruled)
-    for candidates in _expandable(rest):
-        # The first pass shows both if all is well.
-        captured = _disturbed(network, reference, candidates, modules)
-        if captured is not None:
-            modules = []
-        elif modules:
-            captured = _disturbed(network, reference, candidates, ())
-        if captured is not None:
-            found |= {term.parameter: term for term in _expanded(captured, reference)}
-    in_order = find_in_order(network, reference, modules)
-    wrong = set(modules) - in_order
-    return {n: t for n, t in found.items() if first.get(t.module, t.module) not in wrong}
-
-
 def _rule_term(
-    module: nn.Module, place: tuple[str, str], x: Tensor, y: Tensor, expected: Tensor
+    module: nn.Module, place: tuple[str, str], x: Tensor, y: Tensor, reference: Reference
 ) -> Term | None:
     """Return a parameter's term, None if its rule fails."""
     name, own = place
+    parameter = f"{name}.{own}" if name else own
     try:
         b = layer_gradient(module, y, 2)  # [2, g, q, s]
         if own == "bias":
-            gradient = b[1].sum(-1).reshape(expected.shape)
+            gradient = b[1].sum(-1)
             shape = (b.shape[1], b.shape[3], 1, b.shape[2])
         else:
             a = layer_inputs(module, x, 2)  # [2, g, s, p]
@@ -201,14 +218,14 @@ def _rule_term(
             shape = (*a.shape[1:], b.shape[2])
     except (NoRuleError, RuntimeError):
         return None
-    if not agrees(gradient, expected):
+    if not reference.agrees(parameter, gradient):
         return None
     groups, positions, inputs, outputs = shape
     return Term(
-        parameter=f"{name}.{own}" if name else own,
+        parameter=parameter,
         module=name,
         route="bias" if own == "bias" else "weight",
-        entries=expected.numel(),
+        entries=gradient.numel(),
         groups=groups,
         positions=positions,
         inputs=inputs,
@@ -227,32 +244,22 @@ def _expandable(parameters: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
     return [candidates for candidates in (leading, scales) if candidates]
 
 
-def _disturbed(
-    network: FrozenNetwork,
-    reference: Reference,
-    candidates: Mapping[str, Tensor],
-    modules: Collection[str],
-) -> Captured | None:
-    """Run with other values for other samples; return None unless they leave the second alone."""
+def _by_expansion(
+    network: FrozenNetwork, candidates: Mapping[str, Tensor], reference: Reference
+) -> Iterator[Term]:
     expanded = {name: expand(p, 3).clone() for name, p in candidates.items()}
     for slices in expanded.values():
-        disturb_others(slices)
+        # Other values for other samples must leave the second one alone.
+        _disturb_others(slices)
         slices.requires_grad_()
+    x, weights = _between_others(reference), reference.weights[[0, 1, 0]]
     try:
-        x = between_others(reference)
-        captured = capture(network, (), x, reference.parameters, expanded, modules)
+        captured = capture(network, (), x, reference.parameters, expanded)
+        if not reference.is_second(captured.logits[1:2]):
+            return
+        gradients = captured.gradients(weights, keep=False)
     except Exception:  # noqa: BLE001  # a network may raise anything at a shape of another rank
-        return None
-    return captured if agrees(captured.logits[1:2], reference.logits[1:]) else None
-
-
-def _expanded(captured: Captured, reference: Reference) -> Iterator[Term]:
-    """Yield terms of the expanded parameters with the right gradients."""
-    try:
-        gradients = captured.gradients(reference.weights[[0, 1, 0]], keep=False)
-    except RuntimeError:
         return
     for name, gradient in gradients.items():
-        expected = reference.gradients[name]
-        if agrees(gradient[1].reshape(expected.shape), expected):
-            yield Term(name, "", "expanded", entries=expected.numel())
+        if reference.agrees(name, gradient[1]):
+            yield Term(name, "", "expanded", entries=gradient[1].numel())

@@ -27,26 +27,11 @@ VALUES = frozenset(
 NAMES: dict[Callable[..., Any], str] = {}
 
 
-class Suspicion(TorchFunctionMode):
-    """Notices whether a pass calls any function that may route."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_raised = False
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        if _routes(func, args, _tensors((args[1:], kwargs))):
-            self.is_raised = True
-        return func(*args, **(kwargs or {}))
-
-
 class Routing(TorchFunctionMode):
-    """Finds places, orders and numbers that depend on the inputs of a pass.
+    """Finds places, orders and numbers that depend on the inputs of a pass, or on parameters.
 
-    The inputs ask for gradients and the parameters do not, so what depends on the inputs asks for
-    gradients too, or was made of such a tensor.
+    These ask for gradients, so what depends on them asks for gradients too, or was made of such a
+    tensor.
     """
 
     def __init__(self) -> None:

@@ -11,9 +11,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from conebench.errors import KernelError
 from conebench.linearize.batchnorm_folding import Fold, find_folds, folded
 from conebench.linearize.fast_tangents import ShortTangents, make_dual, unpack_dual
-from conebench.networks.differences import LARGEST_DIFFERENCES, difference
-from conebench.networks.functional import FrozenNetwork, plain_mode
+from conebench.networks.functional import FrozenNetwork
 from conebench.networks.kept import forget_kept
+from conebench.networks.modes import plain_mode
 from conebench.networks.referee import check_derivatives
 from conebench.networks.reference import Reference, check_inputs, take_reference
 
@@ -82,13 +82,10 @@ class LinearizedModel(nn.Module):
             with plain_mode():
                 self._check(x)
             self._is_checked = True
-        is_first = len(x) not in self._folds
-        if is_first:
+        if len(x) not in self._folds:
             self._folds[len(x)] = find_folds(self.network, self.network.anchors, x)
         tangents = dict(zip(self.names, self.displacement, strict=True))
         value, tangent = self._push(x, self.network.anchors, tangents, self._folds[len(x)])
-        if is_first:
-            self._check_ends(x, value)
         return value + tangent if self.intercept else tangent
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LinearizedModel":
@@ -104,17 +101,6 @@ class LinearizedModel(nn.Module):
         forget_kept(self.network, x)
         reference = take_reference(self.network, x)
         check_derivatives(self.network, reference, self._tangents_near)
-
-    def _check_ends(self, x: Tensor, logits: Tensor) -> None:
-        """Refuse a network whose logits depend on how many samples there are."""
-        with torch.no_grad():
-            few = self.network(x[[0, -1]])
-        apart = difference(logits.detach()[[0, -1]], few)
-        if apart > LARGEST_DIFFERENCES.get(few.dtype, 1e-1):
-            raise KernelError(
-                f"the logits of a sample depend on its batch: {apart:.2g} (relative) apart among "
-                f"{len(x)} and in a pair"
-            )
 
     def _tangents_near(self, reference: Reference, w: Mapping[str, Tensor]) -> Float[Tensor, "m c"]:
         """Return J w at the reference's parameters."""

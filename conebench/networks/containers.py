@@ -2,11 +2,10 @@
 
 import functools
 import gc
-import inspect
 import types
 import weakref
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
@@ -18,26 +17,25 @@ Content = dict[Any, Any]
 # More entries are data rather than something that a forward pass keeps.
 MOST_ENTRIES = 4096
 MOST_CONTAINERS = 50_000
-DICTS = (dict, OrderedDict, defaultdict)
-LISTS = (list, deque)
 MEMO = type(functools.lru_cache(lambda: None))
 ATOMS = frozenset(
-    {type(None), bool, int, float, complex, str, bytes, type, types.ModuleType, torch.dtype}
+    {type(None), bool, int, float, complex, str, bytes, types.ModuleType, torch.dtype}
     | {torch.device, torch.Size, torch.Generator, Tensor, nn.Parameter}
 )
-# Of torch's dicts in each module those that passes leave empty: most of all there are.
-LEFT_EMPTY = frozenset(
-    name
-    for name, entry in vars(nn.Module()).items()
-    if isinstance(entry, dict) and name != "_buffers"
+# Kinds that keep no tensor of their own, but may lead to something that does.
+TRANSPARENT = (
+    *(tuple, set, frozenset, functools.partial, types.MethodType),
+    *(property, staticmethod, classmethod, functools.cached_property),
 )
-HOOKS = frozenset(("_forward_hooks", "_forward_pre_hooks"))
+# Of torch's dicts in each module those that passes leave empty: most of all there are.
+LEFT_EMPTY = {name for name, entry in vars(nn.Module()).items() if isinstance(entry, dict)}
+LEFT_EMPTY -= {"_buffers", "_forward_hooks", "_forward_pre_hooks"}
 # Packages whose functions and objects keep no tensors of a network.
 FOREIGN = ("torch", "numpy", "builtins", "functools", "typing", "logging", "threading", "inspect")
 
 
 class Container:
-    """Something with entries: a dict, or the chosen names in one."""
+    """The entries of a dict, or those of the chosen names."""
 
     def __init__(self, entries: dict[Any, Any], names: tuple[str, ...] | None = None) -> None:
         self._entries = entries
@@ -51,16 +49,13 @@ class Container:
 
     def write(self, content: Content) -> None:
         """Put these entries in place of those that are there."""
-        if self._names is None:
-            self._entries.clear()
-        else:
-            for name in self._names:
-                self._entries.pop(name, None)
+        for name in self.read():
+            del self._entries[name]
         self._entries.update(content)
 
 
 class ListContainer(Container):
-    """A list or deque; its entries are numbered."""
+    """A list or deque, its entries by number."""
 
     def __init__(self, entries: Any) -> None:
         self._list = entries
@@ -75,29 +70,8 @@ class ListContainer(Container):
         self._list.extend(content.values())
 
 
-class Cell(Container):
-    """A variable that a function shares with the function around it."""
-
-    def __init__(self, cell: types.CellType) -> None:
-        self._cell = cell
-
-    def read(self) -> Content:
-        """Return the variable's value, nothing if it has none yet."""
-        try:
-            return {"": self._cell.cell_contents}
-        except ValueError:
-            return {}
-
-    def write(self, content: Content) -> None:
-        """Give the variable its value."""
-        if content:
-            self._cell.cell_contents = content[""]
-        elif self.read():
-            del self._cell.cell_contents
-
-
 class Attributes(Container):
-    """Attributes of a class, or of an object that keeps them in slots."""
+    """Attributes of a class, of an object with slots, or of a variable that functions share."""
 
     def __init__(self, owner: Any, names: tuple[str, ...]) -> None:
         self._owner = owner
@@ -107,9 +81,10 @@ class Attributes(Container):
         """Return the attributes that are set."""
         found = {}
         for name in self._attributes:
+            # A variable without a value raises a ValueError.
             try:
                 found[name] = getattr(self._owner, name)
-            except AttributeError:
+            except (AttributeError, ValueError):
                 continue
         return found
 
@@ -122,164 +97,126 @@ class Attributes(Container):
 
 
 class Memo(Container):
-    """What `functools.lru_cache` keeps. It can only be emptied, and fills up by itself."""
+    """A memo of `functools.lru_cache`, which can only be emptied. It fills up by itself."""
 
     def __init__(self, function: Any) -> None:
         self._function = function
 
     def read(self) -> Content:
-        """Return something new each time if tensors are kept, so that it is always emptied."""
-        kept = gc.get_referents(self._function)
-        # Without a limit they are in a dict.
-        kept += [value for held in kept if isinstance(held, dict) for value in held.values()]
-        return {"": object()} if any(isinstance(value, Tensor | tuple) for value in kept) else {}
+        """Return something new each time unless it is empty, so that it is always emptied."""
+        return {"": object()} if self._function.cache_info().currsize else {}
 
     def write(self, content: Content) -> None:  # noqa: ARG002
         """Empty it."""
         self._function.cache_clear()
 
 
-def find_containers(network: nn.Module, *, with_hooks: bool = False) -> list[tuple[str, Container]]:
+def find_containers(network: nn.Module) -> list[tuple[str, Container]]:
     """Return every container that the network's code can reach, each with a label.
 
     Goes through modules, their attributes, collections and objects in them, hooks, the variables
-    that functions share, and the global names that the classes' own code mentions. `with_hooks`
-    adds the dicts of hooks, even if they are empty.
+    that functions share, and the global names that the classes' own code mentions.
     """
-    search = _Search(LEFT_EMPTY - HOOKS if with_hooks else LEFT_EMPTY)
-    search.visit(type(network).__name__, network)
-    return search.found
+    return _Search(network).found
 
 
 def reached_modules(network: nn.Module) -> list[nn.Module]:
     """Return every module that the network's code can reach, part of the network or not."""
-    search = _Search(LEFT_EMPTY)
-    search.visit(type(network).__name__, network)
-    return [visited for visited in search.visited if isinstance(visited, nn.Module)]
+    return [value for value in _Search(network).visited if isinstance(value, nn.Module)]
 
 
 class _Search:
-    """Visits each object once, breadth last; keeps the containers that it meets."""
+    """Visits each object once and keeps the containers."""
 
-    def __init__(self, left_empty: frozenset[str]) -> None:
+    def __init__(self, root: nn.Module) -> None:
         self.found: list[tuple[str, Container]] = []
-        self._left_empty = left_empty
-        self._seen: set[int] = set()
         # Kept alive until the end, so that no id is used twice.
         self.visited: list[Any] = []
-
-    def visit(self, label: str, root: Any) -> None:
-        waiting = [(label, root)]
+        seen: set[int] = set()
+        waiting: list[tuple[str, Any]] = [(type(root).__name__, root)]
         while waiting and len(self.found) < MOST_CONTAINERS:
             place, value = waiting.pop()
-            if type(value) not in ATOMS and id(value) not in self._seen:
-                self._seen.add(id(value))
+            if type(value) not in ATOMS and id(value) not in seen:
+                seen.add(id(value))
                 self.visited.append(value)
                 waiting.extend(self._inside(place, value))
 
-    def _inside(self, place: str, value: Any) -> Iterable[tuple[str, Any]]:
-        """Keep the containers of one object, and return what is inside them."""
-        kind, inside = type(value), FUNCTIONS.get(type(value))
-        if inside is not None:
-            return inside(self, place, value)
-        if kind in DICTS:
-            return self._collection(place, Container(value), value.values(), len(value))
-        if kind in LISTS:
-            return self._collection(place, ListContainer(value), value, len(value))
-        if isinstance(value, tuple | set | frozenset | weakref.ref):
-            entries = (value(),) if isinstance(value, weakref.ref) else value
-            return [(place, entry) for entry in entries] if len(entries) <= MOST_ENTRIES else ()
-        if isinstance(value, nn.Module):
-            return self._object(kind.__name__, value)
-        known = isinstance(value, types.ModuleType | type) or _is_foreign(kind)
-        return () if known else self._object(f"{place}.{kind.__name__}", value)
+    def _inside(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:
+        """Keep the container that an object is, and yield what is inside the object."""
+        if isinstance(value, types.FunctionType):
+            yield from self._function(place, value)
+        elif isinstance(value, MEMO):
+            self.found.append((place, Memo(value)))
+            yield place, value.__wrapped__
+        elif isinstance(value, types.CellType):
+            yield from self._attributes(place, value, ("cell_contents",))
+        elif isinstance(value, weakref.ref):
+            yield place, value()
+        elif isinstance(value, type):
+            yield from self._class(value)
+        elif isinstance(value, dict | list | deque):
+            yield from self._collection(place, value)
+        elif isinstance(value, TRANSPARENT):
+            inside = gc.get_referents(value)
+            yield from ((place, entry) for entry in inside if len(inside) <= MOST_ENTRIES)
+        elif isinstance(value, nn.Module):
+            yield from self._object(type(value).__name__, value)
+        elif not _is_foreign(type(value)):
+            yield from self._object(place, value)
 
-    def _collection(
-        self, place: str, container: Container, values: Iterable[Any], count: int
-    ) -> Iterable[tuple[str, Any]]:
-        if count > MOST_ENTRIES:
-            return ()
+    def _collection(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:
+        if len(value) <= MOST_ENTRIES:
+            is_dict = isinstance(value, dict)
+            self.found.append((place, Container(value) if is_dict else ListContainer(value)))
+            yield from ((place, entry) for entry in (value.values() if is_dict else value))
+
+    def _attributes(
+        self, place: str, owner: Any, names: tuple[str, ...]
+    ) -> Iterator[tuple[str, Any]]:
+        container = Attributes(owner, names)
         self.found.append((place, container))
-        return [(place, entry) for entry in list(values) if type(entry) not in ATOMS]
+        yield from ((place, entry) for entry in container.read().values())
 
-    def _object(self, place: str, value: Any) -> Iterable[tuple[str, Any]]:
+    def _object(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:
         attributes = getattr(value, "__dict__", None)
-        inside: list[tuple[str, Any]] = []
         if isinstance(attributes, dict):
             self.found.append((place, Container(attributes)))
-            inside += [
-                (f"{place}.{name}", entry)
-                for name, entry in attributes.items()
-                if type(entry) not in ATOMS and (entry or name not in self._left_empty)
-            ]
-        for cls in type(value).__mro__:
-            if not _is_foreign(cls) and not issubclass(cls, Enum) and id(cls) not in self._seen:
-                self._seen.add(id(cls))
-                self.visited.append(cls)
-                inside += self._class(cls)
-        slots = _slots(type(value))
+            for name, entry in attributes.items():
+                if type(entry) not in ATOMS and (entry or name not in LEFT_EMPTY):
+                    yield f"{place}.{name}", entry
+        classes = type(value).__mro__
+        slots = [name for cls in classes for name in vars(cls).get("__slots__", ())]
         if slots:
-            container = Attributes(value, slots)
-            self.found.append((place, container))
-            inside += [(place, entry) for entry in container.read().values()]
-        return inside
+            names = tuple(name for name in slots if name not in ("__dict__", "__weakref__"))
+            yield from self._attributes(place, value, names)
+        yield from ((cls.__name__, cls) for cls in classes)
 
     def _class(self, cls: type) -> Iterator[tuple[str, Any]]:
-        """Data of a class, and all that its methods reach."""
-        data = []
-        for name, value in vars(cls).items():
-            function = inspect.unwrap(value) if callable(value) else getattr(value, "fget", value)
-            function = getattr(function, "__func__", function)
-            if isinstance(value, MEMO):
-                self.found.append((f"{cls.__name__}.{name}", Memo(value)))
-            if isinstance(function, types.FunctionType):
-                yield f"{cls.__name__}.{name}", function
-            elif _is_data(value) and not name.startswith("__"):
-                data.append(name)
-                yield f"{cls.__name__}.{name}", value
+        """Keep data of a class, and yield all that its methods reach."""
+        if _is_foreign(cls) or issubclass(cls, Enum):
+            return
+        own = {name: value for name, value in vars(cls).items() if not name.startswith("__")}
+        data = tuple(name for name, value in own.items() if _is_data(value))
         if data:
-            self.found.append((cls.__name__, Attributes(cls, tuple(data))))
+            yield from self._attributes(cls.__name__, cls, data)
+        for name, value in vars(cls).items():
+            if isinstance(value, (types.FunctionType, MEMO, *TRANSPARENT)):
+                yield f"{cls.__name__}.{name}", value
 
-    def function(self, place: str, value: types.FunctionType) -> Iterator[tuple[str, Any]]:
-        """Variables that a function shares with others, its defaults and its global data."""
+    def _function(self, place: str, value: types.FunctionType) -> Iterator[tuple[str, Any]]:
+        """Keep global data, and yield variables shared with others, defaults and globals."""
         if _is_foreign(value):
             return
-        for cell in value.__closure__ or ():
-            container = Cell(cell)
-            self.found.append((f"{place}, a variable of a function", container))
-            yield from ((place, entry) for entry in container.read().values())
-        yield from ((place, entry) for entry in value.__defaults__ or ())
-        scope = value.__globals__
-        names = _names(value.__code__)
+        for inside in (value.__closure__, value.__defaults__, value.__kwdefaults__):
+            yield place, inside
+        scope, names = value.__globals__, _names(value.__code__)
         data = tuple(name for name in names if name in scope and _is_data(scope[name]))
         if data:
             self.found.append((f"{value.__module__}, global {data}", Container(scope, data)))
         for name in names:
             found = scope.get(name)
-            if name in data or type(found) in FUNCTIONS or isinstance(found, nn.Module):
+            if name in data or isinstance(found, (types.FunctionType, MEMO, nn.Module)):
                 yield f"{value.__module__}.{name}", found
-
-    def method(self, place: str, value: types.MethodType) -> Iterator[tuple[str, Any]]:
-        """The object and the function of a method."""
-        yield place, value.__self__
-        yield place, value.__func__
-
-    def partial(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:
-        """The function of a partial call, and its arguments."""
-        yield from ((place, entry) for entry in (value.func, value.args, value.keywords))
-
-    def memo(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:
-        """The function of a memo."""
-        self.found.append((place, Memo(value)))
-        yield place, value.__wrapped__
-
-
-FUNCTIONS: dict[type, Callable[[_Search, str, Any], Iterable[tuple[str, Any]]]] = {
-    types.FunctionType: _Search.function,
-    types.MethodType: _Search.method,
-    functools.partial: _Search.partial,
-    MEMO: _Search.memo,
-}
 
 
 @functools.cache
@@ -297,8 +234,3 @@ def _is_data(value: Any) -> bool:
 def _is_foreign(value: Any) -> bool:
     module = getattr(value, "__module__", None)
     return not isinstance(module, str) or module.partition(".")[0] in FOREIGN
-
-
-def _slots(cls: type) -> tuple[str, ...]:
-    names = [name for base in cls.__mro__ for name in vars(base).get("__slots__", ())]
-    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))

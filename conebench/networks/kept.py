@@ -31,14 +31,11 @@ def forget_kept(frozen: FrozenNetwork, x: Tensor) -> None:
         x: inputs, of which two are used.
 
     """
-    groups, ends = _candidates(frozen), x[[0, -1]]
-    together = [place for group in groups for place in group]
     forgotten: set[Place] = set()
-    # All at once, which fails if one of them is a constant; then group by group.
-    for group in [together, *groups] if groups else ():
+    for group in _candidates(frozen):
         for is_deleted in (False, True):
             missing = [place for place in group if place not in forgotten]
-            made = _made_again(frozen, missing, ends, is_deleted=is_deleted)
+            made = _made_again(frozen, missing, x[[0, -1]], is_deleted=is_deleted)
             if made:
                 frozen.set_contents(_without(frozen.contents, made, is_deleted=is_deleted))
                 forgotten.update(made)
@@ -53,18 +50,19 @@ def _candidates(frozen: FrozenNetwork) -> list[list[Place]]:
     for module in frozen.network.modules():
         if isinstance(module, _NormBase):
             known |= {id(module.running_mean), id(module.running_var)}
-    values = (value for _, _, value in frozen.places)
-    if all(id(t) in known or not t.is_floating_point() for v in values for t in _tensors(v)):
-        return []
+
+    def is_candidate(value: object) -> bool:
+        return any(t.is_floating_point() and id(t) not in known for t in _tensors(value))
+
     groups: dict[tuple[bool, str, object], list[Place]] = {}
-    for number, content in enumerate(frozen.contents):
-        for key, value in content.items():
-            is_collection = isinstance(value, dict | list | deque)
-            if key in TORCHS_OWN or not (is_collection or isinstance(value, Tensor | tuple)):
-                continue
-            if any(t.is_floating_point() and id(t) not in known for t in _tensors(value)):
-                group = (is_collection, frozen.labels[number], key if isinstance(key, str) else 0)
-                groups.setdefault(group, []).append((number, key))
+    if any(is_candidate(value) for *_, value in frozen.places):
+        for number, content in enumerate(frozen.contents):
+            for key, value in content.items():
+                if key not in TORCHS_OWN and is_candidate(value):
+                    is_collection = isinstance(value, dict | list | deque)
+                    name = key if isinstance(key, str) else 0
+                    group = (is_collection, frozen.labels[number], name)
+                    groups.setdefault(group, []).append((number, key))
     return [groups[group] for group in sorted(groups, key=lambda group: group[0])]
 
 
@@ -100,13 +98,10 @@ def _made_again(
     try:
         with frozen.entered(leaves) as network, torch.enable_grad():
             network(x)
-            found = [(place, frozen.containers[place[0]].read()) for place in places]
+            found = [frozen.containers[number].read().get(key) for number, key in places]
     except Exception:  # noqa: BLE001  # a network may raise anything where a constant is missing
         return []
     finally:
         frozen.set_contents(kept)
-    return [
-        place
-        for place, content in found
-        if any(t.requires_grad for t in _tensors(content.get(place[1])))
-    ]
+    pairs = zip(places, found, strict=True)
+    return [place for place, value in pairs if any(t.requires_grad for t in _tensors(value))]

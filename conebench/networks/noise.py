@@ -1,65 +1,47 @@
-"""Normal random numbers for many entries, from one short draw."""
+"""Random numbers in the shape of a tensor, cheaper than a draw for each entry."""
 
-from functools import cache
+from functools import lru_cache
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Num
 from torch import Tensor
 
-# A prime, so that rows of a weight do not see the same numbers.
-LENGTH = 65_521
 
+def noise_factors(tensor: Tensor, seed: int, number: int = 0) -> tuple[Tensor, Tensor]:
+    """Return factors whose product is random noise in the shape of a tensor.
 
-class Noise:
-    """One draw of normal random numbers, repeated over a long vector.
+    One normal number per row times one per column. To draw a number for each of millions of entries
+    would take longer than a forward pass.
 
-    To draw a number for each of millions of entries would take longer than a forward pass.
+    Args:
+        tensor: gives shape [q, ...], type and device.
+        seed: of the draw.
+        number: of this tensor among others, which get other numbers.
+
+    Returns:
+        Factors [q, 1, ...] and [...], the same ones each time. The first one of a vector is 1.
+
     """
-
-    def __init__(self, seed: int) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        draw = torch.randn(LENGTH, generator=generator, dtype=torch.float64)
-        self._draws = {(draw.device, draw.dtype): draw}
-
-    def add(self, vector: Float[Tensor, " n"], scale: float, start: int = 0) -> None:
-        """Add scale times the numbers from `start` on, in place."""
-        draw, done = self._draw(vector.device, vector.dtype), 0
-        while done < vector.shape[0]:
-            offset = (start + done) % LENGTH
-            part = vector[done : done + LENGTH - offset]
-            part.add_(draw[offset : offset + part.shape[0]], alpha=scale)
-            done += part.shape[0]
-
-    def dot(self, vector: Float[Tensor, " n"], start: int = 0) -> float:
-        """Return the inner product with the numbers from `start` on."""
-        draw, done, product = self._draw(vector.device, vector.dtype), 0, 0.0
-        while done < vector.shape[0]:
-            offset = (start + done) % LENGTH
-            part = vector[done : done + LENGTH - offset]
-            product += float(part @ draw[offset : offset + part.shape[0]])
-            done += part.shape[0]
-        return product
-
-    def like(self, tensor: Tensor) -> Tensor:
-        """Return numbers in the shape of a tensor."""
-        numbers = torch.zeros_like(tensor, memory_format=torch.contiguous_format)
-        self.add(numbers.view(-1), 1.0)
-        return numbers
-
-    def _draw(self, device: torch.device, dtype: torch.dtype) -> Float[Tensor, " n"]:
-        found = self._draws.get((device, dtype))
-        if found is None:
-            found = next(iter(self._draws.values())).to(device, dtype)
-            self._draws[device, dtype] = found
-        return found
+    rows, shape = (tensor.shape[0], tensor.shape[1:]) if tensor.ndim > 1 else (1, tensor.shape)
+    draw = _draw(seed, number, rows, shape.numel(), tensor.dtype, tensor.device)
+    return draw[0].view(-1, *[1] * len(shape)) if tensor.ndim > 1 else draw[0][0], draw[1].view(
+        shape
+    )
 
 
-@cache
-def noise(seed: int) -> Noise:
-    """Return the numbers of a seed, the same ones each time."""
-    return Noise(seed)
+@lru_cache(maxsize=1024)
+def _draw(
+    seed: int, number: int, rows: int, columns: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Num[Tensor, " rows"], Num[Tensor, " columns"]]:
+    generator = torch.Generator().manual_seed(1009 * number + seed)
+    drawn_in = torch.complex128 if dtype.is_complex else torch.float64
+    # A single factor for all would make them all small by chance.
+    of_rows = torch.randn(rows, generator=generator, dtype=drawn_in) if rows > 1 else torch.ones(1)
+    of_columns = torch.randn(columns, generator=generator, dtype=drawn_in)
+    return of_rows.to(device, dtype), of_columns.to(device, dtype)
 
 
-def as_vector(tensor: Tensor) -> Float[Tensor, " n"]:
-    """Return a tensor's entries, two for a complex one; a view of a contiguous tensor."""
-    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).reshape(-1)
+def noise_like(tensor: Tensor, seed: int, number: int = 0) -> Tensor:
+    """Return the noise of `noise_factors` itself."""
+    rows, columns = noise_factors(tensor, seed, number)
+    return (rows * columns).view(tensor.shape)

@@ -13,15 +13,18 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from conebench.errors import KernelError
-from conebench.networks.functional import FrozenNetwork, parameters_at
-from conebench.networks.noise import as_vector, noise
+from conebench.networks.functional import FrozenNetwork
+from conebench.networks.modes import parameters_at
+from conebench.networks.noise import noise_factors, noise_like
 
 # How far nearby parameters are, relative to the size of a parameter's entries.
 OFFSET = 0.02
-# Between the numbers of one tensor and those of the next.
-STRIDE = 4_099
 # Larger parameters are not moved, unless they are constant: that would take a copy of them.
 LARGEST_MOVED = 2**16
+# Largest relative difference of gradients that count as equal.
+TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
+# Largest one of logits that should be equal.
+LARGEST_DIFFERENCES = {torch.float64: 1e-6, torch.float32: 1e-3}
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,21 @@ class Reference:
     def size(self) -> float:
         """Norm of all gradients together."""
         return math.hypot(*(float(g.norm()) for g in self.gradients.values()))
+
+    def agrees(self, name: str, found: Tensor) -> bool:
+        """Return True if a gradient of the second sample is right, and not zero."""
+        expected = self.gradients[name]
+        expected = torch.view_as_real(expected) if expected.is_complex() else expected
+        if found.numel() != expected.numel() or found.dtype != expected.dtype:
+            return False
+        # Written so that NaN agrees with nothing. Zeros prove nothing.
+        size = float(expected.norm())
+        error = float((found.detach().reshape(expected.shape) - expected).norm())
+        return size > 0 and error <= TOLERANCES.get(expected.dtype, 1e-2) * size
+
+    def is_second(self, logits: Float[Tensor, "1 c"]) -> bool:
+        """Return True if logits are those of the second sample."""
+        return difference(logits.detach(), self.logits[1:]) <= largest_difference(logits.dtype)
 
 
 class Observer:
@@ -123,7 +141,7 @@ def _gradients(
         if not uses:
             raise KernelError("no output of the network depends on a trainable parameter")
         weights = torch.zeros_like(logits.detach())
-        weights[1] = noise(1).like(weights[1])
+        weights[1] = noise_like(weights[1], 1)
         places: list[Any] = [*own, *observer.places()]
         try:
             found = torch.autograd.grad(logits, places, weights, allow_unused=True)
@@ -194,11 +212,8 @@ def nearby(parameter: Tensor, number: int) -> Tensor:
     is_number = value.is_floating_point() or value.is_complex()
     if not is_number or (value.numel() > LARGEST_MOVED and not _is_even(value)):
         return value
-    near = value.clone(memory_format=torch.contiguous_format)
-    size = float(near.norm()) / max(1, near.numel()) ** 0.5
-    # Tensors of the same size do not see the same numbers.
-    noise(0).add(as_vector(near), OFFSET * (size or 1.0), start=number * STRIDE)
-    return near
+    size = float(value.norm()) / max(1, value.numel()) ** 0.5
+    return torch.addcmul(value, *noise_factors(value, 0, number), value=OFFSET * (size or 1.0))
 
 
 def _is_even(value: Tensor) -> bool:
@@ -211,7 +226,7 @@ def _pair(x: Float[Tensor, "n ..."]) -> Float[Tensor, "2 ..."]:
     """Return two different samples."""
     first, last = x[:1], x[-1:]
     if torch.equal(first, last):
-        last = (0.25 + 0.5 * first.flip(-1)) * (1 + 0.1 * noise(3).like(first))
+        last = (0.25 + 0.5 * first.flip(-1)) * (1 + 0.1 * noise_like(first, 3))
     return torch.cat([first, last])
 
 
@@ -228,6 +243,18 @@ def _uses(logits: Tensor, own: Mapping[str, Tensor]) -> dict[str, int]:
                 seen.add(node)
                 waiting.append(node)
     return dict(uses)
+
+
+def difference(found: Float[Tensor, "n c"], expected: Float[Tensor, "n c"]) -> float:
+    """Return how far logits are apart, relative to their size."""
+    size = float(expected.double().norm())
+    apart = float((found.double() - expected.double()).norm())
+    return apart / size if size else apart
+
+
+def largest_difference(dtype: torch.dtype) -> float:
+    """Return how far logits of this type may be apart where they should be equal."""
+    return LARGEST_DIFFERENCES.get(dtype, 1e-1)
 
 
 def _random_states(x: Tensor) -> list[Tensor]:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from conebench.entk.errors import MemoryLimitError
 from conebench.entk.plan import KernelPlan, Request, make_plan
 from conebench.entk.routes import Routes, Term
+from conebench.errors import MemoryLimitError
 from conebench.networks.functional import FrozenNetwork
 
 SIZES = st.integers(1, 40)

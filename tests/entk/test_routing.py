@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from conebench.entk.routing import Routing, Suspicion
+from conebench.entk.routing import Routing
 
 ROUTES = {
     "mask": lambda x: x[x > 0],
@@ -33,27 +33,26 @@ PLAIN = {
 }
 
 
-def seen(function, watch: Suspicion | Routing) -> Suspicion | Routing:
+def is_found(function) -> bool:
     x = torch.tensor([[1.0, -2.0], [3.0, 4.0], [0.5, 1.0]], requires_grad=True)
-    with watch:
+    with Routing() as routing:
         function(x)
-    return watch
+    return routing.is_found
 
 
 @pytest.mark.parametrize("function", ROUTES.values(), ids=ROUTES)
 def test_what_routes(function) -> None:
-    assert seen(function, Suspicion()).is_raised
-    assert seen(function, Routing()).is_found
+    assert is_found(function)
 
 
 @pytest.mark.parametrize("function", PLAIN.values(), ids=PLAIN)
 def test_what_treats_all_inputs_alike(function) -> None:
-    assert not seen(function, Routing()).is_found
+    assert not is_found(function)
 
 
-def test_ordinary_layers_raise_no_suspicion() -> None:
+def test_ordinary_layers_are_no_routing() -> None:
     def block(x: Tensor) -> Tensor:
         x = torch.nn.functional.layer_norm(torch.nn.functional.gelu(x), (2,))
         return torch.cat([x[:, :1], x[:, 1:]], dim=1).softmax(1)
 
-    assert not seen(block, Suspicion()).is_raised
+    assert not is_found(block)

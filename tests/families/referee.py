@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from conebench.entk import KernelError, prove
 from conebench.linearize import LinearizedModel
-from conebench.networks.differences import STEPS, Slopes
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.kept import forget_kept
+from conebench.networks.noise import noise_like
+from conebench.networks.referee import STEPS, slopes
 from conebench.networks.reference import take_reference
 
 KEPT = Path(__file__).resolve().parents[2] / ".referee.jsonl"
@@ -89,11 +90,13 @@ def step_errors(network: nn.Module, x: Tensor) -> dict[str, float]:
     frozen = FrozenNetwork(network, is_anchored=False)
     forget_kept(frozen, x)
     reference = take_reference(frozen, x)
-    slopes = Slopes(frozen, reference.samples, reference.parameters, seed=2)
-    along, weights = slopes.along(reference.gradients), reference.weights[1:].double()
+    along = sum(
+        float((g * noise_like(g, 2, number)).sum())
+        for number, g in enumerate(reference.gradients.values())
+    )
     return {
-        f"{step:.0e}": abs(float((slope * weights).sum()) - along) / reference.size
-        for step, slope in zip(STEPS[torch.float64], slopes, strict=True)
+        f"{step:.0e}": abs(slope.value - along) / reference.size
+        for step, slope in zip(STEPS[torch.float64], slopes(frozen, reference, 2), strict=True)
     }
 
 

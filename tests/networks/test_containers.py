@@ -15,7 +15,6 @@ from torch import nn
 from conebench.networks.containers import (
     MOST_ENTRIES,
     Attributes,
-    Cell,
     Container,
     ListContainer,
     find_containers,
@@ -27,8 +26,8 @@ class Slotted:
     __slots__ = ("kept",)
 
 
-def cell(value: object) -> types.CellType:
-    return types.CellType(value)
+def cell(*values: object) -> Attributes:
+    return Attributes(types.CellType(*values), ("cell_contents",))
 
 
 @pytest.mark.parametrize(
@@ -38,8 +37,8 @@ def cell(value: object) -> types.CellType:
         (Container({"a": 1, "b": 2}, ("b", "c")), {"b": 2}, {"c": 3}),
         (ListContainer([1, 2]), {0: 1, 1: 2}, {0: 2}),
         (ListContainer(deque([1])), {0: 1}, {0: 2, 1: 3}),
-        (Cell(cell(1)), {"": 1}, {"": 2}),
-        (Cell(types.CellType()), {}, {"": 2}),
+        (cell(1), {"cell_contents": 1}, {"cell_contents": 2}),
+        (cell(), {}, {"cell_contents": 2}),
         (Attributes(Slotted(), ("kept",)), {}, {"kept": 2}),
     ],
 )

@@ -11,7 +11,8 @@ from odd_networks import CASES
 from torch import Tensor, nn
 
 from conebench.errors import KernelError
-from conebench.networks.functional import FrozenNetwork, parameters_at
+from conebench.networks.functional import FrozenNetwork
+from conebench.networks.modes import parameters_at
 
 
 def _moved(network: nn.Module) -> dict[str, Tensor]:

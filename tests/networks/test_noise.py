@@ -1,50 +1,40 @@
-"""conebench.networks.noise: one draw, repeated over a long vector."""
+"""conebench.networks.noise: random numbers from few draws."""
 
 import pytest
 import torch
 
-from conebench.networks.noise import LENGTH, noise
+from conebench.networks.noise import noise_factors, noise_like
 
-COUNT = 2 * LENGTH + 7
-
-
-def numbers(start: int = 0) -> torch.Tensor:
-    vector = torch.zeros(COUNT, dtype=torch.float64)
-    noise(0).add(vector, 1.0, start)
-    return vector
+SHAPES = [(), (0,), (5,), (3, 2), (1, 4), (0, 2), (2, 3, 2, 2)]
 
 
-def test_numbers_are_normal_and_repeat() -> None:
-    vector = numbers()
-    assert abs(float(vector.mean())) < 0.02
-    assert abs(float(vector.std()) - 1) < 0.02
-    assert torch.equal(vector[:LENGTH], vector[LENGTH : 2 * LENGTH])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.complex128])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_noise_is_the_product_of_its_factors(
+    shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    tensor = torch.zeros(shape, dtype=dtype)
+    found = noise_like(tensor, 0)
+    assert (found.shape, found.dtype) == (shape, dtype)
+    tensor.addcmul_(*noise_factors(tensor, 0))
+    assert torch.equal(tensor, found)
+    assert torch.equal(noise_like(tensor, 0), found)
 
 
-@pytest.mark.parametrize("start", [0, 5, LENGTH - 1, LENGTH, 3 * LENGTH + 2])
-def test_they_begin_anywhere(start: int) -> None:
-    expected = numbers()[:LENGTH].repeat(4)[start % LENGTH :][:COUNT]
-    assert torch.equal(numbers(start), expected)
+def test_it_is_normal() -> None:
+    rows, columns = noise_factors(torch.zeros(2000, 3000, dtype=torch.float64), 0)
+    for draw in (rows, columns):
+        assert abs(float(draw.mean())) < 0.06
+        assert abs(float(draw.std()) - 1) < 0.06
 
 
-def test_the_scale_is_added() -> None:
-    vector = torch.ones(COUNT)
-    noise(0).add(vector, -0.5)
-    torch.testing.assert_close(vector, 1 - 0.5 * numbers().float())
+def test_types_see_the_same_numbers() -> None:
+    found = noise_like(torch.zeros(3, 2), 0).double()
+    torch.testing.assert_close(found, noise_like(torch.zeros(3, 2, dtype=torch.float64), 0))
 
 
-@pytest.mark.parametrize("start", [0, LENGTH - 3])
-def test_the_inner_product(start: int) -> None:
-    vector = torch.randn(COUNT, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    expected = float(vector @ numbers(start))
-    assert noise(0).dot(vector, start) == pytest.approx(expected, rel=1e-9)
-
-
-def test_seeds_differ() -> None:
-    assert not torch.equal(noise(0).like(torch.zeros(9)), noise(1).like(torch.zeros(9)))
-
-
-def test_a_tensor_of_any_shape() -> None:
-    found = noise(0).like(torch.zeros(2, 3, dtype=torch.float64).T)
-    assert found.shape == (3, 2)
-    assert torch.equal(found.flatten(), numbers()[:6])
+@pytest.mark.parametrize("shape", [(5,), (3, 2), (1, 4)])
+def test_seeds_and_tensors_differ(shape: tuple[int, ...]) -> None:
+    tensor = torch.zeros(shape)
+    draws = [noise_like(tensor, *which) for which in ((0, 0), (1, 0), (0, 1))]
+    assert not any(torch.equal(a, b) for a, b in zip(draws, draws[1:] + draws[:1], strict=True))

@@ -18,7 +18,7 @@ def images_within(limit: int, linear: LinearizedModel, x: Tensor) -> int:
     with torch.no_grad():
         # The first pass of all is checked by others, which keep more.
         linear(x[:1])
-    own = (*linear.parameters(), *linear.network.parameters(), *linear.network.buffers())
+    own = (*linear.parameters(), *linear.network.tensors())
     kept = bytes_kept(linear, x, own)
     return max(1, int(limit * len(x) / max(1, kept)))
 
