@@ -24,9 +24,8 @@ def noise_factors(tensor: Tensor, seed: int, number: int = 0) -> tuple[Tensor, T
     """
     rows, shape = (tensor.shape[0], tensor.shape[1:]) if tensor.ndim > 1 else (1, tensor.shape)
     draw = _draw(seed, number, rows, shape.numel(), tensor.dtype, tensor.device)
-    return draw[0].view(-1, *[1] * len(shape)) if tensor.ndim > 1 else draw[0][0], draw[1].view(
-        shape
-    )
+    of_rows = draw[0].view(-1, *[1] * len(shape)) if tensor.ndim > 1 else draw[0][0]
+    return of_rows, draw[1].view(shape)
 
 
 @lru_cache(maxsize=1024)
@@ -36,7 +35,7 @@ def _draw(
     generator = torch.Generator().manual_seed(1009 * number + seed)
     drawn_in = torch.complex128 if dtype.is_complex else torch.float64
     # A single factor for all would make them all small by chance.
-    of_rows = torch.randn(rows, generator=generator, dtype=drawn_in) if rows > 1 else torch.ones(1)
+    of_rows = torch.randn(rows, generator=generator, dtype=drawn_in) if rows != 1 else torch.ones(1)
     of_columns = torch.randn(columns, generator=generator, dtype=drawn_in)
     return of_rows.to(device, dtype), of_columns.to(device, dtype)
 
