@@ -1,10 +1,14 @@
 """Networks that treat inputs differently, depending on their values."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+from conebench.networks.functional import tensors_in
+
+COLLECTIONS = (tuple, list, dict)
 
 # By name, since each is a function, a method and sometimes an operator. Those that take places in a
 # tensor from another one.
@@ -44,10 +48,10 @@ class Routing(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         output = func(*args, **(kwargs or {}))
-        dependent = [t for t in _tensors((args, kwargs)) if self._depends(t)]
+        dependent = [t for t in tensors_in((args, kwargs), COLLECTIONS) if self._depends(t)]
         if dependent:
             self.is_found = self.is_found or _routes(func, args, dependent)
-            found = (t for t in _tensors(output) if not t.requires_grad)
+            found = (t for t in tensors_in(output, COLLECTIONS) if not t.requires_grad)
             self._dependent |= {id(tensor): tensor for tensor in found}
         return output
 
@@ -65,13 +69,3 @@ def _routes(func: Callable[..., Any], args: tuple[Any, ...], tensors: Iterable[T
         # Values may depend on the inputs, places may not.
         return any(not t.is_floating_point() for t in tensors)
     return name in VALUES or (name == "where" and len(args) == 1)
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, dict):
-        yield from _tensors(tuple(values.values()))
-    elif isinstance(values, tuple | list):
-        for value in values:
-            yield from _tensors(value)

@@ -120,25 +120,18 @@ def find_containers(network: nn.Module) -> list[tuple[str, Container]]:
     return _Search(network).found
 
 
-def reached_modules(network: nn.Module) -> list[nn.Module]:
-    """Return every module that the network's code can reach, part of the network or not."""
-    return [value for value in _Search(network).visited if isinstance(value, nn.Module)]
-
-
 class _Search:
     """Visits each object once and keeps the containers."""
 
     def __init__(self, root: nn.Module) -> None:
         self.found: list[tuple[str, Container]] = []
-        # Kept alive until the end, so that no id is used twice.
-        self.visited: list[Any] = []
-        seen: set[int] = set()
+        # By id; kept alive until the end, so that no id is used twice.
+        seen: dict[int, Any] = {}
         waiting: list[tuple[str, Any]] = [(type(root).__name__, root)]
         while waiting and len(self.found) < MOST_CONTAINERS:
             place, value = waiting.pop()
             if type(value) not in ATOMS and id(value) not in seen:
-                seen.add(id(value))
-                self.visited.append(value)
+                seen[id(value)] = value
                 waiting.extend(self._inside(place, value))
 
     def _inside(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from conebench.errors import KernelError
-from conebench.networks.containers import find_containers, reached_modules
+from conebench.networks.containers import find_containers
 from conebench.networks.functional import original, tensors_in
 
 
@@ -27,12 +27,11 @@ def copied(network: nn.Module) -> nn.Module:
         if not tensor.is_leaf
     }
     fresh = copy.deepcopy(network, memo)
-    reached = {id(module) for module in reached_modules(fresh)}
-    reached |= {id(value) for _, c in find_containers(fresh) for value in c.read().values()}
-    for name, part in (*network.named_modules(), *network.named_parameters()):
-        if id(part) in reached:
+    reached = {id(value) for _, c in find_containers(fresh) for value in c.read().values()}
+    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+        if id(tensor) in reached:
             raise KernelError(
                 "the network cannot be copied: a hook, a closure or a patched method holds on to "
-                f"its {name or type(network).__name__}"
+                f"its {name}"
             )
     return fresh

@@ -196,13 +196,13 @@ def write(
             container.write(new)
 
 
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Yield a tensor, or the tensors of a tuple."""
+def tensors_in(value: Any, kinds: tuple[Any, ...] = (tuple,), depth: int = 4) -> Iterator[Tensor]:
+    """Yield a tensor, or the tensors in collections of some kinds."""
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, tuple):
-        for entry in value:
-            yield from tensors_in(entry)
+    elif depth and isinstance(value, kinds):
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from tensors_in(entry, kinds, depth - 1)
 
 
 def map_tensors(value: Any, convert: Callable[[Tensor], Tensor]) -> Any:

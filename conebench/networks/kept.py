@@ -5,17 +5,18 @@ that it was made of, or belongs to other parameters than those in use, without a
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from conebench.networks.containers import Content
-from conebench.networks.functional import FrozenNetwork
+from conebench.networks.functional import FrozenNetwork, tensors_in
 
 # Collections of every module, of which a pass cannot do without.
 TORCHS_OWN = frozenset(vars(nn.Module()))
+COLLECTIONS = (dict, list, deque, tuple)
 # Number of a container, key of one of its entries.
 Place = tuple[int, object]
 
@@ -52,7 +53,9 @@ def _candidates(frozen: FrozenNetwork) -> list[list[Place]]:
             known |= {id(module.running_mean), id(module.running_var)}
 
     def is_candidate(value: object) -> bool:
-        return any(t.is_floating_point() and id(t) not in known for t in _tensors(value))
+        return any(
+            t.is_floating_point() and id(t) not in known for t in tensors_in(value, COLLECTIONS)
+        )
 
     groups: dict[tuple[bool, str, object], list[Place]] = {}
     if any(is_candidate(value) for *_, value in frozen.places):
@@ -64,15 +67,6 @@ def _candidates(frozen: FrozenNetwork) -> list[list[Place]]:
                     group = (is_collection, frozen.labels[number], name)
                     groups.setdefault(group, []).append((number, key))
     return [groups[group] for group in sorted(groups, key=lambda group: group[0])]
-
-
-def _tensors(value: object, depth: int = 4) -> Iterator[Tensor]:
-    """Yield the tensors of a value, and of the collections in it."""
-    if isinstance(value, Tensor):
-        yield value
-    elif depth and isinstance(value, dict | list | deque | tuple):
-        for entry in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(entry, depth - 1)
 
 
 def _without(
@@ -104,4 +98,8 @@ def _made_again(
     finally:
         frozen.set_contents(kept)
     pairs = zip(places, found, strict=True)
-    return [place for place, value in pairs if any(t.requires_grad for t in _tensors(value))]
+    return [
+        place
+        for place, value in pairs
+        if any(t.requires_grad for t in tensors_in(value, COLLECTIONS))
+    ]

@@ -51,20 +51,17 @@ def without_checkpoints() -> Iterator[None]:
 
     A backward pass would run them a second time, when the parameters are no longer replaced.
     """
-    module = torch.utils.checkpoint
     stand_ins = {
         "CheckpointFunction": _NoCheckpoint,
         "_checkpoint_without_reentrant_generator": _no_checkpoint,
         "_checkpoint_without_reentrant_generator_impl": _no_checkpoint,
     }
-    before = {name: getattr(module, name) for name in stand_ins if hasattr(module, name)}
-    try:
-        for name in before:
+    module = torch.utils.checkpoint
+    with ExitStack() as stack:
+        for name in stand_ins.keys() & vars(module).keys():
+            stack.callback(setattr, module, name, getattr(module, name))
             setattr(module, name, stand_ins[name])
         yield
-    finally:
-        for name, function in before.items():
-            setattr(module, name, function)
 
 
 class _NoCheckpoint:

@@ -14,7 +14,6 @@ can. Steps and tolerances are chosen over all of timm's families (docs/model-sup
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -43,15 +42,6 @@ ADVICE = "look for detach(), no_grad() or .data in forward and for tensors kept 
 
 # A linearization: J w at the parameters of a reference, for w by name.
 Tangents = Callable[[Reference, Mapping[str, Tensor]], Float[Tensor, "m c"]]
-
-
-@dataclass(frozen=True)
-class Slope:
-    """A central difference of the weighted logits, and the logits in its middle."""
-
-    value: float
-    middle: Float[Tensor, "1 c"]
-    is_coarse: bool
 
 
 def check_derivatives(
@@ -99,16 +89,17 @@ def _check_claims(
     tolerance, clear = TOLERANCES.get(dtype, 1e-1), CLEAR.get(dtype, CLEAR_IN_OTHER_TYPES)
     tried: list[float] = []
     what, error = "", math.inf
-    for slope in slopes(frozen, reference, seed):
+    for slope, middle, taken_in in slopes(frozen, reference, seed):
         if not tried:
-            _check_samples(frozen, reference, slope.middle)
-        tried.append(slope.value)
+            _check_samples(frozen, reference, middle)
+        tried.append(slope)
         errors = {w: min(math.inf, *(abs(c - s) for s in tried)) for w, c in claims.items()}
         what = max(errors, key=lambda what: errors[what])
         error = errors[what] / size
         if error <= clear:
             return error
-        tolerance = max(tolerance, COARSE_TOLERANCE) if slope.is_coarse else tolerance
+        if taken_in != torch.float64:
+            tolerance = max(tolerance, COARSE_TOLERANCE)
     # Rounding and kinks are not the same for two steps.
     is_repeated = abs(tried[0] - tried[1]) <= REPEATED * error * size
     if not error <= tolerance or (dtype == torch.float64 and is_repeated):
@@ -148,10 +139,13 @@ def _inner(gradient: Tensor, rows: Tensor, columns: Tensor) -> float:
     return float(product.real if product.is_complex() else product)
 
 
-def slopes(frozen: FrozenNetwork, reference: Reference, seed: int) -> Iterator[Slope]:
+def slopes(
+    frozen: FrozenNetwork, reference: Reference, seed: int
+) -> Iterator[tuple[float, Float[Tensor, "1 c"], torch.dtype]]:
     """Yield central differences of the second sample along a random direction, by each step.
 
-    The network's own parameters are moved, where all that holds on to them sees it.
+    Each is the slope of the weighted logits, the logits in its middle, and the type it was taken
+    in. The network's own parameters are moved, where all that holds on to them sees it.
     """
     x, weights = reference.samples[1:], reference.weights[1:].double()
     # Not every device has float64, and a network that sets a type of its own may not run in it.
@@ -161,7 +155,7 @@ def slopes(frozen: FrozenNetwork, reference: Reference, seed: int) -> Iterator[S
             for step in STEPS.get(dtype, STEPS[torch.float32]):
                 plus, minus = _logits_around(frozen, reference, seed, step, dtype)
                 value = float(((plus - minus) * weights).sum()) / (2 * step)
-                yield Slope(value, (plus + minus) / 2, is_coarse=dtype != torch.float64)
+                yield value, (plus + minus) / 2, dtype
         except (RuntimeError, TypeError):
             if dtype == x.dtype:
                 raise

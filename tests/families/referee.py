@@ -95,8 +95,10 @@ def step_errors(network: nn.Module, x: Tensor) -> dict[str, float]:
         for number, g in enumerate(reference.gradients.values())
     )
     return {
-        f"{step:.0e}": abs(slope.value - along) / reference.size
-        for step, slope in zip(STEPS[torch.float64], slopes(frozen, reference, 2), strict=True)
+        f"{step:.0e}": abs(slope - along) / reference.size
+        for step, (slope, _, _) in zip(
+            STEPS[torch.float64], slopes(frozen, reference, 2), strict=True
+        )
     }
 
 

@@ -18,7 +18,6 @@ from conebench.networks.containers import (
     Container,
     ListContainer,
     find_containers,
-    reached_modules,
 )
 
 
@@ -80,15 +79,16 @@ def test_variables_of_hooks_are_found() -> None:
     assert any(isinstance(v, torch.Tensor) and torch.equal(v, kept) for v in values(network))
 
 
-def test_modules_are_reached_through_all_that_holds_on_to_them() -> None:
-    hidden = [nn.Linear(1, 1) for _ in range(4)]
+def test_layers_are_reached_through_all_that_holds_on_to_them() -> None:
+    hidden = [nn.Linear(1, 1) for _ in range(5)]
     network = body()
     network.plain = [{"a": hidden[0]}]
     network.weak = weakref.ref(hidden[1])
     network.partial = functools.partial(print, hidden[2])
     network.register_forward_hook(lambda _m, _x, _y: hidden[3] and None)
-    reached = {id(module) for module in reached_modules(network)}
-    assert reached >= {id(module) for module in hidden}
+    network.forward = types.MethodType(lambda _, x, last=hidden[4]: last(x), network)
+    reached = {id(value) for value in values(network)}
+    assert reached >= {id(layer.weight) for layer in hidden}
 
 
 def test_a_long_collection_is_data() -> None:

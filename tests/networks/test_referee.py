@@ -46,7 +46,7 @@ def slope_error(frozen: FrozenNetwork, reference: Reference) -> float:
         float((g * noise_like(g, 2, number)).sum())
         for number, g in enumerate(reference.gradients.values())
     )
-    found = [slope.value for slope in slopes(frozen, reference, seed=2)]
+    found = [slope for slope, _, _ in slopes(frozen, reference, seed=2)]
     return min(abs(value - along) for value in found) / reference.size
 
 
