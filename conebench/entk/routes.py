@@ -5,7 +5,7 @@ expanded  the parameter is broadcast over samples, so each sample gets a slice o
 generic   anything else: per-sample Jacobians (`jacobians`)
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from conebench.entk.jacobians import find_mapped, real_entries
-from conebench.entk.layer_io import LayerWatch, capture
+from conebench.entk.layer_io import LayerWatch
 from conebench.entk.layer_rules import (
     NoRuleError,
     has_rule,
@@ -86,12 +86,19 @@ def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Rout
     used = [name for name, g in gradients.items() if name in uses and g.numel()]
     found: dict[str, Term] = {}
     if not seen.routing.is_found:
-        in_order = _find_in_order(network, reference, list(seen.gradients))
-        found = {term.parameter: term for term in _by_rule(network, reference, seen, in_order)}
+        found = {term.parameter: term for term in _by_rule(network, reference, seen)}
         once = [name for name in used if uses[name] == 1 and name not in found]
+        loud = {term.module for term in found.values()}
         for candidates in _expandable({name: reference.parameters[name] for name in once}):
-            terms = _by_expansion(network, candidates, reference)
+            terms = list(_by_expansion(network, candidates, reference, loud))
+            if terms:
+                # This pass has shown the order of rows, too.
+                loud = set()
+            elif loud:
+                terms = list(_by_expansion(network, candidates, reference, ()))
             found |= {term.parameter: term for term in terms}
+        wrong = loud - _find_in_order(network, reference, loud)
+        found = {name: term for name, term in found.items() if term.module not in wrong}
     routed = [
         found.get(name) or Term(name, "", "generic", real_entries(reference.parameters[name]))
         for name in used
@@ -144,35 +151,38 @@ def expand(parameter: Tensor, n: int) -> Tensor:
 
 
 def _find_in_order(
-    network: FrozenNetwork, reference: Reference, names: Sequence[str]
-) -> Sequence[str]:
+    network: FrozenNetwork, reference: Reference, names: Collection[str]
+) -> set[str]:
     """Return the layers of which the second third of the rows is the second of three samples."""
-    if _leaves_second(network, reference, names):
-        return names
-    return [name for name in names if _leaves_second(network, reference, [name])]
+    if not names or _leaves_second(network, reference, names):
+        return set(names)
+    return {name for name in names if _leaves_second(network, reference, [name])}
 
 
-def _leaves_second(network: FrozenNetwork, reference: Reference, names: Sequence[str]) -> bool:
+def _leaves_second(network: FrozenNetwork, reference: Reference, names: Collection[str]) -> bool:
     """Return True if loud noise in other rows of layers does not reach a sample's logits.
 
     Gradients would not tell: rows out of order have none where a unit is silent.
     """
+    with torch.no_grad(), network.entered(reference.parameters) as root, _disturbed(root, names):
+        logits = root(_between_others(reference))
+    return reference.is_second(logits[1:2])
+
+
+@contextmanager
+def _disturbed(root: nn.Module, names: Collection[str]) -> Iterator[None]:
+    """Add noise to what layers give for other samples."""
 
     def disturb(_: nn.Module, __: object, output: Tensor) -> Tensor:
         disturbed = output.clone(memory_format=torch.contiguous_format)
         _disturb_others(disturbed)
         return disturbed
 
-    with (
-        torch.no_grad(),
-        network.entered(reference.parameters) as root,
-        ExitStack() as stack,
-    ):
+    with ExitStack() as stack:
         for name in names:
             hook = root.get_submodule(name).register_forward_hook(disturb)
             stack.callback(hook.remove)
-        logits = root(_between_others(reference))
-    return reference.is_second(logits[1:2])
+        yield
 
 
 def _between_others(reference: Reference) -> Float[Tensor, "3 ..."]:
@@ -188,15 +198,13 @@ def _disturb_others(rows: Float[Tensor, "m ..."]) -> None:
     rows[len(rows) - third :] -= noise
 
 
-def _by_rule(
-    network: FrozenNetwork, reference: Reference, seen: _Seen, names: Sequence[str]
-) -> Iterator[Term]:
-    for name in names:
+def _by_rule(network: FrozenNetwork, reference: Reference, seen: _Seen) -> Iterator[Term]:
+    for name, y in seen.gradients.items():
         module, (x,) = network.network.get_submodule(name), seen.layers.inputs[name]
         for own in ("weight", "bias"):
             parameter = f"{name}.{own}" if name else own
             if reference.uses.get(parameter) == 1:
-                term = _rule_term(module, (name, own), x, seen.gradients[name], reference)
+                term = _rule_term(module, (name, own), x, y, reference)
                 if term is not None:
                     yield term
 
@@ -245,21 +253,28 @@ def _expandable(parameters: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
 
 
 def _by_expansion(
-    network: FrozenNetwork, candidates: Mapping[str, Tensor], reference: Reference
+    network: FrozenNetwork,
+    candidates: Mapping[str, Tensor],
+    reference: Reference,
+    loud: Collection[str],
 ) -> Iterator[Term]:
+    """Yield terms of the candidates that can be expanded, with noise in the layers `loud`."""
     expanded = {name: expand(p, 3).clone() for name, p in candidates.items()}
     for slices in expanded.values():
         # Other values for other samples must leave the second one alone.
         _disturb_others(slices)
         slices.requires_grad_()
-    x, weights = _between_others(reference), reference.weights[[0, 1, 0]]
+    replaced, weights = {**reference.parameters, **expanded}, reference.weights[[0, 1, 0]]
     try:
-        captured = capture(network, (), x, reference.parameters, expanded)
-        if not reference.is_second(captured.logits[1:2]):
+        with torch.enable_grad(), network.entered(replaced) as root, _disturbed(root, loud):
+            logits = root(_between_others(reference))
+        if not reference.is_second(logits[1:2]):
             return
-        gradients = captured.gradients(weights, keep=False)
+        gradients = torch.autograd.grad(
+            logits, list(expanded.values()), weights, allow_unused=True, materialize_grads=True
+        )
     except Exception:  # noqa: BLE001  # a network may raise anything at a shape of another rank
         return
-    for name, gradient in gradients.items():
+    for name, gradient in zip(expanded, gradients, strict=True):
         if reference.agrees(name, gradient[1]):
             yield Term(name, "", "expanded", entries=gradient[1].numel())

@@ -166,12 +166,18 @@ def slopes(
 def _logits_around(
     frozen: FrozenNetwork, reference: Reference, seed: int, step: float, dtype: torch.dtype
 ) -> Iterator[Float[Tensor, "1 c"]]:
-    """Yield f(theta + h u) and f(theta - h u)."""
+    """Yield f(theta + h u), of the sample alone, and f(theta - h u), of it between two others."""
+    x = reference.samples.to(dtype)
     moved = {n: converted(p, dtype, copy=True) for n, p in reference.parameters.items()}
-    for length in (step, -2 * step):
+
+    def move(length: float) -> None:
         for number, name in enumerate(frozen.trainable):
             moved[name].addcmul_(*noise_factors(moved[name], seed, number), value=length)
-        yield _alone(frozen, moved, reference.samples[1:].to(dtype)).double()
+
+    move(step)
+    yield _alone(frozen, moved, x[1:]).double()
+    move(-2 * step)
+    yield _logits_at(frozen, moved, x[[0, 1, 0]])[1:2].double()
 
 
 def _alone(
@@ -211,5 +217,5 @@ def _check_samples(
         )
     raise KernelError(
         f"the logits of a sample depend on the other samples of its batch: {apart:.2g} (relative) "
-        "apart alone and in a pair"
+        "apart in batches of one, two and three"
     )

@@ -211,3 +211,14 @@ def test_one_sample_is_enough() -> None:
     reference = referee(network, x)
     assert len(reference.samples) == 2
     assert not torch.equal(reference.samples[0], reference.samples[1])
+
+
+def test_logits_of_another_shape_are_not_those_of_the_sample() -> None:
+    """They could be broadcast against the right ones."""
+    network, x = make_network("mlp")
+    frozen = FrozenNetwork(network, is_anchored=False)
+    reference = take_reference(frozen, x)
+    second = reference.logits[1:]
+    assert reference.is_second(second)
+    assert not reference.is_second(second.expand(3, 1, -1))
+    assert not reference.is_second(reference.logits[:1])
