@@ -62,7 +62,7 @@ families: $(VENV)/installed-dev
 	$(BIN)/python -W ignore tests/families/walk.py
 
 networks: $(VENV)/installed-dev
-	# 2,000 random networks, in about ten minutes.
+	# 2,000 random networks.
 	CONEBENCH_NETWORKS=2000 $(BIN)/python -m pytest tests/test_random_networks.py
 
 catalog: $(VENV)/installed-dev
