@@ -22,7 +22,7 @@ CORE := tests/test_imports.py tests/test_main.py tests/entk tests/linearize test
   tests/training tests/storage tests/reference tests/spec/test_loading.py tests/site/test_build.py \
   tests/runner/test_runs.py tests/runner/executors/test_processes.py
 
-.PHONY: demo test core lint bench fuzz families networks catalog screenshots clean
+.PHONY: demo test core gpu lint bench fuzz families networks catalog screenshots clean
 
 demo: $(VENV)/installed
 	# The demo's network is too small for more threads to pay; on a busy machine they would hurt.
@@ -35,6 +35,12 @@ test: $(VENV)/installed-dev
 
 core: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(CORE)
+
+gpu: $(VENV)/installed-dev
+	# On a machine with a CUDA GPU; `make test` runs these tests in small on any machine.
+	$(BIN)/python -m pytest tests/gpu --device cuda
+	$(SYNC) --group bench
+	$(BIN)/python -m pytest tests/benchmarks --noconftest -o python_files='bench_*.py' --benchmark-json=.benchmarks.json
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

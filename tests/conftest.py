@@ -38,6 +38,11 @@ install_import_hook(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the device of the tests in tests/gpu, which run in small without a GPU."""
+    parser.addoption("--device", choices=["auto", "cpu", "cuda"], default="auto")
+
+
 @pytest.fixture
 def call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

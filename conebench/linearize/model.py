@@ -11,11 +11,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from conebench.errors import KernelError
 from conebench.linearize.batchnorm_folding import Fold, find_folds, folded
 from conebench.linearize.fast_tangents import ShortTangents, make_dual, unpack_dual
+from conebench.linearize.recording import Recording, record
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.modes import plain_mode
 from conebench.networks.referee import check_derivatives
 from conebench.networks.reference import Reference, check_inputs, take_reference
+from conebench.text import first_line
 
 
 class LinearizedModel(nn.Module):
@@ -29,6 +31,10 @@ class LinearizedModel(nn.Module):
             (BatchNorm statistics frozen, dropout and drop-path off), so it may be trained on. Its
             modules are not copied: each call runs them, with the copied tensors in place.
         intercept: False leaves J w alone.
+
+    Set `replays` for training: the operators of each shape of a batch are then recorded once, which
+    takes as long as tens of steps, and replayed without the network's modules. The numbers are the
+    same. A network that cannot be recorded is run as before.
 
     Raises:
         KernelError: at the first call, if the network has no linearization: it draws random
@@ -56,7 +62,10 @@ class LinearizedModel(nn.Module):
             self._frozen = (FrozenNetwork(model, is_anchored=True),)
         # By batch size: a network may compute larger batches another way.
         self._folds: dict[int, tuple[Fold, ...]] = {}
+        # By shape, strides, type and device of a batch.
+        self._recordings: dict[tuple[object, ...], Recording | None] = {}
         self._is_checked = False
+        self.replays = False
         self.intercept = intercept
         self.names = self.network.trainable
         # w as tensors of its own: theta - theta_s in float32 would lose small updates.
@@ -82,9 +91,24 @@ class LinearizedModel(nn.Module):
             with plain_mode():
                 self._check(x)
             self._is_checked = True
+        w = list(self.displacement)
+        if self.replays and torch.is_grad_enabled() and not x.requires_grad:
+            recording = self._recording(w, x)
+            if recording is not None:
+                return recording.replay(x, w)
+        return self._run(w, x)
+
+    def _recording(self, w: Sequence[Tensor], x: Tensor) -> Recording | None:
+        key = (x.shape, x.stride(), x.dtype, x.device)
+        if key not in self._recordings:
+            self._recordings[key] = record(self._run, w, x)
+        return self._recordings[key]
+
+    def _run(self, w: Sequence[Tensor], x: Shaped[Tensor, "b ..."]) -> Float[Tensor, "b c"]:
+        """Return the logits by a pass through the network's modules."""
         if len(x) not in self._folds:
             self._folds[len(x)] = find_folds(self.network, self.network.anchors, x)
-        tangents = dict(zip(self.names, self.displacement, strict=True))
+        tangents = dict(zip(self.names, w, strict=True))
         value, tangent = self._push(x, self.network.anchors, tangents, self._folds[len(x)])
         return value + tangent if self.intercept else tangent
 
@@ -92,6 +116,7 @@ class LinearizedModel(nn.Module):
         """Convert the frozen network too, when `to`, `double` or `half` convert this module."""
         self.network.move(fn)
         self._folds.clear()
+        self._recordings.clear()
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
@@ -108,8 +133,7 @@ class LinearizedModel(nn.Module):
         try:
             return self._push(reference.samples, reference.parameters, w, folds)[1]
         except (RuntimeError, NotImplementedError) as error:
-            message = str(error).splitlines()[0]
-            raise KernelError(f"the network cannot be linearized: {message}") from error
+            raise KernelError(f"the network cannot be linearized: {first_line(error)}") from error
 
     def _push(
         self,

@@ -132,7 +132,7 @@ class FrozenNetwork:
     def _renew(self) -> None:
         """Undo what a pass did to the tensors."""
         for key, start in self._start.items():
-            if not torch.equal(start, self._working[key]):
+            if not _are_equal(start, self._working[key]):
                 self._working[key] = start.clone()
                 self.changes_tensors = True
 
@@ -166,6 +166,14 @@ class FrozenNetwork:
         for number, key, value in self.places:
             state[number][key] = map_tensors(value, lambda t: used.get(id(t), t))
         return state
+
+
+def _are_equal(start: Tensor, now: Tensor) -> bool:
+    try:
+        return torch.equal(start, now)
+    except RuntimeError:
+        # While operators are recorded, a tensor that they changed cannot be read.
+        return False
 
 
 def _check(network: nn.Module) -> None:

@@ -13,7 +13,7 @@ can. Steps and tolerances are chosen over all of timm's families (docs/model-sup
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -24,6 +24,7 @@ from conebench.networks.functional import FrozenNetwork, converted
 from conebench.networks.modes import parameters_at
 from conebench.networks.noise import noise_factors, noise_like
 from conebench.networks.reference import Reference, difference, largest_difference, take_reference
+from conebench.text import first_line
 
 # Tried in turn: small steps meet rounding, large ones curvature and kinks.
 STEPS = {torch.float64: (1e-7, 1e-8, 1e-6, 1e-4), torch.float32: (1e-5, 1e-4, 1e-3)}
@@ -126,12 +127,20 @@ def _claims(reference: Reference, seed: int, tangents: Tangents | None) -> dict[
         }
         with torch.enable_grad():
             J_u = tangents(reference, w)
-            found = torch.autograd.grad(
-                J_u, list(w.values()), reference.weights, allow_unused=True, materialize_grads=True
-            )
+            found = _gradients_of(J_u, list(w.values()), reference.weights)
         claims["the linearization's tangents"] = float((J_u.detach() * reference.weights).sum())
         claims["the linearization's gradients"] = along(found)
     return claims
+
+
+def _gradients_of(J_u: Tensor, w: Sequence[Tensor], weights: Tensor) -> Sequence[Tensor]:
+    try:
+        return torch.autograd.grad(J_u, w, weights, allow_unused=True, materialize_grads=True)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, NotImplementedError) as error:
+        # Some operators have a tangent without a derivative of its own.
+        raise KernelError(f"the network cannot be linearized: {first_line(error)}") from error
 
 
 def _inner(gradient: Tensor, rows: Tensor, columns: Tensor) -> float:

@@ -16,6 +16,7 @@ from conebench.errors import KernelError
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.modes import parameters_at
 from conebench.networks.noise import noise_factors, noise_like
+from conebench.text import first_line
 
 # How far nearby parameters are, relative to the size of a parameter's entries.
 OFFSET = 0.02
@@ -152,7 +153,7 @@ def _gradients(
             raise
         except RuntimeError as error:
             raise KernelError(
-                f"autograd cannot differentiate the network: {_first_line(error)}"
+                f"autograd cannot differentiate the network: {first_line(error)}"
             ) from error
         observer.take(found[len(own) :])
         gradients = [
@@ -183,7 +184,7 @@ def _first_logits(
     except Exception as error:
         raise KernelError(
             f"the network cannot take inputs of shape {list(samples.shape)} and type "
-            f"{_name(samples.dtype)}: {_first_line(error)}"
+            f"{_name(samples.dtype)}: {first_line(error)}"
         ) from error
     checked = _checked(logits, len(samples))
     if any(p._version != versions[name] for name, p in frozen.own.items()):
@@ -268,7 +269,3 @@ def _random_states(x: Tensor) -> list[Tensor]:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -15,7 +15,7 @@ from conebench.entk.cost_model import FITTED, multiply_adds, nanoseconds
 from conebench.entk.plan import pieces_of
 from conebench.errors import SpecError
 from conebench.linearize import LinearizedModel
-from conebench.runner.stages.arms import ArmStage
+from conebench.runner.stages.arms import STEPS_WORTH_RECORDING, ArmStage
 from conebench.runner.stages.base import Stage
 from conebench.runner.stages.context import build_network, state_bytes
 from conebench.runner.stages.kernels import group_sizes, plan_kernel
@@ -104,7 +104,9 @@ def estimate(
     )
     seconds = _costs(
         work,
-        _step_seconds(network, x[:batch], classes),
+        _step_seconds(
+            network, x[:batch], classes, replays=spec.total_steps >= STEPS_WORTH_RECORDING
+        ),
         kernel=_kernel_seconds(network, x[:n], plan),
         image=_evaluation_seconds(network, x[:batch]) / batch,
     )
@@ -190,10 +192,13 @@ def _timed(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - began
 
 
-def _step_seconds(network: nn.Module, x: Tensor, classes: int) -> dict[Step, float]:
+def _step_seconds(
+    network: nn.Module, x: Tensor, classes: int, *, replays: bool
+) -> dict[Step, float]:
     """Time a training step of each kind. A probe's follows from an ordinary one."""
     labels = torch.arange(len(x), device=x.device) % classes
     linearized = LinearizedModel(network)
+    linearized.replays = replays
 
     def step(model: nn.Module) -> None:
         torch.autograd.backward(F.cross_entropy(model(x), labels))

@@ -10,6 +10,7 @@ from conebench.record import Record, read_record
 from conebench.runner import RunOptions, run_spec
 from conebench.spec import Spec
 
+CPU = torch.device("cpu")
 TINY: dict[str, object] = {
     "name": "tiny",
     "model": {"name": "cifar_resnet8", "kwargs": {"width": 2}},
@@ -72,11 +73,12 @@ def run(
     kernel_memory: int | None = None,
     jobs: int = 1,
     save_every: float = 60.0,
+    device: torch.device = CPU,
 ) -> Record:
     options = RunOptions(
         folder / "data",
         folder / "runs",
-        torch.device("cpu"),
+        device,
         seeds,
         kernel_memory,
         jobs,

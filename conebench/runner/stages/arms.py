@@ -34,6 +34,8 @@ ARM_VERSION = 4
 # pieces; in two passes it is as fast. With a smaller limit, two passes take up to a tenth longer.
 PASS_BYTES = 3 * 2**27
 IMAGES_JUDGED_BY = 32
+# Recording a pass takes as long as tens of steps, and saves about half of each.
+STEPS_WORTH_RECORDING = 200
 
 STEPS: dict[Kind, Step] = {"linear": "linear", "control": "ordinary", "probe": "probe"}
 
@@ -111,6 +113,10 @@ class ArmStage(LaterStage[ArmEnd]):
         """Train the arm from its start to the end, and test it."""
         network = self._network(context)
         recipe = self._recipe(context, network)
+        if isinstance(network, LinearizedModel):
+            # Not by the steps left: a resumed arm does as an uninterrupted one.
+            steps = context.spec.total_steps - self.arm.start
+            network.replays = steps >= STEPS_WORTH_RECORDING
         begin = load_state(context, self) or self._first_state(context)
         points = [CurvePoint.model_validate(point) for point in begin.results]
         if points:
