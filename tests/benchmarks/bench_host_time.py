@@ -26,6 +26,7 @@ CASES: dict[str, tuple[str, dict[str, object], int]] = {
     "ConvNeXt-Atto": ("convnext_atto", {"patch_size": 2}, 32),
 }
 KINDS = ("ordinary", "modules", "replayed")
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 ROUNDS = 30
 
 
@@ -33,17 +34,21 @@ def make_step(case: str, kind: str) -> Callable[[], None]:
     """A step of SGD with momentum on two images."""
     name, kwargs, side = CASES[case]
     network: nn.Module = make_model(name, kwargs, pretrained=False, classes=10, channels=3, seed=0)
+    network.to(DEVICE)
     if kind != "ordinary":
         network = LinearizedModel(network)
         network.replays = kind == "replayed"
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
     generator = torch.Generator().manual_seed(0)
-    x, y = torch.randn(2, 3, side, side, generator=generator), torch.tensor([0, 1])
+    x = torch.randn(2, 3, side, side, generator=generator).to(DEVICE)
+    y = torch.tensor([0, 1], device=DEVICE)
 
     def step() -> None:
         optimizer.zero_grad()
         nn.functional.cross_entropy(network(x), y).backward()
         optimizer.step()
+        if DEVICE.type == "cuda":
+            torch.cuda.synchronize()
 
     return step
 

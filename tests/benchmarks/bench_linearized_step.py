@@ -31,23 +31,28 @@ CASES: dict[str, Case] = {
     "EfficientNet-Lite0, 64 images": ("efficientnet_lite0", {}, 64),
 }
 KINDS = ("ordinary", "linearized")
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def make_step(case: str, kind: str) -> Callable[[], None]:
     """A training step of the case's network, of 32x32 images."""
     name, kwargs, batch = CASES[case]
     network: nn.Module = make_model(name, kwargs, pretrained=False, classes=10, channels=3, seed=0)
+    network.to(DEVICE)
+    images_at_once = batch
     if kind == "linearized":
         network = LinearizedModel(network)
-    images_at_once = batch
-    if isinstance(network, LinearizedModel):
+    # As in a run: on a GPU the batch is one pass.
+    if isinstance(network, LinearizedModel) and DEVICE.type == "cpu":
         few = torch.randn(IMAGES_JUDGED_BY, 3, 32, 32)
         images_at_once = images_within(PASS_BYTES, network, few)
+    if isinstance(network, LinearizedModel):
+        network.replays = True
     count = -(-batch // images_at_once)
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(batch, 3, 32, 32, generator=generator)
-    y = torch.randint(0, 10, (batch,), generator=generator)
+    x = torch.randn(batch, 3, 32, 32, generator=generator).to(DEVICE)
+    y = torch.randint(0, 10, (batch,), generator=generator).to(DEVICE)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -55,6 +60,8 @@ def make_step(case: str, kind: str) -> Callable[[], None]:
             loss = torch.nn.functional.cross_entropy(network(images), labels, reduction="sum")
             (loss / batch).backward()
         optimizer.step()
+        if DEVICE.type == "cuda":
+            torch.cuda.synchronize()
 
     return step
 
@@ -89,6 +96,8 @@ def _memory_megabytes(case: str, kind: str) -> float:
 
 
 def _peak_megabytes() -> float:
+    if DEVICE.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1e3
 
