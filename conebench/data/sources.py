@@ -14,7 +14,7 @@ from conebench.data.image_files import read_rgb
 from conebench.data.image_folder import PARTS, list_image_folder
 from conebench.errors import DataMissingError, SpecError
 from conebench.seeding import balanced_indices
-from conebench.spec.schema import Dataset
+from conebench.spec.datasets import Dataset
 from conebench.text import first_line
 
 Part = tuple[Tensor, Tensor]

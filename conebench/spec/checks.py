@@ -39,7 +39,7 @@ class Problem(NamedTuple):
 
 def cross_field_problems(spec: Spec) -> list[Problem]:
     """Return the problems of a resolved spec, in the order of its sections."""
-    problems = [*_length(spec), *_folder(spec), *_dataset(spec)]
+    problems = [*_length(spec), *_folder(spec), *_dataset(spec), *_augmentation(spec)]
     if spec.training.steps is not None:
         problems += [*_schedule(spec), *_grid(spec), *_switching(spec)]
     problems += [*_model(spec), *_optimizer(spec), *_loss(spec), *_linearization(spec)]
@@ -89,6 +89,25 @@ def _dataset(spec: Spec) -> Iterator[Problem]:
                     ("dataset", "normalization", field),
                     f"got {count}, expected {facts.channels} (one per channel)",
                 )
+
+
+def _augmentation(spec: Spec) -> Iterator[Problem]:
+    choice, where = spec.dataset.augmentation, ("dataset", "augmentation")
+    if choice.resized_crop is not None and choice.crop_padding:
+        yield Problem(
+            (*where, "crop_padding"), f"got {choice.crop_padding}, expected 0 with resized_crop"
+        )
+    for name in ("resized_crop", "erasing"):
+        for field in ("area", "ratio"):
+            low, high = getattr(getattr(choice, name), field, (0, 0))
+            if low > high:
+                yield Problem(
+                    (*where, name, field), f"got [{low}, {high}], expected the least first"
+                )
+    jitter = choice.color_jitter
+    for field in ("saturation", "hue"):
+        if jitter is not None and spec.dataset.facts.channels == 1 and getattr(jitter, field):
+            yield Problem((*where, "color_jitter", field), "gray images have no colors to change")
 
 
 def _split(spec: Spec) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from torchvision import datasets as tv
 from conebench.data.sources import read_images
 from conebench.errors import DataMissingError, SpecError
 from conebench.seeding import balanced_indices
-from conebench.spec.schema import Dataset
+from conebench.spec.datasets import Dataset
 
 
 def _folder_of_images(root: Path, count: int = 3) -> Dataset:

@@ -77,6 +77,21 @@ ONE_PER_CLASS = "expected at least 10 (one per class)"
 MULTISTEP = {"name": "multistep"}
 
 REFUSED = {
+    "two ways to crop": (
+        section("dataset", augmentation={"crop_padding": 2, "resized_crop": {}}),
+        "dataset.augmentation.crop_padding",
+        "got 2, expected 0 with resized_crop",
+    ),
+    "the largest area first": (
+        section("dataset", augmentation={"erasing": {"area": [0.5, 0.1]}}),
+        "dataset.augmentation.erasing.area",
+        "got [0.5, 0.1], expected the least first",
+    ),
+    "colors of gray images": (
+        section("dataset", augmentation={"color_jitter": {"brightness": 0.1, "hue": 0.1}}),
+        "dataset.augmentation.color_jitter.hue",
+        "gray images have no colors to change",
+    ),
     "neither steps nor epochs": (
         training(steps=None),
         "training",

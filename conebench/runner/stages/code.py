@@ -21,6 +21,7 @@ from conebench.networks.timm_models import entry_point
 # be recomputed, the data's hash stands for the images, and stored files hold checksums.
 PARTS = (
     "analysis/barrier.py",
+    "data/augmentation.py",
     "data/datasets.py",
     "entk",
     "linearize",
