@@ -52,6 +52,15 @@ Settings = Annotated[
         "for the board.",
     ),
 ]
+Imports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="MODULE",
+        help="Import a module of your own that registers networks with timm; repeatable. Its code "
+        "runs.",
+    ),
+]
 RunFolder = Annotated[
     Path | None,
     typer.Option(

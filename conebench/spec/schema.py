@@ -34,12 +34,20 @@ class Model(Section):
         default={}, description="Keyword arguments for timm's create_model."
     )
     pretrained: bool = Field(default=False, description="Start from timm's pretrained weights.")
+    package: (
+        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}==[0-9][A-Za-z0-9.+!]{0,31}$")]
+        | None
+    ) = Field(
+        default=None,
+        description="Package of PyPI that registers the network, as name==version; default: none, "
+        "the network is timm's or conebench's.",
+    )
     output_scale: PositiveFloat | None = Field(
         default=None,
         description="a: train a (f(x; theta) - f(x; theta_0)), lazier for larger a; default: f.",
     )
 
-    later = frozenset({"output_scale"})
+    later = frozenset({"package", "output_scale"})
 
 
 class Schedule(Section):
@@ -144,7 +152,7 @@ class Kernel(Section):
     outputs: Literal["full", "trace", "sum"] | None = Field(
         default=None,
         description="Over classes; default: full up to 10, which has the trace and sum views too, "
-        "else trace. imagefolder needs it.",
+        "else trace. imagefolder and hf need it.",
     )
     batchnorm: BatchNormMode = Field(
         default="eval",

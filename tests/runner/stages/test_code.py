@@ -19,6 +19,8 @@ PACKAGE = Path(conebench.__file__).parent
 # What stages import but is not in their hash, and why it cannot change a result.
 NO_PART = {
     "analysis": "figures follow from stored results, and are recomputed by every reader",
+    "data.archives": "the data's hash stands for the pixels",
+    "data.hub": "the data's hash stands for the pixels",
     "data.image_files": "the data's hash stands for the pixels",
     "data.image_folder": "the data's hash stands for the pixels",
     "data.sources": "the data's hash stands for the pixels",
@@ -143,7 +145,7 @@ CLEAN = Code("b" * 64, "def5678" + "0" * 33, git_dirty=False)
 def run_by(
     used: Code, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object
 ) -> tuple[RecordingProgress, dict[str, object], dict[str, object]]:
-    monkeypatch.setattr(context, "current_code", lambda _: used)
+    monkeypatch.setattr(context, "current_code", lambda *_: used)
     progress = RecordingProgress()
     spec = tiny_spec(**{"seeds": [0], "training": {**SHORT, "batch_size": 20}, **changes})
     record = run(spec, folder, progress)
