@@ -23,13 +23,22 @@ DATASETS = {
     "digits": DatasetFacts(10, 1, 8, 1437, 360),
     "mnist": DatasetFacts(10, 1, 28, 60_000, 10_000),
     "fashion_mnist": DatasetFacts(10, 1, 28, 60_000, 10_000),
+    "emnist_balanced": DatasetFacts(47, 1, 28, 112_800, 18_800),
     "cifar10": DatasetFacts(10, 3, 32, 50_000, 10_000),
     "cifar100": DatasetFacts(100, 3, 32, 50_000, 10_000),
     "svhn": DatasetFacts(10, 3, 32, 73_257, 26_032),
+    "cinic10": DatasetFacts(10, 3, 32, 90_000, 90_000),
+    "tiny_imagenet": DatasetFacts(200, 3, 64, 100_000, 10_000),
     "imagefolder": DatasetFacts(None, 3, None, None, None),
+    "hf": DatasetFacts(None, 3, None, None, None),
 }
 
 
+RepoName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"),
+]
+ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 AspectRatio = Annotated[float, Field(ge=0.01, le=100)]
 Strength = Annotated[float, Field(ge=0, le=10)]
@@ -110,6 +119,10 @@ class ChannelStatistics(Section):
     std: tuple[PositiveFloat, ...] = Field(min_length=1, max_length=4, description="Per channel.")
 
 
+# Fields that only a dataset of the hub has.
+OF_HUB = ("repo", "revision", "config", "image", "label", "test_split")
+
+
 class Dataset(Section):
     """The images to train and test on, and how they are prepared."""
 
@@ -119,6 +132,20 @@ class Dataset(Section):
     folder: FolderName | None = Field(
         default=None,
         description="imagefolder only: folder under the data root, with train/ and test/.",
+    )
+    repo: RepoName | None = Field(
+        default=None, description="hf only: dataset of the Hugging Face hub, as owner/name."
+    )
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = Field(
+        default=None, description="hf only: commit of the repository."
+    )
+    config: ColumnName | None = Field(
+        default=None, description="hf only: configuration, if there are several."
+    )
+    image: ColumnName = Field(default="image", description="hf only: column of images.")
+    label: ColumnName = Field(default="label", description="hf only: column of classes.")
+    test_split: ColumnName = Field(
+        default="test", description="hf only: split to test on; `train` is trained on."
     )
     image_size: PositiveInt | None = Field(
         default=None, le=1024, description="Side in pixels; default: the dataset's own."
@@ -143,7 +170,7 @@ class Dataset(Section):
         description="`train`: mean and deviation of each channel over the training images.",
     )
 
-    later = frozenset({"validation_size", "random_labels"})
+    later = frozenset({"validation_size", "random_labels", *OF_HUB})
 
     @property
     def facts(self) -> DatasetFacts:
@@ -151,14 +178,17 @@ class Dataset(Section):
         return DATASETS[self.name]
 
     @property
-    def label(self) -> str:
+    def shown_name(self) -> str:
         """The data's name on the board; only records with the same one are compared.
 
-        It is the name of the dataset or folder, with the size of a training subset, the size of
-        the validation split, an image size other than the dataset's own, and the share of random
-        labels.
+        It is the name of the dataset, folder or repository, with the size of a training subset,
+        the size of the validation split, an image size other than the dataset's own, and the share
+        of random labels.
         """
         parts = [self.folder or str(self.name)]
+        if self.repo is not None:
+            config = "" if self.config is None else f" {self.config}"
+            parts = [f"{self.repo}{config} at {str(self.revision)[:7]}"]
         if self.train_size is not None:
             parts.append(f"{self.train_size:,} training images")
         if self.validation_size is not None:

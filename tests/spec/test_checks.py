@@ -22,6 +22,11 @@ def folder(**changes: object) -> dict[str, Any]:
     return {"dataset": dataset, **section("kernel", outputs="full")}
 
 
+def hub(**changes: Any) -> dict[str, Any]:
+    dataset = {"name": "hf", "image_size": 8, **changes}
+    return {**folder(), "dataset": dataset}
+
+
 SGD = {"name": "sgd", "learning_rate": 0.1}
 GRAY = {"mean": [0.5], "std": [0.2]}
 
@@ -101,6 +106,21 @@ REFUSED = {
         folder() | training(steps=None, epochs=3),
         "training.epochs",
         "imagefolder has no known size: give training.steps, or set dataset.train_size",
+    ),
+    "a dataset of the hub without its repository": (
+        hub(revision="0" * 40),
+        "dataset.repo",
+        "missing, hf needs it",
+    ),
+    "a dataset of the hub of any revision": (
+        hub(repo="me/pets"),
+        "dataset.revision",
+        "missing, hf needs it",
+    ),
+    "a column of digits": (
+        section("dataset", label="kind"),
+        "dataset.label",
+        "only hf takes label",
     ),
     "folder of a known dataset": (
         section("dataset", folder="birds"),
