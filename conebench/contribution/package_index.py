@@ -1,5 +1,6 @@
 """Releases on the Python Package Index."""
 
+import json
 import urllib.error
 import urllib.request
 
@@ -7,6 +8,8 @@ from conebench.text import first_line
 
 INDEX = "https://pypi.org"
 TIMEOUT_SECONDS = 20
+# PEP 691, with versions from PEP 700.
+SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
 
 
 def release_page(package: str) -> str:
@@ -16,13 +19,19 @@ def release_page(package: str) -> str:
 
 def release_problem(package: str) -> str | None:
     """Say why a package, as name==version, is not known to be on PyPI. None if it is."""
-    address = f"{INDEX}/pypi/{package.replace('==', '/')}/json"
+    name, _, version = package.partition("==")
+    request = urllib.request.Request(  # noqa: S310  # INDEX is https
+        f"{INDEX}/simple/{name}/", headers={"Accept": SIMPLE_JSON}
+    )
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS):  # noqa: S310  # INDEX is https
-            return None
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+            versions = json.load(answer)["versions"]
     except urllib.error.HTTPError as error:
         if error.code == 404:
-            return f"model.package: got {package}, which is not on PyPI"
-        return f"model.package: {package} was not found on PyPI: {first_line(error)}"
-    except OSError as error:
+            return f"model.package: got {package}, but PyPI has no package {name}"
         return f"model.package: cannot ask PyPI for {package}: {first_line(error)}"
+    except (OSError, ValueError, KeyError) as error:
+        return f"model.package: cannot ask PyPI for {package}: {first_line(error)}"
+    if version not in versions:
+        return f"model.package: got {package}, but PyPI has no version {version} of {name}"
+    return None

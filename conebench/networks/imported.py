@@ -1,6 +1,7 @@
 """Modules of a user's that register networks with timm."""
 
 import importlib
+import re
 import sys
 from collections.abc import Iterable
 from importlib.metadata import distribution, packages_distributions
@@ -44,5 +45,6 @@ def package_of(module: str) -> str | None:
         from_index = found.read_text("direct_url.json") is None
         # A module of the same name may lie elsewhere.
         if from_index and file and Path(file).is_relative_to(Path(str(found.locate_file("")))):
-            return f"{name.lower().replace('_', '-')}=={found.version}"
+            # As the index spells names (PEP 503).
+            return f"{re.sub('[-_.]+', '-', name).lower()}=={found.version}"
     return None

@@ -35,7 +35,7 @@ class Model(Section):
     )
     pretrained: bool = Field(default=False, description="Start from timm's pretrained weights.")
     package: (
-        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}==[0-9][A-Za-z0-9.+!]{0,31}$")]
+        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}==[0-9][A-Za-z0-9.+!]{0,31}$")]
         | None
     ) = Field(
         default=None,

@@ -3,6 +3,7 @@
 import io
 import sys
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -90,26 +91,36 @@ def test_a_pinned_package_is_accepted_and_its_page_named(clone: Clone) -> None:
     ]
 
 
-def answers(status: int | None):
-    def urlopen(address: str, timeout: float) -> io.BytesIO:
-        assert address == "https://pypi.org/pypi/mypackage/1.2/json"
+def answers(status: int | None, body: str):
+    def urlopen(request: urllib.request.Request, timeout: float) -> io.BytesIO:
+        assert request.full_url == "https://pypi.org/simple/mypackage/"
+        assert request.headers["Accept"] == "application/vnd.pypi.simple.v1+json"
         assert timeout > 0
         if status is None:
             raise urllib.error.URLError("no network")
         if status != 200:
-            raise urllib.error.HTTPError(address, status, "as asked", None, None)
-        return io.BytesIO(b"{}")
+            raise urllib.error.HTTPError(request.full_url, status, "as asked", None, None)
+        return io.BytesIO(body.encode())
 
     return urlopen
 
 
+NO_ANSWER = f"model.package: cannot ask PyPI for {PINNED}: "
+
+
 @pytest.mark.parametrize(
-    ("status", "message"),
+    ("status", "body", "message"),
     [
-        (200, None),
-        (404, f"model.package: got {PINNED}, which is not on PyPI"),
-        (503, f"model.package: {PINNED} was not found on PyPI: HTTP Error 503: as asked"),
-        (None, f"model.package: cannot ask PyPI for {PINNED}: <urlopen error no network>"),
+        (200, '{"versions": ["1.1", "1.2"]}', None),
+        (
+            200,
+            '{"versions": ["1.1"]}',
+            f"model.package: got {PINNED}, but PyPI has no version 1.2 of mypackage",
+        ),
+        (200, "<html>", f"{NO_ANSWER}Expecting value: line 1 column 1 (char 0)"),
+        (404, "", f"model.package: got {PINNED}, but PyPI has no package mypackage"),
+        (503, "", f"{NO_ANSWER}HTTP Error 503: as asked"),
+        (None, "", f"{NO_ANSWER}<urlopen error no network>"),
     ],
 )
 def test_submit_asks_the_index(
@@ -118,9 +129,10 @@ def test_submit_asks_the_index(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     status: int | None,
+    body: str,
     message: str | None,
 ) -> None:
-    monkeypatch.setattr(package_index.urllib.request, "urlopen", answers(status))
+    monkeypatch.setattr(package_index.urllib.request, "urlopen", answers(status, body))
     record = own_record(PINNED)
     clone.write(f"specs/{record.spec.name}.yaml", spec_text(record.spec))
     clone.commit(push_to="main")

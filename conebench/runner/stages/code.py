@@ -166,7 +166,10 @@ def _file_of(module: str) -> Path | None:
 
 
 def _is_installed(file: Path) -> bool:
-    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    # An environment may lie on top of another one.
+    if {"site-packages", "dist-packages"} & set(file.parts):
+        return True
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
     return any(file.is_relative_to(folder) for folder in folders)
 
 

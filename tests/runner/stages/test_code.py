@@ -116,6 +116,21 @@ def test_the_source_of_an_own_network_counts_with_what_it_imports(
     assert code_hash(own_sources(own_network)) != before
 
 
+@pytest.mark.filterwarnings("ignore:Overwriting own_network_of_test")
+@pytest.mark.parametrize(("folder", "counted"), [("site-packages", 2), ("src", 3)])
+def test_packages_of_another_environment_do_not_count(
+    own_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, counted: int
+) -> None:
+    # As in a virtual environment on top of the system's packages.
+    below = tmp_path / "lib" / folder
+    below.mkdir(parents=True)
+    (below / "library_of_test.py").write_text("X = 1\n")
+    monkeypatch.syspath_prepend(below)
+    monkeypatch.delitem(sys.modules, "library_of_test", raising=False)
+    (tmp_path / "own_layers_of_test.py").write_text("import library_of_test\n")
+    assert len(own_sources(own_network)) == counted
+
+
 @pytest.mark.parametrize("name", ["resnet18", "resnet18.a1_in1k", "cifar_resnet8"])
 def test_networks_of_timm_and_conebench_have_no_source_of_their_own(name: str) -> None:
     assert own_sources(name) == []
