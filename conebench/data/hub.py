@@ -56,9 +56,11 @@ class HubDataset:
         """Return the pixels of one image, [size, size, 3]."""
         dataset = self._dataset
         image = self._parts[part][index][dataset.image]
-        # Files next to a table have no content in it.
-        content = image["bytes"] or Path(image["path"]).read_bytes()
         name = f"{dataset.repo}, {part} image {index}"
+        content = image["bytes"]
+        if content is None:
+            # The repository has files of images, not tables.
+            content = _read_cached(image["path"], name)
         return read_rgb(content, int(dataset.image_size or 0), name)
 
 
@@ -88,6 +90,18 @@ def _open(dataset: Dataset) -> Any:
         raise SpecError(
             f"{repo} cannot be read by datasets: {first_line(error)}", field="dataset.repo"
         ) from None
+
+
+def _read_cached(path: str | None, name: str) -> bytes:
+    """Read a file of a repository."""
+    from datasets.config import HF_DATASETS_CACHE
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    file = Path(path or "").resolve()
+    # A table could name any file of this machine.
+    if not any(file.is_relative_to(Path(c).resolve()) for c in (HF_HUB_CACHE, HF_DATASETS_CACHE)):
+        raise SpecError(f"{name}: got the path {path!r}, which is not in the repository")
+    return file.read_bytes()
 
 
 def _split(splits: Any, part: str, dataset: Dataset) -> Any:

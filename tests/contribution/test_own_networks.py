@@ -14,6 +14,7 @@ from synthetic import make_record, make_spec
 from conebench.contribution import GitTrees, package_index, read_proposal, remarks_of
 from conebench.record import ImportedModule, Record, record_text
 from conebench.site.board.rows import group_rows, row_of
+from conebench.site.record_page.tables import provenance_table
 from conebench.spec import spec_text
 
 PINNED = "mypackage==1.2"
@@ -58,6 +59,13 @@ def test_a_record_of_an_own_network_is_shown_without_a_rank() -> None:
     why = f"its run imported {MODULE}, which no package of its spec provides"
     assert (by_id[record.id].rank, by_id[record.id].reason) == (None, why)
     assert by_id["1" * 8].rank == 1
+
+
+def test_its_page_says_what_was_imported() -> None:
+    for package, shown in ((None, "not published"), (PINNED, PINNED)):
+        rows = dict(provenance_table(own_record(None, package)).rows)
+        assert rows["Imported"] == f"{MODULE} ({shown})"
+    assert "Imported" not in dict(provenance_table(make_record()).rows)
 
 
 @pytest.mark.parametrize(

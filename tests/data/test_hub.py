@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -163,17 +164,46 @@ def test_images_without_a_label_are_refused(hub: Any, tmp_path: Path) -> None:
         read_images(hub_dataset(), tmp_path)
 
 
-def test_a_damaged_image_is_named(hub: Any, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("hub")
+def test_a_repository_of_image_files(tmp_path: Path) -> None:
+    snapshot = tmp_path / f"hub/datasets--me--pets/snapshots/{REVISION}"
+    for place, part in enumerate(("train", "test")):
+        for label, name in enumerate(("cat", "dog")):
+            (snapshot / part / name).mkdir(parents=True)
+            level = np.full((SIDE, SIDE, 3), 100 * place + label, np.uint8)
+            Image.fromarray(level).save(snapshot / part / name / "0.png")
+    source = read_images(hub_dataset(), tmp_path)
+    assert source.classes == ("cat", "dog")
+    assert source.parts["test"][0][:, 0, 0, 0].tolist() == [100, 101]
+
+
+def test_a_table_cannot_name_a_file_of_this_machine(hub: Any, tmp_path: Path) -> None:
+    private = tmp_path / "private.png"
+    Image.fromarray(np.zeros((SIDE, SIDE, 3), np.uint8)).save(private)
+    write(hub, tmp_path, LABELS)
+    overwrite_test_split(hub, tmp_path, {"bytes": None, "path": str(private)})
+    with pytest.raises(SpecError) as caught:
+        read_images(hub_dataset(), tmp_path)
+    path = f"got the path {str(private)!r}, which is not in the repository"
+    assert str(caught.value) == f"me/pets, test image 0: {path}"
+
+
+def overwrite_test_split(hub: Any, root: Path, image: dict[str, object]) -> None:
     features = hub.Features(
         {
             "image": {"bytes": hub.Value("binary"), "path": hub.Value("string")},
             "label": hub.ClassLabel(names=["cat", "dog"]),
         }
     )
+    table = hub.Dataset.from_dict({"image": [image] * 2, "label": [0, 1]}, features=features)
+    # Written as it is: the library would read the file that a path names.
+    file = root / f"hub/datasets--me--pets/snapshots/{REVISION}/data/test-00000-of-00001.parquet"
+    as_images = hub.Features({**features, "image": hub.Image()})
+    pq.write_table(table.data.table.replace_schema_metadata(as_images.arrow_schema.metadata), file)
+
+
+def test_a_damaged_image_is_named(hub: Any, tmp_path: Path) -> None:
     write(hub, tmp_path, LABELS)
-    folder = tmp_path / f"hub/datasets--me--pets/snapshots/{REVISION}/data"
-    rows = {"image": [{"bytes": b"<html>", "path": None}] * 2, "label": [0, 1]}
-    table = hub.Dataset.from_dict(rows, features=features).cast_column("image", hub.Image())
-    table.to_parquet(folder / "test-00000-of-00001.parquet")
+    overwrite_test_split(hub, tmp_path, {"bytes": b"<html>", "path": None})
     with pytest.raises(SpecError, match=r"^me/pets, test image 0: cannot be read as an image: "):
         read_images(hub_dataset(), tmp_path)

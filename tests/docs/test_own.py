@@ -39,6 +39,6 @@ def test_every_command_prints_what_the_page_shows(tmp_path: Path) -> None:
             printed = conebench(arguments, tmp_path)
             assert fits(shown, printed), f"{command}\n{printed}"
             ran.append(arguments[0])
-    assert ran == ["validate", "run", "show"]
+    assert ran == ["validate", "plan", "run", "show"]
     record = read_record(tmp_path / "runs/two/record.json")
     assert record.own_modules == ["mynets.models"]
