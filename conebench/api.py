@@ -81,6 +81,7 @@ def run(
     jobs: int = 1,
     smoke: bool = False,
     loggers: Sequence[str] = (),
+    imports: Sequence[str] = (),
     quiet: bool = False,
 ) -> Record:
     """Run a spec as `conebench run` does, and return its record.
@@ -98,6 +99,7 @@ def run(
         jobs: Stages to run in parallel, each in a process of its own.
         smoke: Try the spec in seconds; the figures mean nothing.
         loggers: Trackers that receive measurements: "csv", "tensorboard" or "wandb".
+        imports: Modules of your own that register networks with timm.
         quiet: Show no progress, which otherwise goes to stderr.
 
     Returns:
@@ -126,6 +128,7 @@ def run(
 
         options = RunOptions(data, folder, choose_device(device), jobs=jobs)
         options = replace(options, seeds=tuple(seeds or ()) or None, loggers=tuple(loggers))
+        options = replace(options, imports=tuple(imports))
         with _progress(chosen.name, options.device, quiet=quiet) as progress:
             return run_spec(chosen, options, progress)[0]
 

@@ -10,6 +10,7 @@ import torch
 from own_networks import NETWORK
 from tiny_runs import RecordingProgress, content, tiny_spec
 
+import conebench
 from conebench.errors import InputError, SpecError
 from conebench.record import Record, read_record
 from conebench.runner import RunOptions, run_spec
@@ -54,6 +55,14 @@ def test_every_process_imports_it_and_the_record_says_so(module: Path, tmp_path:
     assert record.own_modules == [module.stem]
     apart, _ = run(own_spec(), tmp_path / "apart", module, jobs=2)
     assert content(apart) == content(record)
+
+
+def test_from_python_it_is_imported_by_name(module: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    record = conebench.run(
+        own_spec(), imports=[module.stem], run_dir=runs, device="cpu", quiet=True
+    )
+    assert record.own_modules == [module.stem]
 
 
 def test_its_source_is_part_of_every_stage(module: Path, tmp_path: Path) -> None:
