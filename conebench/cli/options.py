@@ -61,6 +61,12 @@ Imports = Annotated[
         "runs.",
     ),
 ]
+Smoke = Annotated[
+    bool,
+    typer.Option(
+        "--smoke", help="Try the spec with few images, 16 steps and one seed; not for the board."
+    ),
+]
 RunFolder = Annotated[
     Path | None,
     typer.Option(

@@ -25,6 +25,7 @@ from conebench.cli.options import (
     RunFolder,
     SaveEvery,
     Settings,
+    Smoke,
     SpecFiles,
     SpecNames,
     kernel_bytes,
@@ -51,13 +52,7 @@ def run(
     ] = None,
     data_root: DataRoot = DATA_ROOT,
     run_dir: RunFolder = None,
-    smoke: Annotated[
-        bool,
-        typer.Option(
-            "--smoke",
-            help="Try the spec with few images, 16 steps and one seed; not for the board.",
-        ),
-    ] = False,
+    smoke: Smoke = False,
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
     jobs: Jobs = 1,

@@ -27,6 +27,7 @@ NO_PART = {
     "errors": "words",
     "interrupts": "a stop loses steps, it changes none",
     "record": "types of the results, and figures that follow from them",
+    "site": "a record draws its plots with it, a stage does not",
     "spec": "the spec's sections and its grid of checkpoints are in the key of a stage",
     "storage": "files hold checksums; LAYOUT tells other meanings apart",
     "text": "words",
