@@ -118,17 +118,16 @@ def run(
     if smoke:
         chosen = shortened(chosen, data)
     _check_seeds(chosen, seeds)
-    changed = CHANGED_SUFFIX in chosen.name
-    folder = Path(run_dir or default_folder(smoke=smoke, changed=changed))
+    folder = run_dir or default_folder(smoke=smoke, changed=CHANGED_SUFFIX in chosen.name)
     with warnings.catch_warnings():
         quiet_torch_jit()
         # These import torch, which takes seconds.
         from conebench.runner import RunOptions, run_spec
         from conebench.runner.stages.device import choose_device
 
-        options = RunOptions(data, folder, choose_device(device), jobs=jobs)
-        options = replace(options, seeds=tuple(seeds or ()) or None, loggers=tuple(loggers))
-        options = replace(options, imports=tuple(imports))
+        options = RunOptions(data, Path(folder), choose_device(device), tuple(seeds or ()) or None)
+        trackers, modules = tuple(loggers), tuple(imports)
+        options = replace(options, jobs=jobs, loggers=trackers, imports=modules)
         with _progress(chosen.name, options.device, quiet=quiet) as progress:
             return run_spec(chosen, options, progress)[0]
 
