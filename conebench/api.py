@@ -81,6 +81,7 @@ def run(
     jobs: int = 1,
     smoke: bool = False,
     loggers: Sequence[str] = (),
+    imports: Sequence[str] = (),
     quiet: bool = False,
 ) -> Record:
     """Run a spec as `conebench run` does, and return its record.
@@ -98,6 +99,7 @@ def run(
         jobs: Stages to run in parallel, each in a process of its own.
         smoke: Try the spec in seconds; the figures mean nothing.
         loggers: Trackers that receive measurements: "csv", "tensorboard" or "wandb".
+        imports: Modules of your own that register networks with timm.
         quiet: Show no progress, which otherwise goes to stderr.
 
     Returns:
@@ -116,16 +118,16 @@ def run(
     if smoke:
         chosen = shortened(chosen, data)
     _check_seeds(chosen, seeds)
-    changed = CHANGED_SUFFIX in chosen.name
-    folder = Path(run_dir or default_folder(smoke=smoke, changed=changed))
+    folder = run_dir or default_folder(smoke=smoke, changed=CHANGED_SUFFIX in chosen.name)
     with warnings.catch_warnings():
         quiet_torch_jit()
         # These import torch, which takes seconds.
         from conebench.runner import RunOptions, run_spec
         from conebench.runner.stages.device import choose_device
 
-        options = RunOptions(data, folder, choose_device(device), jobs=jobs)
-        options = replace(options, seeds=tuple(seeds or ()) or None, loggers=tuple(loggers))
+        options = RunOptions(data, Path(folder), choose_device(device), tuple(seeds or ()) or None)
+        trackers, modules = tuple(loggers), tuple(imports)
+        options = replace(options, jobs=jobs, loggers=trackers, imports=modules)
         with _progress(chosen.name, options.device, quiet=quiet) as progress:
             return run_spec(chosen, options, progress)[0]
 

@@ -55,7 +55,7 @@ def _facts(spec: Spec) -> dict[str, str | int]:
     return {
         "name": spec.name,
         "model": spec.model.name,
-        "dataset": spec.dataset.label,
+        "dataset": spec.dataset.shown_name,
         "steps": spec.total_steps,
         "kernels": len(spec.checkpoint_steps),
         "seeds": len(spec.seeds),

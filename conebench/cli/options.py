@@ -52,6 +52,21 @@ Settings = Annotated[
         "for the board.",
     ),
 ]
+Imports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="MODULE",
+        help="Import a module of your own that registers networks with timm; repeatable. Its code "
+        "runs.",
+    ),
+]
+Smoke = Annotated[
+    bool,
+    typer.Option(
+        "--smoke", help="Try the spec with few images, 16 steps and one seed; not for the board."
+    ),
+]
 RunFolder = Annotated[
     Path | None,
     typer.Option(

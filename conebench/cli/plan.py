@@ -15,6 +15,7 @@ from conebench.cli.options import (
     DataRoot,
     Device,
     DeviceName,
+    Imports,
     KernelMemory,
     Settings,
     SpecFiles,
@@ -38,17 +39,24 @@ def plan(
     data_root: DataRoot = DATA_ROOT,
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
+    imports: Imports = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per spec.")
     ] = False,
 ) -> None:
     """Estimate operations, memory, disk and time of specs, layer by layer.
 
-    A few steps are timed on this machine. No images are read, except for imagefolder.
+    A few steps are timed on this machine. No images are read, except for imagefolder and
+    hf.
     """
     with errors_as_exit_codes():
         loaded = load_all(specs, names or (), settings or ())
         memory = kernel_bytes(kernel_memory)
+        if imports:
+            # It imports torch, which takes seconds.
+            from conebench.networks.imported import import_modules
+
+            import_modules(imports)
     codes = []
     for found in loaded:
         spec = found.spec

@@ -18,12 +18,14 @@ from conebench.cli.options import (
     Device,
     DeviceName,
     Executor,
+    Imports,
     Jobs,
     KernelMemory,
     Loggers,
     RunFolder,
     SaveEvery,
     Settings,
+    Smoke,
     SpecFiles,
     SpecNames,
     kernel_bytes,
@@ -50,13 +52,7 @@ def run(
     ] = None,
     data_root: DataRoot = DATA_ROOT,
     run_dir: RunFolder = None,
-    smoke: Annotated[
-        bool,
-        typer.Option(
-            "--smoke",
-            help="Try the spec with few images, 16 steps and one seed; not for the board.",
-        ),
-    ] = False,
+    smoke: Smoke = False,
     device: DeviceName = "auto",
     kernel_memory: KernelMemory = None,
     jobs: Jobs = 1,
@@ -64,6 +60,7 @@ def run(
     address: ClusterAddress = None,
     save_every: SaveEvery = 60.0,
     loggers: Loggers = None,
+    imports: Imports = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print one JSON object per spec, and nothing else, on stdout."),
@@ -79,10 +76,10 @@ def run(
             loaded = load_all(files, names or (), settings or ())
             if smoke:
                 loaded = [replace(f, spec=shortened(f.spec, data_root)) for f in loaded]
-            _check(loaded, seed, executor, address)
+            _check(loaded, seed, executor, address, imports or [])
             folder = run_dir or default_folder(smoke=smoke, changed=bool(settings))
             options = _options(device, data_root, folder, seed, kernel_memory, jobs, save_every)
-            options = replace(options, loggers=tuple(loggers or ()))
+            options = replace(options, loggers=tuple(loggers or ()), imports=tuple(imports or ()))
         except ConebenchError as error:
             _tell_not_run(files, error, as_json)
             raise
@@ -110,27 +107,34 @@ def _tell_not_run(files: list[Path], error: ConebenchError, as_json: bool) -> No
 def shortened(spec: Spec, data_root: Path) -> Spec:
     """Shorten a spec to a smoke run, with no more images than its folder has."""
     facts = None
-    if spec.dataset.name == "imagefolder":
-        from conebench.data.image_folder import folder_facts
+    if spec.dataset.facts.classes is None:
+        # It imports torch, which takes seconds.
+        from conebench.data.sources import source_facts
 
         # The run reports what is wrong with a folder.
         with suppress(ConebenchError):
-            facts = folder_facts(spec.dataset, data_root)
+            facts = source_facts(spec.dataset, data_root)
     return smoke_spec(spec, facts)
 
 
 def _check(
-    loaded: list[LoadedSpec], seeds: list[int] | None, executor: str, address: str | None
+    loaded: list[LoadedSpec],
+    seeds: list[int] | None,
+    executor: str,
+    address: str | None,
+    imports: list[str],
 ) -> None:
     """Check seeds, cluster and names of models, before torch is imported where that is possible."""
     _check_seeds(loaded, seeds)
     _check_executor(executor, address)
-    _check_models(loaded)
+    _check_models(loaded, imports)
 
 
-def _check_models(loaded: list[LoadedSpec]) -> None:
+def _check_models(loaded: list[LoadedSpec], imports: list[str]) -> None:
+    from conebench.networks.imported import import_modules
     from conebench.networks.timm_models import check_name
 
+    import_modules(imports)
     for found in loaded:
         try:
             check_name(found.spec.model.name)

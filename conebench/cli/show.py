@@ -121,8 +121,10 @@ def _print_record(record: Record, record_id: str) -> None:
     console.print(f"{record.spec.title} ({record.spec.name}), record {record_id}")
     console.print(
         f"{record.spec.model.name}, {record.model.parameters:,} parameters, on {data.name}; "
-        f"{record.spec.total_steps:,} steps; made {made.created_at[:10]} on {made.device_name}\n"
+        f"{record.spec.total_steps:,} steps; made {made.created_at[:10]} on {made.device_name}"
     )
+    for line in _imported_lines(record):
+        console.print(line)
     print_figures(console, record)
     for seed in record.seeds:
         console.print()
@@ -130,6 +132,13 @@ def _print_record(record: Record, record_id: str) -> None:
             console.print(line)
     console.print()
     console.print(_arms_table(record))
+
+
+def _imported_lines(record: Record) -> Iterator[str]:
+    for found in record.model.imported or ():
+        rank = ": it has no rank" if found.module in record.own_modules else ""
+        yield f"imported {found.module}, {found.package or 'not published'}{rank}"
+    yield ""
 
 
 def _seed_lines(record: Record, seed: SeedResult, bars: str) -> Iterator[str]:

@@ -32,6 +32,8 @@ class Submission:
     path: str
     branch: str
     message: str
+    # Of a network of the author's, as name==version.
+    package: str | None = None
 
 
 def submit(
@@ -56,12 +58,16 @@ def submit(
 
     Replications by `conebench verify --attest` are submitted in the same way.
     """
-    from conebench.contribution import GitTrees, file_proposal, problems_of
+    from conebench.contribution import GitTrees, file_proposal, problems_of, release_problem
 
     with errors_as_exit_codes():
         found = _submission(source / "record.json" if source.is_dir() else source)
         proposal = file_proposal(GitTrees(repository), found.path, found.file.read_bytes())
         problems = problems_of(proposal)
+        if found.package and not problems:
+            # Asked last, and only here: a pull request is judged without a network.
+            problem = release_problem(found.package)
+            problems = [problem] if problem else []
         if problems:
             raise InputError("\n".join(problems))
         text = _show(proposal, found)
@@ -115,7 +121,7 @@ def _submission(file: Path) -> Submission:
     record = read_record(file)
     branch = f"record-{record.spec.name}-{record.id}"
     message = f"Record of {record.spec.name} ({record.id})"
-    return Submission(file, canonical_path(record), branch, message)
+    return Submission(file, canonical_path(record), branch, message, record.spec.model.package)
 
 
 def _show(proposal: "Proposal", found: Submission) -> str:

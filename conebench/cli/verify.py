@@ -13,7 +13,15 @@ from rich.text import Text
 
 from conebench.cli.display import open_progress
 from conebench.cli.exits import errors_as_exit_codes
-from conebench.cli.options import DATA_ROOT, DataRoot, Device, DeviceName, Jobs, quiet_torch_jit
+from conebench.cli.options import (
+    DATA_ROOT,
+    DataRoot,
+    Device,
+    DeviceName,
+    Imports,
+    Jobs,
+    quiet_torch_jit,
+)
 from conebench.cli.terminal import Terminal, echo
 from conebench.errors import ExitCode, InputError, StorageError
 from conebench.record import Record, read_record
@@ -48,6 +56,7 @@ def verify(
     ] = None,
     device: DeviceName = "auto",
     jobs: Jobs = 1,
+    imports: Imports = None,
     attester: Annotated[
         str | None,
         typer.Option(
@@ -62,9 +71,10 @@ def verify(
         recorded = read_record(record)
         _check_seeds(recorded, seed)
         _check_folder(record, recorded, run_dir)
+        _check_imports(recorded, imports)
         if attester is not None:
             _check_attester(record, attester)
-        replayed = _replay(recorded, seed, data_root, run_dir, device, jobs)
+        replayed = _replay(recorded, seed, data_root, run_dir, device, jobs, imports)
     stack = stack_differences(recorded.provenance, replayed.provenance)
     if tolerance == "auto":
         tolerance = "rounding" if stack else "bits"
@@ -108,6 +118,20 @@ def _check_folder(record: Path, recorded: Record, run_dir: Path | None) -> None:
         )
 
 
+def _check_imports(recorded: Record, imports: list[str] | None) -> None:
+    """Refuse a record of a user's own network, unless its modules are named here."""
+    # Never imported because a record says so: its code would run.
+    needed = [m.module for m in recorded.model.imported or () if m.module not in (imports or ())]
+    if needed:
+        package = recorded.spec.model.package
+        install = f"install {package}" if package else "get its code"
+        again = " ".join(f"--import {module}" for module in needed)
+        raise InputError(
+            f"the record's network is not timm's or conebench's; if you trust it, {install} and "
+            f"add {again}"
+        )
+
+
 def _check_attester(record: Path, attester: str) -> None:
     check_name(attester)
     path = replication_path(record, attester)
@@ -130,6 +154,7 @@ def _replay(
     run_dir: Path | None,
     device: Device,
     jobs: int,
+    imports: list[str] | None,
 ) -> Record:
     quiet_torch_jit()
     # These import torch, which takes seconds.
@@ -141,7 +166,8 @@ def _replay(
     with ExitStack() as stack:
         folder = run_dir or Path(stack.enter_context(TemporaryDirectory(prefix="conebench-")))
         only = tuple(seeds) if seeds else None
-        options = RunOptions(data_root, folder, chosen, only, jobs=jobs)
+        modules = tuple(imports or ())
+        options = RunOptions(data_root, folder, chosen, only, jobs=jobs, imports=modules)
         stack.enter_context(redirect_stdout(sys.stderr))
         progress = stack.enter_context(open_progress(Terminal(stderr=True), recorded.spec.name))
         return replay(recorded, options, progress)

@@ -2,6 +2,7 @@
 
 from conebench.contribution.board import BoardChange, board_change
 from conebench.contribution.git_trees import Change, GitTrees
+from conebench.contribution.package_index import release_problem
 from conebench.contribution.proposal import Proposal, file_proposal, read_proposal, unpacked
 from conebench.contribution.pull_request import (
     PullRequest,
@@ -24,6 +25,7 @@ __all__ = [
     "problems_of",
     "pull_request_text",
     "read_proposal",
+    "release_problem",
     "remarks_of",
     "unpacked",
     "why_not_gh",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conebench.contribution.git_trees import REGULAR, Change
+from conebench.contribution.package_index import release_page
 from conebench.contribution.proposal import (
     MAX_FILES,
     RECORDS,
@@ -69,11 +70,19 @@ def problems_of(proposal: Proposal, author: str | None = None) -> list[str]:
 
 def remarks_of(proposal: Proposal) -> list[str]:
     """Return what readers of a sound proposal should know, one line each."""
-    return [
-        f"{path}: its images are a folder of the author's, so nobody else can replicate it"
-        for path in proposal.records
-        if json.loads(proposal.contents[path])["spec"]["dataset"]["name"] == "imagefolder"
-    ]
+    remarks = []
+    for path in proposal.records:
+        spec = json.loads(proposal.contents[path])["spec"]
+        if spec["dataset"]["name"] == "imagefolder":
+            remarks.append(
+                f"{path}: its images are a folder of the author's, so nobody else can replicate it"
+            )
+        if package := spec["model"].get("package"):
+            remarks.append(
+                f"{path}: its network is of {package}, {release_page(package)}, which nothing here "
+                "imported"
+            )
+    return remarks
 
 
 def _shape(proposal: Proposal) -> Iterator[str]:
@@ -157,7 +166,13 @@ def _provenance(record: Record, specs: dict[str, Spec]) -> Iterator[str]:
         yield f"spec: the last commit has no spec named {record.spec.name!r} in {SPECS}; commit it"
     elif spec != record.spec:
         yield f"spec: differs from {spec.name!r} in {SPECS}, whose hash is {spec.hash[:8]}"
-    if record.spec.model.name.partition(".")[0] not in known_models():
+    known = record.spec.model.name.partition(".")[0] in known_models()
+    if record.own_modules:
+        yield (
+            f"model.imported: got {', '.join(record.own_modules)}, expected modules of a package "
+            "on PyPI that the spec pins; publish it and set model.package"
+        )
+    elif not known and not record.model.imported:
         yield "spec.model.name: neither timm nor conebench has this model, so nobody can replay it"
     if record.status != "complete":
         yield f"status: got {record.status}, expected complete"

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from conebench.data.augmentation import augmented, mixed
 from conebench.data.sources import read_images
 from conebench.errors import SpecError
 from conebench.seeding import Purpose, balanced_indices, counter_generator
-from conebench.spec.datasets import batches_per_epoch
-from conebench.spec.schema import ChannelStatistics, Dataset
+from conebench.spec.datasets import Augmentation, ChannelStatistics, Dataset, batches_per_epoch
 
 
 @lru_cache(maxsize=2)
@@ -47,8 +47,7 @@ class Data:
         validation: Images held out of the training images, for choices between arms.
         mean: What `normalize` subtracts from each channel, of pixels from 0 to 1.
         std: What `normalize` divides each channel by.
-        flip: Mirror half of the training images.
-        crop_padding: Zeros around a training image before a part of its own size is cut out.
+        augmentation: Random changes of training images.
         hash: SHA-256 of all pixels and labels.
         notes: Lines for the user on what an image folder holds.
 
@@ -60,8 +59,7 @@ class Data:
     classes: tuple[str, ...]
     mean: Float[Tensor, "ch 1 1"]
     std: Float[Tensor, "ch 1 1"]
-    flip: bool
-    crop_padding: int
+    augmentation: Augmentation
     hash: str
     notes: tuple[str, ...] = ()
 
@@ -71,17 +69,17 @@ class Data:
 
     def batch(
         self, seed: int, step: int, size: int, *, augment: bool = True, keep_last: bool = False
-    ) -> tuple[Float[Tensor, "b ch h w"], Int[Tensor, " b"]]:
+    ) -> tuple[Float[Tensor, "b ch h w"], Int[Tensor, " b"] | Float[Tensor, "b c"]]:
         """Return the normalized images and labels of one training step.
 
         It depends on the seed and the step alone. Each epoch is one permutation of the training
-        images.
+        images. With mixup, labels are shares of each class.
 
         Args:
             seed: The run's seed.
             step: The update is the one from `step` to `step + 1`.
             size: Number of images.
-            augment: Crop and mirror images as the dataset says.
+            augment: Change images as the dataset says.
             keep_last: Keep the last batch of an epoch if it is shorter.
 
         """
@@ -91,20 +89,14 @@ class Data:
         order = _epoch_order(len(self.train), seed, epoch)
         index = order[position * size : (position + 1) * size].to(self.train.labels.device)
         images = self.train[index]
-        pixels = self._augment(images.pixels, seed, step) if augment else images.pixels
-        return self.normalize(pixels), images.labels
-
-    def _augment(self, pixels: Tensor, seed: int, step: int) -> Tensor:
-        if not (self.flip or self.crop_padding):
-            return pixels
+        choice = self.augmentation
+        if not (augment and choice.names):
+            return self.normalize(images.pixels), images.labels
         draw = counter_generator(seed, "augment", step)
-        if self.crop_padding:
-            pixels = _random_crop(pixels, self.crop_padding, draw)
-        if self.flip:
-            mirrored = torch.rand(len(pixels), generator=draw) < 0.5
-            mirrored = mirrored.to(pixels.device)[:, None, None, None]
-            pixels = torch.where(mirrored, pixels.flip(3), pixels)
-        return pixels
+        x = self.normalize(augmented(images.pixels, choice, draw))
+        if choice.mixup is None:
+            return x, images.labels
+        return mixed(x, images.labels, len(self.classes), choice.mixup, draw)
 
     def test_subset(self, count: int, seed: int) -> Images:
         """Return `count` class-balanced test images, or all if there are no more."""
@@ -120,21 +112,6 @@ class Data:
         """
         index = balanced_indices(self.train.labels, len(self.classes), count, seed, purpose)
         return self.train[index.to(self.train.labels.device)]
-
-
-def _random_crop(pixels: Tensor, padding: int, draw: torch.Generator) -> Tensor:
-    n, _, height, width = pixels.shape
-    # Every image has an offset of its own, so one gather crops the whole batch.
-    offsets = torch.randint(0, 2 * padding + 1, (2, n), generator=draw).to(pixels.device)
-    # [n, ch, h + 2 padding, w + 2 padding]
-    padded = torch.nn.functional.pad(pixels, (padding,) * 4)
-    # [n, h], [n, w], [n, 1, 1]
-    rows = offsets[0][:, None] + torch.arange(height, device=pixels.device)
-    columns = offsets[1][:, None] + torch.arange(width, device=pixels.device)
-    samples = torch.arange(n, device=pixels.device)[:, None, None]
-    # [n, h, w, ch]
-    cropped = padded.permute(0, 2, 3, 1)[samples, rows[:, :, None], columns[:, None, :]]
-    return cropped.permute(0, 3, 1, 2).contiguous()
 
 
 def load_data(dataset: Dataset, root: Path, device: torch.device) -> Data:
@@ -168,8 +145,7 @@ def load_data(dataset: Dataset, root: Path, device: torch.device) -> Data:
         classes=source.classes,
         mean=mean.to(device),
         std=std.to(device),
-        flip=dataset.augmentation.flip,
-        crop_padding=dataset.augmentation.crop_padding,
+        augmentation=dataset.augmentation,
         hash=_content_hash(parts),
         notes=source.notes,
     )

@@ -2,7 +2,9 @@
 
 import warnings
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +31,15 @@ SAMPLE_FORMATS = {1: "unsigned integers", 2: "signed integers", 3: "floating-poi
 EXPECTED = "expected unsigned integers of at most 16 bits"
 
 
-def read_rgb(path: Path, size: int) -> npt.NDArray[np.uint8]:
+def read_rgb(source: Path | bytes, size: int, name: str = "") -> npt.NDArray[np.uint8]:
     """Return an image's pixels, [size, size, 3].
 
     The first frame, turned upright as its EXIF says. Alpha and color profiles are ignored.
 
     Args:
-        path: A file of any format that Pillow reads; its name does not matter.
+        source: A file of any format that Pillow reads, or its content; its suffix does not matter.
         size: Side of the square to which the image is resized.
+        name: Name for messages; default: that of the file.
 
     Raises:
         SpecError: The file is damaged, or its pixels have no fixed range.
@@ -47,11 +50,13 @@ def read_rgb(path: Path, size: int) -> npt.NDArray[np.uint8]:
             # They concern odd metadata and large images; no pixel depends on these.
             warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = _upright_rgb(path)
+            with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+                image = _upright_rgb(file)
             if image.size != (size, size):
                 image = image.resize((size, size), Image.Resampling.BILINEAR)
     except Exception as error:  # noqa: BLE001  # Pillow raises anything on a damaged file
-        raise SpecError(f"{shown(path)}: cannot be read as an image: {_reason(error)}") from None
+        what = name or shown(str(source))
+        raise SpecError(f"{what}: cannot be read as an image: {_reason(error)}") from None
     return np.array(image)
 
 
@@ -61,15 +66,14 @@ def shown(name: str | Path) -> str:
     return text if text.isprintable() and text == text.strip() else repr(text)
 
 
-def _upright_rgb(path: Path) -> Image.Image:
-    with path.open("rb") as file:
-        if file.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE:
-            # Decoding skips the checksums of pixels. An image that was verified cannot be decoded.
-            Image.open(file).verify()
-        image = Image.open(file)
-        # Decoding turns a TIFF upright by itself.
-        turn = None if image.format == "TIFF" else UPRIGHT.get(_orientation(image))
-        rgb = _to_8_bits(image).convert("RGB")
+def _upright_rgb(file: IO[bytes]) -> Image.Image:
+    if file.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE:
+        # Decoding skips the checksums of pixels. An image that was verified cannot be decoded.
+        Image.open(file).verify()
+    image = Image.open(file)
+    # Decoding turns a TIFF upright by itself.
+    turn = None if image.format == "TIFF" else UPRIGHT.get(_orientation(image))
+    rgb = _to_8_bits(image).convert("RGB")
     return rgb if turn is None else rgb.transpose(turn)
 
 

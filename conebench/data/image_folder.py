@@ -9,8 +9,7 @@ from pathlib import Path
 
 from conebench.data.image_files import shown
 from conebench.errors import DataMissingError, SpecError, StorageError
-from conebench.spec.datasets import DatasetFacts
-from conebench.spec.schema import Dataset
+from conebench.spec.datasets import Dataset, DatasetFacts
 
 PARTS = ("train", "test")
 # Those of torchvision's ImageFolder. Another one would change the hash of folders that have it.

@@ -1,20 +1,23 @@
-"""Images from scikit-learn, torchvision or a folder, as bytes."""
+"""Images from scikit-learn, torchvision, archives, folders or the hub, as bytes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torchvision import datasets as tv
 from torchvision.transforms.v2 import functional as transforms
 
+from conebench.data.archives import ARCHIVES, Labeled, list_archive
+from conebench.data.hub import HubDataset
 from conebench.data.image_files import read_rgb
-from conebench.data.image_folder import PARTS, list_image_folder
+from conebench.data.image_folder import PARTS, folder_facts, list_image_folder
 from conebench.errors import DataMissingError, SpecError
 from conebench.seeding import balanced_indices
-from conebench.spec.schema import Dataset
+from conebench.spec.datasets import Dataset, DatasetFacts
 from conebench.text import first_line
 
 Part = tuple[Tensor, Tensor]
@@ -49,13 +52,32 @@ def read_images(dataset: Dataset, root: Path) -> Source:
 
     """
     if dataset.name == "imagefolder":
-        return _image_folder(dataset, root)
+        found = list_image_folder(root / str(dataset.folder))
+        files = {part: found.labeled(part) for part in PARTS}
+        return replace(_read_files(dataset, found.classes, files), notes=found.notes)
+    if dataset.name in ARCHIVES:
+        return _read_files(dataset, *list_archive(str(dataset.name), root))
+    if dataset.name == "hf":
+        hub = HubDataset(dataset)
+        return _read_chosen(dataset, hub.classes, hub.labels, hub.pixels)
     source = _digits() if dataset.name == "digits" else _torchvision(str(dataset.name), root)
     parts = {}
     for part, (pixels, labels) in source.parts.items():
         chosen = _subset(dataset, part, labels, len(source.classes))
         parts[part] = (_resized(pixels[chosen], dataset.image_size), labels[chosen])
     return Source(parts, source.classes)
+
+
+def source_facts(dataset: Dataset, root: Path) -> DatasetFacts:
+    """Return the sizes of a dataset that only its files tell.
+
+    Errors are those of `read_images`.
+    """
+    if dataset.name != "hf":
+        return folder_facts(dataset, root)
+    hub = HubDataset(dataset)
+    train, test = (len(hub.labels[part]) for part in PARTS)
+    return DatasetFacts(len(hub.classes), dataset.facts.channels, None, train, test)
 
 
 def _subset(dataset: Dataset, part: str, labels: Tensor, classes: int) -> Tensor:
@@ -93,6 +115,7 @@ def _digits() -> Source:
 
 TORCHVISION: dict[str, tuple[Callable[..., object], str]] = {
     "mnist": (tv.MNIST, "MNIST/raw/*-ubyte"),
+    "emnist_balanced": (tv.EMNIST, "EMNIST/raw/*-ubyte"),
     "fashion_mnist": (tv.FashionMNIST, "FashionMNIST/raw/*-ubyte"),
     "cifar10": (tv.CIFAR10, "cifar-10-batches-py/"),
     "cifar100": (tv.CIFAR100, "cifar-100-python/"),
@@ -109,6 +132,8 @@ def _torchvision(name: str, root: Path) -> Source:
 def _torchvision_part(name: str, root: Path, part: str) -> Part:
     factory, files = TORCHVISION[name]
     choice: dict[str, object] = {"split": part} if name == "svhn" else {"train": part == "train"}
+    if name == "emnist_balanced":
+        choice["split"] = "balanced"
     try:
         found = factory(root=str(root), download=False, **choice)
     except Exception:  # noqa: BLE001  # a broken file may raise anything
@@ -141,18 +166,25 @@ def _as_tensors(found: object) -> Part:
     return pixels.contiguous(), torch.as_tensor(labels, dtype=torch.int64)
 
 
-def _image_folder(dataset: Dataset, root: Path) -> Source:
-    found = list_image_folder(root / str(dataset.folder))
+def _read_files(dataset: Dataset, classes: tuple[str, ...], files: Labeled) -> Source:
     size = int(dataset.image_size or 0)
+    labels = {part: [label for _, label in labeled] for part, labeled in files.items()}
+    return _read_chosen(
+        dataset, classes, labels, lambda part, i: read_rgb(Path(files[part][i][0]), size)
+    )
+
+
+def _read_chosen(
+    dataset: Dataset,
+    classes: tuple[str, ...],
+    labels_of: Mapping[str, npt.ArrayLike],
+    read: Callable[[str, int], npt.NDArray[np.uint8]],
+) -> Source:
+    """Read the images of the subsets only: a dataset may be far larger than memory."""
     parts = {}
     for part in PARTS:
-        labeled = found.labeled(part)
-        labels = torch.tensor([label for _, label in labeled])
-        # Only the images of the subset are read: a folder may be far larger than memory.
-        chosen = _subset(dataset, part, labels, len(found.classes))
-        pixels = [read_rgb(Path(labeled[i][0]), size) for i in chosen.tolist()]
-        parts[part] = (
-            torch.stack([torch.from_numpy(image).permute(2, 0, 1) for image in pixels]),
-            labels[chosen],
-        )
-    return Source(parts, found.classes, found.notes)
+        labels = torch.as_tensor(np.asarray(labels_of[part], dtype=np.int64))
+        chosen = _subset(dataset, part, labels, len(classes))
+        pixels = [torch.from_numpy(read(part, i)).permute(2, 0, 1) for i in chosen.tolist()]
+        parts[part] = (torch.stack(pixels), labels[chosen])
+    return Source(parts, classes)

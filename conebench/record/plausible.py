@@ -17,7 +17,7 @@ YEARS = range(2020, 2100)
 def plausibility_problems(record: Record) -> Iterator[str]:
     """Yield what cannot be true of a run, one line each."""
     yield from _provenance(record)
-    expected = record.spec.dataset.label
+    expected = record.spec.dataset.shown_name
     if record.data.name != expected:
         yield f"data.name: got {record.data.name!r}, expected the spec's {expected!r}"
     for seed in record.seeds:

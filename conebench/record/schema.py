@@ -41,10 +41,30 @@ class DataFacts(Part):
     image_size: Count = Field(description="Side in pixels.")
 
 
+class ImportedModule(Part):
+    """A module that a run imported, neither of timm nor of conebench."""
+
+    module: Text = Field(description="Its name.")
+    source: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="SHA-256 of its source and of the user's modules that it imports, without "
+        "comments, docstrings and error texts."
+    )
+    package: Text | None = Field(
+        description="The package that it was installed from, as name==version; null if not from a "
+        "package index."
+    )
+
+
 class ModelFacts(Part):
     """The network of a run."""
 
     parameters: Count = Field(description="Trainable parameters.")
+    imported: list[ImportedModule] | None = Field(
+        default=None,
+        description="Modules that the run imported; missing for networks of timm and conebench.",
+    )
+
+    later = frozenset({"imported"})
 
 
 class TrainingCurve(Part):
@@ -331,11 +351,17 @@ class Record(Part):
         return "trace" if self.seeds[0].kernel.views else self.spec.kernel.outputs or "full"
 
     @property
+    def own_modules(self) -> list[str]:
+        """Names of imported modules that are not of the package that the spec pins."""
+        pinned, imported = self.spec.model.package, self.model.imported or []
+        return [m.module for m in imported if pinned is None or m.package != pinned]
+
+    @property
     def comparability(self) -> Comparability:
         """The group of the board that the record belongs to."""
         kernel = self.spec.kernel
         return Comparability(
-            dataset=self.spec.dataset.label,
+            dataset=self.spec.dataset.shown_name,
             view=self.view,
             probe_samples=kernel.samples,
             batchnorm=kernel.batchnorm,

@@ -9,7 +9,8 @@ from torch import nn
 from conebench.entk import KernelError, KernelPlan, empirical_ntk
 from conebench.errors import SpecError
 from conebench.linearize import LinearizedModel
-from conebench.networks.timm_models import classifier_parameters
+from conebench.networks.imported import package_of
+from conebench.networks.timm_models import classifier_parameters, entry_point
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.kernels import plan_kernel
 from conebench.spec.optimizers import OtherOptimizer
@@ -34,6 +35,7 @@ def check_context(context: Context) -> CheckedNetwork:
     Raises a SpecError if they do not, an UnmetNeedError if a kernel does not fit into memory.
     """
     _check_counts(context)
+    _check_package(context)
     network = context.initial_network(context.spec.seeds[0])
     _check_forward(context, network)
     network.eval()
@@ -66,6 +68,21 @@ def _check_counts(context: Context) -> None:
         raise SpecError(
             f"got {len(held_out)}, expected at least {classes} (one per class)",
             field="dataset.validation_size",
+        )
+
+
+def _check_package(context: Context) -> None:
+    """Check that the network is from the package that the spec names."""
+    model = context.spec.model
+    if model.package is None:
+        return
+    module = entry_point(model.name).__module__
+    found = package_of(module)
+    if found != model.package:
+        raise SpecError(
+            f"got {model.package}, but {model.name!r} is from {module} of "
+            f"{found or 'no package of an index'}",
+            field="model.package",
         )
 
 

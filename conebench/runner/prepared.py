@@ -24,7 +24,7 @@ from conebench.record.plausible import MOST_FAILURES
 from conebench.runner.assembly import gather_seed, seed_result
 from conebench.runner.metrics import JsonLines, LoggedProgress, Logger, check_loggers, open_logger
 from conebench.runner.preflight import CheckedNetwork, check_context
-from conebench.runner.provenance import gather_provenance
+from conebench.runner.provenance import gather_provenance, imported_modules
 from conebench.runner.stages.context import Context, RunOptions, open_context
 from conebench.runner.stages.planned import adopt_older_results, write_plan
 from conebench.runner.stages.progress import Progress
@@ -133,7 +133,10 @@ def _record(
         spec_hash=spec.hash,
         status="partial" if len(seeds) < len(spec.seeds) or failures else "complete",
         data=_data_facts(context),
-        model=ModelFacts(parameters=network.parameters),
+        model=ModelFacts(
+            parameters=network.parameters,
+            imported=imported_modules(spec.model.name, context.imports),
+        ),
         seeds=seeds,
         failures=[
             # A text of a record has at most 500 characters.
@@ -167,7 +170,7 @@ def _missing_work(context: Context, seed: int) -> float:
 def _data_facts(context: Context) -> DataFacts:
     data = context.data
     return DataFacts(
-        name=context.spec.dataset.label,
+        name=context.spec.dataset.shown_name,
         hash=data.hash,
         train_images=len(data.train),
         test_images=len(data.test),

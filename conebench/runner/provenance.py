@@ -1,4 +1,4 @@
-"""Where, when and with what a record was made."""
+"""Where, when and with what a record was made, and by which modules of the user's."""
 
 import datetime
 import platform
@@ -10,8 +10,9 @@ import torch
 
 import conebench
 from conebench.entk import KernelPlan
-from conebench.record import CodeFacts, KernelBuild, Provenance
-from conebench.runner.stages.code import Code
+from conebench.networks.imported import package_of
+from conebench.record import CodeFacts, ImportedModule, KernelBuild, Provenance
+from conebench.runner.stages.code import Code, code_hash, own_modules, own_sources, sources_of
 from conebench.runner.stages.device import device_name
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pydantic")
@@ -57,6 +58,17 @@ def gather_provenance(
             samples_at_once=min(planned.chunk for planned in kernel_plan.passes),
         ),
     )
+
+
+def imported_modules(model: str, imports: Sequence[str]) -> list[ImportedModule] | None:
+    """Describe the modules that a run imported, None without any."""
+    found = []
+    for name in own_modules(model, imports):
+        # A network that was typed into a session has no file.
+        sources = sources_of([name]) or own_sources(model)
+        package = package_of(name)
+        found.append(ImportedModule(module=name, source=code_hash(sources), package=package))
+    return found or None
 
 
 def _any_dirty(codes: Sequence[Code | None]) -> bool | None:

@@ -26,6 +26,7 @@ from conebench.site.pages import (
     document_page,
     documents_page,
     index_page,
+    moved_page,
 )
 
 MARKER = ".conebench-site"
@@ -151,6 +152,8 @@ def _write_findings(records: Sequence[SiteRecord], folder: Path) -> None:
     cells = [record.cell for record in records]
     page = findings_page([record.row for record in records], cells)
     write_text(folder / "findings.html", page.html)
+    # The address of the page that it replaced.
+    write_text(folder / "factors.html", moved_page("findings.html", "Findings"))
     table = tidy_frame(cells)
     write_text(folder / "findings.csv", frame_csv(table))
     write_parquet(table, folder / "findings.parquet")

@@ -20,7 +20,7 @@ IN_WHEEL, IN_CHECKOUT = HERE / "docs", HERE.parents[1]
 FOR_CONTRIBUTORS = ("CONTRIBUTING.md", "SECURITY.md")
 # The order of pages; others come between both parts.
 FIRST = (
-    *("install", "quick-start", "tutorial", "running", "cluster", "cli"),
+    *("install", "quick-start", "tutorial", "running", "own", "cluster", "cli"),
     *("specs", "records", "api", "method", "study"),
 )
 LAST = ("performance", "model-support", "architecture", "versions", "contributing", "security")

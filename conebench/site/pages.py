@@ -82,6 +82,11 @@ def all_pages(groups: Sequence[Group]) -> dict[str, str]:
     }
 
 
+def moved_page(target: str, label: str) -> str:
+    """Return a page that leads to the new address of its contents."""
+    return render_template("moved.html.j2", root="", page="moved", target=target, label=label)
+
+
 def compare_page(groups: Sequence[Group]) -> str:
     """Return the page whose script overlays records."""
     rows = [row for group in groups for row in group.shown]

@@ -71,13 +71,11 @@ def guess_arms(spec: Spec) -> list[Arm]:
 def settings_differ(spec: Spec) -> bool:
     """Return True if linear arms are trained unlike `full`, so that controls are needed."""
     choice = spec.linearization
-    augmentation = spec.dataset.augmentation
-    augments = augmentation.flip or augmentation.crop_padding > 0
     # `zero-origin` pulls w + theta_s toward 0, as ordinary training pulls theta.
-    return (
+    return bool(
         choice.learning_rate != "inherit"
         or (choice.weight_decay != "zero-origin" and spec.training.optimizer.weight_decay > 0)
-        or (choice.augmentation == "none" and augments)
+        or (choice.augmentation == "none" and spec.dataset.augmentation.names)
         or choice.loss not in ("inherit", spec.training.loss)
     )
 

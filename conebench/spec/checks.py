@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from conebench.spec.datasets import DATASETS
+from conebench.spec.datasets import DATASETS, OF_HUB
 from conebench.spec.optimizers import OtherOptimizer, Sgd
 from conebench.spec.schedule import constant_stretch
 from conebench.spec.schema import Spec
@@ -39,7 +39,7 @@ class Problem(NamedTuple):
 
 def cross_field_problems(spec: Spec) -> list[Problem]:
     """Return the problems of a resolved spec, in the order of its sections."""
-    problems = [*_length(spec), *_folder(spec), *_dataset(spec)]
+    problems = [*_length(spec), *_folder(spec), *_hub(spec), *_dataset(spec), *_augmentation(spec)]
     if spec.training.steps is not None:
         problems += [*_schedule(spec), *_grid(spec), *_switching(spec)]
     problems += [*_model(spec), *_optimizer(spec), *_loss(spec), *_linearization(spec)]
@@ -49,12 +49,13 @@ def cross_field_problems(spec: Spec) -> list[Problem]:
 
 def _length(spec: Spec) -> Iterator[Problem]:
     training, epochs_given = spec.training, spec.training.epochs is not None
+    name = spec.dataset.name
     if not epochs_given and training.steps is None:
         yield Problem(("training",), "steps or epochs is missing")
     if epochs_given and spec.dataset.train_images is None:
         yield Problem(
             ("training", "epochs"),
-            "imagefolder has no known size: give training.steps, or set dataset.train_size",
+            f"{name} has no known size: give training.steps, or set dataset.train_size",
         )
 
 
@@ -70,7 +71,17 @@ def _folder(spec: Spec) -> Iterator[Problem]:
             f"got {dataset.folder!r}, the name of a built-in dataset: rename the folder",
         )
     if dataset.image_size is None:
-        yield Problem(("dataset", "image_size"), "missing, imagefolder needs it")
+        yield Problem(("dataset", "image_size"), f"missing, {dataset.name} needs it")
+
+
+def _hub(spec: Spec) -> Iterator[Problem]:
+    dataset = spec.dataset
+    for field in OF_HUB:
+        is_given = getattr(dataset, field) != type(dataset).model_fields[field].default
+        if dataset.name == "hf" and field in ("repo", "revision") and not is_given:
+            yield Problem(("dataset", field), "missing, hf needs it")
+        if dataset.name != "hf" and is_given:
+            yield Problem(("dataset", field), f"only hf takes {field}")
 
 
 def _dataset(spec: Spec) -> Iterator[Problem]:
@@ -89,6 +100,25 @@ def _dataset(spec: Spec) -> Iterator[Problem]:
                     ("dataset", "normalization", field),
                     f"got {count}, expected {facts.channels} (one per channel)",
                 )
+
+
+def _augmentation(spec: Spec) -> Iterator[Problem]:
+    choice, where = spec.dataset.augmentation, ("dataset", "augmentation")
+    if choice.resized_crop is not None and choice.crop_padding:
+        yield Problem(
+            (*where, "crop_padding"), f"got {choice.crop_padding}, expected 0 with resized_crop"
+        )
+    for name in ("resized_crop", "erasing"):
+        for field in ("area", "ratio"):
+            low, high = getattr(getattr(choice, name), field, (0, 0))
+            if low > high:
+                yield Problem(
+                    (*where, name, field), f"got [{low}, {high}], expected the least first"
+                )
+    jitter = choice.color_jitter
+    for field in ("saturation", "hue"):
+        if jitter is not None and spec.dataset.facts.channels == 1 and getattr(jitter, field):
+            yield Problem((*where, "color_jitter", field), "gray images have no colors to change")
 
 
 def _split(spec: Spec) -> Iterator[Problem]:
@@ -255,7 +285,7 @@ def _linearization(spec: Spec) -> Iterator[Problem]:
 def _kernel(spec: Spec) -> Iterator[Problem]:
     images, classes = spec.dataset.train_images, spec.dataset.facts.classes
     if spec.kernel.outputs is None:
-        yield Problem(("kernel", "outputs"), "missing, imagefolder needs it")
+        yield Problem(("kernel", "outputs"), f"missing, {spec.dataset.name} needs it")
     for field in ("samples", "calibration_samples"):
         count = getattr(spec.kernel, field)
         if images is not None and 0 < images < count:

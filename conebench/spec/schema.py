@@ -4,12 +4,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from conebench.spec.datasets import DATASETS, DatasetFacts, batches_per_epoch
+from conebench.spec.datasets import Dataset, batches_per_epoch
 from conebench.spec.optimizers import Optimizer
 from conebench.spec.section import (
     TITLE,
     FiniteJson,
-    FolderName,
     Fraction,
     Legible,
     Name,
@@ -35,94 +34,20 @@ class Model(Section):
         default={}, description="Keyword arguments for timm's create_model."
     )
     pretrained: bool = Field(default=False, description="Start from timm's pretrained weights.")
+    package: (
+        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}==[0-9][A-Za-z0-9.+!]{0,31}$")]
+        | None
+    ) = Field(
+        default=None,
+        description="Package of PyPI that registers the network, as name==version; default: none, "
+        "the network is timm's or conebench's.",
+    )
     output_scale: PositiveFloat | None = Field(
         default=None,
         description="a: train a (f(x; theta) - f(x; theta_0)), lazier for larger a; default: f.",
     )
 
-    later = frozenset({"output_scale"})
-
-
-class Augmentation(Section):
-    """Random changes of each training image, drawn at every step."""
-
-    flip: bool = Field(default=False, description="Mirror left to right with probability 1/2.")
-    crop_padding: int = Field(
-        default=0, ge=0, le=64, description="Pad by this many zero pixels, then crop at random."
-    )
-
-
-class ChannelStatistics(Section):
-    """Mean and standard deviation of each channel, in [0, 1] pixel units."""
-
-    mean: tuple[float, ...] = Field(min_length=1, max_length=4, description="Per channel.")
-    std: tuple[PositiveFloat, ...] = Field(min_length=1, max_length=4, description="Per channel.")
-
-
-class Dataset(Section):
-    """The images to train and test on, and how they are prepared."""
-
-    name: Literal[tuple(DATASETS)] = Field(  # type: ignore[valid-type]  # one list of names
-        description="The dataset."
-    )
-    folder: FolderName | None = Field(
-        default=None,
-        description="imagefolder only: folder under the data root, with train/ and test/.",
-    )
-    image_size: PositiveInt | None = Field(
-        default=None, le=1024, description="Side in pixels; default: the dataset's own."
-    )
-    train_size: PositiveInt | None = Field(
-        default=None, description="Class-balanced subset of the training images; default: all."
-    )
-    test_size: PositiveInt | None = Field(
-        default=None, description="Class-balanced subset of the test images; default: all."
-    )
-    validation_size: PositiveInt | None = Field(
-        default=None,
-        description="Class-balanced part of the training images, held out of training.",
-    )
-    random_labels: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        default=None, description="Share of the training images whose labels are shuffled."
-    )
-    subset_seed: Seed = Field(default=0, description="Draws the subsets, for all run seeds.")
-    augmentation: Augmentation = Augmentation()
-    normalization: Literal["train", "none"] | ChannelStatistics = Field(
-        default="train",
-        description="`train`: mean and deviation of each channel over the training images.",
-    )
-
-    later = frozenset({"validation_size", "random_labels"})
-
-    @property
-    def facts(self) -> DatasetFacts:
-        """Sizes of this dataset, known before it is read."""
-        return DATASETS[self.name]
-
-    @property
-    def label(self) -> str:
-        """The data's name on the board; only records with the same one are compared.
-
-        It is the name of the dataset or folder, with the size of a training subset, the size of
-        the validation split, an image size other than the dataset's own, and the share of random
-        labels.
-        """
-        parts = [self.folder or str(self.name)]
-        if self.train_size is not None:
-            parts.append(f"{self.train_size:,} training images")
-        if self.validation_size is not None:
-            parts.append(f"{self.validation_size:,} of them held out")
-        if self.facts.image_size not in (None, self.image_size):
-            parts.append(f"{self.image_size} x {self.image_size} pixels")
-        if self.random_labels is not None:
-            parts.append(f"{100 * self.random_labels:g} % random labels")
-        return ", ".join(parts)
-
-    @property
-    def train_images(self) -> int | None:
-        """Number of images to train on, None if it depends on the files."""
-        images = self.train_size or self.facts.train_images
-        return None if images is None else images - (self.validation_size or 0)
+    later = frozenset({"package", "output_scale"})
 
 
 class Schedule(Section):
@@ -227,7 +152,7 @@ class Kernel(Section):
     outputs: Literal["full", "trace", "sum"] | None = Field(
         default=None,
         description="Over classes; default: full up to 10, which has the trace and sum views too, "
-        "else trace. imagefolder needs it.",
+        "else trace. imagefolder and hf need it.",
     )
     batchnorm: BatchNormMode = Field(
         default="eval",

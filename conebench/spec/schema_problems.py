@@ -45,6 +45,7 @@ FIELD_RULES = {
 }
 # What a pattern with this part expects.
 PATTERNS = {
+    "/[A-Za-z0-9]": "owner/name",
     TITLE: "one line of text",
     NO_CONTROL_CHARACTER: "one line of text",
     "[A-Za-z0-9._-]": "a short name of letters, digits, '.', '_' and '-'",
@@ -52,6 +53,9 @@ PATTERNS = {
     "[a-z_][a-z0-9_]*": "a name of lower-case letters, digits and '_'",
     "[a-z][a-z0-9_]*": "a name of lower-case letters, digits and '_'",
     "[a-z0-9]{1,40}": "a name of lower-case letters and digits",
+    "[A-Za-z0-9_.+-]": "a name of letters, digits, '.', '_', '+' and '-'",
+    "[0-9a-f]{40}": "a commit of 40 hexadecimal digits",
+    "==[0-9]": "a package with its version, such as mypackage==1.2",
     "[0-9a-f]{64}": "64 hexadecimal digits",
     "[A-Za-z0-9+/]*={0,2}": "base64",
     r"\d+\.\d+": "two numbers, such as 1.3",

@@ -44,6 +44,7 @@ def _augmentation(spec: Spec) -> str:
     chosen = spec.dataset.augmentation
     parts = ["flips"] * chosen.flip
     parts += [f"crops {chosen.crop_padding}"] * (chosen.crop_padding > 0)
+    parts += [name.replace("_", " ") for name in chosen.names if name in chosen.later]
     return " and ".join(parts) or "none"
 
 

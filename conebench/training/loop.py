@@ -195,7 +195,7 @@ def _check_finite(losses: Sequence[Tensor], done: int) -> None:
 
 def loss_of(
     logits: Float[Tensor, "b c"],
-    labels: Int[Tensor, " b"],
+    labels: Int[Tensor, " b"] | Float[Tensor, "b c"],
     loss: Loss,
     *,
     label_smoothing: float = 0.0,
@@ -203,14 +203,18 @@ def loss_of(
     """Compute the mean loss of a batch.
 
     The cross-entropy to (1 - e) y + e / c with one-hot y and label smoothing e, or for `mse` the
-    mean over images and classes of (logit - y)^2, without smoothing.
+    mean over images and classes of (logit - y)^2, without smoothing. Labels may be shares of each
+    class in place of one-hot y.
 
     >>> logits = torch.tensor([[1.0, 0.0]])
     >>> loss_of(logits, torch.tensor([1]), "mse")
     tensor(1.)
     """
+    if labels.is_floating_point():
+        labels = labels.to(logits)
     if loss == "mse":
-        return F.mse_loss(logits, F.one_hot(labels, logits.shape[1]).to(logits))
+        one_hot = labels if labels.ndim == 2 else F.one_hot(labels, logits.shape[1])
+        return F.mse_loss(logits, one_hot.to(logits))
     return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 

@@ -1,5 +1,6 @@
 """conebench.data: batches that depend on seed and step alone, on images of known content."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from conebench.data.datasets import Data, Images, load_data
 from conebench.errors import SpecError
-from conebench.spec.schema import Augmentation, ChannelStatistics, Dataset
+from conebench.spec.datasets import Augmentation, ChannelStatistics, Dataset
 
 CPU = torch.device("cpu")
 DIGITS_HASH = "c9f7bbab"
@@ -156,7 +157,8 @@ def _ramp(n: int = 64) -> Data:
     pixels = (16 * torch.arange(8)[:, None] + torch.arange(8) + 1).to(torch.uint8)
     images = Images(pixels.expand(n, 1, 8, 8), torch.zeros(n, dtype=torch.int64))
     zero, one = torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
-    return Data(images, None, images, ("a",), zero, one, flip=False, crop_padding=2, hash="0" * 64)
+    crops = Augmentation(crop_padding=2)
+    return Data(images, None, images, ("a",), zero, one, crops, hash="0" * 64)
 
 
 def test_crops_are_shifts_of_the_zero_padded_image() -> None:
@@ -171,7 +173,7 @@ def test_crops_are_shifts_of_the_zero_padded_image() -> None:
 
 
 def test_half_of_the_images_are_mirrored() -> None:
-    data = Data(**{**vars(_ramp(2000)), "flip": True, "crop_padding": 0})
+    data = replace(_ramp(2000), augmentation=Augmentation(flip=True))
     x = (data.batch(0, 0, 2000)[0] * 255).round().long()[:, 0]
     original = data.train.pixels[0, 0].long()
     mirrored = torch.tensor([torch.equal(image, original.flip(1)) for image in x])

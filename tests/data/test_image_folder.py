@@ -15,7 +15,7 @@ from conebench.data.image_folder import (
     list_image_folder,
 )
 from conebench.errors import ConebenchError, DataMissingError, SpecError, StorageError
-from conebench.spec.schema import Dataset
+from conebench.spec.datasets import Dataset
 
 
 def _touch(root: Path, *paths: str) -> Path:

@@ -14,7 +14,7 @@ from torchvision import datasets as tv
 from conebench.data.sources import read_images
 from conebench.errors import DataMissingError, SpecError
 from conebench.seeding import balanced_indices
-from conebench.spec.schema import Dataset
+from conebench.spec.datasets import Dataset
 
 
 def _folder_of_images(root: Path, count: int = 3) -> Dataset:
@@ -135,6 +135,21 @@ def test_grey_datasets_of_torchvision(tmp_path: Path, name: str, folder: str) ->
     assert len(source.classes) == 10
 
 
+def test_emnist_is_the_balanced_split_as_torchvision_has_it(tmp_path: Path) -> None:
+    raw = tmp_path / "EMNIST/raw"
+    raw.mkdir(parents=True)
+    for part, count in (("train", 94), ("test", 47)):
+        images = np.arange(28, dtype=np.uint8) * np.ones((count, 28, 1))
+        (raw / f"emnist-balanced-{part}-images-idx3-ubyte").write_bytes(_idx(images))
+        labels = np.arange(count) % 47
+        (raw / f"emnist-balanced-{part}-labels-idx1-ubyte").write_bytes(_idx(labels))
+    source = read_images(Dataset(name="emnist_balanced", image_size=28), tmp_path)
+    pixels, labels = source.parts["train"]
+    assert pixels.shape == (94, 1, 28, 28)
+    assert pixels[5, 0, 3].tolist() == list(range(28))
+    assert (len(source.classes), int(labels.max())) == (47, 46)
+
+
 @pytest.mark.parametrize(
     ("name", "train", "classes"), [("cifar10", 1000, 10), ("cifar100", 200, 100), ("svhn", 20, 10)]
 )
@@ -154,7 +169,9 @@ def test_color_datasets_of_torchvision(
     assert sorted(set(labels.tolist())) == list(range(classes))
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"])
+@pytest.mark.parametrize(
+    "name", ["mnist", "fashion_mnist", "emnist_balanced", "cifar10", "cifar100", "svhn"]
+)
 def test_without_a_network_a_missing_dataset_says_what_to_put_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -195,6 +195,24 @@ def test_carried_optimizers_are_kept_and_taken_up(tmp_path: Path) -> None:
     assert content(run(spec, tmp_path / "stopped")) == content(straight)
 
 
+def test_augmented_training_is_taken_up_to_the_same_bits(tmp_path: Path) -> None:
+    choice = {
+        "flip": True,
+        "resized_crop": {},
+        "color_jitter": {"brightness": 0.4, "contrast": 0.4},
+        "erasing": {},
+        "mixup": 0.4,
+    }
+    spec = tiny_spec(dataset={**TINY["dataset"], "augmentation": choice}, seeds=[0])
+    straight = run(spec, tmp_path / "straight")
+    for stage in ("seed 0: ordinary training", "seed 0: lazy"):
+        with pytest.raises(KeyboardInterrupt):
+            run(spec, tmp_path / "stopped", RecordingProgress(stop_at=stage), save_every=0)
+    assert content(run(spec, tmp_path / "stopped")) == content(straight)
+    # Two processes draw the same.
+    assert content(run(spec, tmp_path / "apart", jobs=2)) == content(straight)
+
+
 def test_seeds_run_apart_add_up_to_the_whole_record(finished: Finished, tmp_path: Path) -> None:
     first = run(tiny_spec(), tmp_path, seeds=(1,))
     assert (first.status, [seed.seed for seed in first.seeds]) == ("partial", [1])

@@ -65,7 +65,7 @@ def test_the_page_of_a_record_says_who_replicated_it_and_on_what():
 
 def test_every_page_is_well_formed(site):
     pages = pages_of(site)
-    assert len(pages) == 9 + len(documents())
+    assert len(pages) == 10 + len(documents())
     for page in pages.values():
         assert len(page.ids) == len(set(page.ids))
         assert set(page.references) <= set(page.ids)

@@ -22,6 +22,11 @@ def folder(**changes: object) -> dict[str, Any]:
     return {"dataset": dataset, **section("kernel", outputs="full")}
 
 
+def hub(**changes: Any) -> dict[str, Any]:
+    dataset = {"name": "hf", "image_size": 8, **changes}
+    return {**folder(), "dataset": dataset}
+
+
 SGD = {"name": "sgd", "learning_rate": 0.1}
 GRAY = {"mean": [0.5], "std": [0.2]}
 
@@ -77,6 +82,21 @@ ONE_PER_CLASS = "expected at least 10 (one per class)"
 MULTISTEP = {"name": "multistep"}
 
 REFUSED = {
+    "two ways to crop": (
+        section("dataset", augmentation={"crop_padding": 2, "resized_crop": {}}),
+        "dataset.augmentation.crop_padding",
+        "got 2, expected 0 with resized_crop",
+    ),
+    "the largest area first": (
+        section("dataset", augmentation={"erasing": {"area": [0.5, 0.1]}}),
+        "dataset.augmentation.erasing.area",
+        "got [0.5, 0.1], expected the least first",
+    ),
+    "colors of gray images": (
+        section("dataset", augmentation={"color_jitter": {"brightness": 0.1, "hue": 0.1}}),
+        "dataset.augmentation.color_jitter.hue",
+        "gray images have no colors to change",
+    ),
     "neither steps nor epochs": (
         training(steps=None),
         "training",
@@ -86,6 +106,21 @@ REFUSED = {
         folder() | training(steps=None, epochs=3),
         "training.epochs",
         "imagefolder has no known size: give training.steps, or set dataset.train_size",
+    ),
+    "a dataset of the hub without its repository": (
+        hub(revision="0" * 40),
+        "dataset.repo",
+        "missing, hf needs it",
+    ),
+    "a dataset of the hub of any revision": (
+        hub(repo="me/pets"),
+        "dataset.revision",
+        "missing, hf needs it",
+    ),
+    "a column of digits": (
+        section("dataset", label="kind"),
+        "dataset.label",
+        "only hf takes label",
     ),
     "folder of a known dataset": (
         section("dataset", folder="birds"),

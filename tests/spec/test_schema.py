@@ -14,18 +14,21 @@ from conebench.spec.datasets import DATASETS
 
 
 def dataset_spec(name: str, **changes: object) -> Spec:
-    folder = {"folder": "birds"} if name == "imagefolder" else {}
+    of_hub = {"repo": "me/pets", "revision": "0123456" + "0" * 33}
+    folder = {"imagefolder": {"folder": "birds"}, "hf": of_hub}.get(name, {})
     return make_spec(dataset={"name": name, **folder, **changes})
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_reduction_and_image_size_follow_the_dataset(name: str) -> None:
     spec, facts = dataset_spec(name), DATASETS[name]
-    expected = {"cifar100": "trace", "imagefolder": None}
-    assert spec.kernel.outputs == expected.get(name, "full")
+    few = facts.classes is not None and facts.classes <= 10
+    expected = None if facts.classes is None else "full" if few else "trace"
+    assert spec.kernel.outputs == expected
     assert spec.dataset.image_size == facts.image_size
     assert spec.dataset.train_images == facts.train_images
-    assert spec.dataset.label == ("birds" if name == "imagefolder" else name)
+    own = {"imagefolder": "birds", "hf": "me/pets at 0123456"}
+    assert spec.dataset.shown_name == own.get(name, name)
 
 
 def test_what_is_written_wins_over_the_dataset() -> None:
@@ -67,7 +70,7 @@ def test_the_last_batch_of_an_epoch_is_kept_on_request() -> None:
 def test_random_labels_are_part_of_the_data_that_the_board_names() -> None:
     plain = make_spec(dataset={"name": "digits", "train_size": 500})
     half = make_spec(dataset={"name": "digits", "train_size": 500, "random_labels": 0.5})
-    assert half.dataset.label == f"{plain.dataset.label}, 50 % random labels"
+    assert half.dataset.shown_name == f"{plain.dataset.shown_name}, 50 % random labels"
     assert half.hash != plain.hash
     assert "random_labels" not in plain.dump()["dataset"]
 
@@ -105,7 +108,10 @@ def replaced(model: BaseModel, path: tuple[str, ...], value: object) -> BaseMode
     return model.model_copy(update={path[0]: value})
 
 
-ALL_SECTIONS = make_spec(chaos={"pairs": [[0, 50]]})
+AUGMENTATION = {"resized_crop": {}, "color_jitter": {}, "erasing": {}}
+ALL_SECTIONS = make_spec(
+    chaos={"pairs": [[0, 50]]}, dataset={"name": "digits", "augmentation": AUGMENTATION}
+)
 
 
 @pytest.mark.parametrize("path", leaves(ALL_SECTIONS), ids=".".join)

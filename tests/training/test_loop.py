@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from conebench.data.datasets import Data, Images
 from conebench.linearize import LinearizedModel
+from conebench.spec.datasets import Augmentation
 from conebench.spec.optimizers import Adam, OtherOptimizer, Sgd
 from conebench.training.loop import (
     EVALUATION_BATCH,
@@ -28,6 +29,7 @@ OPTIMIZERS = [
     Adam(name="adam", learning_rate=0.01, weight_decay=0.1),
     Adam(name="adamw", learning_rate=0.01, weight_decay=0.5),
 ]
+FLIPS_AND_CROPS = Augmentation(flip=True, crop_padding=1)
 LAMB = OtherOptimizer(name="lamb", learning_rate=0.01)
 
 
@@ -36,7 +38,7 @@ def make_data(count: int = 40) -> Data:
     pixels = torch.randint(0, 256, (count, 3, 2, 2), generator=generator, dtype=torch.uint8)
     images = Images(pixels, torch.arange(count) % 3)
     zero, one = torch.zeros(3, 1, 1), torch.ones(3, 1, 1)
-    return Data(images, None, images, ("a", "b", "c"), zero, one, True, 1, "0" * 64)
+    return Data(images, None, images, ("a", "b", "c"), zero, one, FLIPS_AND_CROPS, "0" * 64)
 
 
 def make_recipe(optimizer: Sgd | Adam | OtherOptimizer = SGD, **changes: object) -> Recipe:
@@ -223,6 +225,14 @@ def test_losses() -> None:
     assert float(loss_of(logits, labels, "mse")) == pytest.approx((1 + 0 + 1 + 0 + 0 + 1) / 6)
     expected = -(logits.log_softmax(1)[0, 0] + logits.log_softmax(1)[1, 2]) / 2
     assert float(loss_of(logits, labels, "cross-entropy")) == pytest.approx(float(expected))
+    shares = torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+    squares = (1.75**2 + 0.75**2 + 1 + 0 + 0 + 1) / 6
+    assert float(loss_of(logits, shares, "mse")) == pytest.approx(squares)
+    expected = -(shares * logits.log_softmax(1)).sum(1).mean()
+    assert float(loss_of(logits, shares, "cross-entropy")) == pytest.approx(float(expected))
+    one_hot = torch.nn.functional.one_hot(labels, 3).float()
+    for loss in ("mse", "cross-entropy"):
+        torch.testing.assert_close(loss_of(logits, one_hot, loss), loss_of(logits, labels, loss))
 
 
 def test_evaluation_counts_the_test_images_and_restores_the_mode() -> None:

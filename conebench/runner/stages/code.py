@@ -7,7 +7,7 @@ import inspect
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +21,7 @@ from conebench.networks.timm_models import entry_point
 # be recomputed, the data's hash stands for the images, and stored files hold checksums.
 PARTS = (
     "analysis/barrier.py",
+    "data/augmentation.py",
     "data/datasets.py",
     "entk",
     "linearize",
@@ -48,15 +49,17 @@ class Code:
 
 
 @cache
-def current_code(model: str) -> Code:
-    """Return the code of this process for runs of a model.
+def current_code(model: str, imports: tuple[str, ...] = ()) -> Code:
+    """Return the code of this process for runs of a model, with the modules imported for it.
 
     Raises:
         SpecError: The source of a user's own network cannot be read.
 
     """
     package = Path(conebench.__file__).parent
-    return Code(code_hash([*_numerical_sources(package), *own_sources(model)]), *git_state(package))
+    return Code(
+        code_hash([*_numerical_sources(package), *own_sources(model, imports)]), *git_state(package)
+    )
 
 
 def code_hash(sources: Iterable[str]) -> str:
@@ -100,27 +103,39 @@ def _numerical_sources(package: Path) -> Iterator[str]:
             yield file.read_text(encoding="utf-8")
 
 
-def own_sources(model: str) -> list[str]:
-    """Read the module of a user's own network, and the user's modules that it imports.
+def own_modules(model: str, imports: Sequence[str] = ()) -> list[str]:
+    """Return the modules that a run imported, and the one that its network is from.
 
-    Empty for networks of timm and conebench. Installed packages do not count, except the one that
-    the network is from.
+    Those of timm and conebench do not count.
     """
-    made_by = entry_point(model)
-    top = made_by.__module__.partition(".")[0]
-    if top in KNOWN_PACKAGES:
-        return []
-    if _file_of(made_by.__module__) is None:
-        return [_source_in_session(model, made_by)]
+    names = sorted({*imports, entry_point(model).__module__})
+    return [name for name in names if name.partition(".")[0] not in KNOWN_PACKAGES]
+
+
+def own_sources(model: str, imports: Sequence[str] = ()) -> list[str]:
+    """Read the sources of `own_modules`; empty for networks of timm and conebench."""
+    made_by, modules = entry_point(model), own_modules(model, imports)
+    sources = sources_of(modules)
+    if made_by.__module__ in modules and _file_of(made_by.__module__) is None:
+        sources.append(_source_in_session(model, made_by))
+    return sources
+
+
+def sources_of(modules: Sequence[str]) -> list[str]:
+    """Read modules, and the user's modules that they import.
+
+    Installed packages do not count, except those that the modules are from.
+    """
+    tops = {name.partition(".")[0] for name in modules}
     found: dict[str, Path] = {}
-    todo = [made_by.__module__]
+    todo = list(modules)
     while todo:
         name = todo.pop()
         file = _file_of(name)
         package = name.partition(".")[0]
         if name in found or package in KNOWN_PACKAGES or file is None:
             continue
-        if package != top and _is_installed(file):
+        if package not in tops and _is_installed(file):
             continue
         found[name] = file
         todo += _imported_by(name, file)
@@ -151,7 +166,10 @@ def _file_of(module: str) -> Path | None:
 
 
 def _is_installed(file: Path) -> bool:
-    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    # An environment may lie on top of another one.
+    if {"site-packages", "dist-packages"} & set(file.parts):
+        return True
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
     return any(file.is_relative_to(folder) for folder in folders)
 
 

@@ -13,6 +13,7 @@ from conebench.data.datasets import Data, Images, load_data
 from conebench.entk import default_memory_limit
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
 from conebench.networks.copies import copied
+from conebench.networks.imported import import_modules
 from conebench.networks.scaled_output import ScaledOutput
 from conebench.networks.timm_models import make_model
 from conebench.runner.stages.code import Code, current_code
@@ -51,6 +52,8 @@ class RunOptions:
     save_every: float = 60.0
     # Trackers that receive measurements, next to metrics.jsonl.
     loggers: tuple[str, ...] = ()
+    # Modules that register networks with timm.
+    imports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # A notebook may give texts.
@@ -70,6 +73,7 @@ class Context:
     progress: Progress
     kernel_memory: int
     save_every: float
+    imports: tuple[str, ...] = ()
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -87,7 +91,7 @@ class Context:
     @property
     def code(self) -> Code:
         """The code of this process."""
-        return current_code(self.spec.model.name)
+        return current_code(self.spec.model.name, self.imports)
 
     @cached_property
     def probe(self) -> Images:
@@ -169,14 +173,19 @@ def state_bytes(network: nn.Module) -> int:
 def open_context(
     spec: Spec, options: RunOptions, progress: Progress, data: Data | None = None
 ) -> Context:
-    """Read the data of a spec, unless given, and open its run folder.
+    """Import a run's modules, read its data unless given, and open its folder.
 
-    Raises a SpecError if data and spec do not fit, a DataMissingError if the data are missing.
+    Raises a SpecError if data and spec do not fit, a DataMissingError if the data are missing, an
+    InputError if a module cannot be imported.
     """
+    # Each process that computes stages opens a context.
+    import_modules(options.imports)
     data = data or load_data(spec.dataset, options.data_root, options.device)
     store = Store(options.run_dir / spec.name)
     memory = options.kernel_memory or _kernel_memory(options)
-    return Context(spec, data, options.device, store, progress, memory, options.save_every)
+    return Context(
+        spec, data, options.device, store, progress, memory, options.save_every, options.imports
+    )
 
 
 def _kernel_memory(options: RunOptions) -> int:

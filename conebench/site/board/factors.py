@@ -71,7 +71,7 @@ def factors_of(record: Record) -> dict[str, Value | None]:
         "normalization": str(kwargs.get("norm_layer") or kwargs.get("norm") or "the model’s own"),
         "optimizer": spec.training.optimizer.name,
         "family": model_family(spec.model.name),
-        "dataset": spec.dataset.label,
+        "dataset": spec.dataset.shown_name,
     }
 
 

@@ -220,6 +220,9 @@ def unranked_reasons(record: Record) -> Iterator[tuple[str, str]]:
         yield "failed stages" if i == 0 else "", f"seed {f.seed}: {f.stage} failed: {f.reason}"
     if len(failures) > MOST_LISTED:
         yield "", f"{len(failures) - MOST_LISTED:,} more stages failed"
+    if record.own_modules:
+        own = ", ".join(record.own_modules)
+        yield "own network", f"its run imported {own}, which no package of its spec provides"
     if record.minor < FIRST_OF_METHOD_3:
         no_arm = f": {summary.undefined['benefit']}" if "benefit" in summary.undefined else ""
         yield "method 2", f"method 2 run{no_arm}"

@@ -103,6 +103,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_reveal,
     )
+    # For plots' data, which are a sixth of a record's page.
+    templates.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     templates.globals |= {"PAGES": PAGES, "UNDEFINED": UNDEFINED, "REPOSITORY": repository_url()}
     templates.globals |= {"Q": {q.field: q for q in QUANTITIES}}
     templates.globals |= {"ANCHORS": ANCHORS, "EXPLAINED": EXPLAINED}

@@ -144,6 +144,7 @@ def provenance_table(record: Record) -> Table:
     data, made = record.data, record.provenance
     rows = [
         ("Network", f"{record.spec.model.name}, {record.model.parameters:,} parameters"),
+        *_imported(record),
         (
             "Data",
             f"{data.name}: {data.train_images:,} training and {data.test_images:,} test images, "
@@ -161,6 +162,11 @@ def provenance_table(record: Record) -> Table:
         ("Commit of conebench", commit_text(made)),
     ]
     return Table(("Item", "Value"), tuple(rows))
+
+
+def _imported(record: Record) -> list[tuple[str, str]]:
+    found = [f"{m.module} ({m.package or 'not published'})" for m in record.model.imported or ()]
+    return [("Imported", ", ".join(found))] if found else []
 
 
 def _kernels_text(record: Record) -> str:

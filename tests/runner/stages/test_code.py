@@ -19,12 +19,15 @@ PACKAGE = Path(conebench.__file__).parent
 # What stages import but is not in their hash, and why it cannot change a result.
 NO_PART = {
     "analysis": "figures follow from stored results, and are recomputed by every reader",
+    "data.archives": "the data's hash stands for the pixels",
+    "data.hub": "the data's hash stands for the pixels",
     "data.image_files": "the data's hash stands for the pixels",
     "data.image_folder": "the data's hash stands for the pixels",
     "data.sources": "the data's hash stands for the pixels",
     "errors": "words",
     "interrupts": "a stop loses steps, it changes none",
     "record": "types of the results, and figures that follow from them",
+    "site": "a record draws its plots with it, a stage does not",
     "spec": "the spec's sections and its grid of checkpoints are in the key of a stage",
     "storage": "files hold checksums; LAYOUT tells other meanings apart",
     "text": "words",
@@ -114,6 +117,21 @@ def test_the_source_of_an_own_network_counts_with_what_it_imports(
     assert code_hash(own_sources(own_network)) != before
 
 
+@pytest.mark.filterwarnings("ignore:Overwriting own_network_of_test")
+@pytest.mark.parametrize(("folder", "counted"), [("site-packages", 2), ("src", 3)])
+def test_packages_of_another_environment_do_not_count(
+    own_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, counted: int
+) -> None:
+    # As in a virtual environment on top of the system's packages.
+    below = tmp_path / "lib" / folder
+    below.mkdir(parents=True)
+    (below / "library_of_test.py").write_text("X = 1\n")
+    monkeypatch.syspath_prepend(below)
+    monkeypatch.delitem(sys.modules, "library_of_test", raising=False)
+    (tmp_path / "own_layers_of_test.py").write_text("import library_of_test\n")
+    assert len(own_sources(own_network)) == counted
+
+
 @pytest.mark.parametrize("name", ["resnet18", "resnet18.a1_in1k", "cifar_resnet8"])
 def test_networks_of_timm_and_conebench_have_no_source_of_their_own(name: str) -> None:
     assert own_sources(name) == []
@@ -143,7 +161,7 @@ CLEAN = Code("b" * 64, "def5678" + "0" * 33, git_dirty=False)
 def run_by(
     used: Code, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object
 ) -> tuple[RecordingProgress, dict[str, object], dict[str, object]]:
-    monkeypatch.setattr(context, "current_code", lambda _: used)
+    monkeypatch.setattr(context, "current_code", lambda *_: used)
     progress = RecordingProgress()
     spec = tiny_spec(**{"seeds": [0], "training": {**SHORT, "batch_size": 20}, **changes})
     record = run(spec, folder, progress)

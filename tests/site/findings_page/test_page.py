@@ -98,6 +98,12 @@ def test_files_of_the_site(site: Path) -> None:
     assert 'data-key="forest-cone"' in (site / "findings.html").read_text("utf-8")
 
 
+def test_the_address_of_the_earlier_page_leads_here(site: Path) -> None:
+    text = (site / "factors.html").read_text("utf-8")
+    assert '<meta http-equiv="refresh" content="0; url=findings.html">' in text
+    assert '<a href="findings.html">Findings</a>' in text
+
+
 def test_links_of_the_page_lead_somewhere(site: Path) -> None:
     page = Page((site / "findings.html").read_text("utf-8"))
     for link in page.links:

@@ -1,0 +1,62 @@
+"""Console sessions of the documentation: their files, commands and output."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from fences import DOCS
+
+PROGRESS = re.compile(r"^[\w.-]+: +(\d+%|on) .*\n", re.MULTILINE)
+# What depends on the run: ids, curves and numbers are compared as such, and words as they are.
+VARIES = (
+    (re.compile(r"\b[0-9a-f]{8}\b"), "ID"),
+    (re.compile("[▁-█]+"), "CURVE"),
+    (re.compile(r"-?\d[\d,.:]*(e[+-]\d+)?"), "N"),
+    (re.compile(r"[ \t]+"), " "),
+    (re.compile(r"\bN (s|min|h)\b"), "TIME"),
+)
+
+
+def plain(text: str) -> str:
+    """The words and the layout, without what varies."""
+    for pattern, instead in VARIES:
+        text = pattern.sub(instead, text)
+    return "\n".join(line.strip() for line in text.strip().splitlines())
+
+
+def fits(shown: str, printed: str) -> bool:
+    """Whether the output is what the page shows, `...` standing for anything."""
+    shown = re.escape(plain(shown)).replace(re.escape("..."), ".*")
+    return re.fullmatch(shown, plain(printed), re.DOTALL) is not None
+
+
+def commands(session: str) -> list[tuple[str, str]]:
+    """Each command of a console block with the output below it."""
+    parts = re.split(r"^\$ (.*)\n", session, flags=re.MULTILINE)
+    assert parts[0] == ""
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def write_file(text: str, folder: Path) -> Path:
+    """Write a block of code whose first line is a comment with its path."""
+    path = folder / text.splitlines()[0].removeprefix("# ")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def conebench(arguments: list[str], folder: Path) -> str:
+    """What a command prints, but for progress; in a process of its own, as a reader runs it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "conebench", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(DOCS.parent), "COLUMNS": "80"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return PROGRESS.sub("", done.stdout)
