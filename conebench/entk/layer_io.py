@@ -60,8 +60,7 @@ def capture(
 
     `parameters` are values of the network's parameters that ask for no gradients, `expanded` are
     tensors with one slice per sample in place of others. Modules not called exactly once with one
-    tensor are missing from the result, and so are those whose output depends neither on x nor on an
-    expanded parameter.
+    tensor are missing from the result.
     """
     expanded, watch = expanded or {}, LayerWatch(modules)
     with (
@@ -69,7 +68,7 @@ def capture(
         network.entered({**parameters, **expanded}) as root,
         watch.hooks(root),
     ):
-        # Inputs that ask for gradients give every layer an edge, whatever its parameters.
+        # Inputs that ask for gradients give layers an edge, whatever their parameters.
         logits = root(x.detach().requires_grad_())
     usable = watch.usable()
     return Captured(
@@ -108,8 +107,11 @@ class LayerWatch:
             if len(arguments) == 1 and isinstance(arguments[0], Tensor):
                 self.inputs[name].append(arguments[0].detach())
 
-        def after(_: nn.Module, __: object, output: object) -> None:
+        def after(_: nn.Module, __: object, output: object) -> object:
+            if isinstance(output, Tensor):
+                output = _with_edge(output)
             self._see_output(name, output)
+            return output
 
         def before_child(_: nn.Module, arguments: tuple[object, ...]) -> None:
             self._see_output(name, arguments[0] if arguments else None)
@@ -126,3 +128,11 @@ class LayerWatch:
             # The edge stays right if the output is changed in place later.
             self.edges[name] = get_gradient_edge(output)
             self.shapes[name] = output.shape
+
+
+def _with_edge(output: Tensor) -> Tensor:
+    """Put a layer's output into the graph: its inputs may be integers, or not trained."""
+    if output.requires_grad or not output.is_floating_point() or not torch.is_grad_enabled():
+        return output
+    # Viewed, since a tensor that asks for gradients itself cannot be changed in place.
+    return output.requires_grad_().view_as(output)

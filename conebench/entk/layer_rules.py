@@ -48,9 +48,27 @@ def channels_of(module: nn.Module, x: Tensor, channels: slice) -> Tensor:
     return x[:, channels] if channel_axis(module) == 1 else x[..., channels]
 
 
+def is_layer(module: nn.Module) -> bool:
+    """Return True for layers of the kinds that have rules."""
+    return isinstance(module, tuple(RULES))
+
+
 def has_rule(module: nn.Module) -> bool:
     """Return True if a rule may cover this module."""
-    return isinstance(module, tuple(RULES))
+    return is_layer(module) and not _is_changed(module)
+
+
+def _is_changed(module: nn.Module) -> bool:
+    """Return True if something that a user wrote acts within a layer."""
+    # What it does to two samples says nothing of others, such as those that it clips.
+    hooks = (module._forward_hooks, module._forward_pre_hooks)
+    forward = vars(module).get("forward", type(module).forward)
+    return any(map(_is_foreign, (forward, *(hook for kind in hooks for hook in kind.values()))))
+
+
+def _is_foreign(function: object) -> bool:
+    package = (getattr(function, "__module__", None) or "").partition(".")[0]
+    return package not in KNOWN_PACKAGES
 
 
 def weight_gradient(
@@ -165,6 +183,9 @@ def _last_axes(module: nn.Module, x: Tensor, n: int) -> Tensor:
     size = int(torch.Size(module.normalized_shape).numel())  # type: ignore[arg-type]
     return x.reshape(n, -1, size).transpose(1, 2)
 
+
+# Their layers do what their normal form says for every input.
+KNOWN_PACKAGES = ("torch", "timm", "conebench")
 
 RULES: dict[type[nn.Module], tuple[InputSide, GradientSide]] = {
     nn.Linear: (_linear_inputs, _linear_gradient),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from conebench.entk.contraction import Outputs
 from conebench.entk.routes import Routes, find_routes
 from conebench.errors import KernelError
-from conebench.networks.functional import FrozenNetwork
+from conebench.networks.functional import LOCK, FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.modes import plain_mode
 from conebench.networks.referee import check_derivatives
@@ -56,7 +56,7 @@ def kernel_function(function: Callable[P, T]) -> Callable[P, T]:
             raise KernelError(f"outputs: got {outputs!r}, expected {', '.join(get_args(Outputs))}")
         if not callable(by):
             raise KernelError(f"by: got {by!r}, expected a function of a parameter's name")
-        with plain_mode(), torch.no_grad():
+        with LOCK, plain_mode(), torch.no_grad():
             return function(*args, **kwargs)
 
     return called

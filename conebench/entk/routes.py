@@ -20,6 +20,7 @@ from conebench.entk.layer_io import LayerWatch
 from conebench.entk.layer_rules import (
     NoRuleError,
     has_rule,
+    is_layer,
     layer_gradient,
     layer_inputs,
     weight_gradient,
@@ -87,7 +88,13 @@ def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Rout
     found: dict[str, Term] = {}
     if not seen.routing.is_found:
         found = {term.parameter: term for term in _by_rule(network, reference, seen)}
-        once = [name for name in used if uses[name] == 1 and name not in found]
+        # Layers take no slice per sample.
+        layers = {id(p) for m in network.network.modules() if is_layer(m) for p in m.parameters()}
+        once = [
+            name
+            for name in used
+            if uses[name] == 1 and name not in found and id(network.own[name]) not in layers
+        ]
         loud = {term.module for term in found.values()}
         for candidates in _expandable({name: reference.parameters[name] for name in once}):
             terms = list(_by_expansion(network, candidates, reference, loud))
@@ -164,8 +171,13 @@ def _leaves_second(network: FrozenNetwork, reference: Reference, names: Collecti
 
     Gradients would not tell: rows out of order have none where a unit is silent.
     """
-    with torch.no_grad(), network.entered(reference.parameters) as root, _disturbed(root, names):
-        logits = root(_between_others(reference))
+    entered = network.entered(reference.parameters)
+    try:
+        with torch.no_grad(), entered as root, _disturbed(root, names):
+            logits = root(_between_others(reference))
+    except (RuntimeError, ValueError, IndexError):
+        # A network may take even numbers of samples only.
+        return False
     return reference.is_second(logits[1:2])
 
 

@@ -33,6 +33,10 @@ NO_TENSOR = (int, float, bool, torch.Size, torch.dtype, torch.device)
 Arguments = tuple[Any, ...]
 
 
+class PathError(RuntimeError):
+    """A pass that takes another path than the one by which folds were found."""
+
+
 @dataclass(frozen=True, eq=False)
 class Fold:
     """A convolution and the one BatchNorm that follows it.
@@ -156,7 +160,7 @@ def folded(
     """Fold BatchNorms while the context is active, for a batch of `images`.
 
     `duals` stand for the network's parameters; their `tangents` go into the folded convolutions.
-    Raises a RuntimeError if the call takes another path than the one by which folds were found.
+    Raises a PathError if the call takes another path than the one by which folds were found.
     """
     mode = _Folded(
         {id(duals.get(f.names[0] or "", f.W)): f for f in folds if f.is_worth(images)}, tangents
@@ -164,7 +168,7 @@ def folded(
     with mode:
         yield
     if mode.waiting:
-        raise RuntimeError("a convolution's output did not reach the BatchNorm folded into it")
+        raise PathError("a convolution's output did not reach the BatchNorm folded into it")
 
 
 class _Folded(TorchFunctionMode):
@@ -174,7 +178,9 @@ class _Folded(TorchFunctionMode):
         super().__init__()
         self._folds = folds
         self._tangents = tangents
+        # Outputs of folded convolutions: by their BatchNorm, and all by their own id.
         self.waiting: dict[int, Tensor] = {}
+        self._outputs: dict[int, Tensor] = {}
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Arguments = (), kwargs: Any = None
@@ -183,17 +189,27 @@ class _Folded(TorchFunctionMode):
         if func is F.batch_norm:
             mu = id(_argument(args, kwargs, 1, "running_mean"))
             if mu in self.waiting and self.waiting[mu] is _argument(args, kwargs, 0, "input"):
-                # This BatchNorm is in the convolution's output already.
-                return self.waiting.pop(mu)
+                # This BatchNorm is in the convolution's output already. Another tensor, by which
+                # later uses of that output are told apart.
+                folded_output = self.waiting.pop(mu)
+                return folded_output.view_as(folded_output)
         elif func in CONVOLUTIONS:
             fold = self._folds.get(id(_argument(args, kwargs, 1, "weight")))
             if fold is not None:
+                self._check(args, kwargs)
                 image = _argument(args, kwargs, 0, "input")
                 others = {k: v for k, v in kwargs.items() if k not in CONVOLUTION}
                 output: Tensor = func(image, *fold.duals(self._tangents), *args[3:], **others)
-                self.waiting[id(fold.mu)] = output
+                self.waiting[id(fold.mu)] = self._outputs[id(output)] = output
                 return output
-        return func(*args, **kwargs)
+        found = func(*args, **kwargs)
+        if not isinstance(found, NO_TENSOR):
+            self._check(args, kwargs)
+        return found
+
+    def _check(self, args: Arguments, kwargs: Mapping[str, Any]) -> None:
+        if any(id(tensor) in self._outputs for tensor in _tensors((args, kwargs))):
+            raise PathError("a convolution's output goes elsewhere than to its BatchNorm")
 
 
 class _Watch(TorchFunctionMode):

@@ -1,6 +1,7 @@
 """A network's linearization as an ordinary module."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
@@ -9,15 +10,18 @@ from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from conebench.errors import KernelError
-from conebench.linearize.batchnorm_folding import Fold, find_folds, folded
+from conebench.linearize.batchnorm_folding import Fold, PathError, find_folds, folded
 from conebench.linearize.fast_tangents import ShortTangents, make_dual, unpack_dual
 from conebench.linearize.recording import Recording, record
-from conebench.networks.functional import FrozenNetwork
+from conebench.networks.functional import LOCK, FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.modes import plain_mode
 from conebench.networks.referee import check_derivatives
 from conebench.networks.reference import Reference, check_inputs, take_reference
 from conebench.text import first_line
+
+# Shapes of batches that are recorded; others are run as before.
+MOST_RECORDINGS = 8
 
 
 class LinearizedModel(nn.Module):
@@ -32,9 +36,10 @@ class LinearizedModel(nn.Module):
             modules are not copied: each call runs them, with the copied tensors in place.
         intercept: False leaves J w alone.
 
-    Set `replays` for training: the operators of each shape of a batch are then recorded once, which
-    takes as long as tens of steps, and replayed without the network's modules. The numbers are the
-    same. A network that cannot be recorded is run as before.
+    Set `replays` for training: in training mode the operators of each shape of a batch are then
+    recorded once, which takes as long as tens of steps, and replayed without the network's modules.
+    The numbers are the same. Each output has one backward pass. A network that cannot be recorded
+    is run as before.
 
     Raises:
         KernelError: at the first call, if the network has no linearization: it draws random
@@ -60,9 +65,9 @@ class LinearizedModel(nn.Module):
         # in the checkpoint they come from.
         with plain_mode():
             self._frozen = (FrozenNetwork(model, is_anchored=True),)
-        # By batch size: a network may compute larger batches another way.
-        self._folds: dict[int, tuple[Fold, ...]] = {}
-        # By shape, strides, type and device of a batch.
+        # By shape of a batch: a network may compute another shape another way.
+        self._folds: dict[torch.Size, tuple[Fold, ...]] = {}
+        # By all of a batch that operators may depend on.
         self._recordings: dict[tuple[object, ...], Recording | None] = {}
         self._is_checked = False
         self.replays = False
@@ -81,35 +86,46 @@ class LinearizedModel(nn.Module):
         """Return theta_s, in the order of the displacement tensors."""
         return [self.network.anchors[name] for name in self.names]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is found again: folds and recordings belong to these very tensors."""
+        return {**vars(self), "_folds": {}, "_recordings": {}}
+
     def forward(self, x: Shaped[Tensor, "b ..."]) -> Float[Tensor, "b c"]:
         """Return the logits of the linearized model."""
-        if torch.is_inference_mode_enabled():
+        if torch.is_inference_mode_enabled() or x.is_inference():
             # Inference mode has no tangents.
             with plain_mode():
                 return self.forward(x.clone())
         if not self._is_checked:
-            with plain_mode():
+            with LOCK, plain_mode():
                 self._check(x)
             self._is_checked = True
         w = list(self.displacement)
-        if self.replays and torch.is_grad_enabled() and not x.requires_grad:
+        if self.replays and self.training and torch.is_grad_enabled() and not x.requires_grad:
             recording = self._recording(w, x)
             if recording is not None:
                 return recording.replay(x, w)
         return self._run(w, x)
 
     def _recording(self, w: Sequence[Tensor], x: Tensor) -> Recording | None:
-        key = (x.shape, x.stride(), x.dtype, x.device)
+        key = (x.shape, x.stride(), x.dtype, x.device, self.intercept)
         if key not in self._recordings:
+            if len(self._recordings) >= MOST_RECORDINGS:
+                return None
             self._recordings[key] = record(self._run, w, x)
         return self._recordings[key]
 
     def _run(self, w: Sequence[Tensor], x: Shaped[Tensor, "b ..."]) -> Float[Tensor, "b c"]:
         """Return the logits by a pass through the network's modules."""
-        if len(x) not in self._folds:
-            self._folds[len(x)] = find_folds(self.network, self.network.anchors, x)
-        tangents = dict(zip(self.names, w, strict=True))
-        value, tangent = self._push(x, self.network.anchors, tangents, self._folds[len(x)])
+        anchors, tangents = self.network.anchors, dict(zip(self.names, w, strict=True))
+        if x.shape not in self._folds:
+            self._folds[x.shape] = find_folds(self.network, anchors, x)
+        try:
+            value, tangent = self._push(x, anchors, tangents, self._folds[x.shape])
+        except PathError:
+            # The path depends on values.
+            self._folds[x.shape] = ()
+            value, tangent = self._push(x, anchors, tangents, ())
         return value + tangent if self.intercept else tangent
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LinearizedModel":
@@ -143,8 +159,8 @@ class LinearizedModel(nn.Module):
         folds: Sequence[Fold],
     ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]:
         """Return f and J w by a pass with anchors as values and w as tangents."""
-        # Fused attention has no forward-mode derivative.
-        with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
+        # Fused attention has no forward-mode derivative. Torch has one dual level for all threads.
+        with LOCK, sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
             duals = {name: make_dual(anchors[name], w) for name, w in tangents.items()}
             with (
                 self.network.entered({**anchors, **duals}) as modules,

@@ -36,6 +36,8 @@ def split(recorded: GraphModule) -> Passes:
 
     """
     graph = recorded.graph
+    # Also what nothing needs: a number of rows may have gone into the shapes of others.
+    _check_operators(graph)
     for node in graph.find_nodes(op="call_function", target=torch.ops.aten.alias.default):
         node.replace_all_uses_with(node.all_input_nodes[0])
     graph.eliminate_dead_code()
@@ -111,13 +113,11 @@ def _changed(graph: Graph) -> set[Node]:
     # The node that made a node's memory.
     roots: dict[Node, Node] = {}
     changed: set[Node] = set()
-    variable = _after(graph, graph.find_nodes(op="placeholder"))
     for node in graph.nodes:
         roots[node] = node
         if node.target is getitem:
             roots[node] = roots[node.args[0]]
         elif node.op == "call_function":
-            _check(node, variable)
             for argument, value in zip(node.target._schema.arguments, node.args, strict=False):
                 if isinstance(value, Node) and argument.alias_info is not None:
                     # A view, or the same tensor.
@@ -129,8 +129,15 @@ def _changed(graph: Graph) -> set[Node]:
     return {node for node, root in roots.items() if root in changed}
 
 
+def _check_operators(graph: Graph) -> None:
+    """Raise a ReplayError if a shape or numbers may differ from batch to batch."""
+    variable = _after(graph, graph.find_nodes(op="placeholder"))
+    for node in graph.nodes:
+        if node.op == "call_function" and node.target is not getitem:
+            _check(node, variable)
+
+
 def _check(node: Node, variable: set[Node]) -> None:
-    """Raise a ReplayError if the shape or the numbers may differ from batch to batch."""
     if not isinstance(node.target, torch._ops.OpOverload):
         raise ReplayError(f"{node.target} cannot be replayed")
     if node.target is torch.ops.aten.index.Tensor:

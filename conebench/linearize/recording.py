@@ -14,14 +14,18 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
 
-from conebench.linearize.recorded_graph import split
+from conebench.linearize.recorded_graph import ReplayError, split
+from conebench.networks.modes import plain_mode
 from conebench.networks.noise import noise_like
 
 # f_lin(x; w), for w as tensors.
 Pass = Callable[[Sequence[Tensor], Tensor], Float[Tensor, "b c"]]
 # Largest difference of a replay from the pass itself, relative to the size. On a CPU there is none.
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4}
+# What reads values.
+VALUES = (Tensor.numpy, Tensor.__array__, Tensor.tolist, Tensor.__dlpack__, Tensor.data_ptr)
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,6 @@ class Recording:
     backward: Callable[..., Sequence[Tensor | None]]
     constants: tuple[Tensor, ...]
 
-    def __deepcopy__(self, _: dict[int, Any]) -> "Recording":
-        """Return the recording itself, which never changes."""
-        return self
-
     def replay(self, x: Tensor, w: Sequence[Tensor]) -> Float[Tensor, "b c"]:
         """Return the output, with a gradient in w."""
         output: Tensor = _Replay.apply(self, x, *w)
@@ -52,10 +52,11 @@ class _Replay(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, recording: Recording, x: Tensor, *w: Tensor) -> Tensor:
-        output, *kept = recording.forward(x, w, recording.constants)
+        with plain_mode():
+            output, *kept = recording.forward(x, w, recording.constants)
         ctx.recording = recording
         # No tensor here is an output, so nothing holds itself alive.
-        ctx.kept = kept
+        ctx.kept, ctx.versions = kept, [tensor._version for tensor in kept]
         return output
 
     @staticmethod
@@ -64,8 +65,12 @@ class _Replay(torch.autograd.Function):
         recording, kept, ctx.kept = ctx.recording, ctx.kept, None
         if kept is None:
             raise RuntimeError("a recorded pass has one backward pass")
+        if [tensor._version for tensor in kept] != ctx.versions:
+            raise RuntimeError("a batch or a displacement was changed before the backward pass")
         # The list is emptied on the way, so tensors are freed as soon as they are used.
-        return None, None, *recording.backward(kept, gradients[0], recording.constants)
+        with plain_mode():
+            g = gradients[0].contiguous()
+            return None, None, *recording.backward(kept, g, recording.constants)
 
 
 def record(run: Pass, w: Sequence[Tensor], x: Float[Tensor, "b ..."]) -> Recording | None:
@@ -90,15 +95,27 @@ def record(run: Pass, w: Sequence[Tensor], x: Float[Tensor, "b ..."]) -> Recordi
 
     with torch.no_grad():
         # Before the recording, which so finds the folds of this batch made.
-        g = torch.ones_like(run(w, x))
+        output = run(w, x)
+    g = output.new_ones(output.shape)
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), _RefuseValues():
             recording = Recording(*split(make_fx(joint)(leaves, x, g)))
+        return recording if _agrees(recording, run, w, x) else None
     except torch.OutOfMemoryError:
         raise
     except Exception:  # noqa: BLE001  # whatever cannot be recorded is computed as before
         return None
-    return recording if _agrees(recording, run, w, x) else None
+
+
+class _RefuseValues(TorchFunctionMode):
+    """Mode in which tensors' values cannot be read past the recorder."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in VALUES:
+            raise ReplayError(f"{func} cannot be replayed")
+        return func(*args, **(kwargs or {}))
 
 
 def _agrees(recording: Recording, run: Pass, w: Sequence[Tensor], x: Tensor) -> bool:

@@ -175,7 +175,7 @@ class _Search:
         if isinstance(attributes, dict):
             self.found.append((place, Container(attributes)))
             for name, entry in attributes.items():
-                if type(entry) not in ATOMS and (entry or name not in LEFT_EMPTY):
+                if type(entry) not in ATOMS and (name not in LEFT_EMPTY or entry):
                     yield f"{place}.{name}", entry
         classes = type(value).__mro__
         slots = [name for cls in classes for name in vars(cls).get("__slots__", ())]

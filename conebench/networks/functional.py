@@ -1,6 +1,5 @@
 """A network as a function of its parameters, by its own modules in a state that stays."""
 
-import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,8 @@ from conebench.networks.modes import parameters_at, plain_mode, without_checkpoi
 
 # Larger tensors that are no buffers are data, not state: passes work on them, not on copies.
 LARGEST_COPIED = 2**20
-# One pass at a time: it borrows the modules of the user's network.
-_LOCK = threading.RLock()
+# One kernel or pass at a time: it borrows the modules of the user's network.
+LOCK = threading.RLock()
 
 
 class FrozenNetwork:
@@ -91,9 +90,14 @@ class FrozenNetwork:
         self._start = {key: convert(start) for key, start in self._start.items()}
         self._working = {key: start.clone() for key, start in self._start.items()}
 
+    def __reduce__(self) -> str:
+        """Refuse to be pickled: its state is that of live modules."""
+        raise TypeError("a linearized network cannot be pickled: keep the network and state_dict()")
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "FrozenNetwork":
         """Share the modules; only the tensors kept here are copied."""
-        copied = copy.copy(self)
+        copied = object.__new__(FrozenNetwork)
+        vars(copied).update(vars(self))
         copied.move(torch.clone)
         return copied
 
@@ -120,7 +124,7 @@ class FrozenNetwork:
             dtype: convert all tensors but parameters to this floating type.
 
         """
-        with _LOCK, plain_mode(), without_checkpoints():
+        with LOCK, plain_mode(), without_checkpoints():
             before = [container.read() for container in self.containers]
             try:
                 write(self.containers, before, self._state(replaced or {}, dtype))

@@ -156,7 +156,7 @@ def slopes(
     """Yield central differences of the second sample along a random direction, by each step.
 
     Each is the slope of the weighted logits, the logits in its middle, and the type it was taken
-    in. The network's own parameters are moved, where all that holds on to them sees it.
+    in.
     """
     x, weights = reference.samples[1:], reference.weights[1:].double()
     # Not every device has float64, and a network that sets a type of its own may not run in it.
@@ -167,7 +167,10 @@ def slopes(
                 plus, minus = _logits_around(frozen, reference, seed, step, dtype)
                 value = float(((plus - minus) * weights).sum()) / (2 * step)
                 yield value, (plus + minus) / 2, dtype
-        except (RuntimeError, TypeError):
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:
+            # A network may raise anything in a type that it does not expect.
             if dtype == x.dtype:
                 raise
         else:
@@ -188,7 +191,18 @@ def _logits_around(
     move(step)
     yield _alone(frozen, moved, x[1:]).double()
     move(-2 * step)
-    yield _logits_at(frozen, moved, x[[0, 1, 0]])[1:2].double()
+    yield _among(frozen, moved, x).double()
+
+
+def _among(
+    frozen: FrozenNetwork, parameters: Mapping[str, Tensor], x: Float[Tensor, "2 ..."]
+) -> Float[Tensor, "1 c"]:
+    """Return the logits of the second sample in a larger batch."""
+    try:
+        return _logits_at(frozen, parameters, x[[0, 1, 0]])[1:2]
+    except (RuntimeError, ValueError, IndexError):
+        # A network may take even numbers of samples only.
+        return _logits_at(frozen, parameters, x[[0, 1, 0, 1]])[1:2]
 
 
 def _alone(
@@ -207,7 +221,15 @@ def _alone(
 def _logits_at(
     frozen: FrozenNetwork, parameters: Mapping[str, Tensor], x: Tensor
 ) -> Float[Tensor, "m c"]:
-    """Return the logits of the network at other values of its own parameters."""
+    """Return the logits of the network at other values of its own parameters.
+
+    The own parameters themselves have these values, where all that holds on to them sees it. In
+    another type they are replaced instead: a parameter whose type was changed loses its hooks in
+    autograd, by which distributed training works.
+    """
+    if any(p.dtype != parameters[name].dtype for name, p in frozen.own.items()):
+        with torch.no_grad():
+            return frozen(x, parameters, x.dtype)
     with torch.no_grad(), parameters_at(frozen.own, parameters, frozen.trainable):
         return frozen(x, frozen.own, x.dtype)
 

@@ -113,7 +113,11 @@ def take_reference(
             numbers or changes its parameters.
 
     """
-    near = {name: nearby(p, number) for number, (name, p) in enumerate(frozen.named())}
+    # Others stay: one may be a switch.
+    near = {
+        name: nearby(p, number) if name in frozen.trainable else p.detach()
+        for number, (name, p) in enumerate(frozen.named())
+    }
     pair = _pair(x)
     # Where nearby parameters or another sample overflow, or a sample is silent.
     tries = ((pair, near), (pair.flip(0), near), (x[[0, -1]], dict(frozen.named())))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Self
 
 import torch
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 
@@ -140,24 +141,13 @@ class KeepsBiases(nn.Module):
         return self.head(torch.tanh(self.layer(x.flatten(1)) + self.kept["biases"]))
 
 
-class NormWithActivation(nn.BatchNorm2d):
-    """BatchNorm that applies its activation itself, as timm's `BatchNormAct2d` does."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels)
-        self.act = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.act(super().forward(x))
-
-
 class Tokens(nn.Module):
     """A class token, a position table and layer scales, one of them not broadcast by itself."""
 
     def __init__(self) -> None:
         super().__init__()
         self.embed = nn.Conv2d(3, 6, 1)
-        self.norm = NormWithActivation(6)
+        self.norm = BatchNormAct2d(6)  # applies its activation itself
         self.token = nn.Parameter(torch.randn(1, 1, 6))
         self.positions = nn.Parameter(torch.randn(1, 5, 6))
         self.scale = nn.Parameter(torch.randn(6))

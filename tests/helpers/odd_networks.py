@@ -11,6 +11,7 @@ import odd_functions
 import odd_holding
 import odd_keeping
 import odd_parameters
+import odd_values
 import torch
 from torch import Tensor, nn
 
@@ -116,6 +117,13 @@ CASES = {
     "whole_batch_routed": Case(odd_functions.WholeBatchRouted, count=6),
     "tied": Case(odd_functions.Tied, count=6),
     "tied_far_away": Case(odd_functions.TiedFarAway, count=6),
+    "clipped": Case(odd_values.clipped, count=8),
+    "clipping_hook": Case(odd_values.clipping_hook, count=8),
+    "switch": Case(odd_values.Switch),
+    "with_array": Case(odd_values.WithArray),
+    "even_batches": Case(odd_values.EvenBatches, count=4),
+    "tokens": Case(odd_values.Tokens),
+    "frozen_backbone": Case(odd_values.FrozenBackbone),
     "counts": Case(odd_keeping.Counts),
     "counts_data": Case(odd_keeping.CountsData),
     "moving_mean": Case(odd_keeping.MovingMean, BATCH, BATCH),

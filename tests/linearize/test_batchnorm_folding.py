@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 import torch.nn.functional as F
+from networks import jacobian_by_rows
+from odd_values import SkipsNorm, SkipsNormIfLarge
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from conebench.linearize import LinearizedModel, batchnorm_folding
-from conebench.linearize.batchnorm_folding import Fold, folded
+from conebench.linearize.batchnorm_folding import Fold, PathError, folded
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.timm_models import make_model
 
@@ -169,7 +171,7 @@ def test_another_way_than_that_of_the_first_pass_is_an_error() -> None:
     ways = iter([FOLDED["plain"], LEFT["something between"]])
     network = prepared(Stack(lambda m, x: next(ways)(m, x=x)))
     folds = find_folds(network, images())
-    with pytest.raises(RuntimeError, match="did not reach the BatchNorm"):
+    with pytest.raises(PathError, match="output did not"):
         called(network, images(), folds)
 
 
@@ -181,3 +183,21 @@ def test_networks_are_folded_whole(name: str, folds: int, norms: int) -> None:
     assert sum(isinstance(m, nn.BatchNorm2d) for m in network.modules()) == norms
     x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert len(find_folds(network, x)) == folds
+
+
+@pytest.mark.parametrize("network", [SkipsNorm, SkipsNormIfLarge])
+def test_a_path_past_the_norm_is_not_folded(network: type[nn.Module]) -> None:
+    """Found on a batch of small values or images, used for large ones."""
+    torch.manual_seed(0)
+    made = network().double().eval()
+    made.norm.running_mean += 0.3
+    linear = LinearizedModel(made)
+    for w in linear.displacement:
+        w.data += 0.1
+    generator = torch.Generator().manual_seed(1)
+    for side, scale in ((4, 1.0), (8, 1.0), (4, 10.0), (4, 1.0)):
+        x = scale * torch.randn(3, 1, side, side, generator=generator, dtype=torch.float64)
+        J = jacobian_by_rows(made, x)
+        w = torch.cat([w.detach().flatten() for w in linear.displacement])
+        expected = made(x) + (J @ w).view(3, 3)
+        torch.testing.assert_close(linear(x), expected, rtol=1e-10, atol=1e-12)

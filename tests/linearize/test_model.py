@@ -1,5 +1,9 @@
 """conebench.linearize against finite differences, plain autograd and the kernel flow."""
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from networks import NETWORKS, jacobian_by_differences, jacobian_by_rows, make_network
@@ -136,3 +140,20 @@ def test_recalibration_averages_the_statistics_of_the_batches() -> None:
 def test_recalibration_without_batchnorm_changes_nothing() -> None:
     network, x = make_network("mlp")
     assert torch.equal(with_recalibrated_batchnorm(network, [x])(x), network(x))
+
+
+def test_a_copy_finds_its_own_folds_and_a_pickle_is_refused() -> None:
+    network, x = make_network("batchnorm_cnn")
+    linear = _displaced(network, 0.1)
+    expected = linear(x)
+    assert torch.equal(copy.deepcopy(linear)(x), expected)
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(linear)
+
+
+def test_linearizations_in_threads() -> None:
+    network, x = make_network("batchnorm_cnn")
+    linear = _displaced(network, 0.1)
+    expected = linear(x)
+    with ThreadPoolExecutor(3) as pool:
+        assert all(torch.equal(y, expected) for y in pool.map(linear, [x] * 9))

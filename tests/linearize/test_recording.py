@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 import torch
 from networks import NETWORKS, make_network
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from conebench.entk import GraphMeter
 from conebench.linearize import LinearizedModel
+from conebench.linearize.model import MOST_RECORDINGS
 from conebench.linearize.recording import record
 
 
@@ -106,15 +108,24 @@ def branching(x: Tensor) -> Tensor:
 
 
 def through_numpy(x: Tensor) -> Tensor:
-    scale = x.detach().numpy().max()
-    return x * float(scale)
+    return 2 * x if np.abs(x.detach().numpy()).max() > 10 else x
 
 
-def counting(x: Tensor) -> Tensor:
-    return x[: int((x.detach() > 0).nonzero().shape[0] > 3) + 1].mean() + x
+def by_outliers(x: Tensor) -> Tensor:
+    return 2 * x if len((x.detach().abs() > 10).nonzero()) else x
 
 
-@pytest.mark.parametrize("function", [branching, through_numpy, counting])
+def by_masked_outliers(x: Tensor) -> Tensor:
+    return 2 * x if x.detach()[x.detach().abs() > 10].numel() else x
+
+
+def by_distinct(x: Tensor) -> Tensor:
+    return x * torch.unique(x.detach()).numel()
+
+
+@pytest.mark.parametrize(
+    "function", [branching, through_numpy, by_outliers, by_masked_outliers, by_distinct]
+)
 def test_a_pass_that_depends_on_values_is_not_recorded(
     function: Callable[[Tensor], Tensor],
 ) -> None:
@@ -151,6 +162,46 @@ def test_a_replay_has_one_backward_pass() -> None:
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="one backward pass"):
         loss.backward()
+
+
+def test_a_loss_may_give_gradients_in_any_layout() -> None:
+    w, x = [torch.randn(3, 2, requires_grad=True)], torch.randn(4, 3)
+    recording = record(lambda w, x: (x @ w[0]).view(4, 2), w, x)
+    assert recording is not None
+    found, expected = (
+        torch.autograd.grad(output.T.square().sum(), w)[0]
+        for output in (recording.replay(x, w), x @ w[0])
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_batch_that_is_changed_before_the_backward_pass_is_refused() -> None:
+    w, x = [torch.randn(3, 2, requires_grad=True)], torch.randn(4, 3)
+    recording = record(lambda w, x: x @ w[0], w, x)
+    assert recording is not None
+    loss = recording.replay(x, w).sum()
+    x.zero_()
+    with pytest.raises(RuntimeError, match="changed before the backward pass"):
+        loss.backward()
+
+
+def test_replays_follow_the_intercept_and_the_mode() -> None:
+    network, x = make_network("mlp")
+    linear = displaced(network, replays=True)
+    whole = linear(x)
+    linear.intercept = False
+    torch.testing.assert_close(whole - network(x), linear(x), rtol=1e-9, atol=1e-11)
+    assert len(linear._recordings) == 2
+    linear.eval()
+    linear(x[:1])
+    assert len(linear._recordings) == 2
+
+
+def test_only_so_many_shapes_are_recorded() -> None:
+    linear = displaced(nn.Linear(3, 2), replays=True)
+    for count in range(2, MOST_RECORDINGS + 5):
+        linear(torch.ones(count, 3))
+    assert len(linear._recordings) == MOST_RECORDINGS
 
 
 def test_conversions_and_copies_replay_their_own_numbers() -> None:

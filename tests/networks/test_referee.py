@@ -1,12 +1,16 @@
 """conebench.networks.referee: right derivatives pass, everything else is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from networks import NETWORKS, make_network
 from odd_holding import body
 from odd_networks import CASES, RIGHT
+from odd_values import FloatOnly
 from torch import Tensor, nn
 
+from conebench.entk import empirical_ntk
 from conebench.errors import KernelError
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.kept import forget_kept
@@ -222,3 +226,32 @@ def test_logits_of_another_shape_are_not_those_of_the_sample() -> None:
     assert reference.is_second(second)
     assert not reference.is_second(second.expand(3, 1, -1))
     assert not reference.is_second(reference.logits[:1])
+
+
+def test_a_network_of_one_type_only_is_compared_in_it() -> None:
+    torch.manual_seed(0)
+    referee(FloatOnly().eval(), torch.randn(3, 2))
+
+
+def test_hooks_of_autograd_stay() -> None:
+    """By such a hook distributed training shares gradients; a change of type would drop it."""
+    network, x = make_network("mlp")
+    network.float()
+    calls = []
+    weight = next(network.parameters())
+    node = weight.view_as(weight).grad_fn.next_functions[0][0]
+    node.register_hook(lambda *_: calls.append(1))
+    referee(network, x.float())
+    before = len(calls)
+    network(x.float()).sum().backward()
+    assert len(calls) == before + 1
+
+
+def test_kernels_in_threads_leave_the_network_alone() -> None:
+    network, x = make_network("mlp")
+    expected = empirical_ntk(network, x)
+    before = [p.detach().clone() for p in network.parameters()]
+    with ThreadPoolExecutor(3) as pool:
+        kernels = list(pool.map(lambda _: empirical_ntk(network, x), range(9)))
+    assert all(torch.equal(kernel, expected) for kernel in kernels)
+    assert all(map(torch.equal, network.parameters(), before))
