@@ -157,3 +157,9 @@ def test_linearizations_in_threads() -> None:
     expected = linear(x)
     with ThreadPoolExecutor(3) as pool:
         assert all(torch.equal(y, expected) for y in pool.map(linear, [x] * 9))
+
+
+def test_a_diverged_network_gives_nan() -> None:
+    network, x = make_network("mlp")
+    next(network.parameters()).data.fill_(torch.nan)
+    assert LinearizedModel(network)(x).isnan().all()
