@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     RUN_FAILED = 2
     ENVIRONMENT = 3
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class ConebenchError(Exception):

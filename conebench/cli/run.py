@@ -1,6 +1,7 @@
 """`conebench run SPEC...`."""
 
 import json
+import signal
 import sys
 from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, replace
@@ -33,7 +34,13 @@ from conebench.cli.options import (
 )
 from conebench.cli.terminal import Terminal, echo
 from conebench.errors import ConebenchError, ExitCode, InputError, SpecError
-from conebench.interrupts import second_interrupt_ends_at_once, stopping_if_interrupted
+from conebench.interrupts import (
+    Terminated,
+    second_interrupt_ends_at_once,
+    stop_if_terminated,
+    stopping_if_interrupted,
+    stored_at_signals,
+)
 from conebench.record import Record
 from conebench.spec import LoadedSpec, Spec, find_specs, load_all, smoke_spec
 
@@ -41,6 +48,12 @@ if TYPE_CHECKING:
     # Importing the runner imports torch, which only a run may pay for.
     from conebench.runner import RunOptions
     from conebench.runner.executors.ray_driver import Outcome
+
+# What a stopped run says.
+STOPPED = {
+    ExitCode.INTERRUPTED: "interrupted; run the same command to continue",
+    ExitCode.TERMINATED: "stored; the same command continues",
+}
 
 
 def run(
@@ -68,7 +81,7 @@ def run(
 ) -> None:
     """Run specs: train, measure the kernels, compare the arms, write a record.
 
-    An interrupted run continues from its last saved state.
+    An interrupted run continues from its last saved state. SIGTERM stores the state first.
     """
     with errors_as_exit_codes():
         files = find_specs(specs)
@@ -83,11 +96,12 @@ def run(
         except ConebenchError as error:
             _tell_not_run(files, error, as_json)
             raise
-    with second_interrupt_ends_at_once(Terminal(stderr=True).show_cursor):
+    show_cursor = Terminal(stderr=True).show_cursor
+    with second_interrupt_ends_at_once(show_cursor), stored_at_signals(signal.SIGTERM):
         if executor == "ray":
             codes = _run_on_ray(loaded, options, as_json, address)
         else:
-            codes = [_run_one(found, options, as_json) for found in loaded]
+            codes = _run_here(loaded, options, as_json)
     if any(codes):
         raise typer.Exit(max(codes))
 
@@ -180,6 +194,16 @@ def _check_executor(executor: str, address: str | None) -> None:
         raise InputError(f"--address: got {address!r}, expected HOST:PORT or auto")
 
 
+def _run_here(loaded: list[LoadedSpec], options: "RunOptions", as_json: bool) -> list[int]:
+    """Run specs one after the other, until one is stopped."""
+    codes: list[int] = []
+    for found in loaded:
+        codes.append(_run_one(found, options, as_json))
+        if codes[-1] in STOPPED:
+            break
+    return codes
+
+
 def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
     from conebench.runner import run_spec
     from conebench.runner.stages.device import device_line
@@ -187,6 +211,7 @@ def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
     spec = found.spec
     console = Terminal(stderr=True)
     try:
+        stop_if_terminated()
         # stdout is for results; a library may print too.
         with (
             redirect_stdout(sys.stderr),
@@ -194,9 +219,10 @@ def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
             stopping_if_interrupted(),
         ):
             record, path = run_spec(spec, options, progress)
+    except Terminated:
+        return _tell_stopped(found, ExitCode.TERMINATED, as_json)
     except KeyboardInterrupt:
-        _tell_interrupted(found, as_json)
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
+        return _tell_stopped(found, ExitCode.INTERRUPTED, as_json)
     except ConebenchError as error:
         return _tell_error(found, error, as_json)
     return _tell_record(record, path, as_json)
@@ -220,7 +246,7 @@ def _run_on_ray(
             outcomes.update(run_on_ray(specs, options, progress_of, address))
     except KeyboardInterrupt:
         codes = [
-            _tell_interrupted(found, as_json)
+            _tell_stopped(found, ExitCode.INTERRUPTED, as_json)
             for index, found in enumerate(loaded)
             if index not in outcomes
         ]
@@ -242,12 +268,11 @@ def _tell(found: LoadedSpec, outcome: "Outcome", as_json: bool) -> int:
     return _tell_record(record, path, as_json)
 
 
-def _tell_interrupted(found: LoadedSpec, as_json: bool) -> int:
-    message = "interrupted; run the same command to continue"
-    _print_line(f"{found.spec.name}: {message}")
+def _tell_stopped(found: LoadedSpec, code: ExitCode, as_json: bool) -> int:
+    _print_line(f"{found.spec.name}: {STOPPED[code]}")
     if as_json:
-        _echo_json(found.spec.name, "interrupted", error=message)
-    return ExitCode.INTERRUPTED
+        _echo_json(found.spec.name, "interrupted", error=STOPPED[code])
+    return code
 
 
 def _tell_error(found: LoadedSpec, error: ConebenchError, as_json: bool) -> int:

@@ -43,6 +43,7 @@ MEANINGS = {
     ExitCode.RUN_FAILED: "a run, or one of its stages, failed; the others are done",
     ExitCode.ENVIRONMENT: "the machine lacks something: data, a network, a device, disk space",
     ExitCode.INTERRUPTED: "interrupted; the same command continues the run",
+    ExitCode.TERMINATED: "ended by SIGTERM, state stored; the same command continues the run",
 }
 WORDS = {Path: "PATH", int: "INTEGER", float: "NUMBER", str: "TEXT"}
 

@@ -31,12 +31,12 @@ seeds: [0]
 """
 
 
-def run_command(folder: Path, name: str, limit: int | None) -> None:
+def run_command(folder: Path, name: str, limit: int | None, save_every: str = "0") -> None:
     """`conebench run` of the spec in this folder, no file larger than so many bytes."""
     os.chdir(folder)
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    sys.argv = ["conebench", "run", "tiny.yaml", "--save-every", "0"]
+    sys.argv = ["conebench", "run", "tiny.yaml", "--save-every", save_every]
     with (folder / f"{name}.err").open("w") as sys.stderr:
         main()
 

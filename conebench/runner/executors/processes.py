@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from conebench.errors import ConebenchError, RunError, StageFailedError
+from conebench.interrupts import stop_if_terminated
 from conebench.runner.executors.schedule import AnyStage, Schedule
 from conebench.runner.stages.context import Context, RunOptions, open_context
 from conebench.runner.stages.device import choose_device, visible_gpu
@@ -62,6 +63,8 @@ def run_side_by_side(context: Context, options: RunOptions, seeds: list[int]) ->
                 for stage in schedule.after(waiting.pop(future)):
                     waiting[pool.submit(_compute, stage)] = stage
     except BrokenProcessPool:
+        # A scheduler sends its signal to every process of a job.
+        stop_if_terminated()
         raise RunError(
             "--jobs: a process ended abruptly, perhaps out of memory; run the same command to "
             "continue"

@@ -30,6 +30,7 @@ from conebench.entk import (
     unit_gram,
 )
 from conebench.errors import RunError, UnmetNeedError
+from conebench.interrupts import stop_if_terminated
 from conebench.networks.scaled_output import ScaledOutput
 from conebench.record import (
     AveragedTrajectory,
@@ -111,6 +112,7 @@ class KernelStage(LaterStage[KernelTrajectory]):
                     for s in trained.curve.steps[: len(facts)][-2:]
                 ]
                 context.log(self.seed, self.name, step, S=_distance(context, pair, facts[-2:]))
+            stop_if_terminated()
         steps = trained.curve.steps[: len(facts)]
         paths = [context.store.kernel_path(key, step) for step in steps]
         return _trajectory(context, paths, steps, facts)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from conebench.errors import ConebenchError, RunError, StageFailedError
-from conebench.interrupts import stop_if_interrupted
+from conebench.interrupts import stop_if_interrupted, termination_held_back
 from conebench.runner.stages.base import ResultT, Stage, stored_result
 from conebench.runner.stages.code import Code
 from conebench.runner.stages.context import Context
@@ -44,7 +44,8 @@ class Stages:
         key = stage.key(self.context)
         found = stored_result(self.context, stage)
         if found is None or not all_whole_or_set_aside(stage.files(self.context, found.value)):
-            self._compute(stage, key)
+            with termination_held_back():
+                self._compute(stage, key)
             # Always through the stored form: a resumed run cannot differ from one without a stop.
             found = stored_result(self.context, stage)
             if found is None:

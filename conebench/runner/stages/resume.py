@@ -9,6 +9,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from conebench.interrupts import stop_if_terminated, termination_asked
 from conebench.runner.stages.base import Stage
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.work import Work
@@ -68,8 +69,8 @@ def train_resumably(
     """Train a network from a state on. Yield at each checkpoint still to come.
 
     Once the caller is done with a checkpoint, the state is stored with the `results` so far, if
-    `save_every` seconds have passed, or if `stores_each` and they have grown. Raises a
-    DivergedError.
+    `save_every` seconds have passed, or if `stores_each` and they have grown. If the process is
+    told to end, the state is stored after the current step. Raises a DivergedError, or Terminated.
     """
     store, key = context.store, stage.key(context)
     first, _ = stage.steps(context.spec)
@@ -84,7 +85,7 @@ def train_resumably(
     spent, stored_at, kept = stopwatch(store, key), time.monotonic(), len(results)
 
     def is_due() -> bool:
-        return time.monotonic() - stored_at >= context.save_every
+        return termination_asked() or time.monotonic() - stored_at >= context.save_every
 
     last = begin.step
     for checkpoint in train(
@@ -103,6 +104,7 @@ def train_resumably(
             averaged = average.tensors() if average else {}
             _save_state(store, key, checkpoint, results, averaged, spent())
             stored_at, kept = time.monotonic(), len(results)
+            stop_if_terminated()
         context.advance(Work(kind, checkpoint.step - last))
         last = checkpoint.step
 
