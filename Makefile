@@ -1,7 +1,7 @@
 # `make demo` runs the embedded spec and builds its board; `make test` passes the tests.
 # Both set up a virtual environment in .venv first, with the packages of uv.lock. Choose another
 # interpreter with PYTHON=..., another environment with VENV=..., further groups of packages of
-# pyproject.toml with GROUPS="ray bench".
+# pyproject.toml with GROUPS="bench".
 
 PYTHON ?= python3
 VENV ?= .venv

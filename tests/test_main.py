@@ -16,7 +16,7 @@ from conebench.cli import app
 ROOT = Path(__file__).parents[1]
 # Packages that only some commands need.
 OPTIONAL = [
-    *("PIL", "jinja2", "pandas", "pyarrow", "ray", "scipy", "sklearn"),
+    *("PIL", "jinja2", "pandas", "pyarrow", "scipy", "sklearn"),
     *("timm", "torch", "torchvision"),
 ]
 

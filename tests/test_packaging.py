@@ -20,11 +20,6 @@ def test_the_light_group_is_the_package_without_what_runs_need() -> None:
     assert PROJECT["dependency-groups"]["light"] == light
 
 
-def test_the_ray_group_is_the_extra() -> None:
-    extras = PROJECT["project"]["optional-dependencies"]
-    assert PROJECT["dependency-groups"]["ray"] == extras["ray"]
-
-
 def test_the_lock_names_the_index_of_everybody() -> None:
     hosts = set(re.findall(r'https://([^/"]+)', (ROOT / "uv.lock").read_text()))
     assert hosts == {"pypi.org", "files.pythonhosted.org"}

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,10 +35,10 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 @contextmanager
-def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
-    """Yield a display for each run: a bar on a terminal, plain lines elsewhere."""
+def _open_display(console: Console, name: str) -> "Iterator[RunProgress]":
+    """Yield the display of one run: a bar on a terminal, plain lines elsewhere."""
     if not console.is_terminal:
-        yield lambda name: LineProgress(console, name)
+        yield LineProgress(console, name)
         return
     bar = Progress(
         TextColumn("{task.description}"),
@@ -52,14 +52,13 @@ def open_display(console: Console) -> "Iterator[Callable[[str], RunProgress]]":
         transient=True,
     )
     with bar:
-        yield lambda name: BarProgress(bar, name)
+        yield BarProgress(bar, name)
 
 
 @contextmanager
 def open_progress(console: Console, name: str, head: str = "") -> "Iterator[RunProgress]":
     """Yield the display of one run; `head` is a line before its first stage."""
-    with open_display(console) as progress_of:
-        progress = progress_of(name)
+    with _open_display(console, name) as progress:
         yield HeadedProgress(progress, console, f"{name}: {head}") if head else progress
 
 
@@ -79,7 +78,7 @@ class HeadedProgress:
 
 
 class BarProgress:
-    """Progress as one bar per run."""
+    """Progress as one bar."""
 
     def __init__(self, bar: Progress, name: str) -> None:
         self._bar, self._name = bar, name

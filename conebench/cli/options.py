@@ -92,14 +92,19 @@ Jobs = Annotated[
     ),
 ]
 Executor = Annotated[
-    Literal["local", "ray"], typer.Option(help="ray runs the stages of all specs on a Ray cluster.")
-]
-# No envvar=: RAY_ADDRESS may be set while --executor is local, where --address is refused.
-ClusterAddress = Annotated[
-    str | None,
+    Literal["local", "slurm", "slurm-local"],
     typer.Option(
-        help="Cluster of --executor ray, HOST:PORT or auto; default: RAY_ADDRESS, else a cluster "
-        "on this machine."
+        help="slurm submits one job per seed and returns; slurm-local starts the same jobs as "
+        "processes of this machine, all at once, to try it."
+    ),
+]
+SlurmArguments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slurm-args",
+        metavar="NAME=VALUE",
+        help="Parameter of the jobs, as sbatch and submitit name it: time=240 (minutes), "
+        "partition=gpu, gpus_per_node=1; repeatable.",
     ),
 ]
 SaveEvery = Annotated[

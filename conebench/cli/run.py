@@ -5,16 +5,16 @@ import signal
 import sys
 from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from conebench.cli.display import open_display, open_progress, print_summary
+from conebench.cli.display import open_progress, print_summary
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
     DATA_ROOT,
-    ClusterAddress,
     DataRoot,
     Device,
     DeviceName,
@@ -26,6 +26,7 @@ from conebench.cli.options import (
     RunFolder,
     SaveEvery,
     Settings,
+    SlurmArguments,
     Smoke,
     SpecFiles,
     SpecNames,
@@ -47,7 +48,6 @@ from conebench.spec import LoadedSpec, Spec, find_specs, load_all, smoke_spec
 if TYPE_CHECKING:
     # Importing the runner imports torch, which only a run may pay for.
     from conebench.runner import RunOptions
-    from conebench.runner.executors.ray_driver import Outcome
 
 # What a stopped run says.
 STOPPED = {
@@ -70,7 +70,7 @@ def run(
     kernel_memory: KernelMemory = None,
     jobs: Jobs = 1,
     executor: Executor = "local",
-    address: ClusterAddress = None,
+    slurm_args: SlurmArguments = None,
     save_every: SaveEvery = 60.0,
     loggers: Loggers = None,
     imports: Imports = None,
@@ -89,21 +89,19 @@ def run(
             loaded = load_all(files, names or (), settings or ())
             if smoke:
                 loaded = [replace(f, spec=shortened(f.spec, data_root)) for f in loaded]
-            _check(loaded, seed, executor, address, imports or [])
+            _check(loaded, seed, imports or [], executor, slurm_args)
             folder = run_dir or default_folder(smoke=smoke, changed=bool(settings))
-            options = _options(device, data_root, folder, seed, kernel_memory, jobs, save_every)
+            # A job chooses its device itself.
+            here = device if executor == "local" else "cpu"
+            options = _options(here, data_root, folder, seed, kernel_memory, jobs, save_every)
             options = replace(options, loggers=tuple(loggers or ()), imports=tuple(imports or ()))
+            if executor != "local":
+                _submit(loaded, options, device, executor, slurm_args or [], as_json)
         except ConebenchError as error:
             _tell_not_run(files, error, as_json)
             raise
-    show_cursor = Terminal(stderr=True).show_cursor
-    with second_interrupt_ends_at_once(show_cursor), stored_at_signals(signal.SIGTERM):
-        if executor == "ray":
-            codes = _run_on_ray(loaded, options, as_json, address)
-        else:
-            codes = _run_here(loaded, options, as_json)
-    if any(codes):
-        raise typer.Exit(max(codes))
+    if executor == "local":
+        _run_here(loaded, options, as_json)
 
 
 def default_folder(*, smoke: bool, changed: bool) -> Path:
@@ -134,13 +132,14 @@ def shortened(spec: Spec, data_root: Path) -> Spec:
 def _check(
     loaded: list[LoadedSpec],
     seeds: list[int] | None,
-    executor: str,
-    address: str | None,
     imports: list[str],
+    executor: str,
+    slurm_args: list[str] | None,
 ) -> None:
-    """Check seeds, cluster and names of models, before torch is imported where that is possible."""
+    """Check seeds and names of models, before torch is imported where that is possible."""
+    if executor == "local" and slurm_args:
+        raise InputError("--slurm-args: expected --executor slurm with it")
     _check_seeds(loaded, seeds)
-    _check_executor(executor, address)
     _check_models(loaded, imports)
 
 
@@ -186,22 +185,57 @@ def _options(
     return RunOptions(data_root, run_dir, chosen, only, memory, jobs, save_every)
 
 
-def _check_executor(executor: str, address: str | None) -> None:
-    if executor == "local" and address is not None:
-        raise InputError(f"--address: got {address!r}, which needs --executor ray")
-    host, _, port = (address or "auto").rpartition(":")
-    if address not in (None, "auto") and (not host or "/" in host or not port.isdigit()):
-        raise InputError(f"--address: got {address!r}, expected HOST:PORT or auto")
+def _submit(
+    loaded: list[LoadedSpec],
+    options: "RunOptions",
+    device: Device,
+    executor: str,
+    slurm_args: list[str],
+    as_json: bool,
+) -> None:
+    """Submit one job per spec and seed, and print their ids."""
+    from conebench.runner.executors.slurm import parse_arguments, submit
+
+    cluster: Literal["slurm", "local"] = "slurm" if executor == "slurm" else "local"
+    logs = options.run_dir / ".slurm"
+    chosen = [(found, seed) for found in loaded for seed in options.seeds or found.spec.seeds]
+    runs = [
+        partial(_run_in_job, found, replace(options, seeds=(seed,)), device)
+        for found, seed in chosen
+    ]
+    jobs = submit(runs, logs, cluster, parse_arguments(slurm_args))
+    for (found, seed), job in zip(chosen, jobs, strict=True):
+        name = found.spec.name
+        if as_json:
+            _echo_json(name, "submitted", seed=seed, job=job.job_id)
+        else:
+            echo(f"{name} seed {seed}: job {job.job_id}")
+    _print_line(f"follow: conebench status {options.run_dir}; output of the jobs: {logs}")
 
 
-def _run_here(loaded: list[LoadedSpec], options: "RunOptions", as_json: bool) -> list[int]:
+def _run_in_job(found: LoadedSpec, options: "RunOptions", device: Device) -> int:
+    """Run a spec on the device that is there. Return the exit code."""
+    from conebench.runner.stages.device import choose_device
+
+    quiet_torch_jit()
+    try:
+        options = replace(options, device=choose_device(device))
+    except ConebenchError as error:
+        return _tell_error(found, error, as_json=False)
+    return _run_one(found, options, as_json=False)
+
+
+def _run_here(loaded: list[LoadedSpec], options: "RunOptions", as_json: bool) -> None:
     """Run specs one after the other, until one is stopped."""
     codes: list[int] = []
-    for found in loaded:
-        codes.append(_run_one(found, options, as_json))
-        if codes[-1] in STOPPED:
-            break
-    return codes
+    show_cursor = Terminal(stderr=True).show_cursor
+    with second_interrupt_ends_at_once(show_cursor), stored_at_signals(signal.SIGTERM):
+        for found in loaded:
+            codes.append(_run_one(found, options, as_json))
+            if codes[-1] in STOPPED:
+                break
+    if any(codes):
+        raise typer.Exit(max(codes))
 
 
 def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
@@ -225,46 +259,6 @@ def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
         return _tell_stopped(found, ExitCode.INTERRUPTED, as_json)
     except ConebenchError as error:
         return _tell_error(found, error, as_json)
-    return _tell_record(record, path, as_json)
-
-
-def _run_on_ray(
-    loaded: list[LoadedSpec], options: "RunOptions", as_json: bool, address: str | None
-) -> list[int]:
-    """Run all specs at once, and print their results in order at the end."""
-    from conebench.runner.executors.ray_driver import run_on_ray
-
-    outcomes: dict[int, Outcome] = {}
-    try:
-        with (
-            redirect_stdout(sys.stderr),
-            open_display(Terminal(stderr=True)) as progress_of,
-            stopping_if_interrupted(),
-        ):
-            specs = [found.spec for found in loaded]
-            # Kept one by one: finished specs are reported even if the others are stopped.
-            outcomes.update(run_on_ray(specs, options, progress_of, address))
-    except KeyboardInterrupt:
-        codes = [
-            _tell_stopped(found, ExitCode.INTERRUPTED, as_json)
-            for index, found in enumerate(loaded)
-            if index not in outcomes
-        ]
-    except ConebenchError as error:
-        show_error(error)
-        codes = [error.exit_code]
-        for index, found in enumerate(loaded):
-            if as_json and index not in outcomes:
-                _echo_json(found.spec.name, "failed", error=str(error))
-    else:
-        codes = []
-    return codes + [_tell(loaded[index], outcomes[index], as_json) for index in sorted(outcomes)]
-
-
-def _tell(found: LoadedSpec, outcome: "Outcome", as_json: bool) -> int:
-    if isinstance(outcome, ConebenchError):
-        return _tell_error(found, outcome, as_json)
-    record, path = outcome
     return _tell_record(record, path, as_json)
 
 

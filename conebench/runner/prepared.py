@@ -60,14 +60,13 @@ class Run:
     network: CheckedNetwork
     seeds: list[int]
 
-    def finish(self, *, compute_missing: bool = True) -> tuple[Record, Path]:
+    def finish(self) -> tuple[Record, Path]:
         """Write the record, from stages stored or computed now.
 
-        Raises a RunError if no seed could be finished, a NotFinishedError if a stage has no
-        result and is not to be computed.
+        Raises a RunError if no seed could be finished.
         """
         store = self.context.store
-        stages = Stages(self.context, compute_missing, announce_stored=self.options.jobs == 1)
+        stages = Stages(self.context, announce_stored=self.options.jobs == 1)
         results = _results(stages, self.seeds)
         with store.locked("folder"):
             record = _record(stages, results, self.network, self.options)

@@ -31,7 +31,7 @@ OTHERS = {
     "https://arxiv.org/abs/2505.13900",
     "https://arxiv.org/abs/2506.13234",
     "https://cli.github.com",
-    "https://docs.ray.io",
+    "https://github.com/facebookincubator/submitit",
     "https://github.com/huggingface/pytorch-image-models",
 }
 

@@ -41,9 +41,11 @@ def run_command(folder: Path, name: str, limit: int | None, save_every: str = "0
         main()
 
 
-def start(folder: Path, name: str = "run", limit: int | None = None) -> BaseProcess:
+def start(
+    folder: Path, name: str = "run", limit: int | None = None, spec: str = SPEC
+) -> BaseProcess:
     """That command in a process of its own; its stderr goes to a file of this name."""
-    (folder / "tiny.yaml").write_text(SPEC)
+    (folder / "tiny.yaml").write_text(spec)
     process = SERVER.Process(target=run_command, args=(folder, name, limit))
     process.start()
     return process

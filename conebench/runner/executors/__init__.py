@@ -1,1 +1,1 @@
-"""Executors: one process, several, or a Ray cluster."""
+"""Executors: one process, several, or jobs of a SLURM cluster."""

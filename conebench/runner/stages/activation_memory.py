@@ -23,12 +23,12 @@ def images_within(limit: int, linear: LinearizedModel, x: Tensor) -> int:
     return max(1, int(limit * len(x) / max(1, kept)))
 
 
-def bytes_kept(network: nn.Module, x: Tensor, own: Iterable[Tensor] | None = None) -> int:
+def bytes_kept(network: nn.Module, x: Tensor, own: Iterable[Tensor]) -> int:
     """Count the bytes that a forward pass keeps for the backward pass, each once.
 
-    The tensors `own`, by default the network's parameters and buffers, do not count.
+    The tensors `own` do not count.
     """
-    meter = GraphMeter((*network.parameters(), *network.buffers()) if own is None else own)
+    meter = GraphMeter(own)
     with meter:
         # While the output lives, what was kept does too, so no address is used twice.
         output = network.eval()(x)

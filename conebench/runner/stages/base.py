@@ -7,7 +7,7 @@ record.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -48,11 +48,6 @@ class Stage(ABC, Generic[ResultT]):
     def label(self) -> str:
         """Name among the stages of the run."""
         return f"seed {self.seed}: {self.name}"
-
-    @property
-    def needs(self) -> tuple["Stage[Any]", ...]:
-        """Stages whose files this one reads."""
-        return ()
 
     @abstractmethod
     def key(self, context: Context) -> StageKey:

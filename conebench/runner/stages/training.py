@@ -182,10 +182,6 @@ class LaterStage(Stage[ResultT]):
         """Ordinary training of the same seed."""
         return TrainStage(self.seed)
 
-    @property
-    def needs(self) -> tuple[TrainStage]:
-        return (self.training,)
-
 
 def all_whole_or_set_aside(paths: Sequence[Path]) -> bool:
     """Return True if all files are there and whole. Rename each that is damaged."""
