@@ -31,6 +31,6 @@ def bytes_kept(network: nn.Module, x: Tensor, own: Iterable[Tensor]) -> int:
     meter = GraphMeter(own)
     with meter:
         # While the output lives, what was kept does too, so no address is used twice.
-        output = network.eval()(x)
+        output = network(x)
     del output
     return meter.kept_bytes

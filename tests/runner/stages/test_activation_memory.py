@@ -19,5 +19,7 @@ def test_what_is_kept_for_the_backward_pass_is_counted_once_without_parameters()
 def test_images_within_a_limit(limit: int, expected: int) -> None:
     """Of each image the inputs of both layers are kept, 12 numbers; the anchors count none."""
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 8), nn.Linear(8, 2))
-    x = torch.zeros(5, 1, 2, 2)
-    assert images_within(limit, LinearizedModel(network), x) == expected
+    linear, x = LinearizedModel(network), torch.zeros(5, 1, 2, 2)
+    assert images_within(limit, linear, x) == expected
+    # Replays are for training mode.
+    assert linear.training
