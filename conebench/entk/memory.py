@@ -58,7 +58,7 @@ class GraphMeter(saved_tensors_hooks):
     Example:
         The inputs [5, 3] and outputs [5, 2] of four bytes each are kept.
 
-        >>> layer = nn.Linear(3, 2)
+        >>> layer = torch.nn.Linear(3, 2)
         >>> meter = GraphMeter(layer.parameters())
         >>> with meter:
         ...     y = layer(torch.ones(5, 3)).tanh()

@@ -1,6 +1,7 @@
 """Networks that keep tensors made of parameters between passes, or count their passes."""
 
 import functools
+import itertools
 
 import torch
 from odd_holding import body
@@ -111,13 +112,19 @@ class KeepsMemo(Keeps):
 
 
 GLOBAL_MEMO: dict[int, Tensor] = {}
+KEYS = itertools.count()
 
 
 class KeepsGlobal(Keeps):
+    def __init__(self) -> None:
+        super().__init__()
+        # Not its id, which a network of an earlier test may have had.
+        self.key = next(KEYS)
+
     def kept(self) -> Tensor:
-        if id(self) not in GLOBAL_MEMO:
-            GLOBAL_MEMO[id(self)] = self.made()
-        return GLOBAL_MEMO[id(self)]
+        if self.key not in GLOBAL_MEMO:
+            GLOBAL_MEMO[self.key] = self.made()
+        return GLOBAL_MEMO[self.key]
 
 
 def keeps_variable() -> nn.Module:
