@@ -134,6 +134,8 @@ def prepare(
         routes = proof.routes
     else:
         routes = proved_routes(network, x1)
+        # Differences in float64 take twice the parameters.
+        return_freed_memory()
     x = x1 if x2 is None else torch.cat([x1, x2])
     request = Request(
         network=network,

@@ -17,7 +17,7 @@ from conebench.errors import KernelError
 from conebench.networks.functional import LOCK, FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.modes import plain_mode
-from conebench.networks.referee import check_derivatives
+from conebench.networks.referee import check_derivatives, check_mixing
 from conebench.networks.reference import check_inputs
 
 P = ParamSpec("P")
@@ -93,6 +93,7 @@ def proved_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> Routes:
     """Find the routes of gradients that are the network's derivatives."""
     routes, reference = find_routes(network, x)
     check_derivatives(network, reference)
+    check_mixing(network, x)
     return routes
 
 

@@ -16,7 +16,7 @@ from conebench.linearize.recording import Recording, record
 from conebench.networks.functional import LOCK, FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.modes import plain_mode
-from conebench.networks.referee import check_derivatives
+from conebench.networks.referee import check_derivatives, check_mixing
 from conebench.networks.reference import Reference, check_inputs, take_reference
 from conebench.text import first_line
 
@@ -145,6 +145,7 @@ class LinearizedModel(nn.Module):
         forget_kept(self.network, x)
         reference = take_reference(self.network, x)
         check_derivatives(self.network, reference, self._tangents_near)
+        check_mixing(self.network, x)
 
     def _tangents_near(self, reference: Reference, w: Mapping[str, Tensor]) -> Float[Tensor, "m c"]:
         """Return J w at the reference's parameters."""

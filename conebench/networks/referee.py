@@ -41,6 +41,8 @@ DIRECTIONS = (2, 3, 4)
 SUSPICIOUS = 1e-8
 # In float64 an error is real if two steps differ by less than this share of it.
 REPEATED = 0.1
+# Samples of the user's that are put into two batches.
+MOST_COMPARED = 4
 ADVICE = "look for detach(), no_grad() or .data in forward and for tensors kept between passes"
 
 # A linearization: J w at the parameters of a reference, for w by name.
@@ -202,7 +204,8 @@ def _among(
         return _logits_at(frozen, parameters, x[[0, 1, 0]])[1:2]
     except (RuntimeError, ValueError, IndexError):
         # A network may take even numbers of samples only.
-        return _logits_at(frozen, parameters, x[[0, 1, 0, 1]])[1:2]
+        # Not each as often: a mean over the batch would be that of the pair.
+        return _logits_at(frozen, parameters, x[[0, 1, 0, 0]])[1:2]
 
 
 def _alone(
@@ -252,7 +255,28 @@ def _check_samples(
             f"the same inputs give logits that are {repeated:.2g} (relative) apart the second "
             "time: the network draws random numbers or keeps a state"
         )
-    raise KernelError(
+    raise _mixing(apart)
+
+
+def check_mixing(frozen: FrozenNetwork, x: Float[Tensor, "n ..."]) -> None:
+    """Refuse a network whose logits for some of the user's samples change with the batch.
+
+    Two samples may be alike to the layer that mixes them, so up to four are compared.
+    """
+    some = x[:MOST_COMPARED]
+    try:
+        with torch.no_grad():
+            whole, part = frozen(some), frozen(some[::2])
+    except (RuntimeError, ValueError, IndexError):
+        # A network may take some numbers of samples only.
+        return
+    apart = difference(part, whole[::2])
+    if apart > largest_difference(whole.dtype):
+        raise _mixing(apart)
+
+
+def _mixing(apart: float) -> KernelError:
+    return KernelError(
         f"the logits of a sample depend on the other samples of its batch: {apart:.2g} (relative) "
-        "apart in batches of one, two and three"
+        "apart in batches of different samples"
     )

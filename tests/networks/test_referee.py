@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from conebench.entk import empirical_ntk
 from conebench.errors import KernelError
+from conebench.linearize import LinearizedModel
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.noise import noise_like
@@ -255,3 +256,23 @@ def test_kernels_in_threads_leave_the_network_alone() -> None:
         kernels = list(pool.map(lambda _: empirical_ntk(network, x), range(9)))
     assert all(torch.equal(kernel, expected) for kernel in kernels)
     assert all(map(torch.equal, network.parameters(), before))
+
+
+class CentersSmall(nn.Module):
+    """Mixes samples that are small: neither the first nor the last one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, small = self.layer(x), (x.abs().amax(1, keepdim=True) < 1).to(x)
+        return y - small * (y * small).sum(0) / small.sum().clamp(min=1)
+
+
+def test_mixing_that_two_samples_do_not_show_is_refused() -> None:
+    torch.manual_seed(0)
+    x = torch.tensor([[5.0, 4.0], [0.1, 0.2], [0.3, -0.1], [-5.0, 3.0]]).double()
+    for use in (empirical_ntk, lambda network, x: LinearizedModel(network)(x)):
+        with pytest.raises(KernelError, match="batches of different samples"):
+            use(CentersSmall().double().eval(), x)
