@@ -1,4 +1,4 @@
-"""What is checked of a network before a kernel of it is built."""
+"""Checks of a network before its kernel is built."""
 
 import functools
 import inspect

@@ -118,7 +118,7 @@ def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Rout
 
 
 class _Seen(Observer):
-    """What the pass of the reference shows of layers that a rule may cover."""
+    """Layers that a rule may cover, as the reference's pass shows them."""
 
     def __init__(self, network: FrozenNetwork) -> None:
         self._network = network

@@ -1,4 +1,4 @@
-"""What is changed around a forward pass, and put back after it."""
+"""Settings for the time of a forward pass: parameters, modes, checkpoints."""
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping

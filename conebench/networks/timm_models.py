@@ -145,7 +145,9 @@ def check_name(name: str) -> None:
     if timm.is_model(name.partition(".")[0]):
         return
     hint = model_hint(name)
-    raise SpecError(f"got {name!r}, expected a model of timm's{hint}", field="model.name")
+    raise SpecError(
+        f"got {name!r}, expected a model of timm, conebench or --import{hint}", field="model.name"
+    )
 
 
 def list_models() -> dict[str, tuple[str, ...]]:

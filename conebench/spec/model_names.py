@@ -26,8 +26,9 @@ def check_model(model: Model) -> None:
     # A name may be followed by a dot and the name of pretrained weights.
     name = model.name.partition(".")[0]
     if name not in known:
+        hint = model_hint(name)
         raise SpecError(
-            f"got {model.name!r}, expected a model of timm or conebench{model_hint(name)}",
+            f"got {model.name!r}, expected a model of timm, conebench or --import{hint}",
             field="model.name",
         )
     allowed = known[name]

@@ -169,9 +169,13 @@ def test_a_model_unknown_to_timm_is_named_with_its_file(call: Call, tmp_path: Pa
     code, _, err = call("run", spec)
     assert code == 1
     assert err == (
-        "tiny.yaml:3: model.name: got 'cifar_resnet9', expected a model of timm's; did you mean "
+        "tiny.yaml:3: model.name: got 'cifar_resnet9', expected a model of timm, conebench or "
+        "--import; did you mean "
         "'cifar_resnet8' or 'cifar_resnet20' or 'resnet18'?\n"
-    ) or err.startswith("tiny.yaml:3: model.name: got 'cifar_resnet9', expected a model of timm's;")
+    ) or err.startswith(
+        "tiny.yaml:3: model.name: got 'cifar_resnet9', expected a model of timm, conebench or "
+        "--import;"
+    )
 
 
 def test_a_full_disk_or_a_file_in_the_way_is_the_machines_fault(call: Call, tmp_path: Path) -> None:

@@ -50,23 +50,27 @@ def flat(tensors: list[Tensor]) -> Tensor:
     return torch.cat([t.detach().flatten() for t in real])
 
 
-def rows(case: Case) -> Tensor:
+def rows_of(make: Callable[[], nn.Module], x: Tensor) -> Tensor:
     """J [n, c, p] by plain autograd, row by row, on a network made afresh for each sample.
 
     Complex parameters count as two real ones.
     """
     found = []
-    for sample in case.x():
-        network = Case(case.twin or case.make).network()
+    for sample in x:
+        network = make()
         parameters = [p for p in network.parameters() if p.requires_grad]
         logits = network(torch.stack([sample, sample]))[0]
         for logit in logits:
             gradients = torch.autograd.grad(
                 logit, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
             )
-            real = [torch.view_as_real(g) if g.is_complex() else g for g in gradients]
-            found.append(torch.cat([g.flatten() for g in real]))
-    return torch.stack(found).view(case.count, len(logits), -1)
+            found.append(flat(list(gradients)))
+    return torch.stack(found).view(len(x), len(logits), -1)
+
+
+def rows(case: Case) -> Tensor:
+    """J [n, c, p] of a case."""
+    return rows_of(Case(case.twin or case.make).network, case.x())
 
 
 CASES = {

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from odd_networks import rows_of
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 from torch.utils.checkpoint import checkpoint
@@ -386,16 +387,5 @@ def random_inputs(seed: int, count: int = 5) -> Tensor:
 
 
 def random_rows(seed: int, x: Tensor) -> Tensor:
-    """J [n, c, p] by plain autograd, row by row, on a network made afresh for each sample."""
-    found = []
-    for sample in x:
-        network = random_network(seed)
-        parameters = [p for p in network.parameters() if p.requires_grad]
-        logits = network(torch.stack([sample, sample]))[0]
-        for logit in logits:
-            gradients = torch.autograd.grad(
-                logit, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
-            )
-            real = [torch.view_as_real(g) if g.is_complex() else g for g in gradients]
-            found.append(torch.cat([g.flatten() for g in real]))
-    return torch.stack(found).view(len(x), CLASSES, -1)
+    """J [n, c, p] of a random network."""
+    return rows_of(lambda: random_network(seed), x)

@@ -69,11 +69,17 @@ def test_networks_of_large_images_take_small_ones(name: str, kwargs: dict[str, A
 @pytest.mark.parametrize(
     ("name", "kwargs", "message"),
     [
-        ("resnet99", {}, "model.name: got 'resnet99', expected a model of timm's; did you mean "),
+        (
+            "resnet99",
+            {},
+            "model.name: got 'resnet99', expected a model of timm, conebench or --import; "
+            "did you mean ",
+        ),
         (
             "no-such-thing-at-all",
             {},
-            "model.name: got 'no-such-thing-at-all', expected a model of timm's",
+            "model.name: got 'no-such-thing-at-all', expected a model of timm, conebench or "
+            "--import",
         ),
         (
             "cifar_resnet20",

@@ -30,7 +30,7 @@ def test_images_that_are_all_the_same_have_no_centred_kernel(tmp_path: Path) -> 
     # The failure of one seed does not stop the other.
     assert str(caught.value).splitlines() == [
         f"seed {seed}, kernel at step 0: the centered kernel is zero: "
-        "are all probe images the same?"
+        "all probe images are the same, or the network treats them alike"
         for seed in (0, 1)
     ]
 

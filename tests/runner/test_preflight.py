@@ -14,7 +14,8 @@ from conebench.networks.cifar import CifarResNet
     [
         (
             {"model": {"name": "resnet99"}},
-            "model.name: got 'resnet99', expected a model of timm's; did you mean ",
+            "model.name: got 'resnet99', expected a model of timm, conebench or --import; "
+            "did you mean ",
         ),
         (
             {"linearization": {"point": "pretrained"}},

@@ -28,7 +28,7 @@ def test_known_models_pass(name: str, kwargs: dict[str, Any]) -> None:
         (
             "resnet81",
             {},
-            "model.name: got 'resnet81', expected a model of timm or conebench; ",
+            "model.name: got 'resnet81', expected a model of timm, conebench or --import; ",
         ),
         ("resnet20", {}, "did you mean 'cifar_resnet20'?"),
         (

@@ -230,7 +230,10 @@ def _kernel_facts(H: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
         raise KernelError("the kernel is zero: no output depends on any parameter")
     centred_norm = float(double_centred(H.double()).norm())
     if centred_norm == 0:
-        raise KernelError("the centered kernel is zero: are all probe images the same?")
+        raise KernelError(
+            "the centered kernel is zero: all probe images are the same, or the network treats "
+            "them alike"
+        )
     return {**asdict(kernel_statistics(H, labels, classes)), "centred_norm": centred_norm}
 
 
