@@ -258,15 +258,26 @@ def _check_samples(
     raise _mixing(apart)
 
 
-def check_mixing(frozen: FrozenNetwork, x: Float[Tensor, "n ..."]) -> None:
+def check_mixing(
+    frozen: FrozenNetwork, x: Float[Tensor, "n ..."], parameters: Mapping[str, Tensor]
+) -> None:
     """Refuse a network whose logits for some of the user's samples change with the batch.
 
     Two samples may be alike to the layer that mixes them, so up to four are compared.
+
+    Args:
+        frozen: the network.
+        x: its inputs.
+        parameters: those of a reference. At the network's own a layer of zeros, as initialized,
+            makes all samples alike.
+
+    Raises:
+        KernelError: the network mixes samples.
+
     """
     some = x[:MOST_COMPARED]
     try:
-        with torch.no_grad():
-            whole, part = frozen(some), frozen(some[::2])
+        whole, part = (_logits_at(frozen, parameters, batch) for batch in (some, some[::2]))
     except (RuntimeError, ValueError, IndexError):
         # A network may take some numbers of samples only.
         return

@@ -276,3 +276,17 @@ def test_mixing_that_two_samples_do_not_show_is_refused() -> None:
     for use in (empirical_ntk, lambda network, x: LinearizedModel(network)(x)):
         with pytest.raises(KernelError, match="batches of different samples"):
             use(CentersSmall().double().eval(), x)
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_mixing_behind_a_layer_of_zeros_is_refused(is_reversed: bool) -> None:
+    # One of the two orders has a last sample that the ReLU cuts off in every batch.
+    network = nn.Sequential(
+        nn.Linear(1, 1), nn.BatchNorm1d(1, track_running_stats=False), nn.ReLU(), nn.Linear(1, 2)
+    )
+    nn.init.zeros_(network[0].weight)
+    x = torch.linspace(1, 2, 5, dtype=torch.float64)[:, None]
+    x = x.flip(0) if is_reversed else x
+    for use in (empirical_ntk, lambda network, x: LinearizedModel(network)(x)):
+        with pytest.raises(KernelError, match="other samples of its batch"):
+            use(network.double().eval(), x)
