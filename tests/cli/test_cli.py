@@ -86,6 +86,23 @@ def test_list_shows_the_specs(call: Call, tmp_path: Path) -> None:
     assert call("list")[0] == 1
 
 
+def test_list_shows_a_file_of_several_specs_in_one_line(call: Call, tmp_path: Path) -> None:
+    variants = "a: {training: {steps: 32}}, b: {model: {name: cifar_resnet20}}"
+    write_spec(tmp_path, "alone")
+    write_spec(
+        tmp_path, "many", ("title: A tiny run", f"title: A tiny run\nmatrix: {{{variants}}}")
+    )
+    header, alone, many = call("list", ".")[1].splitlines()
+    assert header.split()[:3] == ["name", "specs", "model"]
+    assert alone.split()[:3] == ["alone", "1", "cifar_resnet8"]
+    assert many.split()[:4] == ["many", "2", "2", "models"]
+    assert "16-32" in many
+    # A file that is named is shown spec by spec.
+    names = [line.split()[0] for line in call("list", "many.yaml")[1].splitlines()]
+    assert names == ["name", "many-a", "many-b"]
+    assert len(call("list", ".", "--json")[1].splitlines()) == 3
+
+
 def test_a_run_and_its_board(call: Call, tmp_path: Path) -> None:
     spec = write_spec(tmp_path)
     code, out, err = call("run", spec)
