@@ -93,7 +93,7 @@ def proved_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> Routes:
     """Find the routes of gradients that are the network's derivatives."""
     routes, reference = find_routes(network, x)
     check_derivatives(network, reference)
-    check_mixing(network, x, reference.parameters)
+    check_mixing(network, reference, x)
     return routes
 
 

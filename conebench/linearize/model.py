@@ -145,7 +145,7 @@ class LinearizedModel(nn.Module):
         forget_kept(self.network, x)
         reference = take_reference(self.network, x)
         check_derivatives(self.network, reference, self._tangents_near)
-        check_mixing(self.network, x, reference.parameters)
+        check_mixing(self.network, reference, x)
 
     def _tangents_near(self, reference: Reference, w: Mapping[str, Tensor]) -> Float[Tensor, "m c"]:
         """Return J w at the reference's parameters."""

@@ -62,7 +62,7 @@ class FrozenNetwork:
             (number, key, value)
             for number, content in enumerate(self.contents)
             for key, value in content.items()
-            if any(True for _ in tensors_in(value))
+            if isinstance(value, Tensor | tuple) and any(True for _ in tensors_in(value))
         ]
         known = {id(p) for p in self.own.values()} | self._start.keys()
         buffers = {id(buffer) for buffer in self.network.buffers()}

@@ -258,26 +258,26 @@ def _check_samples(
     raise _mixing(apart)
 
 
-def check_mixing(
-    frozen: FrozenNetwork, x: Float[Tensor, "n ..."], parameters: Mapping[str, Tensor]
-) -> None:
+def check_mixing(frozen: FrozenNetwork, reference: Reference, x: Float[Tensor, "n ..."]) -> None:
     """Refuse a network whose logits for some of the user's samples change with the batch.
 
-    Two samples may be alike to the layer that mixes them, so up to four are compared.
+    Two samples may be alike to the layer that mixes them, so up to four are compared. At the
+    network's own parameters a layer of zeros, as initialized, makes all alike.
 
     Args:
         frozen: the network.
+        reference: its parameters, and logits that serve if they are of two of the samples.
         x: its inputs.
-        parameters: those of a reference. At the network's own a layer of zeros, as initialized,
-            makes all samples alike.
 
     Raises:
         KernelError: the network mixes samples.
 
     """
-    some = x[:MOST_COMPARED]
+    some, two = x[:MOST_COMPARED], x[:MOST_COMPARED:2]
+    has_both = torch.equal(two, reference.samples)
     try:
-        whole, part = (_logits_at(frozen, parameters, batch) for batch in (some, some[::2]))
+        whole = _logits_at(frozen, reference.parameters, some)
+        part = reference.logits if has_both else _logits_at(frozen, reference.parameters, two)
     except (RuntimeError, ValueError, IndexError):
         # A network may take some numbers of samples only.
         return

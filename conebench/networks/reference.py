@@ -231,11 +231,11 @@ def _is_even(value: Tensor) -> bool:
 
 
 def _pair(x: Float[Tensor, "n ..."]) -> Float[Tensor, "2 ..."]:
-    """Return two different samples."""
-    first, last = x[:1], x[-1:]
-    if torch.equal(first, last):
-        last = (0.25 + 0.5 * first.flip(-1)) * (1 + 0.1 * noise_like(first, 3))
-    return torch.cat([first, last])
+    """Return two different samples: the first, and the third where there is one."""
+    first, other = x[:1], x[:3][-1:]
+    if torch.equal(first, other):
+        other = (0.25 + 0.5 * first.flip(-1)) * (1 + 0.1 * noise_like(first, 3))
+    return torch.cat([first, other])
 
 
 def _uses(logits: Tensor, own: Mapping[str, Tensor]) -> dict[str, int]:
