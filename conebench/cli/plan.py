@@ -79,6 +79,8 @@ def _estimate(spec: Spec, data_root: Path, device: Device, memory: int | None) -
     from conebench.data.datasets import load_data
     from conebench.entk import default_memory_limit
     from conebench.runner.estimate import estimate
+    from conebench.runner.preflight import check_counts
+    from conebench.runner.stages.context import build_network
     from conebench.runner.stages.device import choose_device
 
     quiet_torch_jit()
@@ -88,6 +90,8 @@ def _estimate(spec: Spec, data_root: Path, device: Device, memory: int | None) -
     if classes is None or side is None:
         data = load_data(spec.dataset, data_root, chosen)
         classes, side = len(data.classes), data.train.pixels.shape[2]
+        network = build_network(spec.model, classes=classes, channels=channels, seed=0)
+        check_counts(spec, data, network)
     limit = memory or default_memory_limit(chosen)
     return estimate(spec, classes, (channels, side, side), chosen, limit)
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from conebench.data.datasets import Data
 from conebench.entk import KernelError, KernelPlan, empirical_ntk
 from conebench.errors import SpecError
 from conebench.linearize import LinearizedModel
@@ -13,6 +15,8 @@ from conebench.networks.imported import package_of
 from conebench.networks.timm_models import classifier_parameters, entry_point
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.kernels import plan_kernel
+from conebench.spec import Spec
+from conebench.spec.checks import calibration_problems
 from conebench.spec.optimizers import OtherOptimizer
 from conebench.text import first_line
 from conebench.training.optimizers import make_optimizer, state_tensors, step_depends_on_parameters
@@ -34,9 +38,9 @@ def check_context(context: Context) -> CheckedNetwork:
 
     Raises a SpecError if they do not, an UnmetNeedError if a kernel does not fit into memory.
     """
-    _check_counts(context)
     _check_package(context)
     network = context.initial_network(context.spec.seeds[0])
+    check_counts(context.spec, context.data, network)
     _check_forward(context, network)
     network.eval()
     plan = _check_kernel(context, network)
@@ -49,21 +53,24 @@ def check_context(context: Context) -> CheckedNetwork:
     return CheckedNetwork(parameters, plan)
 
 
-def _check_counts(context: Context) -> None:
-    spec, images, classes = context.spec, len(context.data.train), len(context.data.classes)
+def check_counts(spec: Spec, data: Data, network: nn.Module) -> None:
+    """Check that the data have as many images as the spec asks for. Raise a SpecError if not."""
+    images, classes = len(data.train), len(data.classes)
     for field, count in (
         ("training.batch_size", spec.training.batch_size),
         ("kernel.samples", spec.kernel.samples),
-        ("kernel.calibration_samples", spec.kernel.calibration_samples),
     ):
         if count > images:
             raise SpecError(f"got {count}, expected at most the {images} images", field=field)
+    if any(isinstance(module, _BatchNorm) for module in network.modules()):
+        for problem in calibration_problems(spec, images):
+            raise SpecError(problem.message, field=".".join(map(str, problem.field)))
     if spec.kernel.samples < classes:
         raise SpecError(
             f"got {spec.kernel.samples}, expected at least {classes} (one per class)",
             field="kernel.samples",
         )
-    held_out = context.data.validation
+    held_out = data.validation
     if held_out is not None and len(held_out) < classes:
         raise SpecError(
             f"got {len(held_out)}, expected at least {classes} (one per class)",

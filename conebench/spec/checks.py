@@ -286,14 +286,26 @@ def _kernel(spec: Spec) -> Iterator[Problem]:
     images, classes = spec.dataset.train_images, spec.dataset.facts.classes
     if spec.kernel.outputs is None:
         yield Problem(("kernel", "outputs"), f"missing, {spec.dataset.name} needs it")
-    for field in ("samples", "calibration_samples"):
-        count = getattr(spec.kernel, field)
-        if images is not None and 0 < images < count:
-            yield Problem(
-                ("kernel", field),
-                f"got {count}, expected at most the {images} training images",
-            )
+    if images is not None and 0 < images < spec.kernel.samples:
+        yield Problem(
+            ("kernel", "samples"),
+            f"got {spec.kernel.samples}, expected at most the {images} training images",
+        )
+    if images is not None and images > 0:
+        yield from calibration_problems(spec, images)
     yield from _one_per_class(("kernel", "samples"), spec.kernel.samples, classes)
+
+
+def calibration_problems(spec: Spec, images: int) -> Iterator[Problem]:
+    """Check that there are enough images to re-estimate BatchNorm on, where a stage does so."""
+    count, kernel, linearization = spec.kernel.calibration_samples, spec.kernel, spec.linearization
+    is_used = "recalibrated" in (kernel.batchnorm, linearization.batchnorm) or spec.chaos
+    if is_used and images < count:
+        yield Problem(
+            ("kernel", "calibration_samples"),
+            f"got {count}, expected at most the {images} training images to re-estimate BatchNorm "
+            f"on; set kernel.calibration_samples: {images}",
+        )
 
 
 def _chaos(spec: Spec) -> Iterator[Problem]:

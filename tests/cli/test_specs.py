@@ -154,16 +154,33 @@ def test_a_smoke_run_is_kept_apart_and_says_what_it_is(call: Call, tmp_path: Pat
     assert call("leaderboard", "build")[1].startswith("0 records on the board")
 
 
-def test_a_smoke_run_of_a_small_folder(call: Call, tmp_path: Path) -> None:
+def write_pets(folder: Path) -> str:
+    """Write 60 training images of pets, and return the spec of a run on them."""
     for part, images in (("train", 20), ("test", 3)):
         for name in ("cat", "dog", "fox"):
-            folder = tmp_path / "data/pets" / part / name
-            folder.mkdir(parents=True)
+            of_class = folder / "data/pets" / part / name
+            of_class.mkdir(parents=True)
             for i in range(images):
-                Image.new("RGB", (8, 8), (9 * i, 0, 0)).save(folder / f"{i}.png")
-    (tmp_path / "data/pets/train/fox/0.png").unlink()
+                Image.new("RGB", (8, 8), (9 * i, 0, 0)).save(of_class / f"{i}.png")
     text = TINY.replace("{name: digits, train_size: 200, test_size: 50}", FOLDER)
-    (tmp_path / "tiny.yaml").write_text(text.replace("samples: 10,", "samples: 10, outputs: sum,"))
+    return text.replace("samples: 10,", "samples: 10, outputs: sum,")
+
+
+def test_a_plan_refuses_what_a_run_would(call: Call, tmp_path: Path) -> None:
+    text = write_pets(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(text.replace("calibration_samples: 40", "by: null"))
+    code, out, err = call("plan", "tiny.yaml", "--data-root", "data")
+    assert (code, out) == (1, "")
+    assert err == (
+        "tiny.yaml:10: kernel.calibration_samples: got 512, expected at most the 60 training "
+        "images to re-estimate BatchNorm on; set kernel.calibration_samples: 60\n"
+    )
+    assert call("run", "tiny.yaml", "--data-root", "data")[::2] == (1, err)
+
+
+def test_a_smoke_run_of_a_small_folder(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(write_pets(tmp_path))
+    (tmp_path / "data/pets/train/fox/0.png").unlink()
     code, _, err = call("run", "tiny.yaml", "--smoke", "--data-root", "data")
     assert code == 0
     note = r"data \(train images by class: cat 20, dog 20, fox 19\)"

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
-from tiny_runs import TINY, RecordingProgress, folder_spec, run, tiny_spec
+from tiny_runs import CPU, TINY, RecordingProgress, folder_spec, run, tiny_spec
 
 from conebench.errors import SpecError
 from conebench.networks.cifar import CifarResNet
+from conebench.runner import RunOptions
+from conebench.runner.preflight import check_context
+from conebench.runner.stages.context import open_context
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,13 @@ def test_what_cannot_work_is_refused_before_any_training(
         ("ab", 5, {}, "training.batch_size: got 20, expected at most the 10 images"),
         ("ab", 10, {"samples": 21}, "kernel.samples: got 21, expected at most the 20 images"),
         (
+            "ab",
+            21,
+            {"calibration_samples": 512},
+            "kernel.calibration_samples: got 512, expected at most the 42 training images to "
+            "re-estimate BatchNorm on; set kernel.calibration_samples: 42",
+        ),
+        (
             "abcdef",
             4,
             {"samples": 5},
@@ -114,3 +124,22 @@ def test_a_network_that_names_no_last_layer_is_refused(
         "model.name: 'cifar_resnet8' needs get_classifier() (or a 'classifier' entry in its timm "
         "config) for the linear probe"
     )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "model": {"name": "test_vit", "kwargs": {"img_size": 32, "patch_size": 8}},
+            "dataset": {"image_size": 32},
+        },
+        {"linearization": {"batchnorm": "eval"}},
+    ],
+)
+def test_calibration_images_count_only_where_batchnorm_is_re_estimated(
+    tmp_path: Path, changes: dict[str, dict[str, object]]
+) -> None:
+    spec = folder_spec(tmp_path, "ab", 12, calibration_samples=512)
+    sections = {name: getattr(spec, name).model_copy(update=new) for name, new in changes.items()}
+    options = RunOptions(tmp_path / "data", tmp_path / "runs", CPU)
+    check_context(open_context(spec.model_copy(update=sections), options, RecordingProgress()))

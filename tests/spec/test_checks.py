@@ -43,6 +43,8 @@ ALLOWED = {
     "all images": section("dataset", train_size=1437, test_size=360),
     "one image a class": section("dataset", train_size=512, test_size=10),
     "one batch is the set": section("dataset", train_size=600) | training(batch_size=600),
+    "calibration that nothing asks for": section("dataset", train_size=100)
+    | {"linearization": {"batchnorm": "eval"}},
     "one mean a channel": section("dataset", normalization=GRAY),
     "warm-up that leaves eight intervals": training(schedule={"warmup_steps": 600}),
     "multistep": training(schedule={"name": "multistep", "milestones": [0.5, 0.75]}),
@@ -317,7 +319,16 @@ REFUSED = {
     "more calibration images than images": (
         section("kernel", calibration_samples=601) | section("dataset", train_size=600),
         "kernel.calibration_samples",
-        "got 601, expected at most the 600 training images",
+        "got 601, expected at most the 600 training images to re-estimate BatchNorm on; "
+        "set kernel.calibration_samples: 600",
+    ),
+    "calibration of the kernel alone": (
+        section("kernel", batchnorm="recalibrated")
+        | section("dataset", train_size=100)
+        | {"linearization": {"batchnorm": "eval"}},
+        "kernel.calibration_samples",
+        "got 512, expected at most the 100 training images to re-estimate BatchNorm on; "
+        "set kernel.calibration_samples: 100",
     ),
     "fewer probe images than classes": (
         section("kernel", samples=9),

@@ -283,7 +283,8 @@ PROBLEMS = {
     ),
     "cross-field rule on a field that is not written": (
         changed("  samples: 50", "  samples: 512").replace("digits", "digits\n  train_size: 511"),
-        ":15: kernel.calibration_samples: got 512, expected at most the 511 training images",
+        ":15: kernel.calibration_samples: got 512, expected at most the 511 training images "
+        "to re-estimate BatchNorm on; set kernel.calibration_samples: 511",
     ),
     "list": ("[1, 2]", ":1: got [1, 2], expected a mapping of sections"),
     "text": ("text", ':1: got "text", expected a mapping of sections'),
