@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from contextlib import redirect_stdout, suppress
+from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,14 @@ from conebench.cli.options import (
     quiet_torch_jit,
 )
 from conebench.cli.terminal import Terminal, echo
-from conebench.errors import ConebenchError, ExitCode, InputError, SpecError
+from conebench.errors import (
+    ConebenchError,
+    ExitCode,
+    InputError,
+    RunError,
+    SpecError,
+    StorageError,
+)
 from conebench.interrupts import (
     Terminated,
     second_interrupt_ends_at_once,
@@ -44,6 +51,8 @@ from conebench.interrupts import (
 )
 from conebench.record import Record
 from conebench.spec import LoadedSpec, Spec, find_specs, load_all, smoke_spec
+from conebench.storage.status import noted_start
+from conebench.storage.store import Start, Store
 
 if TYPE_CHECKING:
     # Importing the runner imports torch, which only a run may pay for.
@@ -54,6 +63,7 @@ STOPPED = {
     ExitCode.INTERRUPTED: "interrupted; run the same command to continue",
     ExitCode.TERMINATED: "stored; the same command continues",
 }
+STARTED = "started; it reads the data and checks the network"
 
 
 def run(
@@ -83,25 +93,30 @@ def run(
 
     An interrupted run continues from its last saved state. SIGTERM stores the state first.
     """
-    with errors_as_exit_codes():
-        files = find_specs(specs)
-        try:
-            loaded = load_all(files, names or (), settings or ())
-            if smoke:
-                loaded = [replace(f, spec=shortened(f.spec, data_root)) for f in loaded]
-            _check(loaded, seed, imports or [], executor, slurm_args)
-            folder = run_dir or default_folder(smoke=smoke, changed=bool(settings))
-            # A job chooses its device itself.
-            here = device if executor == "local" else "cpu"
-            options = _options(here, data_root, folder, seed, kernel_memory, jobs, save_every)
-            options = replace(options, loggers=tuple(loggers or ()), imports=tuple(imports or ()))
-            if executor != "local":
-                _submit(loaded, options, device, executor, slurm_args or [], as_json)
-        except ConebenchError as error:
-            _tell_not_run(files, error, as_json)
-            raise
-    if executor == "local":
-        _run_here(loaded, options, as_json)
+    with ExitStack() as at_end:
+        with errors_as_exit_codes():
+            files = find_specs(specs)
+            try:
+                loaded = load_all(files, names or (), settings or ())
+                if smoke:
+                    loaded = [replace(f, spec=shortened(f.spec, data_root)) for f in loaded]
+                folder = run_dir or default_folder(smoke=smoke, changed=bool(settings))
+                if executor == "local":
+                    stores = [Store(folder / found.spec.name) for found in loaded]
+                    at_end.enter_context(noted_start(stores, STARTED))
+                _check(loaded, seed, imports or [], executor, slurm_args)
+                # A job chooses its device itself.
+                here = device if executor == "local" else "cpu"
+                options = _options(here, data_root, folder, seed, kernel_memory, jobs, save_every)
+                trackers, modules = tuple(loggers or ()), tuple(imports or ())
+                options = replace(options, loggers=trackers, imports=modules)
+                if executor != "local":
+                    _submit(loaded, options, device, executor, slurm_args or [], as_json)
+            except ConebenchError as error:
+                _tell_not_run(files, error, as_json)
+                raise
+        if executor == "local":
+            _run_here(loaded, options, as_json)
 
 
 def default_folder(*, smoke: bool, changed: bool) -> Path:
@@ -203,7 +218,17 @@ def _submit(
         partial(_run_in_job, found, replace(options, seeds=(seed,)), device)
         for found, seed in chosen
     ]
-    jobs = submit(runs, logs, cluster, parse_arguments(slurm_args))
+    stores = [Store(options.run_dir / found.spec.name) for found in loaded]
+    submitted = Start(f"submitted, not started yet; output of the jobs: {logs}")
+    # First, since a job may end at once and note why.
+    for store in stores:
+        _note(store, submitted)
+    try:
+        jobs = submit(runs, logs, cluster, parse_arguments(slurm_args))
+    except ConebenchError:
+        for store in stores:
+            store.forget_start()
+        raise
     for (found, seed), job in zip(chosen, jobs, strict=True):
         name = found.spec.name
         if as_json:
@@ -211,6 +236,12 @@ def _submit(
         else:
             echo(f"{name} seed {seed}: job {job.job_id}")
     _print_line(f"follow: conebench status {options.run_dir}; output of the jobs: {logs}")
+
+
+def _note(store: Store, start: Start) -> None:
+    # The run itself says what is wrong with its folder.
+    with suppress(StorageError):
+        store.note_start(start)
 
 
 def _run_in_job(found: LoadedSpec, options: "RunOptions", device: Device) -> int:
@@ -221,7 +252,7 @@ def _run_in_job(found: LoadedSpec, options: "RunOptions", device: Device) -> int
     try:
         options = replace(options, device=choose_device(device))
     except ConebenchError as error:
-        return _tell_error(found, error, as_json=False)
+        return _tell_error(found, error, options.run_dir, as_json=False)
     return _run_one(found, options, as_json=False)
 
 
@@ -258,7 +289,7 @@ def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
     except KeyboardInterrupt:
         return _tell_stopped(found, ExitCode.INTERRUPTED, as_json)
     except ConebenchError as error:
-        return _tell_error(found, error, as_json)
+        return _tell_error(found, error, options.run_dir, as_json)
     return _tell_record(record, path, as_json)
 
 
@@ -269,12 +300,17 @@ def _tell_stopped(found: LoadedSpec, code: ExitCode, as_json: bool) -> int:
     return code
 
 
-def _tell_error(found: LoadedSpec, error: ConebenchError, as_json: bool) -> int:
+def _tell_error(found: LoadedSpec, error: ConebenchError, run_dir: Path, as_json: bool) -> int:
     if isinstance(error, SpecError):
         error = found.located(error)
     show_error(error)
+    name, folder, lines = found.spec.name, run_dir / found.spec.name, str(error).split("\n")
+    _note(Store(folder), Start(f"failed before its first stage: {lines[0]}", failed=True))
     if as_json:
-        _echo_json(found.spec.name, "failed", error=str(error))
+        _echo_json(name, "failed", error=str(error))
+    elif isinstance(error, RunError):
+        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+        echo(f"{name}: failed: {lines[0]}{more}; see conebench status {folder}")
     return error.exit_code
 
 

@@ -14,13 +14,14 @@ from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.options import SpecNames
 from conebench.cli.sparkline import bars_for, sparkline
 from conebench.cli.terminal import Terminal, echo
-from conebench.cli.unfinished import follow, show_unfinished
+from conebench.cli.unfinished import METRICS, follow, show_unfinished
 from conebench.errors import InputError, RecordError
 from conebench.record import Record, SeedResult, read_record, recompute
 from conebench.record.quantities import degrees, optional, two_decimals
 from conebench.record.seed_means import arm_cells
 from conebench.spec import load_all, spec_text
 from conebench.spec.yaml_text import yaml_text
+from conebench.storage.status import find_runs
 
 
 def show(
@@ -56,12 +57,29 @@ def show(
             _show_specs(file, names or [], resolved=resolved)
         elif names or resolved:
             raise InputError(f"{file}: --name and --resolved are for .yaml files only")
-        elif file.is_dir():
-            _show_run(file, requirements=requirements, following=following)
-        elif following:
+        elif following and file.is_file():
             raise InputError(f"{file}: --follow is for the folder of a run only")
+        elif following or file.is_dir():
+            _show_runs(_runs(file), requirements=requirements, following=following)
         else:
             _show_file(file, requirements=requirements)
+
+
+def _runs(folder: Path) -> list[Path]:
+    """Return the folder if it is that of a run, else those of the runs in it."""
+    if any((folder / name).exists() for name in ("record.json", METRICS)):
+        return [folder]
+    return [store.folder for store in find_runs(folder)]
+
+
+def _show_runs(runs: Sequence[Path], *, requirements: bool, following: bool) -> None:
+    if following and len(runs) > 1:
+        names = ", ".join(map(str, runs))
+        raise InputError(f"--follow: got {len(runs)} runs, expected one: choose among {names}")
+    for i, run in enumerate(runs):
+        if i:
+            echo("")
+        _show_run(run, requirements=requirements, following=following)
 
 
 def _show_run(run: Path, *, requirements: bool, following: bool) -> None:

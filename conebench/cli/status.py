@@ -11,7 +11,14 @@ from rich.text import Text
 from conebench.cli.display import duration
 from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.terminal import Terminal, echo
-from conebench.storage.status import StageStatus, find_runs, seconds_left, stage_statuses
+from conebench.storage.status import (
+    StageStatus,
+    failures,
+    find_runs,
+    seconds_left,
+    stage_statuses,
+)
+from conebench.storage.store import Start
 
 
 def status(
@@ -22,15 +29,18 @@ def status(
 ) -> None:
     """Show the stages of runs, their progress, and the time left."""
     with errors_as_exit_codes():
-        runs = [(store.folder, stage_statuses(store)) for store in find_runs(run_dir)]
-    for folder, statuses in runs:
+        runs = [(store, stage_statuses(store)) for store in find_runs(run_dir)]
+    for store, statuses in runs:
+        start = store.start()
         if as_json:
-            echo(json.dumps(_as_json(folder, statuses)))
+            echo(json.dumps(_as_json(store.folder, statuses, start)))
+        elif start is not None:
+            echo(f"{store.folder}: {start.text}")
         else:
-            _print(folder, statuses)
+            _print(store.folder, statuses)
 
 
-def _as_json(folder: Path, statuses: list[StageStatus]) -> dict[str, Any]:
+def _as_json(folder: Path, statuses: list[StageStatus], start: Start | None) -> dict[str, Any]:
     stages = [
         {
             "stage": status.planned.label,
@@ -41,7 +51,12 @@ def _as_json(folder: Path, statuses: list[StageStatus]) -> dict[str, Any]:
         }
         for status in statuses
     ]
-    return {"run": str(folder), "seconds_left": seconds_left(statuses), "stages": stages}
+    return {
+        "run": str(folder),
+        "start": start and start.text,
+        "seconds_left": seconds_left(statuses),
+        "stages": stages,
+    }
 
 
 def _print(folder: Path, statuses: list[StageStatus]) -> None:
@@ -61,3 +76,8 @@ def _print(folder: Path, statuses: list[StageStatus]) -> None:
     left = seconds_left(statuses)
     time = "time left unknown" if left is None else f"about {duration(left)} of work left"
     console.print(f"{done} of {len(statuses)} stages done, {time}", highlight=False)
+    reasons = failures(statuses)
+    if reasons:
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        # Whole, for a narrow terminal cuts the table.
+        echo(f"failed: {reasons[0]}{more}; the same command tries again")

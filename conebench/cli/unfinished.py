@@ -11,16 +11,18 @@ from rich.text import Text
 
 from conebench.cli.sparkline import sparkline
 from conebench.cli.terminal import Terminal, echo
-from conebench.errors import InputError
+from conebench.errors import RunError
+from conebench.storage.status import failures, is_lost, stage_statuses
+from conebench.storage.store import Store
 
-FILE = "metrics.jsonl"
+METRICS = "metrics.jsonl"
 SECONDS_BETWEEN_LOOKS = 1.0
 # What is drawn of a stage, in order of preference, and if its scale is logarithmic.
 DRAWN = {"S": True, "test_accuracy": False}
 
 
 def follow(run: Path, bars: str) -> None:
-    """Draw a run until it writes its record."""
+    """Draw a run until it writes its record. Raise a RunError if it fails."""
     began = time.time()
     console = Terminal()
     with Live(console=console, auto_refresh=False, transient=console.is_terminal) as live:
@@ -31,10 +33,12 @@ def follow(run: Path, bars: str) -> None:
 
 
 def show_unfinished(run: Path, bars: str) -> None:
-    """Draw the curves that a run has so far. Raise an InputError if nothing was measured yet."""
+    """Draw the curves that a run has so far."""
     lines = list(curves(run, bars))
-    if not lines:
-        raise InputError(f"{run}: holds no record yet; see conebench status {run}")
+    start = Store(run).start()
+    if start is not None:
+        echo(f"{run}: {start.text}")
+        return
     for line in lines:
         echo(line)
     echo(f"no record yet; conebench status {run} shows what is left")
@@ -42,7 +46,7 @@ def show_unfinished(run: Path, bars: str) -> None:
 
 def curves(run: Path, bars: str) -> Iterator[str]:
     """Yield a line per stage: its curve, the last value and its step."""
-    for (seed, stage), of_stage in _rows(run / FILE).items():
+    for (seed, stage), of_stage in _rows(run / METRICS).items():
         name = next(name for name in DRAWN if name in of_stage[max(of_stage)])
         values = [of_stage[step][name] for step in sorted(of_stage)]
         curve = sparkline(values, log=DRAWN[name], bars=bars)
@@ -66,5 +70,15 @@ def _rows(path: Path) -> dict[tuple[int, str], dict[int, dict[str, Any]]]:
 
 
 def _is_finished(run: Path, began: float) -> bool:
-    record = run / "record.json"
-    return record.exists() and record.stat().st_mtime >= began
+    """Return True if the record is there. Raise a RunError if there will be none."""
+    store = Store(run)
+    start, statuses = store.start(), stage_statuses(store)
+    if start is not None and start.failed:
+        raise RunError(f"{run}: {start.text}")
+    if is_lost(statuses):
+        raise RunError("\n".join(failures(statuses)))
+    if not store.record_path.exists():
+        return False
+    # A record of before counts if no stage is left: it is that of the last run.
+    is_idle = all(status.state in ("done", "failed") for status in statuses)
+    return store.record_path.stat().st_mtime >= began or (bool(statuses) and is_idle)

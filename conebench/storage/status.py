@@ -3,18 +3,21 @@
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from conebench.errors import InputError
+from conebench.errors import InputError, StorageError
 from conebench.storage.atomic_files import storage_error
 from conebench.storage.manifest import Planned, read_manifest
-from conebench.storage.store import Store
+from conebench.storage.store import Start, Store
 
-State = Literal["done", "begun", "stale", "to do", "failed"]
+State = Literal["done", "begun", "stale", "to do", "failed", "blocked"]
 ALL_KINDS = "all"
+# Kinds of stages that all later ones of their seed need, and those without which a seed is lost.
+NEEDED = ("train", "kernel")
+VITAL = (*NEEDED, "full")
 
 
 def find_runs(folder: Path) -> list[Store]:
@@ -28,11 +31,27 @@ def find_runs(folder: Path) -> list[Store]:
     return stores
 
 
+@contextmanager
+def noted_start(stores: Sequence[Store], text: str) -> Iterator[None]:
+    """Note in folders that their run has begun, until it plans its stages or ends."""
+    for store in stores:
+        # The run itself says what is wrong with a folder.
+        with suppress(StorageError):
+            store.note_start(Start(text))
+    try:
+        yield
+    finally:
+        for store in stores:
+            with suppress(StorageError):
+                store.forget_start()
+
+
 @dataclass(frozen=True)
 class StageStatus:
     """Progress of one planned stage.
 
-    `seconds` is the time it took, if it is done; `why` is why it failed or is stale.
+    `seconds` is the time it took, if it is done. `why` is why it failed, is stale or is blocked,
+    or where training diverged.
     """
 
     planned: Planned
@@ -45,13 +64,43 @@ class StageStatus:
 def stage_statuses(store: Store) -> list[StageStatus]:
     """List all planned stages in the order of the run, failed ones last."""
     found = [_status(store, planned) for planned in read_manifest(store).stages]
+    failed = {
+        status.planned.seed: status.planned.label
+        for status in reversed(found)
+        if status.state == "failed" and status.planned.kind in NEEDED
+    }
+    found = [_blocked(status, failed.get(status.planned.seed)) for status in found]
     return sorted(found, key=lambda status: status.state == "failed")
+
+
+def _blocked(status: StageStatus, needed: str | None) -> StageStatus:
+    """Return the status of a stage, given a failed one that it needs."""
+    if needed is None or status.state in ("done", "failed"):
+        return status
+    return replace(status, state="blocked", why=f"needs {needed}")
+
+
+def failures(statuses: Sequence[StageStatus]) -> list[str]:
+    """Return why stages failed, each reason once."""
+    return list(dict.fromkeys(status.why for status in statuses if status.state == "failed"))
+
+
+def is_lost(statuses: Sequence[StageStatus]) -> bool:
+    """Return True if a stage failed in every seed without which it has no result."""
+    lost = {
+        status.planned.seed
+        for status in statuses
+        if status.state == "failed" and status.planned.kind in VITAL
+    }
+    return bool(lost) and lost == {status.planned.seed for status in statuses}
 
 
 def _status(store: Store, planned: Planned) -> StageStatus:
     result = store.result(planned.stage)
     if result is not None:
-        return StageStatus(planned, "done", 1.0, result.wall_seconds)
+        step = result.value.get("diverged_at") if isinstance(result.value, dict) else None
+        why = "" if step is None else f"diverged at step {step:,}"
+        return StageStatus(planned, "done", 1.0, result.wall_seconds, why)
     failure = store.failure(planned.stage)
     if failure is not None:
         return StageStatus(planned, "failed", 0.0, why=failure)
@@ -66,8 +115,9 @@ def seconds_left(statuses: Sequence[StageStatus]) -> float | None:
     """Estimate the time left from the stages that are done. None before the first is.
 
     A stage is taken to run at the pace of its kind, or at that of all kinds if none of its own
-    is done.
+    is done. Blocked stages do not count.
     """
+    statuses = [status for status in statuses if status.state != "blocked"]
     work: dict[str, float] = defaultdict(float)
     seconds: dict[str, float] = defaultdict(float)
     for status in statuses:

@@ -1,6 +1,7 @@
 """Files of a run folder: their names, and how they are read and written.
 
     <run dir>/<spec name>/
+        starting.json                        what a run does that has not planned its stages yet
         manifest.json                        layout of this folder, planned stages
         record.json                          record of the last run
         record.sha256                        its checksum, as `sha256sum -c` reads it
@@ -25,7 +26,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -86,6 +87,14 @@ class StageResult:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What a run does that has not planned its stages yet, or why it ended before."""
+
+    text: str
+    failed: bool = False
+
+
+@dataclass(frozen=True)
 class Store:
     """The run folder of one spec."""
 
@@ -98,7 +107,7 @@ class Store:
 
     @property
     def manifest_path(self) -> Path:
-        """File of the manifest, written before any other."""
+        """File of the manifest, written before any file of a stage."""
         return self.folder / "manifest.json"
 
     def manifest(self) -> dict[str, Any] | None:
@@ -108,10 +117,35 @@ class Store:
     def save_manifest(self, manifest: dict[str, Any]) -> None:
         """Write the manifest."""
         write_json(self.manifest_path, {"layout": LAYOUT, **manifest})
+        remove(self._starting_path)
+
+    def start(self) -> Start | None:
+        """Read what a run does that has not planned its stages yet. None for any other folder."""
+        # The folder may be a file: one of those next to runs.
+        if self.manifest_path.exists() or not self._starting_path.exists():
+            return None
+        data = read_json(self._starting_path)
+        return None if data is None else Start(**data)
+
+    def note_start(self, start: Start) -> None:
+        """Write what a run does that has not planned its stages yet."""
+        if not self.manifest_path.exists():
+            write_json(self._starting_path, asdict(start))
+
+    def forget_start(self) -> None:
+        """Remove the note on a start, and the folder if there is nothing else."""
+        remove(self._starting_path)
+        with suppress(OSError):
+            self.folder.rmdir()
+
+    @property
+    def _starting_path(self) -> Path:
+        return self.folder / "starting.json"
 
     def holds_a_run(self) -> bool:
         """Return True if a run was started here, in any layout."""
-        return self.manifest_path.exists() or (self.folder / "stages").is_dir()
+        has_stages = self.manifest_path.exists() or (self.folder / "stages").is_dir()
+        return has_stages or self.start() is not None
 
     def check_layout(self) -> None:
         """Raise a StorageError for a folder in another layout."""

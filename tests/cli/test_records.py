@@ -129,7 +129,7 @@ def test_show_of_the_folder_of_a_run(call: Call) -> None:
     assert call("show", "runs/a") == (
         1,
         "",
-        "runs/a: holds no record yet; see conebench status runs/a\n",
+        "runs/a: holds no run; expected a folder that --run-dir named\n",
     )
     Path("runs/a/record.json").write_text(record_text(RECORD))
     assert call("show", "runs/a") == call("show", "runs/a/record.json")

@@ -1,5 +1,6 @@
 """`conebench show RUN_DIR` of a run without a record."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from command_line import Call
 from synthetic import make_record
 
 from conebench.record import record_text
+from conebench.storage.manifest import Planned, update_manifest
+from conebench.storage.store import StageKey, StageResult, Start, Store
 
 ROWS = """\
 {"seed": 0, "stage": "ordinary training", "step": 0, "test_accuracy": 0.1}
@@ -53,3 +56,63 @@ def test_only_a_run_can_be_followed(call: Call, run: Path) -> None:
     (run / "record.json").write_text(record_text(make_record()))
     code, _, err = call("show", "runs/a/record.json", "--follow")
     assert (code, err) == (1, "runs/a/record.json: --follow is for the folder of a run only\n")
+
+
+def test_follow_waits_for_a_run_that_has_not_started(call: Call, run: Path) -> None:
+    waiting = Store(run.with_name("b"))
+    waiting.note_start(Start("submitted as job 42, not started yet"))
+    line = "runs/b: submitted as job 42, not started yet\n"
+    assert call("status", "runs/b") == call("show", "runs/b") == (0, line, "")
+    record = make_record()
+    writer = threading.Timer(0.2, waiting.record_path.write_text, [record_text(record)])
+    writer.start()
+    code, out, _ = call("show", "runs/b", "--follow")
+    writer.join()
+    assert code == 0
+    assert f", record {record.id}\n" in out
+
+
+def test_follow_ends_with_a_run_that_fails(call: Call, run: Path) -> None:
+    store = Store(run)
+    store.note_start(Start("failed before its first stage: no data", failed=True))
+    assert call("show", "runs/a", "--follow") == (
+        2,
+        "",
+        "runs/a: failed before its first stage: no data\n",
+    )
+    kernels = Planned("seed 0: kernels", 0, StageKey("kernel-seed0", {}), 1.0, 0, 8, "kernel")
+    update_manifest(store, [kernels])
+    store.save_failure(kernels.stage, "the kernel is zero")
+    assert call("show", "runs/a", "--follow") == (2, "", "the kernel is zero\n")
+
+
+@pytest.mark.usefixtures("run")
+def test_a_folder_that_is_no_run_is_told_at_once(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "runs/empty").mkdir()
+    for folder in ("runs/empty", "runs/mistyped"):
+        message = f"{folder}: holds no run; expected a folder that --run-dir named\n"
+        assert call("status", folder) == (1, "", message)
+        assert call("show", folder, "--follow") == (1, "", message)
+    assert call("show", "runs/empty")[0] == 1
+
+
+def test_the_runs_of_a_folder_are_shown_one_after_the_other(call: Call, run: Path) -> None:
+    for name in ("b", "c"):
+        store = Store(run.with_name(name))
+        update_manifest(store, [])
+        store.record_path.write_text(record_text(make_record()))
+    code, out, err = call("show", "runs")
+    assert (code, err) == (0, "")
+    assert out.count("A synthetic run (synthetic), record ") == 2
+    code, _, err = call("show", "runs", "--follow")
+    assert (code, err) == (1, "--follow: got 2 runs, expected one: choose among runs/b, runs/c\n")
+
+
+def test_a_finished_run_is_not_waited_for(call: Call, run: Path) -> None:
+    store = Store(run)
+    train = Planned("seed 0: training", 0, StageKey("train-seed0", {}), 1.0, 0, 8, "train")
+    update_manifest(store, [train])
+    store.save_result(train.stage, StageResult({}, 1.0))
+    store.record_path.write_text(record_text(make_record()))
+    os.utime(store.record_path, (0, 0))
+    assert call("show", "runs/a", "--follow")[0] == 0

@@ -1,6 +1,7 @@
 """Stages that fail: the others go on, and the record says which did, and why."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,31 @@ def test_images_that_are_all_the_same_have_no_centred_kernel(tmp_path: Path) -> 
         "all probe images are the same, or the network treats them alike"
         for seed in (0, 1)
     ]
+
+
+def test_a_failed_run_says_what_failed_and_where_to_look(
+    call: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    spec = folder_spec(tmp_path, "ab", 10)
+    (tmp_path / "tiny.yaml").write_text(spec_text(spec))
+    code, out, err = call("run", "tiny.yaml", "--data-root", "data")
+    reason = "seed 0, kernel at step 0: the centered kernel is zero: all probe images are the "
+    assert code == 2
+    assert re.fullmatch(
+        f"tiny: failed: {reason}.* \\(and 1 more\\); see conebench status runs/tiny\n", out
+    )
+    assert reason in err
+    shown = call("status", "runs/tiny")[1]
+    assert shown.splitlines()[-1].startswith(f"failed: {reason}")
+    assert "to do" not in shown
+
+
+def test_what_is_missing_leaves_no_folder(
+    call: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(spec_text(folder_spec(tmp_path, "ab", 10)))
+    assert call("run", "tiny.yaml", "--data-root", "elsewhere")[:2] == (3, "")
+    assert not (tmp_path / "runs/tiny").exists()
 
 
 def test_a_stage_that_fails_is_named(

@@ -15,12 +15,14 @@ from conebench.errors import InputError, StorageError
 from conebench.storage.manifest import Planned, update_manifest
 from conebench.storage.status import (
     find_runs,
+    is_lost,
+    noted_start,
     old_files,
     remove_old_files,
     seconds_left,
     stage_statuses,
 )
-from conebench.storage.store import StageKey, StageResult, Store
+from conebench.storage.store import StageKey, StageResult, Start, Store
 
 
 def planned(label: str, kind: str, where: str, work: float, **inputs: float) -> Planned:
@@ -66,6 +68,19 @@ def test_failed_stages_come_last(store: Store) -> None:
     assert found[-1] == (KERNEL.label, "failed", "out of memory")
     store.forget_failures(0)
     assert stage_statuses(store)[1].state == "begun"
+
+
+def test_stages_that_need_a_failed_one_are_blocked(store: Store) -> None:
+    store.save_failure(KERNEL.stage, "the kernel is zero")
+    states = {s.planned.label: (s.state, s.why) for s in stage_statuses(store)}
+    assert states[SWITCHED.label] == states[LAZY.label] == ("blocked", "needs seed 0: kernels")
+    assert is_lost(stage_statuses(store))
+    # At the pace of training, 0.1 s for one pass.
+    assert seconds_left(stage_statuses(store)) == pytest.approx(0.1 * 1000)
+    store.forget_failures(0)
+    store.save_failure(LAZY.stage, "out of memory")
+    assert {s.state for s in stage_statuses(store)} == {"done", "begun", "to do", "failed"}
+    assert not is_lost(stage_statuses(store))
 
 
 def test_time_left_is_at_the_pace_of_stages_of_the_same_kind(store: Store) -> None:
@@ -164,6 +179,38 @@ def test_status_as_json(invoke: Invoke) -> None:
         "wall_seconds": None,
         "why": "",
     }
+
+
+def test_status_tells_of_failures_in_one_line(invoke: Invoke, store: Store) -> None:
+    store.save_failure(KERNEL.stage, "seed 0: the kernel is zero")
+    store.save_failure(LAZY.stage, "out of memory")
+    code, out = invoke("status", "runs/tiny")
+    assert (code, out.splitlines()[-1]) == (
+        0,
+        "failed: seed 0: the kernel is zero (and 1 more); the same command tries again",
+    )
+
+
+def test_where_training_diverged_is_told(invoke: Invoke, store: Store) -> None:
+    store.save_result(TRAIN.stage, StageResult({"diverged_at": 1200}, 30.0))
+    _, out = invoke("status", "runs/tiny")
+    assert "ordinary training  done       0:30  diverged at step 1,200" in out
+
+
+def test_a_run_that_has_planned_nothing_yet(invoke: Invoke, store: Store) -> None:
+    other = Store(store.folder.with_name("other"))
+    with noted_start([store, other], "started"):
+        assert invoke("status", "runs/other") == (0, "runs/other: started\n")
+        found = [json.loads(line) for line in invoke("status", "--json")[1].splitlines()]
+        assert [(run["run"], run["start"]) for run in found] == [
+            ("runs/other", "started"),
+            ("runs/tiny", None),
+        ]
+    assert not other.folder.exists()
+    other.note_start(Start("submitted"))
+    update_manifest(other, [TRAIN])
+    assert other.start() is None
+    assert [path.name for path in other.folder.iterdir()] == ["manifest.json"]
 
 
 def test_clean_lists_asks_and_removes(invoke: Invoke, store: Store) -> None:

@@ -117,6 +117,28 @@ def test_jobs_in_this_process_make_the_record_of_one_run(
     assert record_of(tmp_path) == straight
 
 
+# submitit leaves its log files open.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_a_job_that_ends_before_its_first_stage_says_why(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def submit_here(runs, logs, _, arguments):  # type: ignore[no-untyped-def]
+        jobs = submit(runs, logs, "debug", arguments)
+        for job in jobs:
+            with pytest.raises(SystemExit):
+                job.result()
+        return jobs
+
+    monkeypatch.setattr(slurm, "submit", submit_here)
+    folder = "{name: imagefolder, folder: birds, image_size: 8}"
+    text = SPEC.replace("{name: digits, train_size: 200, test_size: 50}", folder)
+    (tmp_path / "tiny.yaml").write_text(text.replace("samples: 10,", "samples: 10, outputs: full,"))
+    assert call("run", "tiny.yaml", "--executor", "slurm-local", "--data-root", "data")[0] == 0
+    code, out, _ = call("status", "runs")
+    reason = "runs/tiny: failed before its first stage: dataset folder data/birds/train is missing"
+    assert (code, out.partition(" or holds")[0]) == (0, reason)
+
+
 def conebench(*arguments: str, cwd: Path, env: dict[str, str] = ENV) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "conebench", *arguments],
@@ -163,7 +185,7 @@ def test_local_jobs_are_requeued_after_a_warning_and_continue_after_a_kill(
 
 
 def test_an_array_of_slurm_jobs_is_submitted_warned_and_requeued(
-    tmp_path: Path, straight: dict[str, object]
+    call: Call, tmp_path: Path, straight: dict[str, object]
 ) -> None:
     cluster = FakeSlurm(tmp_path / "cluster")
     (tmp_path / "tiny.yaml").write_text(TWO_SEEDS)
@@ -176,6 +198,8 @@ def test_an_array_of_slurm_jobs_is_submitted_warned_and_requeued(
         f'{{"spec": "tiny", "status": "submitted", "seed": {seed}, "job": "42_{seed}"}}'
         for seed in (0, 1)
     ]
+    status = "runs/tiny: submitted, not started yet; output of the jobs: runs/.slurm\n"
+    assert call("status", "runs") == (0, status, "")
     asked = re.findall("^#SBATCH --(.*)", cluster.script.read_text(), re.MULTILINE)
     expected = {"array=0-1%2", "time=240", "partition=gpu", "signal=USR2@90", "job-name=conebench"}
     assert expected <= set(asked)
