@@ -72,7 +72,7 @@ def _open(dataset: Dataset) -> Any:
     except ImportError as error:
         raise DataMissingError(
             f"dataset hf needs the package datasets ({first_line(error)}): "
-            "pip install 'conebench[hf]'"
+            "pip install 'datasets>=4'"
         ) from None
     repo, revision = str(dataset.repo), str(dataset.revision)
     try:

@@ -27,7 +27,7 @@ def test_without_the_package_one_line_says_what_to_install(
         read_images(hub_dataset(), tmp_path)
     message = str(caught.value)
     assert message.startswith("dataset hf needs the package datasets (")
-    assert message.endswith("): pip install 'conebench[hf]'")
+    assert message.endswith("): pip install 'datasets>=4'")
 
 
 @pytest.fixture

@@ -97,12 +97,11 @@ def submit(
     Raises an UnmetNeedError without submitit or SLURM, or if sbatch refuses; an InputError for
     arguments that submitit does not take.
     """
+    option = "--executor slurm-local" if cluster == "local" else "--executor slurm"
     try:
         import submitit
     except ModuleNotFoundError:
-        raise UnmetNeedError(
-            '--executor slurm: submitit is not installed; pip install "conebench[slurm]"'
-        ) from None
+        raise UnmetNeedError(f"{option}: submitit is not installed; pip install submitit") from None
     limits = {f"{name}_max_num_timeout": MOST_TIMEOUTS for name in ("slurm", "local")}
     try:
         executor = submitit.AutoExecutor(logs, cluster, **limits)
@@ -113,7 +112,7 @@ def submit(
             jobs: list[Any] = executor.submit_array([Job(run) for run in runs])
     # The second for all that sbatch says.
     except (OSError, RuntimeError) as error:
-        raise UnmetNeedError(f"--executor slurm: {first_line(error)}") from None
+        raise UnmetNeedError(f"{option}: {first_line(error)}") from None
     return jobs
 
 

@@ -78,8 +78,10 @@ def test_no_slurm_and_no_submitit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UnmetNeedError, match="srun"):
         submit([lambda: 0], tmp_path, "slurm", {})
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(UnmetNeedError, match=r'not installed; pip install "conebench\[slurm\]"'):
-        submit([lambda: 0], tmp_path, "slurm", {})
+    for cluster, option in (("slurm", "slurm"), ("local", "slurm-local")):
+        message = f"^--executor {option}: submitit is not installed; pip install submitit$"
+        with pytest.raises(UnmetNeedError, match=message):
+            submit([lambda: 0], tmp_path, cluster, {})
 
 
 # submitit leaves its log files open.
