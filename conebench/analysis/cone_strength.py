@@ -50,7 +50,7 @@ def cone_strength(seeds: Sequence[WindowFigures]) -> ConeStrength:
     if not seeds:
         return ConeStrength(None, "no seeds")
     # A mean over the other seeds would hide those that diverged or froze.
-    reasons = [seed.undefined for seed in seeds if seed.undefined is not None]
+    reasons = [seed.reason for seed in seeds if seed.reason is not None]
     if reasons:
         named = ", ".join(dict.fromkeys(reasons))
         return ConeStrength(None, f"{named} in {len(reasons)} of {len(seeds)} seeds")

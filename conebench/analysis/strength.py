@@ -281,7 +281,7 @@ def _window_mean(seeds: Sequence[SeedFigures], name: str) -> Finding:
     values = [getattr(seed.window, name) for seed in seeds]
     missing = [seed.window for seed, value in zip(seeds, values, strict=True) if value is None]
     if missing:
-        reasons = dict.fromkeys(window.undefined or "not measurable" for window in missing)
+        reasons = dict.fromkeys(window.reason or "not measurable" for window in missing)
         return Finding(None, f"{', '.join(reasons)} in {len(missing)} of {len(seeds)} seeds")
     return Finding(mean_estimate(np.array(values, dtype=np.float64), WINDOW_BOUNDS[name]))
 

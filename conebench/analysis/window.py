@@ -22,7 +22,7 @@ from conebench.analysis.distance import (
 from conebench.analysis.meaning import says
 
 SHARE = 0.3
-MIN_INTERVALS = 8
+MIN_CHECKPOINTS = 9
 # S is quadratic in the angle: 1 % of the angle is 1e-4 of S.
 FROZEN_SHARE = 1e-4
 
@@ -65,6 +65,13 @@ class WindowFigures:
     drift: float | None = field(
         default=None, metadata=says("Median S of the second half of the window over the first.")
     )
+
+    @property
+    def reason(self) -> str | None:
+        """Why figures are missing, with the number of checkpoints where these are too few."""
+        if self.undefined != "too few checkpoints":
+            return self.undefined
+        return f"{self.undefined} ({self.checkpoints} in the late window, {MIN_CHECKPOINTS} needed)"
 
 
 def late_window(
@@ -122,7 +129,7 @@ def measure_window(
 
         - "no constant learning rate": there is no stretch;
         - "diverged": the checkpoints end before the stretch, or G is not finite;
-        - "too few checkpoints": the window has fewer than 8 intervals;
+        - "too few checkpoints": the window has fewer than 9;
         - "frozen": no two kernels of the window are farther apart than 1 % of the angle between the
           first kernel and the last.
 
@@ -146,7 +153,7 @@ def measure_window(
     used = np.append(0, members)
     if not reached or not np.isfinite(G[np.ix_(used, members)]).all():
         return WindowFigures("diverged")
-    if len(members) <= MIN_INTERVALS:
+    if len(members) < MIN_CHECKPOINTS:
         return WindowFigures("too few checkpoints", checkpoints=len(members))
     return _measure(G, members, steps, rates)
 

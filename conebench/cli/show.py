@@ -169,8 +169,8 @@ def _seed_lines(record: Record, seed: SeedResult, bars: str) -> Iterator[str]:
     change = "" if phases.change_point is None else f" (change-point {phases.change_point:,})"
     fitted = "" if seed.T_fit is None else f", T_fit {seed.T_fit:,}"
     yield f"seed {seed.seed}: {seed.outcome}{T_star}{change}{fitted}"
-    if window.undefined:
-        yield f"  late window: {window.undefined}"
+    if window.reason:
+        yield f"  late window: {window.reason}"
     if window.start is not None:
         yield (
             f"  turn {optional(degrees, window.turn_deg)}, cone angle "

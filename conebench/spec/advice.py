@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from conebench.spec.checks import Problem
-from conebench.spec.schedule import constant_stretch, window_start
+from conebench.spec.schedule import constant_intervals, constant_stretch, window_start
 from conebench.spec.schema import Spec
 
 PROBE_IMAGES_PER_CLASS = 2
 INTERVALS = 20
+WINDOW_CHECKPOINTS = 9
 TEST_IMAGES = 200
 RANKED_SEEDS = 5
 
@@ -34,10 +35,18 @@ def _grid(spec: Spec) -> Iterator[Problem]:
             "the learning rate is never constant, so there will be no late window and no rank",
         )
         return
-    intervals = (stretch[1] - stretch[0]) // every
-    if intervals < INTERVALS:
+    intervals, field = constant_intervals(spec), ("kernel", "checkpoints", "every")
+    w = window_start(spec)
+    in_window = 0 if w is None else stretch[1] // every - w // every + 1
+    if in_window < WINDOW_CHECKPOINTS:
         yield Problem(
-            ("kernel", "checkpoints", "every"),
+            field,
+            f"only {in_window} checkpoints in the late window, {WINDOW_CHECKPOINTS} are needed: "
+            "without them, the cone angle and the rank are undefined; choose a smaller interval",
+        )
+    elif intervals < INTERVALS:
+        yield Problem(
+            field,
             f"only {intervals} checkpoint intervals at constant learning rate; use {INTERVALS} or "
             "more for a reliable cone angle",
         )

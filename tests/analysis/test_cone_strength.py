@@ -17,7 +17,8 @@ def seed(N: float = 0.8, alpha: float = 0.25) -> WindowFigures:
 
 
 FROZEN = WindowFigures("frozen", N=1.0)
-SHORT = WindowFigures("too few checkpoints")
+TOO_FEW = "too few checkpoints (6 in the late window, 9 needed)"
+SHORT = WindowFigures("too few checkpoints", checkpoints=6)
 
 
 def test_by_hand() -> None:
@@ -80,7 +81,8 @@ def test_one_seed_has_no_interval() -> None:
     [
         ([FROZEN, FROZEN], "frozen in 2 of 2 seeds"),
         ([seed(), FROZEN, seed()], "frozen in 1 of 3 seeds"),
-        ([SHORT, FROZEN, seed()], "too few checkpoints, frozen in 2 of 3 seeds"),
+        ([SHORT, FROZEN, seed()], f"{TOO_FEW}, frozen in 2 of 3 seeds"),
+        ([SHORT], f"{TOO_FEW} in 1 of 1 seeds"),
         ([], "no seeds"),
     ],
 )

@@ -162,6 +162,8 @@ def test_too_few_checkpoints(every: int, checkpoints: int) -> None:
     assert found.checkpoints == checkpoints
     assert (found.undefined == "too few checkpoints") == (checkpoints < 9)
     assert (found.alpha is None) == (checkpoints < 9)
+    few = f"too few checkpoints ({checkpoints} in the late window, 9 needed)"
+    assert found.reason == (few if checkpoints < 9 else None)
 
 
 def test_a_diverged_run_ends_before_its_stretch() -> None:

@@ -4,7 +4,8 @@ import pytest
 from synthetic import make_spec
 
 from conebench.analysis.ranking import MIN_SEEDS
-from conebench.spec.advice import RANKED_SEEDS, advice
+from conebench.analysis.window import MIN_CHECKPOINTS
+from conebench.spec.advice import RANKED_SEEDS, WINDOW_CHECKPOINTS, advice
 
 TRAINING = {
     "steps": 1000,
@@ -28,7 +29,16 @@ def test_a_spec_like_the_shipped_ones_gets_no_warning() -> None:
         (
             {"kernel": {"samples": 50, "checkpoints": {"every": 100}}},
             "kernel.checkpoints.every",
-            "only 10 checkpoint intervals at constant learning rate",
+            "only 8 checkpoints in the late window, 9 are needed: without them, the cone angle and "
+            "the rank are undefined; choose a smaller interval",
+        ),
+        (
+            {
+                "kernel": {"samples": 50, "checkpoints": {"every": 100}, "window": 0.2},
+                "switching": {"steps": [200]},
+            },
+            "kernel.checkpoints.every",
+            "only 10 checkpoint intervals at constant learning rate; use 20 or more for a reliable",
         ),
         (
             {"training": {**TRAINING, "schedule": {"name": "cosine"}}},
@@ -55,6 +65,10 @@ def test_each_doubtful_choice_is_named(
     (found,) = advice(make_spec(**changes))
     assert ".".join(map(str, found.field)) == field
     assert found.message.startswith(message)
+
+
+def test_the_advice_knows_how_many_checkpoints_a_cone_needs() -> None:
+    assert WINDOW_CHECKPOINTS == MIN_CHECKPOINTS
 
 
 def test_the_advice_knows_how_many_seeds_are_ranked() -> None:
