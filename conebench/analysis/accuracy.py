@@ -39,11 +39,7 @@ def accuracy(arm: Arm) -> Finding:
     missing = _missing(arm)
     if missing:
         return Finding(None, missing)
-    found = two_level_mean(np.array(list(arm), dtype=np.float64))
-    if found.low is None or found.high is None:
-        return Finding(found)
-    # A t interval may leave [0, 1], an accuracy cannot.
-    return Finding(Estimate(found.value, max(0.0, found.low), min(1.0, found.high), found.seeds))
+    return Finding(_within(two_level_mean(np.array(list(arm), dtype=np.float64)), 0.0, 1.0))
 
 
 def benefit(control: Arm, switched: Arm) -> Finding:
@@ -70,7 +66,8 @@ def benefit(control: Arm, switched: Arm) -> Finding:
 
 def loss_benefit(control: Arm, switched: Arm) -> Finding:
     """Return B(s) in test loss, L(switched(s)) - L(control(s)). The arms hold losses."""
-    return _difference(switched, control)
+    missing = _missing(switched, control)
+    return Finding(None, missing) if missing else Finding(two_level_mean(_cells(switched, control)))
 
 
 def kernel_benefit(switched: Arm, probe: Arm) -> Finding:
@@ -220,8 +217,18 @@ def _interval(value: float, squared_error: float, freedom: float, seeds: int) ->
 
 
 def _difference(better: Arm, worse: Arm) -> Finding:
+    """Return the difference of two accuracies, from -1 to 1."""
     missing = _missing(better, worse)
-    return Finding(None, missing) if missing else Finding(two_level_mean(_cells(better, worse)))
+    if missing:
+        return Finding(None, missing)
+    return Finding(_within(two_level_mean(_cells(better, worse)), -1.0, 1.0))
+
+
+def _within(found: Estimate, lowest: float, highest: float) -> Estimate:
+    """Cut an interval off where the figure cannot go. A t interval of two seeds may reach there."""
+    if found.low is None or found.high is None:
+        return found
+    return Estimate(found.value, max(lowest, found.low), min(highest, found.high), found.seeds)
 
 
 def _cells(better: Arm, worse: Arm) -> Float[FloatArray, "seeds images"]:

@@ -48,6 +48,27 @@ def test_by_hand(figure: Finding, value: float) -> None:
     assert figure.estimate.seeds == 2
 
 
+@pytest.mark.parametrize("figure", [benefit, kernel_benefit, lazy_gap])
+def test_a_difference_of_accuracies_stays_between_minus_1_and_1(
+    figure: Callable[..., Finding],
+) -> None:
+    better, worse = arm("1111", "1100"), arm("0000", "1100")
+    for first, second, value in ((better, worse, 0.5), (worse, better, -0.5)):
+        estimate = figure(first, second).estimate
+        assert estimate is not None
+        # Two seeds that differ: Student's t is 12.7.
+        assert (estimate.value, estimate.low, estimate.high) == (value, -1, 1)
+        interval = two_level_mean(np.array(first) - np.array(second))
+        assert interval.low < -1 < 1 < interval.high
+
+
+def test_a_loss_may_differ_by_any_number() -> None:
+    losses = [[np.array([loss]) for loss in pair] for pair in ((1.0, 9.0), (5.0, 1.0))]
+    estimate = loss_benefit(*losses).estimate
+    assert estimate is not None
+    assert estimate.low < -1 < 1 < estimate.high
+
+
 def test_a_lower_loss_is_a_benefit() -> None:
     control, switched = [np.array([0.5]), np.array([0.6])], [np.array([0.8]), np.array([0.7])]
     estimate = loss_benefit(control, switched).estimate
