@@ -45,6 +45,7 @@ class KernelRow(NamedTuple):
 
     record: str
     spec: str
+    title: str
     seed: int
     view: str
     step: int
@@ -64,6 +65,7 @@ class CurveRow(NamedTuple):
 
     record: str
     spec: str
+    title: str
     seed: int
     arm: str
     switch_step: int | None
@@ -169,7 +171,7 @@ def _kernel_rows(stored: Record) -> Iterator[KernelRow]:
     every = record.spec.kernel.checkpoints.every
     for seed in record.seeds:
         for window in seed.windows or ():
-            of_view = record_id, record.spec.name, seed.seed, window.view
+            of_view = record_id, record.spec.name, record.spec.title, seed.seed, window.view
             kernel = _view(record, seed, window.view)
             for columns in zip(*_kernel_columns(kernel, window.figures, every), strict=True):
                 yield KernelRow(*of_view, *columns)
@@ -208,7 +210,7 @@ def _kernel_columns(
 def _curve_rows(record: Record) -> Iterator[CurveRow]:
     record_id = record.id
     for seed in record.seeds:
-        of_seed = record_id, record.spec.name, seed.seed
+        of_seed = record_id, record.spec.name, record.spec.title, seed.seed
         yield from _points((*of_seed, "full", None), seed.training)
         for arm in seed.arms:
             if arm.curve is not None:
@@ -216,7 +218,7 @@ def _curve_rows(record: Record) -> Iterator[CurveRow]:
 
 
 def _points(
-    of_arm: tuple[str, str, int, str, int | None], curve: TrainingCurve | ArmCurve
+    of_arm: tuple[str, str, str, int, str, int | None], curve: TrainingCurve | ArmCurve
 ) -> Iterator[CurveRow]:
     columns: list[Sequence[Any]] = [
         *(curve.steps, curve.train_loss, curve.test_loss, curve.test_accuracy)

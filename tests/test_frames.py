@@ -20,6 +20,7 @@ from conebench.errors import DataMissingError, InputError, RecordError
 from conebench.record import Record, record_text
 from conebench.site import build_site
 from conebench.site.board.download import frame_csv
+from conebench.spec import load_all, spec_text
 
 KINDS = ("board", "arms", "trajectories", "curves")
 AVERAGED = {"samples": 50, "averaged": True, "checkpoints": {"every": 50, "extra": [5]}}
@@ -144,6 +145,17 @@ def test_curves_are_those_of_training_and_of_the_arms() -> None:
         assert chosen["train_loss"].tolist() == arm.curve.train_loss
         assert chosen["test_loss"].tolist() == arm.curve.test_loss
     assert len(found) > 2 * len(full)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_titles_tell_runs_with_set_apart(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "synthetic.yaml").write_text(spec_text(make_spec(title="A title " * 14)))
+    settings = ("training.batch_size=32", "training.batch_size=16")
+    specs = [load_all([tmp_path], settings=[setting])[0].spec for setting in settings]
+    found = frame(kind, *map(make_record, specs))
+    titles = found.drop_duplicates("spec")["title"].tolist()
+    assert {title.rpartition(", ")[2] for title in titles} == set(settings)
+    assert max(map(len, titles)) <= 120
 
 
 @pytest.mark.parametrize("kind", ["trajectories", "curves"])

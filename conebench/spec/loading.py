@@ -90,7 +90,8 @@ def _renamed(spec: Spec, patch: Composed) -> Spec:
     """Give a changed spec a name that no file may have, and a title that tells the change."""
     suffix = f"{CHANGED_SUFFIX}{content_hash(patch.data)[:8]}"
     changes = ", ".join(f"{field}={json.dumps(value)}" for field, value in flatten(patch.data))
-    title = f"{spec.title}, {changes}"
+    # The change is what tells such runs apart, so the title is cut first.
+    title = f"{spec.title[: max(0, MAX_TITLE - len(changes) - 2)]}, {changes}"
     update = {"name": spec.name[: MAX_NAME - len(suffix)] + suffix, "title": title[:MAX_TITLE]}
     return spec.model_copy(update=update)
 

@@ -38,6 +38,8 @@ class ArmRow(NamedTuple):
     """One arm of one seed."""
 
     record: str
+    spec: str
+    title: str
     seed: int
     arm: str
     step: int | None
@@ -109,6 +111,8 @@ def arm_rows(record: Record, record_id: str) -> list[ArmRow]:
     return [
         ArmRow(
             record=record_id,
+            spec=record.spec.name,
+            title=record.spec.title,
             seed=seed.seed,
             arm=arm.arm,
             step=arm.step,
