@@ -3,18 +3,21 @@
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from conebench.cli.exits import errors_as_exit_codes
+from conebench.cli.options import Imports
 from conebench.cli.terminal import echo
+from conebench.cli.validate import own_models
 from conebench.errors import InputError
 from conebench.spec import load_spec
 from conebench.spec.composition import settings_patch
-from conebench.spec.draft import DRAFT_DATASETS, SCHEMA_FILE, draft_spec
+from conebench.spec.datasets import DATASETS
+from conebench.spec.draft import NEEDED, SCHEMA_FILE, draft_spec
 from conebench.spec.json_schema import spec_json_schema
 from conebench.spec.model_names import known_models, model_hint
 from conebench.spec.section import NAME
@@ -27,9 +30,7 @@ def new(
     name: Annotated[str, typer.Argument(help="Name of the spec and its file, in lower case.")],
     title: Annotated[str | None, typer.Option(help="Title on the board.")] = None,
     model: Annotated[str | None, typer.Option(help="A timm model, such as resnet18.")] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help=f"One of {', '.join(DRAFT_DATASETS)}.")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help=f"One of {', '.join(DATASETS)}.")] = None,
     steps: Annotated[int, typer.Option(help="Training steps.", min=8)] = 10_000,
     batch_size: Annotated[int, typer.Option(help="Images per step.", min=1)] = 128,
     learning_rate: Annotated[float, typer.Option(help="For SGD with momentum 0.9.")] = 0.1,
@@ -42,9 +43,11 @@ def new(
         typer.Option(
             "--set",
             metavar="FIELD=VALUE",
-            help="With --extends: a field to change, such as training.steps=500; repeatable.",
+            help="A field of the dataset, such as dataset.image_size=32, or with --extends any "
+            "field to change; repeatable.",
         ),
     ] = None,
+    imports: Imports = None,
     folder: Annotated[Path, typer.Option(help="Folder of the new file.")] = Path("specs"),
 ) -> None:
     """Write a new spec with comments. On a terminal, ask for model, dataset and title."""
@@ -52,13 +55,15 @@ def new(
         if not re.fullmatch(NAME, name):
             raise InputError(f"NAME: got {name!r}, expected a-z, 0-9, '.', '_' and '-'")
         if extends is None:
-            if settings:
-                raise InputError("--set: needs --extends")
-            text = _drafted(name, title, model, dataset, steps, batch_size, learning_rate)
+            own = own_models(imports or [])
+            fields = _dataset_fields(settings or [])
+            lengths = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
+            text = _drafted(name, title, model, dataset, own=own, fields=fields, **lengths)
         else:
             text = _extending(name, title, extends, settings or [], folder)
         path = _write(folder / f"{name}.yaml", text)
-    echo(f"wrote {path}; now: conebench validate {path}, conebench plan {path}")
+    command = " ".join([str(path), *(f"--import {module}" for module in imports or ())])
+    echo(f"wrote {path}; now: conebench validate {command}, conebench plan {command}")
 
 
 def _drafted(
@@ -66,23 +71,48 @@ def _drafted(
     title: str | None,
     model: str | None,
     dataset: str | None,
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
+    *,
+    own: frozenset[str],
+    fields: Mapping[str, Any],
+    **lengths: Any,
 ) -> str:
     chosen_model = model or _asked("model", "cifar_resnet20")
-    _check_model(chosen_model)
+    if chosen_model not in own:
+        _check_model(chosen_model)
     chosen_dataset = dataset or _asked("dataset", "cifar10")
-    if chosen_dataset not in DRAFT_DATASETS:
-        allowed = ", ".join(DRAFT_DATASETS)
-        raise InputError(f"--dataset: got {chosen_dataset!r}, expected one of {allowed}")
-    chosen_title = title or _asked("title", f"{chosen_model} on {chosen_dataset}")
+    _check_dataset(chosen_dataset, fields)
+    images = fields.get("folder") or fields.get("repo") or chosen_dataset
+    chosen_title = title or _asked("title", f"{chosen_model} on {images}")
     try:
         return draft_spec(
-            name, chosen_title, chosen_model, chosen_dataset, steps, batch_size, learning_rate
+            name, chosen_title, chosen_model, chosen_dataset, fields=fields, **lengths
         )
     except ValueError as error:
         raise InputError(f"--steps: {error}") from None
+
+
+def _dataset_fields(settings: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of the dataset that --set gives."""
+    patch = settings_patch(settings)
+    data = {} if patch is None else patch.data
+    others = sorted(set(data) - {"dataset"})
+    fields = data.get("dataset", {})
+    if others or not isinstance(fields, dict) or "name" in fields:
+        got = (others or ["dataset.name" if isinstance(fields, dict) else "dataset"])[0]
+        raise InputError(
+            f"--set: got {got}; without --extends, expected fields of the dataset, such as "
+            "dataset.image_size=32"
+        )
+    return fields
+
+
+def _check_dataset(name: str, fields: Mapping[str, Any]) -> None:
+    if name not in DATASETS:
+        raise InputError(f"--dataset: got {name!r}, expected one of {', '.join(DATASETS)}")
+    missing = [field for field in NEEDED.get(name, ()) if field not in fields]
+    if missing:
+        options = ", ".join(f"--set dataset.{field}=..." for field in missing)
+        raise InputError(f"--dataset: {name} needs {options}")
 
 
 def _extending(

@@ -21,7 +21,7 @@ def validate(
     """
     with errors_as_exit_codes():
         loaded, problems = load_valid(find_specs(paths))
-        own = _own_models(imports or [])
+        own = own_models(imports or [])
     unknown = [line for found in loaded for line in _model_problems(found, own)]
     # Variants of a matrix may share a warning.
     warnings = dict.fromkeys(line for found in loaded for line in found.warnings())
@@ -35,7 +35,7 @@ def validate(
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 
-def _own_models(imports: list[str]) -> frozenset[str]:
+def own_models(imports: list[str]) -> frozenset[str]:
     """Import modules, and return the names of the models that they register."""
     if not imports:
         return frozenset()

@@ -2,14 +2,18 @@
 
 import json
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from conebench.spec.checks import MIN_UNIFORM_INTERVALS
 from conebench.spec.datasets import DATASETS
 from conebench.spec.schema import Kernel
+from conebench.spec.yaml_text import yaml_text
 
 SCHEMA_FILE = "spec.schema.json"
-# Others need more fields: see specs/resnet8-cifar10-jpeg.yaml and docs/own.md.
-DRAFT_DATASETS = tuple(name for name, facts in DATASETS.items() if facts.classes is not None)
+# Fields of the dataset that only its user knows.
+NEEDED = {"imagefolder": ("folder", "image_size"), "hf": ("repo", "revision", "image_size")}
+OUTPUTS = "  outputs: full  # with more than 10 classes: trace\n"
 INTERVALS = 50
 WINDOW: float = Kernel.model_fields["window"].default
 
@@ -24,9 +28,7 @@ model:
   name: {model}
   # kwargs: {{}}  # keyword arguments of timm's create_model, such as img_size
 
-dataset:
-  name: {dataset}
-  # augmentation: {{flip: true, crop_padding: 4}}
+{dataset}  # augmentation: {{flip: true, crop_padding: 4}}
 
 training:
   steps: {steps}
@@ -44,7 +46,7 @@ switching:
 
 kernel:
   samples: {samples}  # probe images; memory and time grow with samples x classes
-  # window: {window}  # share of the constant-learning-rate stretch before the late window
+{outputs}  # window: {window}  # share of the constant-learning-rate stretch before the late window
   checkpoints: {{every: {every}, extra: {extra}}}
 
 seeds: [0, 1, 2, 3, 4]  # a rank needs five
@@ -59,8 +61,11 @@ def draft_spec(
     steps: int,
     batch_size: int,
     learning_rate: float,
+    fields: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the YAML of a spec. Its checkpoints follow from the number of steps.
+
+    `fields` are further ones of the dataset, with those in `NEEDED`.
 
     Raises a ValueError if `checkpoint_interval` finds no interval for `steps`.
     """
@@ -74,7 +79,7 @@ def draft_spec(
         name=quoted[0],
         title=quoted[1],
         model=quoted[2],
-        dataset=dataset,
+        dataset=yaml_text({"dataset": {"name": dataset, **(fields or {})}}),
         steps=steps,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -82,6 +87,7 @@ def draft_spec(
         w=w,
         window=WINDOW,
         samples=max(50, 2 * (DATASETS[dataset].classes or 0)),
+        outputs=OUTPUTS if dataset in NEEDED else "",
         every=every,
         extra=[step for step in (5, 10, 20) if step < every],
     )

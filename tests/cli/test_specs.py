@@ -8,6 +8,8 @@ import pytest
 from command_line import TINY, Call
 from PIL import Image
 
+from conebench.spec import load_spec
+
 FAMILY = """\
 extends: tiny.yaml
 name: family
@@ -57,9 +59,23 @@ def test_a_new_spec_is_valid_and_nothing_is_overwritten(call: Call, tmp_path: Pa
     [
         (["Mine"], "NAME: got 'Mine', expected a-z, 0-9, '.', '_' and '-'\n"),
         (
-            ["mine", "--dataset", "imagefolder"],
-            "--dataset: got 'imagefolder', expected one of digits",
+            ["mine", "--dataset", "pets"],
+            "--dataset: got 'pets', expected one of digits",
         ),
+        (
+            ["mine", "--dataset", "imagefolder"],
+            "--dataset: imagefolder needs --set dataset.folder=..., --set dataset.image_size=...\n",
+        ),
+        (
+            ["mine", "--dataset", "hf", "--set", "dataset.repo=a/b"],
+            "--dataset: hf needs --set dataset.revision=..., --set dataset.image_size=...\n",
+        ),
+        (
+            ["mine", "--set", "training.steps=500"],
+            "--set: got training; without --extends, expected fields of the dataset, such as ",
+        ),
+        (["mine", "--set", "dataset=digits"], "--set: got dataset; without --extends, expected "),
+        (["mine", "--set", "dataset.size=8"], "specs/mine.yaml:13: dataset.size: unknown field, "),
         (["mine", "--steps", "997"], "--steps: got 997, expected a multiple of some number"),
         (
             ["mine", "--model", "a b"],
@@ -74,6 +90,48 @@ def test_a_new_spec_that_cannot_be(
     assert (code, out) == (1, "")
     assert err.startswith(message)
     assert not list(tmp_path.glob("specs/*"))
+
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "fields", "title"),
+    [
+        ("imagefolder", {"folder": "pets", "image_size": 32}, "resnet18 on pets"),
+        ("hf", {"repo": "a/b", "revision": REVISION, "image_size": 64}, "resnet18 on a/b"),
+    ],
+)
+def test_a_new_spec_of_images_of_your_own(
+    call: Call, tmp_path: Path, dataset: str, fields: dict[str, object], title: str
+) -> None:
+    options = [f"dataset.{name}={value}" for name, value in fields.items()]
+    settings = [word for option in options for word in ("--set", option)]
+    chosen = ("--model", "resnet18", "--dataset", dataset)
+    assert call("new", "mine", *chosen, *settings)[0] == 0
+    spec = load_spec(tmp_path / "specs/mine.yaml")
+    assert (spec.title, spec.dataset.name, spec.kernel.outputs) == (title, dataset, "full")
+    assert {name: getattr(spec.dataset, name) for name in fields} == fields
+    assert call("validate", "specs/mine.yaml")[::2] == (0, "")
+
+
+def test_a_new_spec_of_a_network_of_your_own(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "drafted_nets.py").write_text(
+        "from timm.models import register_model\n"
+        "@register_model\n"
+        "def drafted_net(pretrained=False, **kwargs): ...\n"
+    )
+    chosen = ("mine", "--model", "drafted_net", "--dataset", "digits")
+    assert call("new", *chosen)[0] == 1
+    code, out, _ = call("new", *chosen, "--import", "drafted_nets")
+    assert (code, out) == (
+        0,
+        "wrote specs/mine.yaml; now: conebench validate specs/mine.yaml --import drafted_nets, "
+        "conebench plan specs/mine.yaml --import drafted_nets\n",
+    )
 
 
 def test_validate_warns_as_a_reviewer_would(call: Call, tmp_path: Path) -> None:
@@ -211,7 +269,6 @@ def test_write_a_spec_that_changes_another(call: Call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--set", "seeds=[0]"], "--set: needs --extends"),
         (["--extends", "tiny"], "--extends: needs a field to change, --set FIELD=VALUE"),
         (
             ["--extends", "tny", "--set", "seeds=[0]"],

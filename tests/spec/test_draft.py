@@ -7,12 +7,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conebench.spec import load_specs
-from conebench.spec.draft import DRAFT_DATASETS, checkpoint_interval, draft_spec
+from conebench.spec.datasets import DATASETS
+from conebench.spec.draft import checkpoint_interval, draft_spec
 from conebench.spec.schedule import window_start
+
+FIELDS = {
+    "imagefolder": {"folder": "pets", "image_size": 32},
+    "hf": {"repo": "a/b", "revision": 40 * "0", "image_size": 32},
+}
 
 
 @given(
-    dataset=st.sampled_from(DRAFT_DATASETS),
+    dataset=st.sampled_from(tuple(DATASETS)),
     steps=st.integers(1, 40).map(lambda n: 50 * n),
     # A letter, and no accents to stack.
     title=st.text(
@@ -29,7 +35,8 @@ def test_a_draft_is_a_valid_spec_without_warnings(
     tmp_path: Path, dataset: str, steps: int, title: str
 ) -> None:
     path = tmp_path / "new.yaml"
-    path.write_text(draft_spec("new", title, "resnet18", dataset, steps, 64, 0.1), "utf-8")
+    text = draft_spec("new", title, "resnet18", dataset, steps, 64, 0.1, FIELDS.get(dataset))
+    path.write_text(text, "utf-8")
     (found,) = load_specs(path)
     assert found.warnings() == []
     assert (found.spec.title, found.spec.total_steps) == (title, steps)
