@@ -17,7 +17,8 @@ from conebench.cli.display import open_progress
 from conebench.cli.options import DATA_ROOT, Device, quiet_torch_jit
 from conebench.cli.run import default_folder, shortened
 from conebench.cli.terminal import Terminal
-from conebench.errors import InputError, SpecError
+from conebench.dependencies import broken_dependency
+from conebench.errors import InputError, SpecError, UnmetNeedError
 from conebench.record import Record, read_record
 from conebench.spec import CHANGED_SUFFIX, Spec, load_all
 from conebench.spec.checks import cross_field_problems
@@ -115,6 +116,7 @@ def run(
         raise InputError(f"device: got {device!r}, expected one of {', '.join(DEVICES)}")
     data = Path(data_root or os.environ.get("CONEBENCH_DATA") or DATA_ROOT)
     chosen = _spec_of(spec, settings)
+    _import_runner()
     if smoke:
         chosen = shortened(chosen, data)
     _check_seeds(chosen, seeds)
@@ -130,6 +132,23 @@ def run(
         options = replace(options, jobs=jobs, loggers=trackers, imports=modules)
         with _progress(chosen.name, options.device, quiet=quiet) as progress:
             return run_spec(chosen, options, progress)[0]
+
+
+def _import_runner() -> None:
+    """Import what a run needs. Raise an UnmetNeedError that names a package without which it can't.
+
+    It imports torch, which takes seconds.
+    """
+    try:
+        import conebench.runner  # noqa: F401
+    except ImportError as error:
+        problem = broken_dependency(error)
+        if problem is None:
+            raise
+        raise UnmetNeedError(
+            f"{problem}; only runs need torch, torchvision and timm: "
+            "pip install torch torchvision timm"
+        ) from None
 
 
 def _spec_of(spec: Spec | Path | str, settings: Mapping[str, object] | None) -> Spec:

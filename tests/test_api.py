@@ -39,6 +39,22 @@ def test_the_package_alone_imports_nothing() -> None:
     assert {"run", "load_spec", "read_record", "frames"} <= set(names.split())
 
 
+def test_a_run_without_torch_says_in_one_line_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import conebench\n"
+        "conebench.load_spec('tiny.yaml')\n"
+        "conebench.run('tiny.yaml')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("conebench.errors.UnmetNeedError: torch ")
+    assert last.endswith(
+        "; only runs need torch, torchvision and timm: pip install torch torchvision timm"
+    )
+    assert "During handling" not in done.stderr
+
+
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="module 'conebench' has no attribute 'runs'"):
         conebench.runs  # noqa: B018

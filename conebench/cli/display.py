@@ -149,7 +149,8 @@ class LineProgress:
 
 def _found(cached: bool, note: str) -> str:
     text = "done before" if cached else note
-    return f" ({text})" if text else ""
+    # No parentheses: names of arms end in some, as in switched(4).
+    return f", {text}" if text else ""
 
 
 def duration(seconds: float) -> str:

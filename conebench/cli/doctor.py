@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from conebench.errors import ExitCode
 
 
 def doctor(data_root: DataRoot = DATA_ROOT) -> None:
-    """Show packages, device, datasets and caches, and what is missing.
+    """Show packages, device, datasets and caches, what submit needs, and what is missing.
 
-    Exit code 3 if a run is not possible here.
+    Exit code 3 if a run is not possible here, or the data root that was named is not there.
     """
     echo(f"conebench {__version__}, Python {platform.python_version()}, {_system()}")
     found = list(packages())
@@ -27,9 +28,11 @@ def doctor(data_root: DataRoot = DATA_ROOT) -> None:
         echo(f"           {package.problem}")
     if not broken:
         echo(f"device     {_device()}")
-    for name, text in (*_datasets(data_root), *_caches()):
+    for name, text in (*_datasets(data_root), *_caches(), *_submission()):
         echo(f"{name:<10} {text}")
-    if broken:
+    # The default one is made by the first download.
+    is_lost = data_root != DATA_ROOT and not data_root.is_dir()
+    if broken or is_lost:
         raise typer.Exit(ExitCode.ENVIRONMENT)
 
 
@@ -48,6 +51,18 @@ def _datasets(root: Path) -> Iterator[tuple[str, str]]:
     yield "data root", f"{root}{state}"
     folders = sorted(path.name for path in root.iterdir() if path.is_dir()) if not state else []
     yield "", f"holds {', '.join(folders) or 'nothing'}; digits comes with scikit-learn"
+
+
+def _submission() -> Iterator[tuple[str, str]]:
+    # It imports the site, which takes long.
+    from conebench.contribution import why_not_gh
+
+    if shutil.which("git") is None:
+        yield "submit", "not possible: git is not installed"
+        return
+    missing = why_not_gh()
+    opens = f"shows the steps of a pull request: {missing}" if missing else "opens pull requests"
+    yield "submit", f"checks records in a clone of conebench; --open-pr {opens}"
 
 
 def _caches() -> Iterator[tuple[str, str]]:

@@ -42,8 +42,12 @@ def _indented(value: Any, indent: str) -> str:
 
 
 def read_record(path: Path | str) -> Record:
-    """Read one record, or raise a RecordError that names the file and the field."""
+    """Read one record, or raise a RecordError that names the file and the field.
+
+    A folder is that of a run: its `record.json` is read.
+    """
     path = Path(path)
+    path = path / "record.json" if path.is_dir() else path
     try:
         # Before it is read: a file of gigabytes would fill the memory.
         if path.stat().st_size > MAX_BYTES:

@@ -39,7 +39,12 @@ class LoadedSpec:
         return str(self.written.data["name"])
 
     def located(self, error: SpecError) -> SpecError:
-        """Return the error with the file and line of its field in front."""
+        """Return the error with the file and line of its field in front.
+
+        An error without a field is about another file, such as an image, and stays as it is.
+        """
+        if not error.field:
+            return error
         place = self.written.place(tuple(error.field.split(".")))
         return SpecError(f"{place}: {error}")
 

@@ -34,6 +34,7 @@ def find_runs(folder: Path) -> list[Store]:
 @contextmanager
 def noted_start(stores: Sequence[Store], text: str) -> Iterator[None]:
     """Note in folders that their run has begun, until it plans its stages or ends."""
+    made = {store.folder.parent for store in stores if not store.folder.parent.exists()}
     for store in stores:
         # The run itself says what is wrong with a folder.
         with suppress(StorageError):
@@ -44,6 +45,10 @@ def noted_start(stores: Sequence[Store], text: str) -> Iterator[None]:
         for store in stores:
             with suppress(StorageError):
                 store.forget_start()
+        for folder in made:
+            # Only if a refused run left it empty.
+            with suppress(OSError):
+                folder.rmdir()
 
 
 @dataclass(frozen=True)

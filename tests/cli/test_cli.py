@@ -287,7 +287,7 @@ def test_progress_names_stage_and_share(terminal: bool) -> None:
     console = Console(force_terminal=terminal, width=100, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
     with open_progress(console, "tiny") as progress:
         progress.plan(100.0)
-        progress.stage("seed 0: lazy", cached=True)
+        progress.stage("seed 0: switched(4)", cached=True)
         progress.stage("seed 1: lazy")
         progress.advance(75.0)
         progress.stage("seed 1: kernels")
@@ -297,7 +297,7 @@ def test_progress_names_stage_and_share(terminal: bool) -> None:
         assert "75%" in text
     else:
         assert [re.sub(r"\d+:\d\d", "-", line) for line in text.splitlines()] == [
-            "tiny:   0% -: seed 0: lazy (done before)",
+            "tiny:   0% -: seed 0: switched(4), done before",
             "tiny:   0% -: seed 1: lazy",
             "tiny:  75% -, - left: seed 1: kernels",
         ]

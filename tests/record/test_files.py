@@ -365,14 +365,20 @@ def test_too_large(tmp_path: Path) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    for path, reason in [
-        (tmp_path / "none.json", "No such file or directory"),
-        (tmp_path, "Is a directory"),
+    for path, file in [
+        (tmp_path / "none.json", tmp_path / "none.json"),
+        (tmp_path, tmp_path / "record.json"),
     ]:
         with pytest.raises(RecordError) as error:
             read_record(path)
-        assert str(error.value) == f"{path}: cannot be read: {reason}"
+        assert str(error.value) == f"{file}: cannot be read: No such file or directory"
         assert error.value.exit_code is ExitCode.BAD_INPUT
+
+
+def test_the_folder_of_a_run_stands_for_its_record(tmp_path: Path) -> None:
+    record = make_record()
+    (tmp_path / "record.json").write_text(record_text(record))
+    assert read_record(tmp_path) == read_record(str(tmp_path)) == record
 
 
 def outcome(path: Path) -> str:

@@ -28,7 +28,7 @@ def test_of_two_processes_in_one_folder_one_waits(
     names = ("one", "two")
     assert [finish(process) for process in [start(tmp_path, name) for name in names]] == [0, 0]
     lines = [line for name in names for line in stderr(tmp_path, name) if ": seed 0: " in line]
-    computed = [line for line in lines if not line.endswith("(done before)")]
+    computed = [line for line in lines if not line.endswith(", done before")]
     stages = [line.partition(": seed 0: ")[2] for line in computed]
     assert sorted(set(stages)) == sorted(stages)
     assert record_of(tmp_path) == straight
@@ -108,7 +108,7 @@ def test_after_two_interrupts_a_run_ends_at_once_and_is_taken_up(
     assert "Traceback" not in err
     assert not (tmp_path / "runs/tiny/record.json").exists()
     assert finish(start(tmp_path)) == 0
-    assert any(line.endswith("ordinary training (done before)") for line in stderr(tmp_path))
+    assert any(line.endswith("ordinary training, done before") for line in stderr(tmp_path))
     assert record_of(tmp_path) == straight
     assert left_over(tmp_path) == []
 

@@ -216,7 +216,7 @@ def test_an_array_of_slurm_jobs_is_submitted_warned_and_requeued(
     tasks = [cluster.start_task(cluster.script, index, tmp_path) for index in (1, 0)]
     errors = [task.communicate(timeout=300)[1] for task in tasks]
     assert [task.returncode for task in tasks] == [0, 0], errors
-    assert "seed 1: ordinary training (done before)" in errors[0]
+    assert "seed 1: ordinary training, done before" in errors[0]
     assert cluster.requeued == ["requeue 42_1"]
     assert record_of(tmp_path) == straight
 

@@ -59,11 +59,11 @@ KERNEL = ("conebench.runner.stages.kernels", "empirical_ntk")
     ("at", "count", "kind", "stored", "resumed"),
     [
         # The 11th step is between two checkpoints.
-        (UPDATE, 11, "unfinished", ("train-seed0", 11), "ordinary training (resumed at step 11)"),
-        (UPDATE, 12, "unfinished", ("train-seed0", 12), "ordinary training (resumed at step 12)"),
+        (UPDATE, 11, "unfinished", ("train-seed0", 11), "ordinary training, resumed at step 11"),
+        (UPDATE, 12, "unfinished", ("train-seed0", 12), "ordinary training, resumed at step 12"),
         # Ordinary training has 32 steps.
-        (UPDATE, 37, "unfinished", ("linear-seed0-from0", 5), "lazy (resumed at step 5)"),
-        (KERNEL, 3, "kernels", ("kernel-seed0", 8), "kernels (resumed at step 8)"),
+        (UPDATE, 37, "unfinished", ("linear-seed0-from0", 5), "lazy, resumed at step 5"),
+        (KERNEL, 3, "kernels", ("kernel-seed0", 8), "kernels, resumed at step 8"),
     ],
 )
 def test_a_terminated_run_stores_where_it_is_and_continues_to_the_same_bits(
@@ -131,5 +131,5 @@ def test_workers_of_several_jobs_are_ended_too(tmp_path: Path, straight: dict[st
         _, err = process.communicate(timeout=60)
         assert (process.returncode, err.splitlines()[-1]) == (143, STORED)
     assert finish(start(tmp_path)) == 0
-    assert any(line.endswith("ordinary training (done before)") for line in stderr(tmp_path))
+    assert any(line.endswith("ordinary training, done before") for line in stderr(tmp_path))
     assert record_of(tmp_path) == straight
