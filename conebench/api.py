@@ -128,17 +128,14 @@ def run(
         from conebench.runner.stages.device import choose_device
 
         options = RunOptions(data, Path(folder), choose_device(device), tuple(seeds or ()) or None)
-        trackers, modules = tuple(loggers), tuple(imports)
-        options = replace(options, jobs=jobs, loggers=trackers, imports=modules)
+        options = replace(options, jobs=jobs, loggers=tuple(loggers), imports=tuple(imports))
         with _progress(chosen.name, options.device, quiet=quiet) as progress:
             return run_spec(chosen, options, progress)[0]
 
 
 def _import_runner() -> None:
-    """Import what a run needs. Raise an UnmetNeedError that names a package without which it can't.
-
-    It imports torch, which takes seconds.
-    """
+    """Import the runner. Raise an UnmetNeedError that names a missing package."""
+    # It imports torch, which takes seconds.
     try:
         import conebench.runner  # noqa: F401
     except ImportError as error:

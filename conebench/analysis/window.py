@@ -68,7 +68,7 @@ class WindowFigures:
 
     @property
     def reason(self) -> str | None:
-        """Why figures are missing, with the number of checkpoints where these are too few."""
+        """Reason for missing figures, with the number of checkpoints if they are too few."""
         if self.undefined != "too few checkpoints":
             return self.undefined
         return f"{self.undefined} ({self.checkpoints} in the late window, {MIN_CHECKPOINTS} needed)"

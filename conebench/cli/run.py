@@ -102,8 +102,7 @@ def run(
                     loaded = [replace(f, spec=shortened(f.spec, data_root)) for f in loaded]
                 folder = run_dir or default_folder(smoke=smoke, changed=bool(settings))
                 if executor == "local":
-                    stores = [Store(folder / found.spec.name) for found in loaded]
-                    at_end.enter_context(noted_start(stores, STARTED))
+                    at_end.enter_context(noted_start(_stores(loaded, folder), STARTED))
                 _check(loaded, seed, imports or [], executor, slurm_args)
                 # A job chooses its device itself.
                 here = device if executor == "local" else "cpu"
@@ -218,7 +217,7 @@ def _submit(
         partial(_run_in_job, found, replace(options, seeds=(seed,)), device)
         for found, seed in chosen
     ]
-    stores = [Store(options.run_dir / found.spec.name) for found in loaded]
+    stores = _stores(loaded, options.run_dir)
     submitted = Start(f"submitted, not started yet; output of the jobs: {logs}")
     # First, since a job may end at once and note why.
     for store in stores:
@@ -236,6 +235,10 @@ def _submit(
         else:
             echo(f"{name} seed {seed}: job {job.job_id}")
     _print_line(f"follow: conebench status {options.run_dir}; output of the jobs: {logs}")
+
+
+def _stores(loaded: list[LoadedSpec], run_dir: Path) -> list[Store]:
+    return [Store(run_dir / found.spec.name) for found in loaded]
 
 
 def _note(store: Store, start: Start) -> None:

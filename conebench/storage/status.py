@@ -33,7 +33,7 @@ def find_runs(folder: Path) -> list[Store]:
 
 @contextmanager
 def noted_start(stores: Sequence[Store], text: str) -> Iterator[None]:
-    """Note in folders that their run has begun, until it plans its stages or ends."""
+    """Note in run folders that their runs have begun; remove the notes at the end."""
     made = {store.folder.parent for store in stores if not store.folder.parent.exists()}
     for store in stores:
         # The run itself says what is wrong with a folder.

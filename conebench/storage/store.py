@@ -1,7 +1,7 @@
 """Files of a run folder: their names, and how they are read and written.
 
     <run dir>/<spec name>/
-        starting.json                        what a run does that has not planned its stages yet
+        starting.json                        note on a run that has not planned its stages yet
         manifest.json                        layout of this folder, planned stages
         record.json                          record of the last run
         record.sha256                        its checksum, as `sha256sum -c` reads it
@@ -88,7 +88,7 @@ class StageResult:
 
 @dataclass(frozen=True)
 class Start:
-    """What a run does that has not planned its stages yet, or why it ended before."""
+    """Note on a run that has not planned its stages yet, or failed before it did."""
 
     text: str
     failed: bool = False
@@ -120,7 +120,7 @@ class Store:
         remove(self._starting_path)
 
     def start(self) -> Start | None:
-        """Read what a run does that has not planned its stages yet. None for any other folder."""
+        """Read the note on a run without planned stages. None if there is none."""
         # The folder may be a file: one of those next to runs.
         if self.manifest_path.exists() or not self._starting_path.exists():
             return None
@@ -128,12 +128,12 @@ class Store:
         return None if data is None else Start(**data)
 
     def note_start(self, start: Start) -> None:
-        """Write what a run does that has not planned its stages yet."""
+        """Write the note on a run, unless it has planned its stages."""
         if not self.manifest_path.exists():
             write_json(self._starting_path, asdict(start))
 
     def forget_start(self) -> None:
-        """Remove the note on a start, and the folder if there is nothing else."""
+        """Remove that note, and the folder if it holds nothing else."""
         remove(self._starting_path)
         with suppress(OSError):
             self.folder.rmdir()
