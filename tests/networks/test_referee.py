@@ -290,3 +290,19 @@ def test_mixing_behind_a_layer_of_zeros_is_refused(is_reversed: bool) -> None:
     for use in (empirical_ntk, lambda network, x: LinearizedModel(network)(x)):
         with pytest.raises(KernelError, match="other samples of its batch"):
             use(network.double().eval(), x)
+
+
+class Bends(nn.Module):
+    """Bends so much that a step of 1e-7 changes its logits by more than rounding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(3e5 * self.layer(x))
+
+
+def test_a_network_that_bends_much_mixes_no_samples() -> None:
+    torch.manual_seed(0)
+    referee(Bends().double().eval(), torch.randn(5, 2, dtype=torch.float64))
