@@ -1,8 +1,8 @@
 """conebench.frames: what frames hold, where they come from, and what docs/api.md says of them."""
 
 import gzip
-import io
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from synthetic import make_record, make_replication, make_spec, save_replication
 from conebench import frames
 from conebench.analysis.cone import to_axis_deg
 from conebench.errors import DataMissingError, InputError, RecordError
-from conebench.record import Record, record_text
+from conebench.record import Record
 from conebench.site import build_site
 from conebench.site.board.download import frame_csv
 from conebench.spec import load_all, spec_text
@@ -209,16 +209,44 @@ def test_a_board_that_cannot_be_read_is_named(tmp_path: Path, address: str) -> N
     site = tmp_path / "site"
     site.mkdir()
     (site / "table.parquet").write_bytes(b"no table")
-    (site / "records.jsonl.gz").write_bytes(b"no gzip")
     with served(site) as other:
         with pytest.raises(RecordError, match=r"table\.parquet: not Parquet"):
             frames.board(other)
-        with pytest.raises(RecordError, match=r"records\.jsonl\.gz: not gzip"):
+        pd.DataFrame({"title": ["Alpha"]}).to_parquet(site / "table.parquet")
+        with pytest.raises(RecordError, match=r"table\.parquet: has no column `record`"):
             frames.curves(other)
-        lines = io.BytesIO(record_text(RECORDS[0]).replace("\n", "").encode() + b"\n{}\n")
-        (site / "records.jsonl.gz").write_bytes(gzip.compress(lines.getvalue()))
-        with pytest.raises(RecordError, match=r"records\.jsonl\.gz, line 2: schema_version"):
-            frames.curves(other)
+
+
+def test_ids_of_a_board_lead_to_no_other_address(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    pd.DataFrame({"record": ["../../x"]}).to_parquet(tmp_path / "site" / "table.parquet")
+    refused = pytest.raises(RecordError, match=r"no id of a record: '\.\./\.\./x'")
+    with served(tmp_path / "site") as other, refused:
+        frames.curves(other)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, r"cannot be read: .*404"),
+        (b"no gzip", "not gzip"),
+        (gzip.compress(b"x" * 1000)[:-20], "not gzip"),
+        (gzip.compress(b"{}"), "schema_version"),
+    ],
+)
+def test_a_record_of_a_board_that_cannot_be_read_is_named(
+    content: bytes | None, expected: str, site: Path, tmp_path: Path
+) -> None:
+    broken = shutil.copytree(site, tmp_path / "site")
+    file = broken / "records" / f"{RECORDS[0].id}.json.gz"
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with (
+        served(broken) as other,
+        pytest.raises((DataMissingError, RecordError), match=rf"records/{file.name}: .*{expected}"),
+    ):
+        frames.curves(other)
 
 
 @pytest.mark.parametrize("kind", ["board", "trajectories"])

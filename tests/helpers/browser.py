@@ -32,8 +32,11 @@ def served(site: Path) -> Iterator[str]:
     """The address of a site below a path on this machine's own server."""
     with SiteServer(site.parent, 0) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        yield f"{server.address}/{site.name}"
-        server.shutdown()
+        try:
+            yield f"{server.address}/{site.name}"
+        finally:
+            # Or a failed test waits for the server's thread forever.
+            server.shutdown()
 
 
 class Visit:

@@ -19,7 +19,6 @@ FILES = (
     ("arms.parquet", "The same as Parquet"),
     ("findings.csv", "One row per record, seed, response and view: figures of each seed"),
     ("findings.parquet", "The same as Parquet"),
-    ("records.jsonl.gz", "All records with all raw data, one JSON document per line"),
     ("schema.json", "JSON Schema of a record; its field descriptions say what each number is"),
 )
 

@@ -28,7 +28,6 @@ from conebench.site.files.find import RecordFile
 from conebench.site.files.write import SiteRecord, own_files, size_of
 
 NOTES = ".conebench-notes.json.gz"
-ALL_RECORDS = "records.jsonl.gz"
 # Other packages that pages are made with.
 MAKERS = ("jinja2", "markupsafe", "numpy", "pydantic", "ruamel.yaml")
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conebench.site.files.cache import (
-    ALL_RECORDS,
     Note,
     RecordSource,
     content_key,
@@ -52,7 +51,6 @@ def place_records(
     (new / "records").mkdir()
     for item in placed:
         _move(item.source, new / "records", old / "records")
-    _join_lines([item.source.record.row.record_id for item in placed], new)
     return [Note(item.key, item.source.record) for item in placed], skipped
 
 
@@ -91,11 +89,3 @@ def _move(source: RecordSource, new: Path, old: Path) -> None:
         return
     for path in source.made.iterdir():
         path.rename(new / path.name)
-
-
-def _join_lines(ids: Sequence[str], new: Path) -> None:
-    """Write the file of all records."""
-    # Compressed lines one after the other are a compressed file.
-    with (new / ALL_RECORDS).open("wb") as target:
-        for record_id in ids:
-            target.write((new / "records" / f"{record_id}.json.gz").read_bytes())

@@ -25,7 +25,7 @@ from conebench.study.figures import Cell, figures_of
 
 # Below this many records new processes take longer to start than they save.
 MANY = 100
-# Files of a record: its page, numbers for scripts, the record as one compressed line, and its spec.
+# Files of a record: its page, numbers for scripts, the compressed record, and its spec.
 ENDINGS = ("html", "js", "json.gz", "yaml")
 COMPRESSION = 6
 
@@ -100,8 +100,8 @@ def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
     write_text(folder / f"{record_id}.html", page)
     write_text(folder / f"{record_id}.js", script)
     write_text(folder / f"{record_id}.yaml", spec)
-    line = _packed_line(file.path.read_bytes())
-    (folder / f"{record_id}.json.gz").write_bytes(line)
+    packed = _packed(file.path.read_bytes())
+    (folder / f"{record_id}.json.gz").write_bytes(packed)
     written = own_files(folder, record_id)
     arms = arm_rows(record, record_id)
     return SiteRecord(row, arms, cell, len(written), size_of(written), refused)
@@ -113,8 +113,8 @@ def _read_file(file: RecordFile) -> Record:
     return read_record(file.path)
 
 
-def _packed_line(original: bytes) -> bytes:
-    """Compress the record as one line, always to the same bytes."""
+def _packed(original: bytes) -> bytes:
+    """Compress a record, always to the same bytes."""
     # No text in JSON holds the end of a line: its lines, joined, are the same document.
     text = b"".join(map(bytes.strip, original.splitlines()))
     return gzip.compress(text + b"\n", COMPRESSION, mtime=0)

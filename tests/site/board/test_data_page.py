@@ -35,10 +35,17 @@ def test_every_file_named_is_there_and_the_same_each_time(site):
         assert (site / name).read_bytes() == (site.parent / "again" / name).read_bytes()
 
 
-def test_all_records_are_in_one_file_and_read_back(site):
-    with gzip.open(site / "records.jsonl.gz", "rt", encoding="utf-8", newline="\n") as lines:
-        found = [Record.model_validate(json.loads(line), strict=False) for line in lines]
-    assert sorted(record.id for record in found) == sorted(record.id for record in RECORDS)
+def test_the_raw_data_of_each_record_are_there_once_and_read_back(site):
+    page = (site / "data.html").read_text()
+    for record in RECORDS:
+        name = f"records/{record.id}.json.gz"
+        assert f'href="{name}"' in page
+        text = gzip.decompress((site / name).read_bytes())
+        assert Record.model_validate(json.loads(text), strict=False).id == record.id
+    # Raw data are most of a site, so they are there only once.
+    packed = [path.name for path in site.rglob("*.gz") if path.parent != site]
+    assert sorted(packed) == sorted(f"{record.id}.json.gz" for record in RECORDS)
+    assert [path.name for path in site.glob("*.gz")] == [".conebench-notes.json.gz"]
 
 
 def test_every_arm_of_every_seed_is_a_row(site):

@@ -10,7 +10,7 @@ from site_folders import contents, save
 from synthetic import make_record, make_replication, make_spec, save_replication
 
 from conebench.site import build_site
-from conebench.site.files.cache import ALL_RECORDS, NOTES, kept_records, program
+from conebench.site.files.cache import NOTES, kept_records, program
 
 RECORDS = [make_record(make_spec(title=f"Run {i}", seeds=[i])) for i in range(4)]
 ALPHA, BETA, GAMMA, DELTA = RECORDS
@@ -116,7 +116,7 @@ def test_a_new_record_touches_its_own_files_and_what_all_share(records, site):
     own = {name for name in inodes(site) if name.startswith(f"records/{DELTA.id}")}
     assert len(own) == 4
     shared = touched(site, before) - own
-    assert {"index.html", "rows.js", "table.csv", "table.parquet", ALL_RECORDS, NOTES} <= shared
+    assert {"index.html", "rows.js", "table.csv", "table.parquet", NOTES} <= shared
     assert not [name for name in shared if name.startswith(("records/", "assets/"))]
     assert not {"method.html", "schema.json"} & shared
 
@@ -157,7 +157,6 @@ def test_the_program_is_every_file_of_the_package(tmp_path, monkeypatch):
         lambda site: (site / NOTES).write_bytes(b"\x1f\x8b not gzip"),
         lambda site: (site / NOTES).write_bytes((site / NOTES).read_bytes()[:100]),
         lambda site: (site / NOTES).write_bytes(gzip.compress(b'{"program": 1}')),
-        lambda site: (site / ALL_RECORDS).write_bytes(b"cut"),
         lambda site: (site / "records" / f"{BETA.id}.html").unlink(),
         lambda site: (site / "records" / f"{BETA.id}.js").unlink(),
         lambda site: (site / "records" / f"{BETA.id}.json.gz").write_bytes(b"cut"),
