@@ -253,7 +253,7 @@ window.draw = (() => {
     },
     rows: ({ data }) => [["S, from step", ...data.steps], ...data.steps.map((s, i) => [s, ...data.steps.map((_, j) => at(data, i, j))])],
   };
-  const at = (data, i, j) => data.S[Math.max(i, j)][Math.min(i, j)];
+  const at = (data, i, j) => data.S[Math.max(i, j)][Math.min(i, j)] / 1e4;
 
   function nearest(list, value, to = (x) => x) {
     return list.reduce((best, x) => (Math.abs(to(x) - to(value)) < Math.abs(to(best) - to(value)) ? x : best), list[0]);

@@ -45,7 +45,7 @@
       const other = data.plots[figure.dataset.key]?.[seedBox.value];
       const own = firsts.get(figure);
       const caption = own.caption.replace(new RegExp(`(seed) ${first}\\b`, "i"), `$1 ${seedBox.value}`);
-      const shown = other ? { data: other, title: other.title, caption } : own;
+      const shown = other ? { data: { ...own.data, ...other }, title: other.title, caption } : own;
       byId(figure.dataset.key).textContent = shown.title;
       figure.querySelector("figcaption").textContent = shown.caption;
       const plot = plots.mount(figure);

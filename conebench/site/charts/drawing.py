@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -336,16 +337,22 @@ def _end_names(series: Sequence[Series], rules: Sequence[Rule], x: Scale, y: Sca
 
 
 def _line_data(points: Sequence[Point | None], x: Scale, y: Scale) -> str:
-    parts, pen = [], "M"
     coordinates = iter(_coordinates(points, x, y))
-    for point in points:
-        if point is None:
-            pen = "M"
-            continue
-        across, down = next(coordinates)
-        parts.append(f"{pen}{across:g} {down:g}")
-        pen = "L"
-    return "".join(parts)
+    places = [None if point is None else next(coordinates) for point in points]
+    runs = groupby(places, lambda place: place is not None)
+    return "".join(line_through(filter(None, run)) for known, run in runs if known)
+
+
+def line_through(places: Iterable[Point]) -> str:
+    """Write a line through coordinates with one decimal.
+
+    Steps from one to the next are shorter than coordinates, and lines are most of a drawing.
+    """
+    # In tenths, so that no step is rounded.
+    tenths = [(round(10 * across), round(10 * down)) for across, down in places]
+    steps = [f"{(x - x0) / 10:g} {(y - y0) / 10:g}" for (x0, y0), (x, y) in pairwise(tenths)]
+    start = f"M{tenths[0][0] / 10:g} {tenths[0][1] / 10:g}"
+    return start + ("l" + " ".join(steps).replace(" -", "-") if steps else "")
 
 
 def _coordinates(points: Sequence[Point | None], x: Scale, y: Scale) -> Iterable[Point]:

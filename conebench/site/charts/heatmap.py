@@ -1,5 +1,7 @@
 """Heat map of S between checkpoints."""
 
+from itertools import groupby
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -48,20 +50,26 @@ def _flip(x: float) -> float:
 
 
 def _cell_paths(colors: IntArray, edges: list[int]) -> list[Path]:
-    """Return a path for each color."""
+    """Return a path for each color, in the order to paint."""
+    # The color of most cells is the ground, which others are painted on: half the text of a page.
+    ground = int(np.bincount(colors.ravel()).argmax())
     data: dict[int, list[str]] = {}
     across, up = edges, [round(_flip(x)) for x in edges]
     for row, line in enumerate(colors.tolist()):
+        height, start = up[row] - up[row + 1], 0
         # Neighbors of one color in a row are one rectangle.
-        start = 0
-        for end in range(1, len(line) + 1):
-            if end < len(line) and line[end] == line[start]:
-                continue
-            left, right = across[start], across[end]
-            cell = f"M{left} {up[row + 1]}H{right}V{up[row]}H{left}z"
-            data.setdefault(line[start], []).append(cell)
+        for color, run in groupby(line):
+            end = start + len(list(run))
+            left, width = across[start], across[end] - across[start]
+            if color != ground:
+                cell = f"M{left} {up[row + 1]}h{width}v{height}h-{width}z"
+                data.setdefault(color, []).append(cell)
             start = end
-    return [Path(f"cell h{color}", "".join(cells)) for color, cells in sorted(data.items())]
+    square = Path(f"cell h{ground}", f"M{LEFT} {TOP}h{SIDE}v{SIDE}h-{SIDE}z")
+    return [
+        square,
+        *(Path(f"cell h{color}", "".join(cells)) for color, cells in sorted(data.items())),
+    ]
 
 
 def _boundary_lines(x: Scale, w: int | None) -> tuple[Segment, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from conebench.analysis.distance import FloatArray, IntArray
-from conebench.site.charts.drawing import Dot, Drawing, Key, Name, Path, Segment
+from conebench.site.charts.drawing import Dot, Drawing, Key, Name, Path, Segment, line_through
 
 WIDTH, HEIGHT, EDGE = 560, 340, 28
 # The view before anybody turns it, as in turn.js; angles in radians.
@@ -48,7 +48,7 @@ def draw_path(
         frame=(0, 0, 0, 0),
         paths=(
             *([Path("cone-fill", _closed(fit(_turned(rim)), origin))] if len(rim) else []),
-            *(Path(style, _line(part)) for style, part in parts if len(part) > 1),
+            *(Path(style, line_through(part.tolist())) for style, part in parts if len(part) > 1),
         ),
         segments=_rays(fit, origin, xy[0]) if len(rim) else (),
         dots=tuple(
@@ -97,16 +97,12 @@ def _rays(fit: Fit, origin: FloatArray, start: FloatArray) -> tuple[Segment, ...
     )
 
 
-def _line(points: View) -> str:
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points.tolist())
-
-
 def _closed(rim: View, origin: FloatArray) -> str:
     """Write the rim and the sides of the cone."""
     along = rim.mean(axis=0) - origin
     across = (rim - origin) @ np.array([-along[1], along[0]])
     sides = [origin, rim[across.argmax()], rim[across.argmin()]]
-    return f"{_line(rim)}z{_line(np.array(sides))}z"
+    return f"{line_through(rim.tolist())}z{line_through(np.array(sides).tolist())}z"
 
 
 def _keys(late: bool, cone: bool) -> tuple[Key, ...]:

@@ -1,6 +1,7 @@
 """Writing the files of each record on the site."""
 
 import gzip
+import json
 import multiprocessing
 import os
 from collections.abc import Iterable, Sequence
@@ -115,9 +116,9 @@ def _read_file(file: RecordFile) -> Record:
 
 def _packed(original: bytes) -> bytes:
     """Compress a record, always to the same bytes."""
-    # No text in JSON holds the end of a line: its lines, joined, are the same document.
-    text = b"".join(map(bytes.strip, original.splitlines()))
-    return gzip.compress(text + b"\n", COMPRESSION, mtime=0)
+    # Python reads and writes every number of JSON the same.
+    text = json.dumps(json.loads(original), separators=(",", ":")) + "\n"
+    return gzip.compress(text.encode(), COMPRESSION, mtime=0)
 
 
 def checked_replications(

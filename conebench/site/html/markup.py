@@ -6,6 +6,8 @@ Templates take several times as long for these.
 import re
 from collections.abc import Iterable, Iterator
 from html import escape
+from itertools import groupby
+from operator import attrgetter
 
 from markupsafe import Markup
 
@@ -118,5 +120,6 @@ def _segment_tags(d: Drawing) -> Iterator[str]:
 
 
 def _dot_tags(d: Drawing) -> Iterator[str]:
-    for dot in d.dots:
-        yield f'<circle class="dot {dot.style}" cx="{dot.x}" cy="{dot.y}" r="4"/>'
+    for style, dots in groupby(d.dots, attrgetter("style")):
+        marks = "".join(f'<circle cx="{dot.x:g}" cy="{dot.y:g}" r="4"/>' for dot in dots)
+        yield f'<g class="dot {style}">{marks}</g>'

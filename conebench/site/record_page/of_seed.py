@@ -8,7 +8,7 @@ from conebench.analysis.cone import axis_picture, cone_picture
 from conebench.analysis.distance import FloatArray, IntArray, between, distances, effective_rank
 from conebench.record import Record, SeedResult
 from conebench.record.quantities import degrees, distance, distance_rows, whole
-from conebench.site.charts.data import Json, rounded, rounded_all
+from conebench.site.charts.data import Json, rounded
 from conebench.site.charts.drawing import Series, draw, horizontal, vertical
 from conebench.site.charts.heatmap import draw_heatmap
 from conebench.site.charts.path import draw_path
@@ -58,7 +58,7 @@ def path_plot(record: Record, seed: SeedResult) -> Plot:
         ),
         seed=seed.seed,
         special={
-            "path": [rounded_all(point) for point in points.tolist()],
+            "path": points.round(4).tolist(),
             "steps": steps.tolist(),
             "w": record.figures.w,
             "cone": rounded(cone),
@@ -86,7 +86,8 @@ def distance_plot(record: Record, seed: SeedResult) -> Plot:
         ),
         seed=seed.seed,
         special={
-            "S": [[round(s, 4) for s in row[: i + 1]] for i, row in enumerate(few.tolist())],
+            # Whole numbers of 1e-4 are short, and there are thousands.
+            "S": [[round(1e4 * s) for s in row[: i + 1]] for i, row in enumerate(few.tolist())],
             "steps": at.tolist(),
             "w": record.figures.w,
         },
@@ -180,14 +181,23 @@ SEED_PLOTS = (path_plot, distance_plot, reference_plot, scale_plot)
 
 
 def seed_data(record: Record) -> dict[str, Json]:
-    """Return the plots of all other seeds.
+    """Return the plots of all other seeds, where they differ from that of the first.
 
     Their captions are that of the first, but for the number of the seed.
     """
-    others = record.seeds[1:MAX_SEEDS]
+    first, *others = record.seeds[:MAX_SEEDS]
     found: dict[str, dict[str, Mapping[str, Json]]] = {}
-    for make in SEED_PLOTS:
+    for make in SEED_PLOTS if others else ():
+        shown = make(record, first).data
         for seed in others:
             plot = make(record, seed)
-            found.setdefault(plot.key, {})[str(seed.seed)] = {**plot.data, "title": plot.title}
+            own = {**differences(shown, plot.data), "title": plot.title}
+            found.setdefault(plot.key, {})[str(seed.seed)] = own
     return dict(found)
+
+
+def differences(first: Mapping[str, Json], other: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the fields to lay over the first to get the other, None for those it lacks."""
+    return {
+        name: other.get(name) for name in {**first, **other} if first.get(name) != other.get(name)
+    }

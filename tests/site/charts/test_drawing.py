@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from synthetic import make_record, make_spec
 
 from conebench.record import Record
-from conebench.site.charts.drawing import Scale, Series, compact, draw, horizontal, vertical
+from conebench.site.charts.data import told
+from conebench.site.charts.drawing import (
+    Scale,
+    Series,
+    compact,
+    draw,
+    horizontal,
+    line_through,
+    vertical,
+)
 from conebench.site.charts.heatmap import draw_heatmap
 from conebench.site.charts.plot import Plot, evenly
 from conebench.site.record_page.panels import panels_of
@@ -80,15 +89,32 @@ def test_thinning_keeps_both_ends_and_even_gaps(count, limit):
     assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
 
 
-def test_every_cell_of_the_heat_map_is_drawn_once():
-    S = np.random.default_rng(0).uniform(size=(7, 7))
-    drawing = draw_heatmap(S, np.arange(7) * 10, 30)
-    area = 0.0
-    for path in drawing.paths:
+@pytest.mark.parametrize("most", [1.0, 0.3])
+def test_every_cell_of_the_heat_map_has_its_color(most):
+    S = np.random.default_rng(0).uniform(0, most, size=(7, 7))
+    painted = np.full((396, 464), -1)
+    for path in draw_heatmap(S, np.arange(7) * 10, 30).paths:
         for cell in path.data.split("z")[:-1]:
-            left, top, right, bottom, _ = map(float, re.findall(r"[0-9.]+", cell))
-            area += (right - left) * (bottom - top)
-    assert area == pytest.approx(384 * 384, rel=1e-3)
+            left, top, width, height, back = map(int, re.findall(r"-?[0-9]+", cell))
+            assert (width > 0, height > 0, back) == (True, True, -width)
+            painted[top : top + height, left : left + width] = int(
+                path.style.removeprefix("cell h")
+            )
+    assert (painted[12:, 80:] >= 0).all()
+    # The first and the last cell reach halfway to their one neighbor.
+    middles = np.array([16, *range(64, 384, 64), 368])
+    expected = np.floor(np.degrees(np.arccos(1 - S)) / 90 * 32)
+    np.testing.assert_array_equal(painted[np.ix_(395 - middles, 80 + middles)], expected)
+
+
+def test_a_line_is_where_its_points_are():
+    data = line_through([(80, 22.34), (81.6, 20), (80.2, 20), (80.2, 300.1)])
+    assert data == "M80 22.3l1.6-2.3-1.4 0 0 280.1"
+    # The steps lead there: no rounding adds up.
+    points = np.random.default_rng(1).uniform(0, 500, size=(200, 2)).round(1)
+    numbers = list(map(float, re.findall(r"-?[0-9.]+", line_through(points.tolist()))))
+    np.testing.assert_allclose(np.cumsum(np.reshape(numbers, (-1, 2)), axis=0), points, atol=1e-9)
+    assert line_through([(1, 2)]) == "M1 2"
 
 
 def test_a_kernel_that_never_moves_is_drawn():
@@ -137,3 +163,34 @@ def test_the_table_of_a_plot_has_every_point():
 def test_many_values_stand_where_each_stands(values, low, log):
     scale = Scale(low, 100.0, 80, 614, log)
     assert scale.every(values) == pytest.approx([scale.at(value) for value in values], abs=0.11)
+
+
+@pytest.mark.parametrize(
+    ("value", "span", "found"),
+    [
+        (0.0, 1, 0),
+        (0.505172, 0.6, 0.5052),
+        (0.00123456, 0.6, 0.001235),
+        (-93.4437, 100, -93.44),
+        (12_345.0, 20_000, 12_340),
+        (1e-300, 1.0, 1e-300),
+        (5e15, 1e16, 5_000_000_000_000_000),
+        # On a short axis, more digits keep its points apart.
+        (95.12345, 0.05, 95.12345),
+        (95.123456789, 1.0, 95.1235),
+    ],
+)
+def test_values_of_a_plot_have_the_digits_that_it_shows(value, span, found):
+    assert told(value, span) == found
+
+
+@given(
+    st.floats(1e-9, 1e9),
+    st.floats(-1, 1),
+    st.floats(0, 1),
+)
+def test_no_rounded_value_moves_visibly(span, offset, share):
+    value = 100 * offset * span + share * span
+    # Less than a quarter of a pixel.
+    assert told(value, span) == pytest.approx(value, abs=span / 1200, rel=6e-4)
+    assert abs(told(value, span) - value) <= span / 2000

@@ -13,7 +13,13 @@ from conebench.analysis.cone import to_axis_deg
 from conebench.record import Record
 from conebench.site.charts.path import _turned
 from conebench.site.charts.plot import Plot
-from conebench.site.record_page.of_seed import MAX_SEEDS, path_plot, seed_data
+from conebench.site.record_page.of_seed import (
+    MAX_SEEDS,
+    SEED_PLOTS,
+    differences,
+    path_plot,
+    seed_data,
+)
 from conebench.site.record_page.panels import panels_of, plot
 
 COSINE = {**BASE_SPEC["training"], "schedule": {"name": "cosine"}}
@@ -158,8 +164,21 @@ def test_the_other_seeds_are_for_the_script():
     for seeds in data.values():
         assert list(seeds) == [str(seed) for seed in range(1, MAX_SEEDS)]
     S = 1 - record.seeds[3].kernel.primary.G()
-    assert data["distance"]["3"]["S"][7][2] == pytest.approx(S[7, 2], abs=1e-4)
+    assert data["distance"]["3"]["S"][7][2] == pytest.approx(1e4 * S[7, 2], abs=0.5)
+    # The page has what is the same for all.
+    assert set(data["distance"]["3"]) == {"S", "title"}
+    for key, make in zip(data, SEED_PLOTS, strict=True):
+        whole = make(record, record.seeds[3])
+        assert {**make(record, record.seeds[0]).data, **data[key]["3"]} == {
+            **whole.data,
+            "title": whole.title,
+        }
     assert data["path"]["3"]["title"] == path_plot(record, record.seeds[3]).title
+
+
+def test_fields_that_another_seed_lacks_are_null():
+    first, other = {"up": [1], "w": 3, "s": [1]}, {"w": 3, "s": [2], "level": [4]}
+    assert differences(first, other) == {"up": None, "s": [2], "level": [4]}
 
 
 def test_titles_say_no_more_than_the_figures():
