@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from conebench.site.html.mathml import formula
+from conebench.site.html.mathml import formula, inline_formula
 
 HERE = Path(__file__).parent
 # A wheel has all files in one folder; a checkout has two.
@@ -24,7 +25,7 @@ FIRST = (
     *("specs", "records", "api", "method", "study"),
 )
 LAST = ("performance", "model-support", "architecture", "versions", "contributing", "security")
-# Pages whose indented blocks are formulas; elsewhere they are code.
+# Pages whose indented blocks are formulas, and text between $ and $; elsewhere blocks are code.
 WITH_FORMULAS = ("method",)
 NO_SLUG = re.compile(r"[^\w\- ]")
 SENTENCE_END = re.compile(r"(?<=\.)\s")
@@ -78,8 +79,11 @@ def render(name: str, source: str, known: Collection[str]) -> Document:
     Links may lead to `known` pages and files, within the page, or to https addresses; others
     become plain words. Markup in the source is shown as text.
     """
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     # No raw HTML: what looks like markup is text.
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    if name in WITH_FORMULAS:
+        markdown.inline.ruler.before("escape", "formula", _read_formula)
+        markdown.add_render_rule("formula", _write_formula)
     tokens = markdown.parse(source)
     for token in tokens:
         token.attrs.pop("style", None)  # alignment, which the content policy forbids here
@@ -103,6 +107,21 @@ def search_script() -> str:
     found = [[page.name, *part] for page in documents() for part in page.parts]
     data = json.dumps(found, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
     return f"window.manual = {data};\n"
+
+
+def _read_formula(state: StateInline, silent: bool) -> bool:
+    """Read text between two dollars as a formula."""
+    end = state.src.find("$", state.pos + 1) if state.src[state.pos] == "$" else -1
+    if end < 0:
+        return False
+    if not silent:
+        state.push("formula", "math", 0).content = state.src[state.pos + 1 : end]
+    state.pos = end + 1
+    return True
+
+
+def _write_formula(_: object, tokens: Sequence[Token], at: int, *_options: object) -> str:
+    return inline_formula(tokens[at].content)
 
 
 def _with_formula(token: Token) -> Token:

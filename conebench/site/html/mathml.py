@@ -1,4 +1,4 @@
-"""Formulas of the documentation as MathML.
+"""Formulas of the documentation as MathML, in blocks and within sentences.
 
 They are written as plain text, such as "S = 1 - <H, H'>_F / (‖H‖_F ‖H'‖_F)". What follows _ or ^ is
 a script of what stands before; all else stays in its order.
@@ -30,6 +30,11 @@ def formula(text: str) -> str:
         f"<mtr><mtd>{_row(_tokens(line))}</mtd></mtr>" for line in text.strip("\n").splitlines()
     )
     return f'<math display="block"><mtable>{rows}</mtable></math>'
+
+
+def inline_formula(text: str) -> str:
+    """Return a formula within a sentence as MathML."""
+    return f"<math>{_row(_tokens(' '.join(text.split())))}</math>"
 
 
 def _tokens(line: str) -> list[Token]:
@@ -74,7 +79,8 @@ def _argument(tokens: Sequence[Token], i: int) -> tuple[str, int]:
     """Return what a script holds, and its end."""
     kind, text = tokens[i]
     if text not in CLOSING:
-        return _leaf(kind, text), i + 1
+        # A word has space around it only within a line.
+        return _leaf(kind, text).replace("&#160;", ""), i + 1
     depth, end = 1, i + 1
     while end < len(tokens) and depth:
         depth += (tokens[end][1] == text) - (tokens[end][1] == CLOSING[text])
