@@ -37,8 +37,10 @@ def index_page(
 ) -> str:
     """Return the board, with `skipped` files and their reasons.
 
-    `findings` are up to three sentences of the study; without them the board counts its records.
+    `findings` are sentences of the study, which stand after the first count of the board; without
+    them it has all its counts.
     """
+    counts = so_far(groups)
     rows = [row for group in groups for row in group.shown]
     first = next((row.record_id for row in sorted(rows, key=_best_first)), None)
     return render_template(
@@ -50,8 +52,8 @@ def index_page(
         tabs=tabs_of(groups),
         tiles=tiles_of(groups),
         first=first,
-        findings=findings,
-        so_far=so_far(groups),
+        # First whether there is a cone effect at all, then what governs it.
+        so_far=[*counts[:1], *findings] if findings else counts,
         shown=len(rows),
         paged=bool(all_parts(groups)),
         page_name=page_name,

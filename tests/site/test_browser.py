@@ -273,7 +273,9 @@ def test_no_page_scrolls_sideways(browser, base, site, width):
 @pytest.mark.parametrize(("width", "height", "least"), [(1440, 900, 8), (390, 844, 2)])
 def test_the_first_screen_shows_rows(browser, tmp_path, width, height, least):
     for i in range(12):
-        record = make_record(make_spec(title=f"ResNet-8 (width 8), learning rate 0.0{i + 10}"))
+        record = make_record(
+            make_spec(title=f"Study F: ResNet-8 (width 8) on digits, probe-seed-{i + 10}")
+        )
         save(record, tmp_path / "records" / str(i))
     site = build_site([tmp_path / "records"], tmp_path / "site").index.parent
     visit = Visit(browser, site.as_uri(), viewport={"width": width, "height": height})

@@ -1,6 +1,7 @@
 """Pages: well-formed, linked, escaped, and with the numbers of the record."""
 
 import itertools
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,8 +14,11 @@ from synthetic import BASE_SPEC, make_record, make_replication, make_spec
 
 from conebench.record import Record
 from conebench.site import build_site
+from conebench.site.board.rows import group_rows, row_of
+from conebench.site.board.sentences import so_far
 from conebench.site.documents import documents
 from conebench.site.html.visible import visible
+from conebench.site.pages import index_page
 from conebench.site.record_page.tables import arms_table, stretches_table
 from conebench.spec import load_spec, spec_text
 
@@ -255,6 +259,17 @@ def test_without_records_the_board_says_how_to_make_one(tmp_path):
     assert "conebench run specs/digits.yaml" in page.text
     assert "table" not in page.tags
     assert "So far" not in page.text
+
+
+def test_the_board_says_whether_there_is_a_cone_effect_before_what_governs_it() -> None:
+    record = make_record()
+    groups = group_rows([row_of(record, record.id)])
+    counts = so_far(groups)
+    assert len(counts) == 2
+    for findings, expected in (([], counts), (["A finding."], [counts[0], "A finding."])):
+        text = index_page(groups, [], findings)
+        said = re.search(r'aria-label="So far">(.*?)</ul>', text, re.DOTALL)
+        assert re.findall("<li>(.*)</li>", said[1]) == expected
 
 
 def test_cones_after_drops_are_shown() -> None:

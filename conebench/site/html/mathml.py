@@ -17,6 +17,8 @@ TOKEN = re.compile(
 PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉ᵀ²³", "0123456789T23")
 SUPER = "ᵀ²³"
 CLOSING = {"(": ")", "[": "]", "{": "}"}
+# Signs that end a bracket, and those that begin it.
+OPENING = {f"<mo>{end}</mo>": f"<mo>{start}</mo>" for start, end in ("()", "[]", "⟨⟩")}
 SIGNS = {"<-": "←", "-": "−"}
 # Words of two and more lower-case letters are text, but for these.
 VARIABLES = ("dt",)
@@ -72,7 +74,17 @@ def _row(tokens: Sequence[Token]) -> str:
             parts[-1] = f"<{tag}>{parts[-1]}<mn>{text.translate(PLAIN)}</mn></{tag}>"
         else:
             parts.append(_leaf(kind, text))
+            parts = _with_bracket(parts)
     return f"<mrow>{''.join(parts)}</mrow>"
+
+
+def _with_bracket(parts: list[str]) -> list[str]:
+    """Make one part of a bracket that has just been closed, since a script may follow."""
+    opening = OPENING.get(parts[-1])
+    if opening not in parts:
+        return parts
+    start = len(parts) - 1 - parts[::-1].index(opening)
+    return [*parts[:start], f"<mrow>{''.join(parts[start:])}</mrow>"]
 
 
 def _argument(tokens: Sequence[Token], i: int) -> tuple[str, int]:

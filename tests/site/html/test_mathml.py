@@ -20,6 +20,10 @@ def words(text: str) -> str:
         ("h_t", "<msub><mi>h</mi><mi>t</mi></msub>"),
         ("lag^alpha", "<msup>"),
         ("Σ_(j<k) A", "<msub><mi>Σ</mi><mrow><mi>j</mi><mo>&lt;</mo><mi>k</mi></mrow></msub>"),
+        # A script belongs to all that the bracket holds.
+        ("(ln k)²", "<mo>)</mo></mrow><mn>2</mn></msup>"),
+        ("f(x)_i", "<msub><mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow><mi>i</mi></msub>"),
+        ("a)²", "<msup><mo>)</mo><mn>2</mn></msup>"),
         ("<h_0, a>", "<mo>⟨</mo>"),
         ("V_rest", "<msub><mi>V</mi><mtext>rest</mtext></msub>"),
         ("R_0²", "<msup><msub><mi>R</mi><mn>0</mn></msub><mn>2</mn></msup>"),
