@@ -74,7 +74,7 @@ def _band_tags(d: Drawing) -> Iterator[str]:
     for band in d.bands if d.x else ():
         left, right = d.x.at(band.low), d.x.at(band.high)  # type: ignore[union-attr]
         yield (
-            f'<rect class="band {band.style}" x="{left}" y="{top}" '
+            f'<rect class="band {band.style}" x="{left:g}" y="{top}" '
             f'width="{right - left:g}" height="{height}"/>'
         )
 
@@ -91,12 +91,12 @@ def _axis_tags(d: Drawing) -> Iterator[str]:
     if not width:
         return
     bottom = top + height
-    marks = "".join(f"M{tick.at} {bottom}v5" for tick in d.x_ticks)
-    marks += "".join(f"M{left} {tick.at}h-5" for tick in d.y_ticks)
+    marks = "".join(f"M{tick.at:g} {bottom}v5" for tick in d.x_ticks)
+    marks += "".join(f"M{left} {tick.at:g}h-5" for tick in d.y_ticks)
     yield f'<path class="tick" d="M{left} {top}H{left + width:g}V{bottom}H{left}z{marks}"/>'
     yield '<g class="label middle">'
     for tick in d.x_ticks:
-        yield f'<text x="{tick.at}" y="{bottom + 19}">{_escaped(tick.label)}</text>'
+        yield f'<text x="{tick.at:g}" y="{bottom + 19}">{_escaped(tick.label)}</text>'
     yield f'<text x="{left + width / 2:g}" y="{d.height - 10}">{_escaped(d.x_label)}</text>'
     turned = f"translate(14 {top + height / 2:g}) rotate(-90)"
     yield f'<text transform="{turned}">{_escaped(d.y_label)}</text>'
@@ -116,7 +116,7 @@ def _name_tags(d: Drawing) -> Iterator[str]:
 
 def _segment_tags(d: Drawing) -> Iterator[str]:
     for s in d.segments:
-        yield f'<path class="line {s.style}" d="M{s.x1} {s.y1}L{s.x2} {s.y2}"/>'
+        yield f'<path class="line {s.style}" d="M{s.x1:g} {s.y1:g}L{s.x2:g} {s.y2:g}"/>'
 
 
 def _dot_tags(d: Drawing) -> Iterator[str]:

@@ -73,7 +73,9 @@ def _row(tokens: Sequence[Token]) -> str:
             tag = "msup" if text[0] in SUPER else "msub"
             parts[-1] = f"<{tag}>{parts[-1]}<mn>{text.translate(PLAIN)}</mn></{tag}>"
         else:
-            parts.append(_leaf(kind, text))
+            before = tokens[i - 2][1] if i > 1 else ""
+            after = tokens[i][1] if i < len(tokens) else ""
+            parts.append(_leaf(kind, text, before, after))
             parts = _with_bracket(parts)
     return f"<mrow>{''.join(parts)}</mrow>"
 
@@ -91,8 +93,7 @@ def _argument(tokens: Sequence[Token], i: int) -> tuple[str, int]:
     """Return what a script holds, and its end."""
     kind, text = tokens[i]
     if text not in CLOSING:
-        # A word has space around it only within a line.
-        return _leaf(kind, text).replace("&#160;", ""), i + 1
+        return _leaf(kind, text), i + 1
     depth, end = 1, i + 1
     while end < len(tokens) and depth:
         depth += (tokens[end][1] == text) - (tokens[end][1] == CLOSING[text])
@@ -100,7 +101,7 @@ def _argument(tokens: Sequence[Token], i: int) -> tuple[str, int]:
     return _row(tokens[i + 1 : end - 1]), end
 
 
-def _leaf(kind: str, text: str) -> str:
+def _leaf(kind: str, text: str, before: str = "", after: str = "") -> str:
     if kind == "gap":
         return '<mspace width="2em"/>'
     if kind == "number":
@@ -108,7 +109,10 @@ def _leaf(kind: str, text: str) -> str:
     if kind != "word":
         return f"<mo>{escape(SIGNS.get(text, text))}</mo>"
     if len(text) > 1 and text.islower() and text.isascii() and text not in VARIABLES:
-        return f"<mtext>&#160;{escape(text)}&#160;</mtext>"
+        # Words stand apart from others, but not from brackets.
+        left = "" if before in ("", *"([⟨") else "&#160;"
+        right = "" if after in ("", *"()[]⟩,") else "&#160;"
+        return f"<mtext>{left}{escape(text)}{right}</mtext>"
     if text.isupper() or text in VARIABLES:
         return f"<mi>{escape(text)}</mi>"
     return "".join(f"<mi>{escape(letter)}</mi>" for letter in re.findall(r"\w['’*]*", text))
