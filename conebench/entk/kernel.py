@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from conebench.entk.contraction import Outputs
 from conebench.entk.jacobians import real_entries
-from conebench.entk.memory import default_memory_limit, return_freed_memory
+from conebench.entk.memory import default_memory_limit
 from conebench.entk.passes import add_pass
 from conebench.entk.plan import KernelPlan, Request, make_plan
 from conebench.entk.proof import (
@@ -21,6 +21,7 @@ from conebench.entk.proof import (
 )
 from conebench.entk.routes import Term
 from conebench.errors import KernelError
+from conebench.networks.freed_memory import return_freed_memory
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.kept import forget_kept
 

@@ -1,6 +1,5 @@
 """Memory for a kernel, and memory of a graph."""
 
-import ctypes
 import os
 from collections.abc import Iterable
 
@@ -30,14 +29,6 @@ def default_memory_limit(device: torch.device) -> int:
     on_gpu = device.type == "cuda"
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else _free_bytes()
     return 1 << max(20, (free // SHARE_OF_FREE).bit_length() - 1)
-
-
-def return_freed_memory() -> None:
-    """Return memory that was freed to the system, where the C library can."""
-    # Only glibc has it. Freed memory that it keeps is in pieces too small for a kernel's tensors.
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _free_bytes() -> int:

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conebench.errors import KernelError
+from conebench.networks.freed_memory import return_freed_memory
 from conebench.networks.functional import FrozenNetwork, converted
 from conebench.networks.modes import parameters_at
 from conebench.networks.noise import noise_factors, noise_like
@@ -76,6 +77,7 @@ def check_derivatives(
             claims, size = _claims(reference, seed, tangents), reference.size or 1.0
             # As many numbers as all parameters, which the differences need.
             reference.gradients.clear()
+            return_freed_memory()
             error = _check_claims(frozen, reference, seed, claims, size)
             if error <= clear:
                 break
