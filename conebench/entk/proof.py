@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 # Values that are part of a network's structure; those of tensors are not.
 SIMPLE = (bool, int, float, str, type(None))
+# Larger buffers of whole numbers are tables (indices, masks).
+MOST_SWITCHES = 16
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def proved_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> Routes:
 
 
 def structure_of(network: FrozenNetwork, x: Tensor) -> tuple[Any, ...]:
-    """Return all that decides a network's routes: everything but the values of its tensors."""
+    """Return all that decides a network's routes: everything but the values of its numbers."""
     modules = tuple((name, type(m)) for name, m in network.network.named_modules())
     tensors = tuple(
         (name, t.shape, t.dtype, t.device, t.requires_grad) for name, t in network.own.items()
@@ -107,7 +109,19 @@ def structure_of(network: FrozenNetwork, x: Tensor) -> tuple[Any, ...]:
         (label, tuple((str(key), _setting(value)) for key, value in content.items()))
         for label, content in zip(network.labels, network.contents, strict=True)
     )
-    return (modules, tensors, settings, x.shape[1:], x.dtype, x.device)
+    return (modules, tensors, settings, _switches(network), x.shape[1:], x.dtype, x.device)
+
+
+def _switches(network: FrozenNetwork) -> tuple[tuple[str, str], ...]:
+    """Return the values of small buffers of whole numbers, by which a network may choose."""
+    return tuple(
+        (name, str(buffer.tolist()))
+        for name, buffer in network.network.named_buffers()
+        # BatchNorm only counts, and differs along a training run.
+        if buffer.numel() <= MOST_SWITCHES
+        and not (buffer.is_floating_point() or buffer.is_complex())
+        and not name.endswith("num_batches_tracked")
+    )
 
 
 def _setting(value: object) -> object:

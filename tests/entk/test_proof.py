@@ -4,7 +4,7 @@ import pytest
 import torch
 from networks import make_network
 from odd_networks import CASES
-from torch import nn
+from torch import Tensor, nn
 
 from conebench.entk import (
     KernelError,
@@ -111,3 +111,23 @@ def test_the_values_of_tensors_are_no_structure() -> None:
 def test_what_is_proved_is_checked() -> None:
     with pytest.raises(KernelError, match="draws random numbers"):
         prove(CASES["drops"].network(), CASES["drops"].x())
+
+
+class Turns(nn.Module):
+    """Takes its rows backwards if a buffer says so."""
+
+    def __init__(self, *, backwards: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.register_buffer("backwards", torch.tensor(backwards))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.flip(0)).flip(0) if self.backwards else self.layer(x)
+
+
+def test_a_proof_is_not_used_where_a_buffer_chooses_another_path() -> None:
+    torch.manual_seed(0)
+    network, other = Turns(backwards=False).double().eval(), Turns(backwards=True).double().eval()
+    x = torch.randn(4, 3, dtype=torch.float64)
+    expected = empirical_ntk(other, x)
+    torch.testing.assert_close(empirical_ntk(other, x, proof=prove(network, x)), expected)
