@@ -87,7 +87,10 @@ def test_specs_that_differ_in_name_and_seeds_are_not_called_the_same(browser, tm
         make_spec(name="second", title="Twin", seeds=[2, 3]),
         make_spec(name="third", title="Twin", seeds=[2, 3], training=FASTER),
     )
-    first, second, third = records = [make_record(spec) for spec in specs]
+    first, second, third = records = [
+        *(make_record(spec) for spec in specs[:2]),
+        make_record(specs[2], settle=1000, noise=0.001),  # alpha is above 1
+    ]
     for record in records:
         save(record, tmp_path / "records" / record.id)
     site = build_site([tmp_path / "records"], tmp_path / "site").index.parent
@@ -101,6 +104,9 @@ def test_specs_that_differ_in_name_and_seeds_are_not_called_the_same(browser, tm
     page = visit.open(f"compare.html#{second.id},{third.id}")
     differ = page.locator("#differ", has_text="They differ in")
     assert differ.inner_text() == "They differ in: training.optimizer.learning_rate (0.1, 0.2)."
+    cells = page.locator("tr[data-field=CES] td").all_inner_texts()
+    assert "cut" not in cells[0]
+    assert cells[1].split(maxsplit=1) == ["0", "cut at 0: α above 1"]
     visit.finish()
 
 

@@ -128,9 +128,11 @@
     for (const row of document.querySelectorAll("tr[data-field]")) {
       const found = records.map((record) => record.figures[row.dataset.field]);
       const factor = Number(row.dataset.factor);
-      const cells = found.map(([value, low, high]) => {
+      const cells = found.map(([value, low, high], i) => {
         const cell = make("td", number(value === null ? null : value * factor));
-        if (low !== null) cell.append(make("small", `[${number(low * factor)}, ${number(high * factor)}]`));
+        const note = row.dataset.field === "CES" ? records[i].cut : "";
+        if (low !== null && !(note && low === high)) cell.append(make("small", `[${number(low * factor)}, ${number(high * factor)}]`));
+        if (note) cell.append(make("small", note));
         return cell;
       });
       row.replaceChildren(row.cells[0], ...cells, bars(found));

@@ -11,7 +11,7 @@ from conebench.analysis.cone import to_axis_deg
 from conebench.analysis.distance import FloatArray, IntArray, distances, velocity
 from conebench.analysis.intervals import Estimate
 from conebench.record import Record, SeedResult
-from conebench.record.quantities import QUANTITIES
+from conebench.record.quantities import QUANTITIES, cut_note
 from conebench.record.seed_means import arm_means
 from conebench.site.board.factors import untold_fields
 from conebench.site.board.rows import Row
@@ -52,6 +52,7 @@ def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
         # Told only where nothing else differs.
         "others": {name: visible(text) for name, text in untold_fields(record.spec).items()},
         "figures": figures,
+        "cut": cut_note(row.contributions),
         "outcomes": row.outcomes_text,
         "arms": arms,
         "seeds": [curves_data(record.spec, seed) for seed in record.seeds[:MAX_SEEDS]],
