@@ -23,7 +23,13 @@ from conebench.analysis.strength import Summary
 from conebench.cli.terminal import Terminal
 from conebench.interrupts import stop_if_interrupted
 from conebench.record import Record
-from conebench.record.quantities import BOARD, QUANTITIES
+from conebench.record.quantities import (
+    BOARD,
+    QUANTITIES,
+    STRENGTH,
+    interval_or_reason,
+    strength_interval,
+)
 
 if TYPE_CHECKING:
     # Importing the runner imports torch, which takes seconds.
@@ -181,13 +187,17 @@ def print_figures(console: Console, record: Record) -> None:
     table.add_column("95 % interval", justify="right")
     for quantity in BOARD:
         estimate = getattr(summary, quantity.field)
-        seeds = "one seed" if estimate and estimate.seeds == 1 else ""
-        value, interval = quantity.value(estimate), quantity.interval(estimate)
-        table.add_row(quantity.symbol.translate(GREEK), value, interval or seeds)
+        interval = "" if estimate is None else interval_or_reason(quantity.number, estimate)
+        if quantity is STRENGTH:
+            interval = strength_interval(estimate, summary.contributions) or interval
+        cells = (quantity.symbol, quantity.value(estimate), interval)
+        table.add_row(*(cell.translate(GREEK) for cell in cells))
     console.print(table)
     w = "none" if summary.w is None else f"{summary.w:,}"
     console.print(f"{record.view} view, late window from w = {w}; {_outcomes(summary)}")
-    console.print(f"{summary.verdict}: {summary.detail}")
+    # The detail of most verdicts begins with them.
+    told = summary.detail.startswith(summary.verdict)
+    console.print(summary.detail if told else f"{summary.verdict}: {summary.detail}")
     for line in _divergences(record):
         console.print(line)
     # The verdict is about CES.
@@ -225,4 +235,5 @@ def _divergences(record: Record) -> Iterator[str]:
 
 
 def _outcomes(summary: Summary) -> str:
-    return ", ".join(f"{outcome} in {n}" for outcome, n in summary.outcomes.items()) + " seeds"
+    counts = summary.outcomes.items()
+    return ", ".join(f"{outcome} in {n} seed{'' if n == 1 else 's'}" for outcome, n in counts)

@@ -33,6 +33,7 @@ def finding_lines(cells: Cells, *, every: bool) -> Iterator[str]:
         yield f"{rest} more tests: no effect, or not found; --all prints them."
     if len(found) > len(tested):
         yield f"{len(found) - len(tested)} planned tests cannot be made yet."
+    yield "docs/study.md explains hypotheses (H1a, ...), blocks (A to F) and predictions."
 
 
 def _standing(finding: Finding) -> str:

@@ -1,12 +1,13 @@
 """The one table of figures, and how numbers are written."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from conebench.analysis.cone_strength import BOUNDS
 from conebench.analysis.distance import FloatArray
 from conebench.analysis.intervals import Estimate
 from conebench.analysis.strength import Summary
@@ -72,6 +73,12 @@ def interval(number: Callable[[float], str], estimate: Estimate | None) -> str:
     return f"[{number(estimate.low)}, {number(estimate.high)}]"
 
 
+def interval_or_reason(number: Callable[[float], str], estimate: Estimate | None) -> str:
+    """Write the 95 % interval, or why there is none."""
+    missing = "one seed" if estimate is not None and estimate.seeds == 1 else UNDEFINED
+    return interval(number, estimate) or missing
+
+
 # Axes of figures stay finite.
 LARGEST = 1e30
 
@@ -128,6 +135,30 @@ QUANTITIES = (
     Quantity("change_point", "T*, change point", whole, "a longer Phase I"),
     Quantity("T_fit", "T_fit", whole, "slower training"),
 )
+
+
+def strength_interval(CES: Estimate | None, contributions: Sequence[float]) -> str:
+    """Write the interval of CES, and where CES was cut.
+
+    Args:
+        CES: The strength, within 0 and 100.
+        contributions: Values of the seeds, whose mean is CES before it was cut.
+
+    """
+    note = cut_note(contributions)
+    if CES is None or not note:
+        return STRENGTH.interval(CES)
+    # An interval without width would look like certainty.
+    written = "" if CES.low == CES.high else STRENGTH.interval(CES)
+    return f"{written}, {note}".removeprefix(", ")
+
+
+def cut_note(contributions: Sequence[float]) -> str:
+    """Say where CES was cut. Empty if it was not."""
+    mean = float(np.mean(contributions)) if contributions else BOUNDS[0]
+    if mean < BOUNDS[0]:
+        return f"cut at {BOUNDS[0]:g}: α above 1"
+    return f"cut at {BOUNDS[1]:g}: α below 0" if mean > BOUNDS[1] else ""
 
 
 def check_finite(estimate: Estimate | None) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar, get_args
 import numpy as np
 
 from conebench.analysis.intervals import Estimate, mean_estimate
-from conebench.record.quantities import UNDEFINED, interval, percent, whole
+from conebench.record.quantities import UNDEFINED, interval_or_reason, percent, whole
 from conebench.record.schema import Record
 from conebench.spec.arms import ArmName
 
@@ -26,7 +26,7 @@ class SeedMean:
         finished = self.estimate.seeds if self.estimate else 0
         return {
             name: number(self.estimate.value) if self.estimate else UNDEFINED,
-            "95 % interval": interval(number, self.estimate) or UNDEFINED,
+            "95 % interval": interval_or_reason(number, self.estimate),
             "Seeds finished": f"{finished} of {self.started}",
         }
 

@@ -31,7 +31,10 @@ def test_findings_of_a_part_of_the_study(call: Call, records: Path) -> None:
     (alpha,) = (line for line in lines if line.startswith("H1b: GroupNorm") and " α " in line)
     assert "block B, 5 seeds, 10 runs" in alpha
     assert alpha.endswith("As predicted.")
-    assert lines[-1].endswith("planned tests cannot be made yet.")
+    assert lines[-2].endswith("planned tests cannot be made yet.")
+    assert lines[-1] == (
+        "docs/study.md explains hypotheses (H1a, ...), blocks (A to F) and predictions."
+    )
     more = call("findings", str(records), "--all")[1].splitlines()
     assert len(more) > len(lines)
 

@@ -150,7 +150,7 @@ def test_show_of_a_diverged_run(call: Call) -> None:
     Path("record.json").write_text(record_text(RECORD.model_copy(update={"seeds": seeds})))
     code, out, _ = call("show", "record.json")
     assert code == 0
-    assert "; diverged in 1, two phases in 4 seeds\n" in out
+    assert "; diverged in 1 seed, two phases in 4 seeds\n" in out
     told = "ordinary training diverged in 1 of 5 seeds, at step 12; try a smaller learning rate\n"
     assert told in out
     assert "seed 0: ordinary training diverged at step 12\n" in out
@@ -162,5 +162,26 @@ def test_show_without_a_Phase_II(call: Call) -> None:
     Path("record.json").write_text(record_text(record))
     code, out, _ = call("show", "record.json")
     assert code == 0
+    assert "; no constant learning rate in 1 seed\n" in out
+    assert "\nno constant learning rate in 1 of 1 seeds\n" in out
     assert "seed 3: no constant learning rate, T_fit 500\n" in out
     assert "  late window: no constant learning rate\n" in out
+
+
+def test_show_of_a_strength_that_was_cut(call: Call) -> None:
+    # A kernel that drifts: alpha is above 1.
+    record = make_record(make_spec(seeds=[0, 1]), settle=1000, noise=0.001)
+    assert record.figures.CES.value == 0
+    Path("record.json").write_text(record_text(record))
+    lines = [line.split() for line in call("show", "record.json")[1].splitlines()]
+    (strength,) = (line for line in lines if line[:1] == ["CES"])
+    assert " ".join(strength) == "CES 0.0 cut at 0: alpha above 1"
+
+
+def test_show_says_one_seed_wherever_there_is_no_interval(call: Call) -> None:
+    Path("record.json").write_text(record_text(make_record(make_spec(seeds=[3]))))
+    lines = call("show", "record.json")[1].splitlines()
+    (turn,) = (line for line in lines if line.startswith(" turn "))
+    (lazy,) = (line for line in lines if line.startswith(" lazy ") and "1 of 1" in line)
+    assert turn.rstrip().endswith("one seed")
+    assert "one seed" in lazy

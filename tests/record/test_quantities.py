@@ -7,7 +7,14 @@ import pytest
 
 from conebench.analysis.intervals import Estimate
 from conebench.analysis.strength import Summary
-from conebench.record.quantities import QUANTITIES, STRENGTH, distance, distance_rows, percent
+from conebench.record.quantities import (
+    QUANTITIES,
+    STRENGTH,
+    distance,
+    distance_rows,
+    percent,
+    strength_interval,
+)
 
 
 def test_every_figure_of_the_summary_is_in_the_table_once() -> None:
@@ -40,3 +47,20 @@ def test_many_distances_are_written_as_one_is() -> None:
 
 def test_no_zero_is_negative() -> None:
     assert percent(-1e-9) == "0.0"
+
+
+@pytest.mark.parametrize(
+    ("estimate", "contributions", "written"),
+    [
+        (Estimate(40.0, 20.0, 60.0, 2), (30.0, 50.0), "[20.0, 60.0]"),
+        # N = 0 gives 0 too: nothing was cut.
+        (Estimate(0.0, 0.0, 0.0, 2), (0.0, 0.0), "[0.0, 0.0]"),
+        (Estimate(0.0, 0.0, 0.0, 2), (-28.0, -30.0), "cut at 0: α above 1"),
+        (Estimate(0.0, 0.0, 86.6, 2), (-42.0, -2.0), "[0.0, 86.6], cut at 0: α above 1"),
+        (Estimate(100.0, 40.0, 100.0, 2), (96.0, 110.0), "[40.0, 100.0], cut at 100: α below 0"),
+        (Estimate(0.0, None, None, 1), (-5.0,), "cut at 0: α above 1"),
+        (None, (), ""),
+    ],
+)
+def test_a_strength_that_was_cut_says_so(estimate, contributions, written) -> None:
+    assert strength_interval(estimate, contributions) == written

@@ -18,7 +18,7 @@ def test_a_mean_is_that_of_the_seeds_that_finished() -> None:
     assert [tuple(found.values()) for found in cells] == [
         ("0.6", "[0.0, 1.0]", "2 of 3"),
         ("–", "–", "0 of 2"),
-        ("0.9", "–", "1 of 1"),
+        ("0.9", "one seed", "1 of 1"),
     ]
 
 

@@ -4,7 +4,7 @@ import pytest
 from board_site import HOSTILE, address, ids_of
 from browser import Visit, wait_until
 from site_folders import save
-from synthetic import make_record, make_spec
+from synthetic import BASE_SPEC, make_record, make_spec
 
 from conebench.site import build_site
 
@@ -79,3 +79,38 @@ def test_long_titles_are_told_apart_where_they_differ(browser, tmp_path):
     assert sorted(page.locator("figure[data-key=S0] .name").all_text_contents()) == ["0.005", "0.1"]
     assert page.locator("#chosen a").first.inner_text() == f"{LONG}0.005"
     visit.finish()
+
+
+def test_specs_that_differ_in_name_and_seeds_are_not_called_the_same(browser, tmp_path):
+    specs = (
+        make_spec(name="first", title="Twin", seeds=[0, 1]),
+        make_spec(name="second", title="Twin", seeds=[2, 3]),
+        make_spec(name="third", title="Twin", seeds=[2, 3], training=FASTER),
+    )
+    first, second, third = records = [
+        *(make_record(spec) for spec in specs[:2]),
+        make_record(specs[2], settle=1000, noise=0.001),  # alpha is above 1
+    ]
+    for record in records:
+        save(record, tmp_path / "records" / record.id)
+    site = build_site([tmp_path / "records"], tmp_path / "site").index.parent
+    visit = Visit(browser, site.as_uri())
+    page = visit.open(f"compare.html#{first.id},{second.id}")
+    differ = page.locator("#differ", has_text="Their specs")
+    assert differ.inner_text() == "Their specs differ only in name and seeds."
+    names = [f"Twin ({r.spec.name}, {r.id})" for r in (first, second)]
+    assert page.locator("#chosen a").all_inner_texts() == names
+    assert page.locator("#figures-head th").all_inner_texts()[1:] == names
+    page = visit.open(f"compare.html#{second.id},{third.id}")
+    differ = page.locator("#differ", has_text="They differ in")
+    assert differ.inner_text() == "They differ in: training.optimizer.learning_rate (0.1, 0.2)."
+    cells = page.locator("tr[data-field=CES] td").all_inner_texts()
+    assert "cut" not in cells[0]
+    assert cells[1].split(maxsplit=1) == ["0", "cut at 0: α above 1"]
+    visit.finish()
+
+
+FASTER = {
+    **BASE_SPEC["training"],
+    "optimizer": {**BASE_SPEC["training"]["optimizer"], "learning_rate": 0.2},
+}

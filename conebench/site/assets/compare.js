@@ -41,11 +41,18 @@
     return short.map((name, i) => (name && short.indexOf(name) === short.lastIndexOf(name) ? name : records[i].id));
   }
 
-  function chosenItem(record, i) {
-    const [item, link] = [make("li"), make("a", record.title)];
+  // The title, with spec and id where another record has the same.
+  function named(record, records) {
+    const alone = records.filter((other) => other.title === record.title).length === 1;
+    return alone ? record.title : `${record.title} (${record.spec}, ${record.id})`;
+  }
+
+  function chosenItem(record, i, records) {
+    const name = named(record, records);
+    const [item, link] = [make("li"), make("a", name)];
     link.href = `records/${record.id}.html`;
     link.dir = "auto";
-    const remove = plots.button("×", `Remove ${record.title}`, () => {
+    const remove = plots.button("×", `Remove ${name}`, () => {
       removed = i;
       write(ids.filter((id) => id !== record.id));
     });
@@ -80,9 +87,14 @@
 
   function showDifferences(records) {
     const rows = differences(records);
+    const others = Object.keys(records[0].others)
+      .filter((field) => new Set(records.map((record) => record.others[field])).size > 1);
+    const same = others.length
+      ? `Their specs differ only in ${new Intl.ListFormat("en-GB").format(others)}.`
+      : "Their specs are the same.";
     byId("differ").textContent = rows.length
       ? `They differ in: ${rows.map(([field, values]) => `${field} (${values.join(", ")})`).join("; ")}.`
-      : "Their specs are the same.";
+      : same;
     const one = new Set(records.map((record) => record.group)).size === 1;
     byId("groups").textContent = one
       ? `All records are of one comparability group: ${records[0].group}.`
@@ -110,15 +122,17 @@
   }
 
   function fillTable(records) {
-    const heads = records.map((record) => make("th", record.title));
+    const heads = records.map((record) => make("th", named(record, records)));
     for (const head of heads) head.scope = "col";
     byId("figures-head").replaceChildren(byId("figures-head").cells[0], ...heads, make("td", "on one axis"));
     for (const row of document.querySelectorAll("tr[data-field]")) {
       const found = records.map((record) => record.figures[row.dataset.field]);
       const factor = Number(row.dataset.factor);
-      const cells = found.map(([value, low, high]) => {
+      const cells = found.map(([value, low, high], i) => {
         const cell = make("td", number(value === null ? null : value * factor));
-        if (low !== null) cell.append(make("small", `[${number(low * factor)}, ${number(high * factor)}]`));
+        const note = row.dataset.field === "CES" ? records[i].cut : "";
+        if (low !== null && !(note && low === high)) cell.append(make("small", `[${number(low * factor)}, ${number(high * factor)}]`));
+        if (note) cell.append(make("small", note));
         return cell;
       });
       row.replaceChildren(row.cells[0], ...cells, bars(found));

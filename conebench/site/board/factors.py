@@ -94,10 +94,20 @@ def fields_of(spec: Spec) -> dict[str, str]:
     """
     data = {name: part for name, part in spec.dump().items() if name not in UNTOLD}
     optimizer = data["training"]["optimizer"]
-    data["training"]["learning_rate"] = optimizer.pop("learning_rate")
+    rate = optimizer.pop("learning_rate")
     data["training"].pop("epochs")
-    chosen = {"training.optimizer": optimizer, "dataset": data.pop("dataset")}
+    chosen = {
+        "training.optimizer": optimizer,
+        "training.optimizer.learning_rate": rate,
+        "dataset": data.pop("dataset"),
+    }
     del data["training"]["optimizer"]
     # An empty mapping, such as no arguments of a network, says nothing of its own.
     leaves = {name: value for name, value in flatten(data) if value != {}} | chosen
     return {name: json.dumps(value, sort_keys=True) for name, value in leaves.items()}
+
+
+def untold_fields(spec: Spec) -> dict[str, str]:
+    """Return the other fields of a spec, as JSON text."""
+    data = spec.dump()
+    return {name: json.dumps(data.get(name), sort_keys=True) for name in UNTOLD}

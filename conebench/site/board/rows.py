@@ -10,7 +10,7 @@ from conebench.analysis.cone_strength import BOUNDS
 from conebench.analysis.intervals import Estimate
 from conebench.analysis.ranking import MIN_SEEDS, rank_ranges
 from conebench.record import Comparability, Record, Replication
-from conebench.record.quantities import QUANTITIES, check_finite
+from conebench.record.quantities import QUANTITIES, check_finite, strength_interval
 from conebench.site.board.factors import Value, factors_of, fields_of, model_family
 from conebench.site.board.sparks import Spark, motion_spark
 
@@ -83,6 +83,11 @@ class Row:
         if self.rank is None:
             return UNRANKED
         return str(self.rank) if self.rank == self.last_rank else f"{self.rank}–{self.last_rank}"
+
+    @property
+    def strength_interval(self) -> str:
+        """Interval of CES, and where CES was cut."""
+        return strength_interval(self.figures["CES"], self.contributions)
 
     @property
     def outcomes_text(self) -> str:

@@ -35,8 +35,8 @@ def _nobody_ranked(rows: Sequence[Row]) -> str:
 
 
 def _strength(row: Row) -> str:
-    estimate = row.figures[STRENGTH.field]
-    return f"CES {STRENGTH.value(estimate)} {STRENGTH.interval(estimate)}".rstrip()
+    value = STRENGTH.value(row.figures[STRENGTH.field])
+    return f"CES {value} {row.strength_interval}".rstrip()
 
 
 def so_far(groups: Sequence[Group]) -> list[str]:

@@ -16,7 +16,7 @@ from conebench.text import flatten
 RESPONSES = (TURN, CONE, ALPHA, MOTION, BENEFIT, LAZY_GAP)
 MOST_PAIRS = 300
 OPTIMIZER = "optimizer, with its learning rate"
-RATE = "training.learning_rate"
+RATE = "training.optimizer.learning_rate"
 # Images to re-estimate BatchNorm statistics from; a small training set has fewer.
 IGNORED = ("kernel.calibration_samples",)
 # What is measured, not what is trained. Block F has these in a part of its own.
@@ -121,7 +121,7 @@ def _optimizer_pairs(records: Sequence[Record]) -> Iterator[Pair]:
 
 
 def _is_optimizers(field: str) -> bool:
-    return field == RATE or field.startswith("training.optimizer.")
+    return field.startswith("training.optimizer.")
 
 
 def _optimizer_text(record: Record) -> str:

@@ -39,7 +39,8 @@ EXPLAINED = (
     (
         "strength",
         "Strength",
-        "how narrow the cone is and how well the kernel stays in it.",
+        "how narrow the cone is and how well the kernel stays in it. CES is cut at 0 where α is "
+        "above 1, and at 100.",
         ("CES",),
     ),
     (

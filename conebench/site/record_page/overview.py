@@ -26,6 +26,7 @@ from conebench.site.record_page.plots import (
     seeds_plot,
 )
 from conebench.site.record_page.switch_curve import draw_switch_curve
+from conebench.study.responses import POINT
 
 ARM_STYLES = {"full": "full", "lazy": "lazy", "switched": "c0", "control": "c1", "probe": "c2"}
 
@@ -91,9 +92,10 @@ def _accuracy_title(record: Record) -> str:
     if figures.benefit is None:
         return "Test accuracy of ordinary training"
     points, low, high = (figures.benefit.value, figures.benefit.low, figures.benefit.high)
-    known = low is not None and high is not None
-    if known and low <= 0 <= high:  # type: ignore[operator]
-        return "Linearized from w on, training ends about as accurate"
+    if low is not None and high is not None and low <= 0 <= high:
+        if max(-low, high) < POINT:
+            return "Linearized from w on, training ends about as accurate"
+        return "Linearized from w on, accuracy is not told apart from ordinary training’s"
     return f"Linearized from w on, training ends {percent(abs(points))} points " + (
         "lower" if points > 0 else "higher"
     )

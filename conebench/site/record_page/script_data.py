@@ -11,8 +11,9 @@ from conebench.analysis.cone import to_axis_deg
 from conebench.analysis.distance import FloatArray, IntArray, distances, velocity
 from conebench.analysis.intervals import Estimate
 from conebench.record import Record, SeedResult
-from conebench.record.quantities import QUANTITIES
+from conebench.record.quantities import QUANTITIES, cut_note
 from conebench.record.seed_means import arm_means
+from conebench.site.board.factors import untold_fields
 from conebench.site.board.rows import Row
 from conebench.site.charts.data import Json, rounded_all
 from conebench.site.html.visible import visible
@@ -42,12 +43,16 @@ def record_data(record: Record, row: Row, group: str) -> dict[str, Json]:
     return {
         "id": row.record_id,
         "title": visible(row.title),
+        "spec": visible(row.spec_name),
         "model": row.model,
         "group": visible(group),
         "w": record.figures.w,
         "T": record.spec.total_steps,
         "fields": {name: visible(value) for name, value in row.fields.items()},
+        # Told only where nothing else differs.
+        "others": {name: visible(text) for name, text in untold_fields(record.spec).items()},
         "figures": figures,
+        "cut": cut_note(row.contributions),
         "outcomes": row.outcomes_text,
         "arms": arms,
         "seeds": [curves_data(record.spec, seed) for seed in record.seeds[:MAX_SEEDS]],

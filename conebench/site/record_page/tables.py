@@ -5,11 +5,15 @@ from collections.abc import Iterable
 from conebench.record import ArmResult, Provenance, Record, SeedResult
 from conebench.record.quantities import (
     QUANTITIES,
+    STRENGTH,
     UNDEFINED,
+    Quantity,
     degrees,
     distance,
+    interval_or_reason,
     optional,
     percent,
+    strength_interval,
     two_decimals,
     whole,
 )
@@ -30,7 +34,7 @@ def figures_table(record: Record) -> Table:
         cells = {
             "Figure": quantity.symbol,
             "Value": quantity.value(estimate),
-            "95 % interval": quantity.interval(estimate) or _missing(record, quantity.field),
+            "95 % interval": _interval(record, quantity),
             "Seeds": f"{estimate.seeds if estimate else 0} of {len(record.spec.seeds)}",
             "Meaning": quantity.meaning,
         }
@@ -38,9 +42,15 @@ def figures_table(record: Record) -> Table:
     return table_of(rows)
 
 
-def _missing(record: Record, field: str) -> str:
-    """Say why a figure is undefined, if known."""
-    return record.figures.undefined.get(field, UNDEFINED)
+def _interval(record: Record, quantity: Quantity) -> str:
+    """Write the interval of a figure, or why there is none."""
+    estimate = getattr(record.figures, quantity.field)
+    if estimate is None:
+        return record.figures.undefined.get(quantity.field, UNDEFINED)
+    written = interval_or_reason(quantity.number, estimate)
+    if quantity is not STRENGTH:
+        return written
+    return strength_interval(estimate, record.figures.contributions) or written
 
 
 def seeds_table(record: Record) -> Table:

@@ -37,7 +37,7 @@ def test_a_pair_differs_in_one_choice_only() -> None:
     assert told(base, slow, large, both) == [
         ("training.batch_size", "64", "128", "base", "large"),
         ("training.batch_size", "64", "256", "slow", "both"),
-        ("training.learning_rate", "0.01", "0.1", "slow", "base"),
+        ("training.optimizer.learning_rate", "0.01", "0.1", "slow", "base"),
     ]
 
 
@@ -85,7 +85,7 @@ def test_the_rate_of_linear_arms_moves_with_that_of_training() -> None:
         for rate in (0.1, 0.2)
     ]
     assert told(*map(make_record, specs)) == [
-        ("training.learning_rate", "0.1", "0.2", "0.1", "0.2"),
+        ("training.optimizer.learning_rate", "0.1", "0.2", "0.1", "0.2"),
     ]
 
 
