@@ -92,12 +92,17 @@ def failures(statuses: Sequence[StageStatus]) -> list[str]:
 
 def is_lost(statuses: Sequence[StageStatus]) -> bool:
     """Return True if a stage failed in every seed without which it has no result."""
-    lost = {
+    lost = lost_seeds(statuses)
+    return bool(lost) and lost == {status.planned.seed for status in statuses}
+
+
+def lost_seeds(statuses: Sequence[StageStatus]) -> set[int]:
+    """Return the seeds in which a stage failed without which they have no result."""
+    return {
         status.planned.seed
         for status in statuses
         if status.state == "failed" and status.planned.kind in VITAL
     }
-    return bool(lost) and lost == {status.planned.seed for status in statuses}
 
 
 def _status(store: Store, planned: Planned) -> StageStatus:
