@@ -206,7 +206,11 @@ def test_a_smoke_run_is_kept_apart_and_says_what_it_is(call: Call, tmp_path: Pat
     (tmp_path / "tiny.yaml").write_text(TINY)
     code, out, _ = call("run", "tiny.yaml", "--smoke")
     assert code == 0
-    assert out.startswith("Smoke run of tiny, its figures mean nothing (tiny.smoke)\n")
+    assert out == (
+        "Smoke run of tiny, its figures mean nothing (tiny.smoke)\n"
+        "the spec works; a smoke run measures too few kernels for figures\n"
+        "record: runs-smoke/tiny.smoke/record.json\n"
+    )
     assert (tmp_path / "runs-smoke/tiny.smoke/record.json").is_file()
     assert not (tmp_path / "runs").exists()
     assert call("leaderboard", "build")[1].startswith("0 records on the board")
