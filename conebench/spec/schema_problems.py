@@ -6,8 +6,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from conebench.errors import SpecError
 from conebench.spec.checks import Problem
-from conebench.spec.optimizers import Adam, OtherOptimizer, Sgd
+from conebench.spec.optimizers import Adam, OtherOptimizer, Sgd, check_optimizer
 from conebench.spec.schema import Spec
 from conebench.spec.section import NO_CONTROL_CHARACTER, TITLE
 from conebench.spec.yaml_text import FieldPath, shown
@@ -75,7 +76,27 @@ def spec_problems(error: ValidationError, data: Any) -> list[Problem]:
         hint = _known_fields(loc) if kind == "extra_forbidden" else _name_hint(detail)
         got.setdefault(field, _got(detail))
         rules.setdefault(field, []).append(_rule(detail) + hint)
-    return [Problem(field, got[field] + ", or ".join(rules[field])) for field in rules]
+    problems = [Problem(field, got[field] + ", or ".join(rules[field])) for field in rules]
+    return _blamed_on_optimizer(problems, data)
+
+
+def _blamed_on_optimizer(problems: list[Problem], data: Any) -> list[Problem]:
+    """Put a misspelled optimizer in place of unknown fields, which depend on its name."""
+    try:
+        check_optimizer(OtherOptimizer(name=data["training"]["optimizer"]["name"], learning_rate=1))
+    except SpecError as error:
+        where = ("training", "optimizer")
+        wrong_name = Problem((*where, "name"), str(error).removeprefix(f"{error.field}: "))
+        others = [
+            problem
+            for problem in problems
+            if problem.field[:2] != where or not problem.message.startswith("unknown field")
+        ]
+        return [*others, wrong_name]
+    except (KeyError, TypeError, ValidationError):
+        # It has a problem of its own, or none.
+        pass
+    return problems
 
 
 def record_problem(error: ValidationError) -> str:

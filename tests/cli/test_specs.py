@@ -147,10 +147,15 @@ def test_validate_warns_as_a_reviewer_would(call: Call, tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("cifar_resnet8", "resnet81", "tiny.yaml:3: model.name: got 'resnet81', expected a model "),
+        (
+            "sgd, learning_rate: 0.05, momentum: 0.9",
+            "sdg, learning_rate: 0.05",
+            "tiny.yaml:8: training.optimizer.name: got 'sdg', expected an optimizer of timm's; did",
+        ),
         ("width: 2", "widht: 2", "tiny.yaml:3: model.kwargs.widht: unknown argument of cifar_re"),
     ],
 )
-def test_a_model_is_looked_up_without_timm(
+def test_names_are_looked_up_without_timm(
     call: Call, tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY.replace(old, new))

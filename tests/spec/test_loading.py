@@ -176,6 +176,11 @@ PROBLEMS = {
         ":13: training.optimizer.momentum: unknown field, expected one of learning_rate, name, "
         "options, weight_decay",
     ),
+    "misspelled optimizer": (
+        changed("    name: sgd", "    name: sdg\n    momentum: 0.9"),
+        ":12: training.optimizer.name: got 'sdg', expected an optimizer of timm's; "
+        "did you mean 'sgd'?",
+    ),
     "optimizer without a name": (
         changed("    name: sgd\n", ""),
         ":11: training.optimizer.name: missing",
