@@ -19,14 +19,17 @@ from conebench.errors import InputError, RecordError
 from conebench.record import Record, SeedResult, read_record, recompute
 from conebench.record.quantities import degrees, optional, two_decimals
 from conebench.record.seed_means import arm_cells
-from conebench.spec import load_all, spec_text
+from conebench.spec import load_all, shipped_spec, spec_text
 from conebench.spec.yaml_text import yaml_text
 from conebench.storage.status import find_runs
 
 
 def show(
     file: Annotated[
-        Path, typer.Argument(help="A record, the folder of a run, or a spec file (.yaml).")
+        Path,
+        typer.Argument(
+            help="A record, the folder of a run, a spec file (.yaml), or a shipped spec's name."
+        ),
     ],
     names: SpecNames = None,
     resolved: Annotated[
@@ -52,7 +55,7 @@ def show(
     and stored.
     """
     with errors_as_exit_codes():
-        if file.suffix in (".yaml", ".yml"):
+        if file.suffix in (".yaml", ".yml") or shipped_spec(file):
             if requirements:
                 raise InputError(f"{file}: --requirements is for records only")
             _show_specs(file, names or [], resolved=resolved)

@@ -43,6 +43,8 @@ class LoadedSpec:
 
         An error without a field is about another file, such as an image, and stays as it is.
         """
+        if error.parts:
+            return SpecError("\n".join(str(self.located(part)) for part in error.parts))
         if not error.field:
             return error
         place = self.written.place(tuple(error.field.split(".")))
@@ -178,18 +180,27 @@ def shipped_specs() -> Path:
     return installed if installed.is_dir() else package.parent / "specs"
 
 
+def shipped_spec(path: Path) -> Path | None:
+    """Return the shipped spec that a bare name stands for, None if there is none."""
+    file = shipped_specs() / f"{path}.yaml"
+    is_name = not path.exists() and len(path.parts) == 1
+    return file if is_name and file.is_file() else None
+
+
 def _shipped(path: Path) -> Path | None:
     """Return the shipped spec that a bare name stands for, None if the path is no bare name."""
-    if path.exists() or path.suffix in SUFFIXES or len(path.parts) != 1:
+    if path.exists():
         return None
-    folder = shipped_specs()
-    file = folder / f"{path}.yaml"
-    if not file.is_file():
-        names = sorted(shipped.stem for shipped in folder.glob("*.yaml"))
+    names = sorted(shipped.stem for shipped in shipped_specs().glob("*.yaml"))
+    if path.suffix in SUFFIXES:
+        if path.stem in names:
+            raise SpecError(f"{path}: no such file; did you mean {path.stem}, a shipped spec?")
+        return None
+    if len(path.parts) == 1 and path.name not in names:
         raise SpecError(
             f"{path}: got neither a file nor a shipped spec's name{did_you_mean(str(path), names)}"
         )
-    return file
+    return shipped_spec(path)
 
 
 def _given_twice(spec: Spec) -> list[Problem]:

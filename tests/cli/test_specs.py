@@ -108,7 +108,9 @@ def test_a_new_spec_of_images_of_your_own(
     options = [f"dataset.{name}={value}" for name, value in fields.items()]
     settings = [word for option in options for word in ("--set", option)]
     chosen = ("--model", "resnet18", "--dataset", dataset)
-    assert call("new", "mine", *chosen, *settings)[0] == 0
+    code, out, _ = call("new", "mine", *chosen, *settings)
+    root = " --data-root FOLDER" if dataset == "imagefolder" else ""
+    assert (code, out.partition("conebench plan ")[2]) == (0, f"specs/mine.yaml{root}\n")
     spec = load_spec(tmp_path / "specs/mine.yaml")
     assert (spec.title, spec.dataset.name, spec.kernel.outputs) == (title, dataset, "full")
     assert {name: getattr(spec.dataset, name) for name in fields} == fields
@@ -202,6 +204,15 @@ def test_without_a_folder_specs_the_shipped_ones_are_listed(call: Call, tmp_path
     assert {"digits", "digits-window", "resnet20"} <= names
 
 
+def test_a_shipped_spec_is_shown_by_name(call: Call) -> None:
+    code, out, err = call("show", "digits")
+    assert (code, err) == (0, "")
+    assert "\nname: digits\n" in out
+    message = "specs/digits.yaml: no such file; did you mean digits, a shipped spec?\n"
+    for command in ("run", "plan", "validate", "show"):
+        assert call(command, "specs/digits.yaml") == (1, "", message)
+
+
 def test_a_spec_has_no_requirements(call: Call) -> None:
     code, _, err = call("show", "family.yaml", "--requirements")
     assert (code, err) == (1, "family.yaml: --requirements is for records only\n")
@@ -241,6 +252,21 @@ def test_a_plan_refuses_what_a_run_would(call: Call, tmp_path: Path) -> None:
     assert err == (
         "tiny.yaml:10: kernel.calibration_samples: got 512, expected at most the 60 training "
         "images to re-estimate BatchNorm on; set kernel.calibration_samples: 60\n"
+    )
+    assert call("run", "tiny.yaml", "--data-root", "data")[::2] == (1, err)
+
+
+def test_a_plan_tells_of_all_limits_at_once(call: Call, tmp_path: Path) -> None:
+    text = write_pets(tmp_path).replace("batch_size: 20", "batch_size: 100")
+    (tmp_path / "tiny.yaml").write_text(text.replace("samples: 10,", "samples: 70,"))
+    code, out, err = call("plan", "tiny.yaml", "--data-root", "data")
+    assert (code, out, err.splitlines()) == (
+        1,
+        "",
+        [
+            "tiny.yaml:7: training.batch_size: got 100, expected at most the 60 images",
+            "tiny.yaml:10: kernel.samples: got 70, expected at most the 60 images",
+        ],
     )
     assert call("run", "tiny.yaml", "--data-root", "data")[::2] == (1, err)
 
