@@ -280,7 +280,7 @@ def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
     console = Terminal(stderr=True)
     head = f"{spec.name}: {device_line(options.device)}"
     if not as_json:
-        head += f"\nfollow: conebench show {options.run_dir / spec.name} --follow"
+        head += f"\n{spec.name}: follow: conebench show {options.run_dir / spec.name} --follow"
     try:
         stop_if_terminated()
         # stdout is for results; a library may print too.

@@ -112,7 +112,7 @@ def test_a_run_and_its_board(call: Call, tmp_path: Path) -> None:
         assert f" {figure} " in out
     assert "record: runs/tiny/record.json" in out
     assert "tiny:   0% 0:0" in err
-    assert "\nfollow: conebench show runs/tiny --follow\n" in err
+    assert "\ntiny: follow: conebench show runs/tiny --follow\n" in err
     assert "seed 1: lazy" in err
     code, out, err = call("leaderboard", "build")
     assert (code, err) == (0, "")
