@@ -66,6 +66,7 @@ def load_specs(path: Path | str, patch: Composed | None = None) -> list[LoadedSp
     path = Path(path)
     loaded = []
     problems: dict[str, list[str]] = {}
+    unfit: dict[str, None] = {}
     composed = compose(path)
     if patch:
         composed = [replace(found.merged(patch), variant=found.variant) for found in composed]
@@ -77,20 +78,30 @@ def load_specs(path: Path | str, patch: Composed | None = None) -> list[LoadedSp
             found = spec_problems(error, written.data)
         else:
             resolved = spec.resolved()
+            between_fields = cross_field_problems(resolved)
             found = [
                 *_given_twice(spec),
                 *_wrong_name(spec, path, written.variant),
-                *cross_field_problems(resolved),
+                *between_fields,
             ]
+            if patch:
+                unfit |= dict.fromkeys(_not_set(between_fields, patch))
             named = _renamed(resolved, patch) if patch else resolved
             loaded.append(LoadedSpec(path, named, written))
         for line in _lines(written, found):
             problems.setdefault(line, []).append(written.variant or "")
     if problems:
-        raise SpecError(
-            "\n".join(line + _of(variants, len(composed)) for line, variants in problems.items())
-        )
+        lines = [line + _of(variants, len(composed)) for line, variants in problems.items()]
+        if unfit:
+            lines.append(f"set also {' and '.join(f'{field}=...' for field in unfit)}")
+        raise SpecError("\n".join(lines))
     return loaded
+
+
+def _not_set(problems: Iterable[Problem], patch: Composed) -> list[str]:
+    """Return the fields with problems that the patch does not set."""
+    fields = (problem.field for problem in problems if problem.field not in patch.places)
+    return [".".join(map(str, field)) for field in fields]
 
 
 def _renamed(spec: Spec, patch: Composed) -> Spec:

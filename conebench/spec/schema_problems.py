@@ -130,8 +130,8 @@ def _rule(detail: ErrorDetails) -> str:
     if kind == "less_than" and limits["lt"] == 1:
         return "a fraction below 1"
     if kind == "literal_error":
-        names = re.findall("'([^']*)'", limits["expected"])
-        return limits["expected"] + did_you_mean(str(detail["input"]), names)
+        expected = str(limits["expected"])
+        return expected + did_you_mean(str(detail["input"]), re.findall("'([^']*)'", expected))
     if kind in RULES:
         return RULES[kind].format(**limits)
     return detail["msg"].removeprefix("Input should be ")
