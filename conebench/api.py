@@ -178,4 +178,4 @@ def _progress(
         return nullcontext(SilentProgress())
     # Notebooks set FORCE_COLOR, which rich takes for a terminal.
     console = Terminal(stderr=True, is_terminal=sys.stderr.isatty())
-    return open_progress(console, name, device_line(device))
+    return open_progress(console, name, f"{name}: {device_line(device)}")

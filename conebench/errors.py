@@ -45,12 +45,15 @@ class InputError(ConebenchError):
 class SpecError(InputError):
     """A spec is not valid; one line per problem, `file:line: field: got X, expected Y`.
 
-    `field` is the dotted name of the field at fault, empty if the message names no field.
+    `field` is the dotted name of the field at fault, empty if the message names no field. `parts`
+    are the errors of several fields.
     """
 
-    def __init__(self, message: str, *, field: str = "") -> None:
+    def __init__(
+        self, message: str, *, field: str = "", parts: tuple["SpecError", ...] = ()
+    ) -> None:
         super().__init__(f"{field}: {message}" if field else message)
-        self.field = field
+        self.field, self.parts = field, parts
 
 
 class RecordError(InputError):

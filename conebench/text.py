@@ -21,11 +21,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("lr", ["learning_rate", "loss"])
     "; did you mean 'learning_rate'?"
     """
-    names = list(known)
-    near = difflib.get_close_matches(word, names, n=3)
-    # Initials: many libraries say lr for learning_rate.
-    near += [name for name in names if len(word) > 1 and word == _initials(name)]
+    near = near_words(word, known)
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def near_words(word: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """Return the known words that a misspelled word may stand for.
+
+    Args:
+        word: The word.
+        known: Words that are known.
+        cutoff: Least similarity, from 0 to 1.
+
+    """
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=3, cutoff=cutoff)
+    # Initials: many libraries say lr for learning_rate.
+    return near + [name for name in names if len(word) > 1 and word == _initials(name)]
 
 
 def _initials(name: str) -> str:

@@ -30,6 +30,7 @@ from conebench.record.quantities import (
     interval_or_reason,
     strength_interval,
 )
+from conebench.spec.loading import SMOKE_SUFFIX
 
 if TYPE_CHECKING:
     # Importing the runner imports torch, which takes seconds.
@@ -63,13 +64,13 @@ def _open_display(console: Console, name: str) -> "Iterator[RunProgress]":
 
 @contextmanager
 def open_progress(console: Console, name: str, head: str = "") -> "Iterator[RunProgress]":
-    """Yield the display of one run; `head` is a line before its first stage."""
+    """Yield the display of one run; `head` stands before its first stage."""
     with _open_display(console, name) as progress:
-        yield HeadedProgress(progress, console, f"{name}: {head}") if head else progress
+        yield HeadedProgress(progress, console, head) if head else progress
 
 
 class HeadedProgress:
-    """Progress with a line before the first stage, so after the checks of spec and data."""
+    """Progress with lines before the first stage, so after the checks of spec and data."""
 
     def __init__(self, progress: "RunProgress", console: Console, head: str) -> None:
         self._progress, self._console, self._head = progress, console, head
@@ -174,7 +175,11 @@ def print_summary(record: Record, path: Path) -> None:
     """Print the closing table of a run on stdout."""
     console = Terminal(soft_wrap=True)
     console.print(f"{record.spec.title} ({record.spec.name})")
-    print_figures(console, record)
+    if record.spec.name.endswith(SMOKE_SUFFIX):
+        works = "" if record.failures else "the spec works; "
+        console.print(f"{works}a smoke run measures too few kernels for figures")
+    else:
+        print_figures(console, record)
     console.print(f"record: {path}")
 
 

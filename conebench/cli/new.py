@@ -63,7 +63,10 @@ def new(
             text = _extending(name, title, extends, settings or [], folder)
         path = _write(folder / f"{name}.yaml", text)
     command = " ".join([str(path), *(f"--import {module}" for module in imports or ())])
-    echo(f"wrote {path}; now: conebench validate {command}, conebench plan {command}")
+    # The folder of images is looked for under it.
+    has_folder = any(setting.startswith("dataset.folder=") for setting in settings or ())
+    root = " --data-root FOLDER" if has_folder else ""
+    echo(f"wrote {path}; now: conebench validate {command}, conebench plan {command}{root}")
 
 
 def _drafted(

@@ -64,7 +64,9 @@ Imports = Annotated[
 Smoke = Annotated[
     bool,
     typer.Option(
-        "--smoke", help="Try the spec with few images, 16 steps and one seed; not for the board."
+        "--smoke",
+        help="Try the spec with few images, 16 steps and one seed; not for the board. Other images "
+        "are not read, so damaged ones are not found.",
     ),
 ]
 RunFolder = Annotated[

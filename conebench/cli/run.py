@@ -278,12 +278,15 @@ def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
 
     spec = found.spec
     console = Terminal(stderr=True)
+    head = f"{spec.name}: {device_line(options.device)}"
+    if not as_json:
+        head += f"\n{spec.name}: follow: conebench show {options.run_dir / spec.name} --follow"
     try:
         stop_if_terminated()
         # stdout is for results; a library may print too.
         with (
             redirect_stdout(sys.stderr),
-            open_progress(console, spec.name, device_line(options.device)) as progress,
+            open_progress(console, spec.name, head) as progress,
             stopping_if_interrupted(),
         ):
             record, path = run_spec(spec, options, progress)

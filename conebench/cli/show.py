@@ -14,19 +14,22 @@ from conebench.cli.exits import errors_as_exit_codes
 from conebench.cli.options import SpecNames
 from conebench.cli.sparkline import bars_for, sparkline
 from conebench.cli.terminal import Terminal, echo
-from conebench.cli.unfinished import METRICS, follow, show_unfinished
+from conebench.cli.unfinished import METRICS, follow, is_under_way, show_unfinished
 from conebench.errors import InputError, RecordError
 from conebench.record import Record, SeedResult, read_record, recompute
 from conebench.record.quantities import degrees, optional, two_decimals
 from conebench.record.seed_means import arm_cells
-from conebench.spec import load_all, spec_text
+from conebench.spec import load_all, shipped_spec, spec_text
 from conebench.spec.yaml_text import yaml_text
 from conebench.storage.status import find_runs
 
 
 def show(
     file: Annotated[
-        Path, typer.Argument(help="A record, the folder of a run, or a spec file (.yaml).")
+        Path,
+        typer.Argument(
+            help="A record, the folder of a run, a spec file (.yaml), or a shipped spec's name."
+        ),
     ],
     names: SpecNames = None,
     resolved: Annotated[
@@ -40,7 +43,8 @@ def show(
         ),
     ] = False,
     following: Annotated[
-        bool, typer.Option("--follow", help="Draw the folder of a run until its record is there.")
+        bool,
+        typer.Option("--follow", help="Draw the folder of a run until its record has all seeds."),
     ] = False,
 ) -> None:
     """Print a record as text, or the specs of a file as YAML.
@@ -51,7 +55,7 @@ def show(
     and stored.
     """
     with errors_as_exit_codes():
-        if file.suffix in (".yaml", ".yml"):
+        if file.suffix in (".yaml", ".yml") or shipped_spec(file):
             if requirements:
                 raise InputError(f"{file}: --requirements is for records only")
             _show_specs(file, names or [], resolved=resolved)
@@ -60,7 +64,8 @@ def show(
         elif following and file.is_file():
             raise InputError(f"{file}: --follow is for the folder of a run only")
         elif following or file.is_dir():
-            _show_runs(_runs(file), requirements=requirements, following=following)
+            runs = [_run_to_follow(file)] if following else _runs(file)
+            _show_runs(runs, requirements=requirements, following=following)
         else:
             _show_file(file, requirements=requirements)
 
@@ -72,10 +77,21 @@ def _runs(folder: Path) -> list[Path]:
     return [store.folder for store in find_runs(folder)]
 
 
+def _run_to_follow(folder: Path) -> Path:
+    """Return the folder if it is that of a run, else that of the one run under way in it."""
+    runs = _runs(folder)
+    if runs == [folder]:
+        return folder
+    found = [run for run in runs if is_under_way(run)]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(map(str, found or runs))
+    raise InputError(
+        f"{folder}: got {len(found) or 'no'} unfinished runs, expected one: choose among {names}"
+    )
+
+
 def _show_runs(runs: Sequence[Path], *, requirements: bool, following: bool) -> None:
-    if following and len(runs) > 1:
-        names = ", ".join(map(str, runs))
-        raise InputError(f"--follow: got {len(runs)} runs, expected one: choose among {names}")
     for i, run in enumerate(runs):
         if i:
             echo("")

@@ -46,6 +46,7 @@ def _as_json(folder: Path, statuses: list[StageStatus], start: Start | None) -> 
             "stage": status.planned.label,
             "state": status.state,
             "share": status.share,
+            "saved": status.saved,
             "wall_seconds": status.seconds,
             "why": status.why,
         }
@@ -67,7 +68,7 @@ def _print(folder: Path, statuses: list[StageStatus]) -> None:
     table.add_column("time", justify="right")
     table.add_column("")
     for status in statuses:
-        share = f" {status.share:.0%}" if status.state == "begun" else ""
+        share = f" {_share(status)}" if status.state == "begun" else ""
         took = "" if status.seconds is None else duration(status.seconds)
         row = (status.planned.label, f"{status.state}{share}", took, status.why)
         table.add_row(*map(Text, row))
@@ -81,3 +82,8 @@ def _print(folder: Path, statuses: list[StageStatus]) -> None:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         # Whole, for a narrow terminal cuts the table.
         echo(f"failed: {reasons[0]}{more}; the same command tries again")
+
+
+def _share(status: StageStatus) -> str:
+    saved = f", saved {status.saved:.0%}" if status.saved < status.share else ""
+    return f"{status.share:.0%}{saved}"

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from rich.text import Text
 from conebench.cli.sparkline import sparkline
 from conebench.cli.terminal import Terminal, echo
 from conebench.errors import RunError
-from conebench.storage.status import failures, is_lost, stage_statuses
+from conebench.record import read_record
+from conebench.storage.status import StageStatus, failures, is_lost, lost_seeds, stage_statuses
 from conebench.storage.store import Store
 
 METRICS = "metrics.jsonl"
@@ -22,7 +23,7 @@ DRAWN = {"S": True, "test_accuracy": False}
 
 
 def follow(run: Path, bars: str) -> None:
-    """Draw a run until it writes its record. Raise a RunError if it fails."""
+    """Draw a run until its record has all seeds. Raise a RunError if it fails."""
     began = time.time()
     console = Terminal()
     with Live(console=console, auto_refresh=False, transient=console.is_terminal) as live:
@@ -69,8 +70,15 @@ def _rows(path: Path) -> dict[tuple[int, str], dict[int, dict[str, Any]]]:
     return rows
 
 
+def is_under_way(run: Path) -> bool:
+    """Return True if a run is about to start, or has stages left."""
+    store = Store(run)
+    start = store.start()
+    return not start.failed if start is not None else _has_stages_left(stage_statuses(store))
+
+
 def _is_finished(run: Path, began: float) -> bool:
-    """Return True if the record is there. Raise a RunError if there will be none."""
+    """Return True if the record of all seeds is there. Raise a RunError if there will be none."""
     store = Store(run)
     start, statuses = store.start(), stage_statuses(store)
     if start is not None and start.failed:
@@ -79,6 +87,18 @@ def _is_finished(run: Path, began: float) -> bool:
         raise RunError("\n".join(failures(statuses)))
     if not store.record_path.exists():
         return False
-    # A record of before counts if no stage is left: it is that of the last run.
-    is_idle = all(status.state in ("done", "failed") for status in statuses)
-    return store.record_path.stat().st_mtime >= began or (bool(statuses) and is_idle)
+    if not statuses:
+        # A record of before is that of another run.
+        return store.record_path.stat().st_mtime >= began
+    # The last job writes its record after its last stage.
+    return not _has_stages_left(statuses) and not _missing_seeds(store, statuses)
+
+
+def _has_stages_left(statuses: Sequence[StageStatus]) -> bool:
+    return any(status.state in ("begun", "stale", "to do") for status in statuses)
+
+
+def _missing_seeds(store: Store, statuses: Sequence[StageStatus]) -> set[int]:
+    """Return the seeds that have results, but not in the record."""
+    planned = {status.planned.seed for status in statuses}
+    return planned - lost_seeds(statuses) - {s.seed for s in read_record(store.record_path).seeds}

@@ -8,6 +8,7 @@ from conebench.cli.terminal import echo
 from conebench.errors import ExitCode, SpecError
 from conebench.spec import LoadedSpec, find_specs, load_valid
 from conebench.spec.model_names import check_model, known_models
+from conebench.spec.optimizers import check_optimizer
 
 
 def validate(
@@ -16,19 +17,20 @@ def validate(
 ) -> None:
     """Check specs without running them, and warn about weak choices.
 
-    Names of models are looked up in a list that ships with conebench, and in modules of your own.
+    Names of models and optimizers are looked up in lists that ship with conebench, and those of
+    models also in modules of your own.
     Only `run` checks, before training, that a model accepts its arguments and the images.
     """
     with errors_as_exit_codes():
         loaded, problems = load_valid(find_specs(paths))
         own = own_models(imports or [])
-    unknown = [line for found in loaded for line in _model_problems(found, own)]
+    unknown = [line for found in loaded for line in _unknown_names(found, own)]
     # Variants of a matrix may share a warning.
     warnings = dict.fromkeys(line for found in loaded for line in found.warnings())
     for line in (*problems, *unknown, *warnings):
         echo(line, err=True)
     for found in loaded:
-        if not _model_problems(found, own):
+        if not _unknown_names(found, own):
             variant = f"{found.spec.name}: " if found.written.variant else ""
             echo(f"{found.file}: {variant}valid, hash {found.spec.hash[:8]}")
     if problems or unknown:
@@ -47,13 +49,18 @@ def own_models(imports: list[str]) -> frozenset[str]:
     return frozenset(list_models().keys() - known_models().keys())
 
 
-def _model_problems(found: LoadedSpec, own: frozenset[str]) -> list[str]:
-    """Return the problem of a model that nobody has, if any."""
+def _unknown_names(found: LoadedSpec, own: frozenset[str]) -> list[str]:
+    """Return the problems of an optimizer and of a model that nobody has, if any."""
+    problems = []
+    try:
+        check_optimizer(found.spec.training.optimizer)
+    except SpecError as error:
+        problems.append(str(found.located(error)))
     # Nobody knows what a package provides without importing it.
     if found.spec.model.name in own or (found.spec.model.package and not own):
-        return []
+        return problems
     try:
         check_model(found.spec.model)
     except SpecError as error:
-        return str(found.located(error)).split("\n")
-    return []
+        problems += str(found.located(error)).split("\n")
+    return problems

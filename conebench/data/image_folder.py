@@ -96,9 +96,10 @@ class _Walk:
                 f"{part}/<class>/<image>"
             )
         if not classes:
+            what = "holds no class folders" if top.is_dir() else "is missing"
             raise DataMissingError(
-                f"dataset folder {shown(top)} is missing or holds no images; put images "
-                "there as <class>/<image>.png, or choose --data-root or CONEBENCH_DATA"
+                f"dataset folder {shown(top)} {what}; put images there as "
+                "<class>/<image>.png, or choose --data-root or CONEBENCH_DATA"
             )
         self.unclassed += images
         self.others += [entry.path for entry in files if not _is_image(entry)]

@@ -19,7 +19,8 @@ from torch import nn
 from conebench.errors import DataMissingError, SpecError
 from conebench.networks.cifar import CifarResNet, CifarVgg16, PixelMlp
 from conebench.spec.model_names import model_hint
-from conebench.text import did_you_mean, first_line
+from conebench.spec.optimizers import unknown_optimizer
+from conebench.text import first_line
 
 EntryPointT = TypeVar("EntryPointT", bound=Callable[..., nn.Module])
 
@@ -95,12 +96,9 @@ def make_timm_optimizer(
         SpecError: an unknown name, options that it does not take, or a package it lacks.
 
     """
-    known = timm.optim.list_optimizers()
+    known = list_optimizers()
     if name not in known:
-        hint = did_you_mean(name, known)
-        raise SpecError(
-            f"got {name!r}, expected an optimizer of timm's{hint}", field="training.optimizer.name"
-        )
+        raise SpecError(unknown_optimizer(name, known), field="training.optimizer.name")
     try:
         optimizer: torch.optim.Optimizer = timm.optim.create_optimizer_v2(
             parameters, opt=name, **options
@@ -154,6 +152,12 @@ def list_models() -> dict[str, tuple[str, ...]]:
     """Return the arguments of each model of conebench. Empty for timm's."""
     own = {name: _arguments(globals()[name]) for name in __all__ if name != "make_model"}
     return {name: own.get(name, ()) for name in sorted({*timm.list_models(), *own})}
+
+
+def list_optimizers() -> list[str]:
+    """Return the names of timm's optimizers."""
+    names: list[str] = timm.optim.list_optimizers()
+    return names
 
 
 def _arguments(made_by: Callable[..., nn.Module]) -> tuple[str, ...]:

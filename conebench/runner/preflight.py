@@ -1,6 +1,7 @@
 """Checks that need the data or the network, made before any training."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ from conebench.networks.timm_models import classifier_parameters, entry_point
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.kernels import plan_kernel
 from conebench.spec import Spec
-from conebench.spec.checks import calibration_problems
+from conebench.spec.checks import Problem, calibration_problems, one_per_class
 from conebench.spec.optimizers import OtherOptimizer
 from conebench.text import first_line
 from conebench.training.optimizers import make_optimizer, state_tensors, step_depends_on_parameters
@@ -55,27 +56,27 @@ def check_context(context: Context) -> CheckedNetwork:
 
 def check_counts(spec: Spec, data: Data, network: nn.Module) -> None:
     """Check that the data have as many images as the spec asks for. Raise a SpecError if not."""
+    found = [
+        SpecError(problem.message, field=".".join(map(str, problem.field)))
+        for problem in _count_problems(spec, data, network)
+    ]
+    if found:
+        raise SpecError("\n".join(map(str, found)), parts=tuple(found))
+
+
+def _count_problems(spec: Spec, data: Data, network: nn.Module) -> Iterator[Problem]:
     images, classes = len(data.train), len(data.classes)
     for field, count in (
-        ("training.batch_size", spec.training.batch_size),
-        ("kernel.samples", spec.kernel.samples),
+        (("training", "batch_size"), spec.training.batch_size),
+        (("kernel", "samples"), spec.kernel.samples),
     ):
         if count > images:
-            raise SpecError(f"got {count}, expected at most the {images} images", field=field)
+            yield Problem(field, f"got {count}, expected at most the {images} images")
     if any(isinstance(module, _BatchNorm) for module in network.modules()):
-        for problem in calibration_problems(spec, images):
-            raise SpecError(problem.message, field=".".join(map(str, problem.field)))
-    if spec.kernel.samples < classes:
-        raise SpecError(
-            f"got {spec.kernel.samples}, expected at least {classes} (one per class)",
-            field="kernel.samples",
-        )
-    held_out = data.validation
-    if held_out is not None and len(held_out) < classes:
-        raise SpecError(
-            f"got {len(held_out)}, expected at least {classes} (one per class)",
-            field="dataset.validation_size",
-        )
+        yield from calibration_problems(spec, images)
+    yield from one_per_class(("kernel", "samples"), spec.kernel.samples, classes)
+    held_out = None if data.validation is None else len(data.validation)
+    yield from one_per_class(("dataset", "validation_size"), held_out, classes)
 
 
 def _check_package(context: Context) -> None:

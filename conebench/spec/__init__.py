@@ -9,6 +9,7 @@ from conebench.spec.loading import (
     load_spec,
     load_specs,
     load_valid,
+    shipped_spec,
     shipped_specs,
 )
 from conebench.spec.schedule import (
@@ -38,6 +39,7 @@ __all__ = [
     "load_specs",
     "load_valid",
     "schedule_factor",
+    "shipped_spec",
     "shipped_specs",
     "smoke_spec",
     "spec_text",

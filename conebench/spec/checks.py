@@ -90,7 +90,7 @@ def _dataset(spec: Spec) -> Iterator[Problem]:
         size = getattr(dataset, field)
         if size is not None and known is not None and size > known:
             yield Problem(("dataset", field), f"got {size}, expected at most {known}")
-        yield from _one_per_class(("dataset", field), size, facts.classes)
+        yield from one_per_class(("dataset", field), size, facts.classes)
     yield from _split(spec)
     if dataset.normalization not in ("train", "none"):
         for field in ("mean", "std"):
@@ -137,12 +137,13 @@ def _split(spec: Spec) -> Iterator[Problem]:
             f"got {spec.training.batch_size}, expected at most the {images} images",
         )
     classes = spec.dataset.facts.classes
-    yield from _one_per_class(("dataset", "validation_size"), held_out, classes)
+    yield from one_per_class(("dataset", "validation_size"), held_out, classes)
 
 
-def _one_per_class(
+def one_per_class(
     field: tuple[str, ...], count: int | None, classes: int | None
 ) -> Iterator[Problem]:
+    """Check that there is an image of each class."""
     if count is not None and classes is not None and count < classes:
         yield Problem(field, f"got {count}, expected at least {classes} (one per class)")
 
@@ -293,7 +294,7 @@ def _kernel(spec: Spec) -> Iterator[Problem]:
         )
     if images is not None and images > 0:
         yield from calibration_problems(spec, images)
-    yield from _one_per_class(("kernel", "samples"), spec.kernel.samples, classes)
+    yield from one_per_class(("kernel", "samples"), spec.kernel.samples, classes)
 
 
 def calibration_problems(spec: Spec, images: int) -> Iterator[Problem]:

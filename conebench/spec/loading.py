@@ -43,6 +43,8 @@ class LoadedSpec:
 
         An error without a field is about another file, such as an image, and stays as it is.
         """
+        if error.parts:
+            return SpecError("\n".join(str(self.located(part)) for part in error.parts))
         if not error.field:
             return error
         place = self.written.place(tuple(error.field.split(".")))
@@ -64,6 +66,7 @@ def load_specs(path: Path | str, patch: Composed | None = None) -> list[LoadedSp
     path = Path(path)
     loaded = []
     problems: dict[str, list[str]] = {}
+    unfit: dict[str, None] = {}
     composed = compose(path)
     if patch:
         composed = [replace(found.merged(patch), variant=found.variant) for found in composed]
@@ -75,20 +78,30 @@ def load_specs(path: Path | str, patch: Composed | None = None) -> list[LoadedSp
             found = spec_problems(error, written.data)
         else:
             resolved = spec.resolved()
+            between_fields = cross_field_problems(resolved)
             found = [
                 *_given_twice(spec),
                 *_wrong_name(spec, path, written.variant),
-                *cross_field_problems(resolved),
+                *between_fields,
             ]
+            if patch:
+                unfit |= dict.fromkeys(_not_set(between_fields, patch))
             named = _renamed(resolved, patch) if patch else resolved
             loaded.append(LoadedSpec(path, named, written))
         for line in _lines(written, found):
             problems.setdefault(line, []).append(written.variant or "")
     if problems:
-        raise SpecError(
-            "\n".join(line + _of(variants, len(composed)) for line, variants in problems.items())
-        )
+        lines = [line + _of(variants, len(composed)) for line, variants in problems.items()]
+        if unfit:
+            lines.append(f"set also {' and '.join(f'{field}=...' for field in unfit)}")
+        raise SpecError("\n".join(lines))
     return loaded
+
+
+def _not_set(problems: Iterable[Problem], patch: Composed) -> list[str]:
+    """Return the fields with problems that the patch does not set."""
+    fields = (problem.field for problem in problems if problem.field not in patch.places)
+    return [".".join(map(str, field)) for field in fields]
 
 
 def _renamed(spec: Spec, patch: Composed) -> Spec:
@@ -178,18 +191,27 @@ def shipped_specs() -> Path:
     return installed if installed.is_dir() else package.parent / "specs"
 
 
+def shipped_spec(path: Path) -> Path | None:
+    """Return the shipped spec that a bare name stands for, None if there is none."""
+    file = shipped_specs() / f"{path}.yaml"
+    is_name = not path.exists() and len(path.parts) == 1
+    return file if is_name and file.is_file() else None
+
+
 def _shipped(path: Path) -> Path | None:
     """Return the shipped spec that a bare name stands for, None if the path is no bare name."""
-    if path.exists() or path.suffix in SUFFIXES or len(path.parts) != 1:
+    if path.exists():
         return None
-    folder = shipped_specs()
-    file = folder / f"{path}.yaml"
-    if not file.is_file():
-        names = sorted(shipped.stem for shipped in folder.glob("*.yaml"))
+    names = sorted(shipped.stem for shipped in shipped_specs().glob("*.yaml"))
+    if path.suffix in SUFFIXES:
+        if path.stem in names:
+            raise SpecError(f"{path}: no such file; did you mean {path.stem}, a shipped spec?")
+        return None
+    if len(path.parts) == 1 and path.name not in names:
         raise SpecError(
             f"{path}: got neither a file nor a shipped spec's name{did_you_mean(str(path), names)}"
         )
-    return file
+    return shipped_spec(path)
 
 
 def _given_twice(spec: Spec) -> list[Problem]:

@@ -1,9 +1,13 @@
 """Optimizers of a spec: SGD, Adam, AdamW, or any other that timm has."""
 
+from collections.abc import Collection
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from conebench.errors import SpecError
 from conebench.spec.section import (
     FiniteJson,
     Fraction,
@@ -11,6 +15,10 @@ from conebench.spec.section import (
     PositiveFloat,
     Section,
 )
+from conebench.text import did_you_mean
+
+# `python -m conebench.reference.optimizers` writes it: a name per line.
+FILE = Path(__file__).with_name("optimizers.txt")
 
 RATE = "The schedule multiplies it."
 
@@ -70,3 +78,22 @@ Optimizer = Annotated[
     | Annotated[OtherOptimizer, Tag("other")],
     Discriminator(_optimizer_kind),
 ]
+
+
+@cache
+def known_optimizers() -> tuple[str, ...]:
+    """Return the names of timm's optimizers, without importing timm."""
+    lines = FILE.read_text(encoding="utf-8").splitlines()
+    return tuple(line for line in lines if not line.startswith("#"))
+
+
+def check_optimizer(optimizer: Sgd | Adam | OtherOptimizer) -> None:
+    """Raise a SpecError for a name that timm does not have."""
+    if isinstance(optimizer, OtherOptimizer) and optimizer.name not in known_optimizers():
+        message = unknown_optimizer(optimizer.name, known_optimizers())
+        raise SpecError(message, field="training.optimizer.name")
+
+
+def unknown_optimizer(name: str, known: Collection[str]) -> str:
+    """Return what is wrong with a name that is not known."""
+    return f"got {name!r}, expected an optimizer of timm's{did_you_mean(name, known)}"

@@ -1,19 +1,22 @@
 """Errors of pydantic as problems in plain words."""
 
 import re
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from conebench.errors import SpecError
 from conebench.spec.checks import Problem
-from conebench.spec.optimizers import Adam, OtherOptimizer, Sgd
+from conebench.spec.optimizers import Adam, OtherOptimizer, Sgd, check_optimizer
 from conebench.spec.schema import Spec
 from conebench.spec.section import NO_CONTROL_CHARACTER, TITLE
 from conebench.spec.yaml_text import FieldPath, shown
-from conebench.text import did_you_mean
+from conebench.text import did_you_mean, near_words
 
 UNION_MEMBERS: dict[object, type[BaseModel]] = {"sgd": Sgd, "adam": Adam, "other": OtherOptimizer}
+MOST_HINTS = 3
 MAPPING = "a mapping of fields"
 # What is expected, by the type of pydantic's error.
 RULES = {
@@ -28,7 +31,6 @@ RULES = {
     "int_type": "a whole number",
     "less_than": "less than {lt:.10g}",
     "less_than_equal": "at most {le:.10g}",
-    "literal_error": "{expected}",
     "model_type": MAPPING,
     "string_too_long": "at most {max_length} characters",
     "string_type": "text",
@@ -75,7 +77,27 @@ def spec_problems(error: ValidationError, data: Any) -> list[Problem]:
         hint = _known_fields(loc) if kind == "extra_forbidden" else _name_hint(detail)
         got.setdefault(field, _got(detail))
         rules.setdefault(field, []).append(_rule(detail) + hint)
-    return [Problem(field, got[field] + ", or ".join(rules[field])) for field in rules]
+    problems = [Problem(field, got[field] + ", or ".join(rules[field])) for field in rules]
+    return _blamed_on_optimizer(problems, data)
+
+
+def _blamed_on_optimizer(problems: list[Problem], data: Any) -> list[Problem]:
+    """Put a misspelled optimizer in place of unknown fields, which depend on its name."""
+    try:
+        check_optimizer(OtherOptimizer(name=data["training"]["optimizer"]["name"], learning_rate=1))
+    except SpecError as error:
+        where = ("training", "optimizer")
+        wrong_name = Problem((*where, "name"), str(error).removeprefix(f"{error.field}: "))
+        others = [
+            problem
+            for problem in problems
+            if problem.field[:2] != where or not problem.message.startswith("unknown field")
+        ]
+        return [*others, wrong_name]
+    except (KeyError, TypeError, ValidationError):
+        # It has a problem of its own, or none.
+        pass
+    return problems
 
 
 def record_problem(error: ValidationError) -> str:
@@ -107,6 +129,9 @@ def _rule(detail: ErrorDetails) -> str:
         return _pattern_rule(limits["pattern"], detail["input"])
     if kind == "less_than" and limits["lt"] == 1:
         return "a fraction below 1"
+    if kind == "literal_error":
+        expected = str(limits["expected"])
+        return expected + did_you_mean(str(detail["input"]), re.findall("'([^']*)'", expected))
     if kind in RULES:
         return RULES[kind].format(**limits)
     return detail["msg"].removeprefix("Input should be ")
@@ -131,8 +156,29 @@ def _yaml_path(loc: FieldPath, data: Any, *, missing: bool) -> FieldPath:
 
 
 def _known_fields(loc: FieldPath) -> str:
-    known = _fields_at(loc[:-1])
-    return f", expected one of {', '.join(known)}{did_you_mean(str(loc[-1]), known)}"
+    known, word = _fields_at(loc[:-1]), str(loc[-1])
+    hint = did_you_mean(word, known) or _found_elsewhere(loc)
+    return f", expected one of {', '.join(known)}{hint}"
+
+
+def _found_elsewhere(loc: FieldPath) -> str:
+    """Return a hint to fields of other sections with such a name, those of its section first."""
+    own = (*(str(part) for part in loc[:-1] if part not in UNION_MEMBERS), str(loc[-1]))
+    paths = dict.fromkeys(_all_fields(Spec))
+    if own in paths:
+        # A field of another kind of optimizer.
+        return ""
+    near = near_words(own[-1], {path[-1] for path in paths}, cutoff=0.8)
+    found = sorted((path for path in paths if path[-1] in near), key=lambda path: path[0] != own[0])
+    names = [".".join(path) for path in found[:MOST_HINTS]]
+    return f"; did you mean {' or '.join(map(repr, names))}?" if names else ""
+
+
+def _all_fields(section: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, field in section.model_fields.items():
+        yield (*at, name)
+        for inner in _sections_in(field.annotation):
+            yield from _all_fields(inner, (*at, name))
 
 
 def _name_hint(detail: ErrorDetails) -> str:

@@ -55,7 +55,8 @@ def noted_start(stores: Sequence[Store], text: str) -> Iterator[None]:
 class StageStatus:
     """Progress of one planned stage.
 
-    `seconds` is the time it took, if it is done. `why` is why it failed, is stale or is blocked,
+    `share` is done, `saved` is the share that the next start does not do again. `seconds` is the
+    time it took, if it is done. `why` is why it failed, is stale or is blocked,
     or where training diverged.
     """
 
@@ -64,6 +65,7 @@ class StageStatus:
     share: float
     seconds: float | None = None
     why: str = ""
+    saved: float = 0.0
 
 
 def stage_statuses(store: Store) -> list[StageStatus]:
@@ -92,12 +94,17 @@ def failures(statuses: Sequence[StageStatus]) -> list[str]:
 
 def is_lost(statuses: Sequence[StageStatus]) -> bool:
     """Return True if a stage failed in every seed without which it has no result."""
-    lost = {
+    lost = lost_seeds(statuses)
+    return bool(lost) and lost == {status.planned.seed for status in statuses}
+
+
+def lost_seeds(statuses: Sequence[StageStatus]) -> set[int]:
+    """Return the seeds in which a stage failed without which they have no result."""
+    return {
         status.planned.seed
         for status in statuses
         if status.state == "failed" and status.planned.kind in VITAL
     }
-    return bool(lost) and lost == {status.planned.seed for status in statuses}
 
 
 def _status(store: Store, planned: Planned) -> StageStatus:
@@ -105,14 +112,19 @@ def _status(store: Store, planned: Planned) -> StageStatus:
     if result is not None:
         step = result.value.get("diverged_at") if isinstance(result.value, dict) else None
         why = "" if step is None else f"diverged at step {step:,}"
-        return StageStatus(planned, "done", 1.0, result.wall_seconds, why)
+        return StageStatus(planned, "done", 1.0, result.wall_seconds, why, saved=1.0)
     failure = store.failure(planned.stage)
     if failure is not None:
         return StageStatus(planned, "failed", 0.0, why=failure)
     steps = store.stored_steps(planned.stage)
     if steps:
-        share = (steps[-1] - planned.first) / max(1, planned.last - planned.first)
-        return StageStatus(planned, "begun", share, why=planned.stale)
+        # Training writes checkpoints more often than the state that it resumes from.
+        resumable = store.stored_steps(planned.stage, "unfinished", "kernels")
+        share, saved = (
+            (step - planned.first) / max(1, planned.last - planned.first)
+            for step in (steps[-1], resumable[-1] if resumable else planned.first)
+        )
+        return StageStatus(planned, "begun", share, why=planned.stale, saved=saved)
     return StageStatus(planned, "stale" if planned.stale else "to do", 0.0, why=planned.stale)
 
 

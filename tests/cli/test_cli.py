@@ -112,6 +112,7 @@ def test_a_run_and_its_board(call: Call, tmp_path: Path) -> None:
         assert f" {figure} " in out
     assert "record: runs/tiny/record.json" in out
     assert "tiny:   0% 0:0" in err
+    assert "\ntiny: follow: conebench show runs/tiny --follow\n" in err
     assert "seed 1: lazy" in err
     code, out, err = call("leaderboard", "build")
     assert (code, err) == (0, "")
@@ -130,6 +131,7 @@ def test_json_is_one_object_a_spec_and_nothing_else(call: Call, tmp_path: Path) 
     assert set(lines[0]["summary"]) >= {"CES", "N", "Gamma", "T_star", "A_full", "verdict"}
     assert lines[1]["error"].startswith("dataset 'cifar10' is missing or broken in none and cannot")
     assert lines[1]["error"] in err
+    assert "follow: " not in err
 
 
 def test_a_seed_that_the_spec_lacks_is_refused(call: Call, tmp_path: Path) -> None:

@@ -108,7 +108,9 @@ def test_a_new_spec_of_images_of_your_own(
     options = [f"dataset.{name}={value}" for name, value in fields.items()]
     settings = [word for option in options for word in ("--set", option)]
     chosen = ("--model", "resnet18", "--dataset", dataset)
-    assert call("new", "mine", *chosen, *settings)[0] == 0
+    code, out, _ = call("new", "mine", *chosen, *settings)
+    root = " --data-root FOLDER" if dataset == "imagefolder" else ""
+    assert (code, out.partition("conebench plan ")[2]) == (0, f"specs/mine.yaml{root}\n")
     spec = load_spec(tmp_path / "specs/mine.yaml")
     assert (spec.title, spec.dataset.name, spec.kernel.outputs) == (title, dataset, "full")
     assert {name: getattr(spec.dataset, name) for name in fields} == fields
@@ -147,10 +149,15 @@ def test_validate_warns_as_a_reviewer_would(call: Call, tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("cifar_resnet8", "resnet81", "tiny.yaml:3: model.name: got 'resnet81', expected a model "),
+        (
+            "sgd, learning_rate: 0.05, momentum: 0.9",
+            "sdg, learning_rate: 0.05",
+            "tiny.yaml:8: training.optimizer.name: got 'sdg', expected an optimizer of timm's; did",
+        ),
         ("width: 2", "widht: 2", "tiny.yaml:3: model.kwargs.widht: unknown argument of cifar_re"),
     ],
 )
-def test_a_model_is_looked_up_without_timm(
+def test_names_are_looked_up_without_timm(
     call: Call, tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY.replace(old, new))
@@ -197,6 +204,15 @@ def test_without_a_folder_specs_the_shipped_ones_are_listed(call: Call, tmp_path
     assert {"digits", "digits-window", "resnet20"} <= names
 
 
+def test_a_shipped_spec_is_shown_by_name(call: Call) -> None:
+    code, out, err = call("show", "digits")
+    assert (code, err) == (0, "")
+    assert "\nname: digits\n" in out
+    message = "specs/digits.yaml: no such file; did you mean digits, a shipped spec?\n"
+    for command in ("run", "plan", "validate", "show"):
+        assert call(command, "specs/digits.yaml") == (1, "", message)
+
+
 def test_a_spec_has_no_requirements(call: Call) -> None:
     code, _, err = call("show", "family.yaml", "--requirements")
     assert (code, err) == (1, "family.yaml: --requirements is for records only\n")
@@ -206,7 +222,11 @@ def test_a_smoke_run_is_kept_apart_and_says_what_it_is(call: Call, tmp_path: Pat
     (tmp_path / "tiny.yaml").write_text(TINY)
     code, out, _ = call("run", "tiny.yaml", "--smoke")
     assert code == 0
-    assert out.startswith("Smoke run of tiny, its figures mean nothing (tiny.smoke)\n")
+    assert out == (
+        "Smoke run of tiny, its figures mean nothing (tiny.smoke)\n"
+        "the spec works; a smoke run measures too few kernels for figures\n"
+        "record: runs-smoke/tiny.smoke/record.json\n"
+    )
     assert (tmp_path / "runs-smoke/tiny.smoke/record.json").is_file()
     assert not (tmp_path / "runs").exists()
     assert call("leaderboard", "build")[1].startswith("0 records on the board")
@@ -232,6 +252,21 @@ def test_a_plan_refuses_what_a_run_would(call: Call, tmp_path: Path) -> None:
     assert err == (
         "tiny.yaml:10: kernel.calibration_samples: got 512, expected at most the 60 training "
         "images to re-estimate BatchNorm on; set kernel.calibration_samples: 60\n"
+    )
+    assert call("run", "tiny.yaml", "--data-root", "data")[::2] == (1, err)
+
+
+def test_a_plan_tells_of_all_limits_at_once(call: Call, tmp_path: Path) -> None:
+    text = write_pets(tmp_path).replace("batch_size: 20", "batch_size: 100")
+    (tmp_path / "tiny.yaml").write_text(text.replace("samples: 10,", "samples: 70,"))
+    code, out, err = call("plan", "tiny.yaml", "--data-root", "data")
+    assert (code, out, err.splitlines()) == (
+        1,
+        "",
+        [
+            "tiny.yaml:7: training.batch_size: got 100, expected at most the 60 images",
+            "tiny.yaml:10: kernel.samples: got 70, expected at most the 60 images",
+        ],
     )
     assert call("run", "tiny.yaml", "--data-root", "data")[::2] == (1, err)
 

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -104,8 +105,11 @@ def test_the_runs_of_a_folder_are_shown_one_after_the_other(call: Call, run: Pat
     code, out, err = call("show", "runs")
     assert (code, err) == (0, "")
     assert out.count("A synthetic run (synthetic), record ") == 2
-    code, _, err = call("show", "runs", "--follow")
-    assert (code, err) == (1, "--follow: got 2 runs, expected one: choose among runs/b, runs/c\n")
+    assert call("show", "runs", "--follow") == (
+        1,
+        "",
+        "runs: got no unfinished runs, expected one: choose among runs/b, runs/c\n",
+    )
 
 
 def test_a_finished_run_is_not_waited_for(call: Call, run: Path) -> None:
@@ -116,3 +120,56 @@ def test_a_finished_run_is_not_waited_for(call: Call, run: Path) -> None:
     store.record_path.write_text(record_text(make_record()))
     os.utime(store.record_path, (0, 0))
     assert call("show", "runs/a", "--follow")[0] == 0
+
+
+def _plan_training(store: Store, *seeds: int) -> list[Planned]:
+    stages = [
+        Planned(f"seed {seed}: full", seed, StageKey(f"full-seed{seed}", {}), 1.0, 0, 8, "full")
+        for seed in seeds
+    ]
+    update_manifest(store, stages)
+    return stages
+
+
+def test_follow_until_every_seed_is_in_the_record(call: Call, run: Path) -> None:
+    store, record = Store(run), make_record()
+    first, second, third = _plan_training(store, 0, 1, 2)
+    store.save_result(first.stage, StageResult({}, 1.0))
+    partial = record.model_copy(update={"seeds": record.seeds[:1], "status": "partial"})
+    store.record_path.write_text(record_text(partial))
+
+    def finish() -> None:
+        # Jobs of other seeds: one fails, one ends.
+        store.save_failure(second.stage, "out of memory")
+        store.save_result(third.stage, StageResult({}, 1.0))
+        # The last stage has its result before the record has it.
+        time.sleep(1.5)
+        both = {"seeds": [record.seeds[0], record.seeds[2]], "status": "partial"}
+        store.save_record(record_text(record.model_copy(update=both)))
+
+    jobs = threading.Timer(0.2, finish)
+    jobs.start()
+    code, out, _ = call("show", "runs/a", "--follow")
+    jobs.join()
+    assert code == 0
+    assert "\nseed 0:" in out
+    assert "\nseed 2:" in out
+
+
+def test_follow_prefers_the_run_that_is_under_way(call: Call, run: Path) -> None:
+    done = Store(run.with_name("done"))
+    (only,) = _plan_training(done, 0)
+    done.save_result(only.stage, StageResult({}, 1.0))
+    done.save_record(record_text(make_record()))
+    message = "runs: got no unfinished runs, expected one: choose among runs/done\n"
+    assert call("show", "runs", "--follow") == (1, "", message)
+    Store(run.with_name("new")).note_start(Start("failed before its first stage", failed=True))
+    started = Store(run.with_name("started"))
+    started.note_start(Start("started"))
+    writer = threading.Timer(0.2, started.record_path.write_text, [record_text(make_record())])
+    writer.start()
+    assert call("show", "runs", "--follow")[0] == 0
+    writer.join()
+    _plan_training(Store(run), 0)
+    message = "runs: got 2 unfinished runs, expected one: choose among runs/a, runs/started\n"
+    assert call("show", "runs", "--follow") == (1, "", message)

@@ -84,16 +84,15 @@ def test_a_missing_folder_says_what_to_put_where(tmp_path: Path, missing: str) -
     folder = _pets(tmp_path)
     (tmp_path / missing).rename(tmp_path / "elsewhere")
     part = "test" if missing == "pets/test" else "train"
-    expected = (
-        f"dataset folder pets/{part} is missing or holds no images; put images there as "
-        "<class>/<image>.png, or choose --data-root or CONEBENCH_DATA"
-    )
-    assert _refusal(folder, DataMissingError) == expected
+    where = "images there as <class>/<image>.png, or choose --data-root or CONEBENCH_DATA"
+    absent = f"dataset folder pets/{part} is missing; put {where}"
+    empty = f"dataset folder pets/{part} holds no class folders; put {where}"
+    assert _refusal(folder, DataMissingError) == absent
     (tmp_path / missing).mkdir()
-    assert _refusal(folder, DataMissingError) == expected
+    assert _refusal(folder, DataMissingError) == (absent if missing == "pets" else empty)
     (tmp_path / missing).rmdir()
     (tmp_path / missing).touch()
-    assert _refusal(folder, DataMissingError) == expected
+    assert _refusal(folder, DataMissingError) == absent
 
 
 def test_images_without_class_folders_are_refused(tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ def test_the_first_cell_installs_what_the_others_need(notebook) -> None:
     assert {word for word in words if word.startswith("torch")} == needed
     # The page on installing names the same index.
     assert " ".join(words[-2:]) in (DOCS / "install.md").read_text("utf-8")
-    assert ours == f"%pip install -q {PROJECT['name']}"
+    # The checkout around the folder of the notebook.
+    assert ours == "%pip install -q .."
+    assert (DOCS / ".." / "pyproject.toml").is_file()
 
 
 def test_no_results_are_stored_and_colab_starts_with_a_gpu(notebook) -> None:

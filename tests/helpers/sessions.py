@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fences import DOCS
 
-PROGRESS = re.compile(r"^[\w.-]+: +(\d+%|on) .*\n", re.MULTILINE)
+PROGRESS = re.compile(r"^[\w.-]+: +(\d+%|on|follow:) .*\n", re.MULTILINE)
 # What depends on the run: ids, curves and numbers are compared as such, and words as they are.
 VARIES = (
     (re.compile(r"\b[0-9a-f]{8}\b"), "ID"),

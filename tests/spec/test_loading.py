@@ -176,6 +176,22 @@ PROBLEMS = {
         ":13: training.optimizer.momentum: unknown field, expected one of learning_rate, name, "
         "options, weight_decay",
     ),
+    "misspelled optimizer": (
+        changed("    name: sgd", "    name: sdg\n    momentum: 0.9"),
+        ":12: training.optimizer.name: got 'sdg', expected an optimizer of timm's; "
+        "did you mean 'sgd'?",
+    ),
+    "field of another section": (
+        changed("  batch_size: 64", "  batch_size: 64\n  lr: 0.1"),
+        f":11: training.lr: unknown field, expected one of {TRAINING_FIELDS}; did you mean "
+        "'training.optimizer.learning_rate' or 'linearization.learning_rate'?",
+    ),
+    "misspelled dataset": (
+        changed("  name: digits", "  name: digit"),
+        ":7: dataset.name: got \"digit\", expected 'digits', 'mnist', 'fashion_mnist', "
+        "'emnist_balanced', 'cifar10', 'cifar100', 'svhn', 'cinic10', 'tiny_imagenet', "
+        "'imagefolder' or 'hf'; did you mean 'digits'?",
+    ),
     "optimizer without a name": (
         changed("    name: sgd\n", ""),
         ":11: training.optimizer.name: missing",

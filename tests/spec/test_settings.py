@@ -88,6 +88,21 @@ def test_a_setting_that_is_not_allowed(tmp_path: Path, setting: str, problem: st
     assert str(caught.value) == f"--set {setting}{separator}{problem}"
 
 
+def test_fields_that_no_longer_fit_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path, f"{VALID}switching: {{steps: [100, 500]}}\n")
+    with pytest.raises(SpecError) as caught:
+        load_all([path], settings=["training.steps=80"])
+    *problems, hint = str(caught.value).split("\n")
+    assert len(problems) == 3
+    assert hint == "set also kernel.checkpoints.every=... and switching.steps=..."
+    settings = ["training.steps=80", "kernel.checkpoints.every=5", "switching.steps=[20]"]
+    assert load_all([path], settings=settings)[0].spec.training.steps == 80
+    # Here no other field is at fault.
+    with pytest.raises(SpecError) as caught:
+        load_all([write(tmp_path, VALID)], settings=["kernel.checkpoints.every=49"])
+    assert "set also" not in str(caught.value)
+
+
 def test_names_of_changed_specs_are_kept(tmp_path: Path) -> None:
     path = write(
         tmp_path, VALID.replace("name: test", "name: a.set-12345678"), "a.set-12345678.yaml"

@@ -176,6 +176,7 @@ def test_status_as_json(invoke: Invoke) -> None:
         "stage": "seed 0: kernels",
         "state": "begun",
         "share": 0.5,
+        "saved": 0.5,
         "wall_seconds": None,
         "why": "",
     }
@@ -240,3 +241,15 @@ def test_status_needs_no_torch(store: Store) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_status_tells_what_the_next_start_resumes_from(invoke: Invoke, store: Store) -> None:
+    for step in (0, 50):
+        store.checkpoint_path(SWITCHED.stage, step).parent.mkdir(parents=True, exist_ok=True)
+        store.checkpoint_path(SWITCHED.stage, step).touch()
+    share = (50 - SWITCHED.first) / (SWITCHED.last - SWITCHED.first)
+    assert f"begun {share:.0%}, saved 0%" in invoke("status", "runs/tiny")[1]
+    saved = (20 - SWITCHED.first) / (SWITCHED.last - SWITCHED.first)
+    store.unfinished_path(SWITCHED.stage, 20).parent.mkdir(parents=True)
+    store.unfinished_path(SWITCHED.stage, 20).touch()
+    assert f"begun {share:.0%}, saved {saved:.0%}" in invoke("status", "runs/tiny")[1]
