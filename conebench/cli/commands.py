@@ -27,7 +27,7 @@ HELP = {
     "submit": "Check a record as a pull request would, show the new board, and copy it into place.",
     "review": "Review proposed specs and records as pull requests are reviewed.",
     "findings": "Print the findings of the study, one sentence each.",
-    "doctor": "Show packages, device, datasets and caches, and what is missing.",
+    "doctor": "Show packages, device, datasets and caches, what submit needs, and what is missing.",
     "leaderboard": "The static leaderboard site.",
 }
 # Functions that are not called as their command.

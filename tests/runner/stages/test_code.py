@@ -29,6 +29,7 @@ NO_PART = {
     "record": "types of the results, and figures that follow from them",
     "site": "a record draws its plots with it, a stage does not",
     "spec": "the spec's sections and its grid of checkpoints are in the key of a stage",
+    "study": "a record draws its plots with it, a stage does not",
     "storage": "files hold checksums; LAYOUT tells other meanings apart",
     "text": "words",
 }
