@@ -150,7 +150,7 @@ def _gradients_of(J_u: Tensor, w: Sequence[Tensor], weights: Tensor) -> Sequence
 def _inner(gradient: Tensor, rows: Tensor, columns: Tensor) -> float:
     """Return the inner product of a gradient with the direction rows * columns."""
     # Real and imaginary parts of a complex parameter count as two real ones.
-    product = (gradient * columns.conj() * rows.conj()).sum()
+    product = (gradient.detach() * columns.conj() * rows.conj()).sum()
     return float(product.real if product.is_complex() else product)
 
 
