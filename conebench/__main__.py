@@ -1,5 +1,6 @@
 """The `conebench` command."""
 
+import platform
 import sys
 
 from conebench import __version__
@@ -14,8 +15,11 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"conebench {__version__}")  # noqa: T201  # typer may be what is broken
         return
-    if WITHOUT_DEPENDENCIES.isdisjoint(sys.argv) and (line := outdated_dependency()):
-        _leave_with(line)
+    if WITHOUT_DEPENDENCIES.isdisjoint(sys.argv):
+        if platform.system() == "Windows":
+            _leave_with("Windows is not supported: use WSL")
+        if line := outdated_dependency():
+            _leave_with(line)
     try:
         from conebench.cli import main as run_command
 

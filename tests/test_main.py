@@ -114,3 +114,15 @@ def test_a_broken_package_is_told_in_one_line(
     assert (found, out) == (3, "")
     assert err.startswith(f"conebench: {message}")
     assert err.count("\n") == 1
+
+
+def test_windows_is_named_in_one_line(tmp_path: Path) -> None:
+    program = """
+import platform, runpy, sys
+platform.system = lambda: "Windows"
+sys.argv[0] = "conebench"
+runpy.run_module("conebench", run_name="__main__")
+"""
+    line = "conebench: Windows is not supported: use WSL\n"
+    assert run("-c", program, "list", cwd=tmp_path) == (3, "", line)
+    assert run("-c", program, "--version", cwd=tmp_path)[0] == 0
