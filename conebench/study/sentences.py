@@ -57,7 +57,8 @@ def p_words(p: float) -> str:
 def runs_words(found: BlockEffect) -> str:
     """Write seeds and runs."""
     seeds = found.effect.seeds if found.effect else 0
-    missing = f", {len(found.missing)} cells missing" if found.missing else ""
+    lost = len(found.missing)
+    missing = f", {lost} cell{'' if lost == 1 else 's'} missing" if lost else ""
     return f"{seeds} seed{'' if seeds == 1 else 's'}, {found.runs} runs{missing}"
 
 

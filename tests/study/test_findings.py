@@ -12,7 +12,7 @@ from conebench.study.figures import Cell
 from conebench.study.findings import Finding, find_all, strongest
 from conebench.study.plan import A_DESIGN, BLOCKS, CENTER, HYPOTHESES
 from conebench.study.responses import ALPHA, BY_KEY, CONE, MOTION, TURN
-from conebench.study.sentences import sentence, strongest_sentences
+from conebench.study.sentences import runs_words, sentence, strongest_sentences
 
 TRUE = {
     # Without normalization alpha is up by 0.4, with GroupNorm too.
@@ -219,3 +219,12 @@ def test_sentences_have_effect_interval_runs_p_and_blocks(findings) -> None:
 def test_effects_are_written_on_the_scale_of_the_figure(response) -> None:
     expected = {"alpha": "−0.40", "motion": "×0.670"}[response.key]
     assert response.effect_text(-0.4) == expected
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [((), ""), (("a",), ", 1 cell missing"), (("a", "b"), ", 2 cells missing")],
+)
+def test_missing_cells_are_counted(findings, missing: tuple[str, ...], words: str) -> None:
+    test = replace(next(iter(findings.values())).test, missing=missing)
+    assert runs_words(test).endswith(f" runs{words}")
