@@ -68,7 +68,7 @@ def _rows(specs: list[LoadedSpec], in_folders: list[Path]) -> list[Facts]:
         if len(facts) > 1 and file in in_folders:
             rows.append({**_common(facts), "name": file.stem, "specs": len(facts)})
         else:
-            rows += facts
+            rows += [{**one, "specs": 1} for one in facts]
     return rows
 
 
@@ -101,7 +101,7 @@ def _facts(spec: Spec) -> Facts:
 def _print_table(rows: list[Facts]) -> None:
     console = Terminal()
     columns = ["name", "model", "dataset", "steps", "kernels", "seeds"]
-    if any("specs" in facts for facts in rows):
+    if any(facts["specs"] != 1 for facts in rows):
         columns.insert(1, "specs")
     if console.width >= WIDE:
         columns.append("title")
@@ -109,7 +109,7 @@ def _print_table(rows: list[Facts]) -> None:
     for column in columns:
         # Names are searched for and copied, so these are never cut.
         kept = column not in ("dataset", "title")
-        least = max(len(str(facts.get(column, 1))) for facts in rows) if kept else LEAST
+        least = max(len(str(facts[column])) for facts in rows) if kept else LEAST
         table.add_column(
             column,
             justify="right" if column in NUMBERS else "left",
@@ -117,7 +117,7 @@ def _print_table(rows: list[Facts]) -> None:
             min_width=max(least, len(column)),
         )
     for facts in rows:
-        table.add_row(*(Text(str(facts.get(column, 1))) for column in columns))
+        table.add_row(*(Text(str(facts[column])) for column in columns))
     # A terminal that is too narrow wraps the lines itself.
     least = console.measure(table, options=console.options.update(width=WIDEST)).minimum
     console.width = max(console.width, least)

@@ -88,7 +88,7 @@ def _is_finished(run: Path, began: float) -> bool:
     if not store.record_path.exists():
         return False
     if not statuses:
-        # A record of before is that of another run.
+        # An older record is that of another run.
         return store.record_path.stat().st_mtime >= began
     # The last job writes its record after its last stage.
     return not _has_stages_left(statuses) and not _missing_seeds(store, statuses)

@@ -42,7 +42,7 @@ DIRECTIONS = (2, 3, 4)
 SUSPICIOUS = 1e-8
 # In float64 an error is real if two steps differ by less than this share of it.
 REPEATED = 0.1
-# Samples of the user's that are put into two batches.
+# Most of the user's samples that are compared in two batches.
 MOST_COMPARED = 4
 ADVICE = "look for detach(), no_grad() or .data in forward and for tensors kept between passes"
 
@@ -206,7 +206,7 @@ def _among(
         return _logits_at(frozen, parameters, x[[0, 1, 0]])[1:2]
     except (RuntimeError, ValueError, IndexError):
         # A network may take even numbers of samples only.
-        # Not each as often: a mean over the batch would be that of the pair.
+        # Unequal counts, or a mean over the batch would be that of the pair.
         return _logits_at(frozen, parameters, x[[0, 1, 0, 0]])[1:2]
 
 
@@ -247,8 +247,8 @@ def _check_samples(
     allowed = SUSPICIOUS if logits.dtype == torch.float64 else largest_difference(logits.dtype)
     if difference(second, logits[1:]) <= allowed:
         return
-    # A network may also bend so much, or round, that slightly different parameters matter: equal
-    # ones tell.
+    # Those logits are of slightly different parameters, which matters where a network bends much or
+    # rounds. Compare at equal ones.
     at, x = reference.parameters, reference.samples
     apart = max(
         difference(_alone(frozen, at, x[1:]), logits[1:]),
