@@ -25,7 +25,7 @@ def test_a_missing_package_is_named_as_pip_names_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setattr(dependencies, "version", nothing)
     message = broken_dependency(raised("import sklearn.datasets"))
-    assert message == "scikit-learn is not installed; conebench needs scikit-learn>=1.4"
+    assert message == "scikit-learn is not installed; conebench needs scikit-learn>=1.3"
 
 
 def test_a_name_that_a_package_lacks_is_its_fault() -> None:
