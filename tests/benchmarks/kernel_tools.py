@@ -25,6 +25,7 @@ CASES = {
     "trace": {
         "resnet20-256": ("cifar_resnet20", {}, 256),
         "resnet20-1000": ("cifar_resnet20", {}, 1000),
+        "vgg16-128": ("cifar_vgg16_bn", {}, 128),
         "vgg16-256": ("cifar_vgg16_bn", {}, 256),
         "vgg16-1000": ("cifar_vgg16_bn", {}, 1000),
     },
