@@ -36,6 +36,11 @@ def errors_as_exit_codes() -> Iterator[None]:
     raise typer.Exit(found.exit_code)
 
 
-def show_error(error: ConebenchError) -> None:
-    """Print an error on stderr."""
-    echo(str(error), err=True)
+def show_error(error: ConebenchError, shown: set[str] | None = None) -> None:
+    """Print an error on stderr, unless it is among those already shown."""
+    text = str(error)
+    # A missing dataset is missing for all specs of a matrix.
+    if shown is None or text not in shown:
+        echo(text, err=True)
+    if shown is not None:
+        shown.add(text)

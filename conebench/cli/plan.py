@@ -57,13 +57,14 @@ def plan(
             from conebench.networks.imported import import_modules
 
             import_modules(imports)
-    codes = []
+    codes: list[int] = []
+    shown: set[str] = set()
     for found in loaded:
         spec = found.spec
         try:
             figures = _estimate(spec, data_root, device, memory)
         except ConebenchError as error:
-            show_error(found.located(error) if isinstance(error, SpecError) else error)
+            show_error(found.located(error) if isinstance(error, SpecError) else error, shown)
             codes.append(error.exit_code)
             continue
         if as_json:

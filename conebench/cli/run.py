@@ -255,24 +255,25 @@ def _run_in_job(found: LoadedSpec, options: "RunOptions", device: Device) -> int
     try:
         options = replace(options, device=choose_device(device))
     except ConebenchError as error:
-        return _tell_error(found, error, options.run_dir, as_json=False)
-    return _run_one(found, options, as_json=False)
+        return _tell_error(found, error, options.run_dir, as_json=False, shown=set())
+    return _run_one(found, options, as_json=False, shown=set())
 
 
 def _run_here(loaded: list[LoadedSpec], options: "RunOptions", as_json: bool) -> None:
     """Run specs one after the other, until one is stopped."""
     codes: list[int] = []
+    shown: set[str] = set()
     show_cursor = Terminal(stderr=True).show_cursor
     with second_interrupt_ends_at_once(show_cursor), stored_at_signals(signal.SIGTERM):
         for found in loaded:
-            codes.append(_run_one(found, options, as_json))
+            codes.append(_run_one(found, options, as_json, shown))
             if codes[-1] in STOPPED:
                 break
     if any(codes):
         raise typer.Exit(max(codes))
 
 
-def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
+def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool, shown: set[str]) -> int:
     from conebench.runner import run_spec
     from conebench.runner.stages.device import device_line
 
@@ -295,7 +296,7 @@ def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool) -> int:
     except KeyboardInterrupt:
         return _tell_stopped(found, ExitCode.INTERRUPTED, as_json)
     except ConebenchError as error:
-        return _tell_error(found, error, options.run_dir, as_json)
+        return _tell_error(found, error, options.run_dir, as_json, shown)
     return _tell_record(record, path, as_json)
 
 
@@ -306,10 +307,12 @@ def _tell_stopped(found: LoadedSpec, code: ExitCode, as_json: bool) -> int:
     return code
 
 
-def _tell_error(found: LoadedSpec, error: ConebenchError, run_dir: Path, as_json: bool) -> int:
+def _tell_error(
+    found: LoadedSpec, error: ConebenchError, run_dir: Path, as_json: bool, shown: set[str]
+) -> int:
     if isinstance(error, SpecError):
         error = found.located(error)
-    show_error(error)
+    show_error(error, shown)
     name, folder, lines = found.spec.name, run_dir / found.spec.name, str(error).split("\n")
     _note(Store(folder), Start(f"failed before its first stage: {lines[0]}", failed=True))
     if as_json:

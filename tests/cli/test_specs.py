@@ -271,6 +271,20 @@ def test_a_plan_tells_of_all_limits_at_once(call: Call, tmp_path: Path) -> None:
     assert call("run", "tiny.yaml", "--data-root", "data")[::2] == (1, err)
 
 
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_what_all_specs_of_a_file_lack_is_told_once(
+    command: str, call: Call, tmp_path: Path
+) -> None:
+    text = write_pets(tmp_path) + "matrix: {a: {}, b: {}, c: {}}\n"
+    (tmp_path / "tiny.yaml").write_text(text)
+    code, out, err = call(command, "tiny.yaml", "--data-root", "elsewhere")
+    assert (code, out) == (3, "")
+    assert err == (
+        "dataset folder elsewhere/pets/train is missing; put images there as "
+        "<class>/<image>.png, or choose --data-root or CONEBENCH_DATA\n"
+    )
+
+
 def test_a_smoke_run_of_a_small_folder(call: Call, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(write_pets(tmp_path))
     (tmp_path / "data/pets/train/fox/0.png").unlink()
