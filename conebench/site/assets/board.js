@@ -109,14 +109,14 @@
     const order = sort ? "" : ", by CES";
     group.querySelector(".says").textContent = `${written(shown)} of ${written(group.dataset.records)} records${order}`;
     group.hidden = group.hidden || rows.length === 0;
-    offer(group, rows.length);
+    offer(group, shown, rows.length);
   }
 
   const divider = (group) => `<tr class="divide"><th colspan="${group.querySelectorAll("thead tr:last-child > *").length + 2}" scope="rowgroup">Measured, not ranked</th></tr>`;
 
-  function offer(group, count) {
+  function offer(group, shown, count) {
     const more = group.querySelector(".more");
-    more.hidden = Boolean(group.dataset.all) || count <= FIRST;
+    more.hidden = shown >= count;
     more.textContent = `Show all ${written(count)} records of this table`;
   }
 
@@ -313,7 +313,7 @@
       update();
     });
     group.append(more);
-    offer(group, Number(group.dataset.records));
+    offer(group, group.querySelectorAll("tbody tr[data-id]").length, Number(group.dataset.records));
   }
 
   function addSort(header) {

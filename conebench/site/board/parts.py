@@ -52,12 +52,22 @@ class TablePart:
 
 def first_parts(groups: Sequence[Group]) -> list[TablePart]:
     """Return the first rows of each table, for the index."""
-    # The same limit for all tables, so that the index stays small.
-    limit = max(1, min(MOST_OF_ONE_TABLE, ROWS // max(1, len(groups))))
+    limit = _limit([len(group.shown) for group in groups])
     return [
         TablePart(group, group.shown[:limit], i, _first_caption(len(group.shown), limit))
         for i, group in enumerate(groups, start=1)
     ]
+
+
+def _limit(sizes: Sequence[int]) -> int:
+    """Return the most rows of a table, the same for all, so that the index stays small."""
+    # Tables of few rows leave their room to longer ones.
+    fitting = (
+        limit
+        for limit in range(MOST_OF_ONE_TABLE, 1, -1)
+        if sum(min(limit, size) for size in sizes) <= ROWS
+    )
+    return next(fitting, 1)
 
 
 def all_parts(groups: Sequence[Group]) -> list[list[TablePart]]:

@@ -68,6 +68,26 @@ def test_long_tables_are_cut_until_asked(visit):
     assert len(titles(page)) == 30
 
 
+def test_a_table_that_the_index_cuts_has_a_button_for_its_other_rows(browser, site, tmp_path):
+    shutil.copytree(site, tmp_path / "site")
+    record = make_record()
+    (group,) = group_rows([row_of(record, record.id)])
+    rows = [replace(group.rows[0], record_id=f"{i:08d}", title=f"Run {i}") for i in range(70)]
+    groups = [replace(group, rows=tuple(rows[start : start + 14])) for start in range(0, 70, 14)]
+    groups += [replace(group, rows=(rows[0],)) for _ in range(60)]
+    (tmp_path / "site" / "index.html").write_text(index_page(groups, []), encoding="utf-8")
+    (tmp_path / "site" / "rows.js").write_text(rows_script(groups), encoding="utf-8")
+    visit = Visit(browser, (tmp_path / "site").as_uri())
+    page = visit.open("index.html")
+    table = page.locator(".group").first
+    assert table.locator("tbody tr").count() == 8
+    table.get_by_role("button", name="Show all 14 records").click()
+    settle(page)
+    assert table.locator("tbody tr").count() == 14
+    assert table.locator(".more").is_hidden()
+    visit.finish()
+
+
 @pytest.mark.parametrize("browser_lacks", ["nothing", "requestIdleCallback"])
 def test_all_rows_are_there_before_anything_needs_them(visit, browser_lacks):
     visit.context.add_init_script(f"window.{browser_lacks} = undefined")
