@@ -1,8 +1,11 @@
 """Small helpers for the text of messages. Imports nothing of conebench."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+ONE_OF_ONE = re.compile(r"\b(1 of 1 (?:seed|record))s\b")
 
 
 def first_line(error: BaseException) -> str:
@@ -13,6 +16,15 @@ def first_line(error: BaseException) -> str:
 def one_line(text: str) -> str:
     """Replace line breaks and control characters by spaces, for a terminal."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def of_one(text: str) -> str:
+    """Put words after "1 of 1" into the singular, as in reasons that records store.
+
+    >>> of_one("frozen in 1 of 1 seeds")
+    'frozen in 1 of 1 seed'
+    """
+    return ONE_OF_ONE.sub(r"\1", text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conebench.text import did_you_mean, first_line, flatten, one_line
+from conebench.text import did_you_mean, first_line, flatten, of_one, one_line
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,10 @@ def test_near_names_and_initials_are_offered(word: str, hint: str) -> None:
 def test_leaves_have_dotted_names() -> None:
     data = {"a": {"b": {"c": 1}, "empty": {}}, "list": [{"x": 1}]}
     assert dict(flatten(data)) == {"a.b.c": 1, "a.empty": {}, "list": [{"x": 1}]}
+
+
+def test_one_of_one_is_not_plural() -> None:
+    assert (
+        of_one("frozen in 1 of 1 seeds; 1 of 1 records") == "frozen in 1 of 1 seed; 1 of 1 record"
+    )
+    assert of_one("frozen in 1 of 11 seeds, 1 of 1") == "frozen in 1 of 11 seeds, 1 of 1"

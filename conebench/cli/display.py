@@ -31,6 +31,7 @@ from conebench.record.quantities import (
     strength_interval,
 )
 from conebench.spec.loading import SMOKE_SUFFIX
+from conebench.text import of_one
 
 if TYPE_CHECKING:
     # Importing the runner imports torch, which takes seconds.
@@ -202,19 +203,21 @@ def print_figures(console: Console, record: Record) -> None:
     console.print(f"{record.view} view, late window from w = {w}; {_outcomes(summary)}")
     # The detail of most verdicts begins with them.
     told = summary.detail.startswith(summary.verdict)
-    console.print(summary.detail if told else f"{summary.verdict}: {summary.detail}")
+    console.print(of_one(summary.detail if told else f"{summary.verdict}: {summary.detail}"))
     for line in _divergences(record):
         console.print(line)
     # The verdict is about CES.
     reasons = {name: why for name, why in summary.undefined.items() if name != "CES"}
     for why in dict.fromkeys(reasons.values()):
         names = (q.symbol.translate(GREEK) for q in QUANTITIES if reasons.get(q.field) == why)
-        console.print(f"undefined: {', '.join(names)}: {why}")
+        console.print(of_one(f"undefined: {', '.join(names)}: {why}"))
     doubtful = sum(seed.phases.estimators_disagree for seed in record.seeds)
     if doubtful:
         console.print(
-            f"the two estimators of T* differ by more than a factor of 2 in {doubtful} of "
-            f"{len(record.seeds)} seeds"
+            of_one(
+                "the two estimators of T* differ by more than a factor of 2 in "
+                f"{doubtful} of {len(record.seeds)} seeds"
+            )
         )
     if record.status == "partial":
         console.print(
@@ -233,10 +236,8 @@ def _divergences(record: Record) -> Iterator[str]:
                 found.setdefault(name, []).append(arm.diverged_at)
     for name, steps in found.items():
         at = ", ".join(f"{step:,}" for step in steps)
-        yield (
-            f"{name} diverged in {len(steps)} of {len(record.seeds)} seeds, at step {at}; try a "
-            "smaller learning rate"
-        )
+        counted = of_one(f"in {len(steps)} of {len(record.seeds)} seeds")
+        yield f"{name} diverged {counted}, at step {at}; try a smaller learning rate"
 
 
 def _outcomes(summary: Summary) -> str:

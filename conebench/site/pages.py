@@ -8,7 +8,7 @@ from conebench.record.quantities import BOARD, QUANTITIES
 from conebench.site.board.data_page import record_bibtex
 from conebench.site.board.parts import EXTRA, all_parts, first_parts, page_name, tabs_of, tiles_of
 from conebench.site.board.rows import Group, Row, filters_of
-from conebench.site.board.sentences import record_sentence, so_far
+from conebench.site.board.sentences import rank_sentence, record_sentence, so_far
 from conebench.site.documents import Document, documents
 from conebench.site.html.environment import render_template
 from conebench.site.record_page.benefits import benefits_table
@@ -138,6 +138,7 @@ def record_page(record: Record, row: Row, spec: str) -> str:
         record=record,
         row=row,
         sentence=record_sentence(row),
+        rank_sentence=rank_sentence(row),
         panels=panels_of(record),
         figures=figures_table(record),
         seeds=seeds_table(record),

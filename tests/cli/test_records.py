@@ -163,7 +163,7 @@ def test_show_without_a_Phase_II(call: Call) -> None:
     code, out, _ = call("show", "record.json")
     assert code == 0
     assert "; no constant learning rate in 1 seed\n" in out
-    assert "\nno constant learning rate in 1 of 1 seeds\n" in out
+    assert "\nno constant learning rate in 1 of 1 seed\n" in out
     assert "seed 3: no constant learning rate, T_fit 500\n" in out
     assert "  late window: no constant learning rate\n" in out
 

@@ -166,6 +166,17 @@ def test_undefined_figures_are_a_dash_with_the_reason_in_words():
     assert "None" not in page.text
 
 
+def test_a_record_without_a_cone_gives_its_reason_once_and_one_seed_is_no_seeds():
+    training = {**BASE_SPEC["training"], "schedule": {"name": "cosine"}}
+    page = page_of(make_record(make_spec(training=training, seeds=[3])))
+    text = " ".join(page.text.split())
+    why = "(no constant learning rate in 1 of 1 seed; 1 seed, a rank needs 5)."
+    assert f"Not ranked: no cone was measured {why}" in text
+    assert text.count(why) == 1
+    assert "of 1 seeds" not in text
+    assert "of 1 seeds" not in page_of(make_record(make_spec(seeds=[3]))).text
+
+
 def test_one_seed_has_no_interval_and_no_rank(site):
     text = (site / "index.html").read_text("utf-8")
     assert '<span class="badge why">few seeds</span>' in text

@@ -13,6 +13,7 @@ from conebench.record import Comparability, Record, Replication
 from conebench.record.quantities import QUANTITIES, check_finite, strength_interval
 from conebench.site.board.factors import Value, factors_of, fields_of, model_family
 from conebench.site.board.sparks import Spark, motion_spark
+from conebench.text import of_one
 
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -196,7 +197,7 @@ def row_of(record: Record, record_id: str, replications: Sequence[Replication] =
         date=date.group() if date else "",
         status=record.status,
         verdict=summary.verdict,
-        reasons=tuple(unranked_reasons(record)),
+        reasons=tuple((chip, of_one(text)) for chip, text in unranked_reasons(record)),
         spark=motion_spark(record),
         doubtful=sum(seed.phases.estimators_disagree for seed in record.seeds),
         spec_hash=record.spec.hash,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from conebench.analysis.intervals import Estimate
 from conebench.record.quantities import QUANTITIES, STRENGTH, Quantity, percent
 from conebench.site.board.rows import Group, Row
+from conebench.text import of_one
 
 # Reasons in one sentence.
 MOST_REASONS = 3
@@ -42,7 +43,7 @@ def _strength(row: Row) -> str:
 def so_far(groups: Sequence[Group]) -> list[str]:
     """Count the claims of the cone effect."""
     rows = [row for group in groups for row in group.shown]
-    return [*_confined(rows), *_worth(rows)]
+    return list(map(of_one, (*_confined(rows), *_worth(rows))))
 
 
 def _confined(rows: Sequence[Row]) -> Iterator[str]:
@@ -71,7 +72,7 @@ def _worth(rows: Sequence[Row]) -> Iterator[str]:
     ends = ""
     if above:
         values = sorted(b.value for b in above)
-        ends = f", by {percent(values[0])} to {percent(values[-1])} points"
+        ends = f", by {' to '.join(dict.fromkeys(map(percent, (values[0], values[-1]))))} points"
     yield (
         f"Non-linear training after w raises accuracy in {len(above)} of {len(known)} "
         f"records{ends}: B(w) is above 0 with its whole interval."
@@ -101,15 +102,21 @@ def record_sentence(row: Row) -> str:
     """Say what one record found, with its uncertainty."""
     turn, cone = row.figures["turn_deg"], row.figures["cone_deg"]
     if turn is None or cone is None:
-        return f"No cone was measured: {row.reason or row.verdict}."
+        return f"Not ranked: no cone was measured ({row.reason or row.verdict})."
     write = {q.field: f"{q.value(e)} {q.interval(e)}".strip() for q, e in _figures(row)}
-    text = (
+    text = of_one(
         f"Over {cone.seeds} of {row.seeds} seeds the kernel turned by {write['turn_deg']} to the "
         f"axis of a cone of {write['cone_deg']}"
     )
     alpha, benefit = row.figures["alpha"], row.figures["benefit"]
     text += f"; it is {_confinement(alpha)} (α = {write['alpha']})." if alpha else "."
     return f"{text} {_benefit(benefit)} ({write['benefit']})." if benefit else text
+
+
+def rank_sentence(row: Row) -> str:
+    """Say why a record has no rank, unless its sentence says so."""
+    measured = row.figures["turn_deg"] is not None and row.figures["cone_deg"] is not None
+    return f"Not ranked ({row.reason})." if row.reason and measured else ""
 
 
 def _figures(row: Row) -> list[tuple[Quantity, Estimate]]:

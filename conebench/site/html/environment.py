@@ -11,6 +11,7 @@ from conebench.record.quantities import QUANTITIES, UNDEFINED
 from conebench.site.html.glyphs import accuracy_bar, cone_glyph, interval_bar
 from conebench.site.html.markup import shapes, swatch, table_rows
 from conebench.site.html.visible import visible
+from conebench.text import of_one
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 # Pages of the header: file and label.
@@ -106,6 +107,7 @@ def environment() -> Environment:
     )
     # For plots' data, which are a sixth of a record's page.
     templates.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
+    templates.filters["of_one"] = of_one
     templates.globals |= {"PAGES": PAGES, "UNDEFINED": UNDEFINED, "REPOSITORY": repository_url()}
     templates.globals |= {"Q": {q.field: q for q in QUANTITIES}}
     templates.globals |= {"ANCHORS": ANCHORS, "EXPLAINED": EXPLAINED}

@@ -4,6 +4,7 @@ from conebench.analysis.strength import SWITCH_FIGURES, SwitchFigures
 from conebench.record import Record
 from conebench.record.quantities import QUANTITIES, UNDEFINED, Quantity, whole
 from conebench.site.charts.table import Table, table_of
+from conebench.text import of_one
 
 # Names of the columns: the figures of the board are those at w.
 COLUMNS = {
@@ -22,7 +23,7 @@ def benefits_table(record: Record) -> Table:
 
 def _cells(switch: SwitchFigures, w: int | None) -> dict[str, str]:
     figures = {COLUMNS[quantity.field]: _text(quantity, switch) for quantity in FIGURES}
-    reasons = "; ".join(dict.fromkeys(switch.undefined.values()))
+    reasons = of_one("; ".join(dict.fromkeys(switch.undefined.values())))
     return {"s": _step_text(switch.step, w), **figures, "Why undefined": reasons or UNDEFINED}
 
 

@@ -19,6 +19,7 @@ from conebench.record.quantities import (
 )
 from conebench.site.charts.table import Table, table_of
 from conebench.site.record_page.views import WINDOW_COLUMNS
+from conebench.text import of_one
 
 GRID_NOTE = (
     "Linear arms and probes use the learning rate with the best accuracy on validation images; "
@@ -46,7 +47,7 @@ def _interval(record: Record, quantity: Quantity) -> str:
     """Write the interval of a figure, or why there is none."""
     estimate = getattr(record.figures, quantity.field)
     if estimate is None:
-        return record.figures.undefined.get(quantity.field, UNDEFINED)
+        return of_one(record.figures.undefined.get(quantity.field, UNDEFINED))
     written = interval_or_reason(quantity.number, estimate)
     if quantity is not STRENGTH:
         return written

@@ -7,7 +7,12 @@ from synthetic import make_record, make_spec
 
 from conebench.analysis.intervals import Estimate
 from conebench.site.board.rows import Row, group_rows, row_of
-from conebench.site.board.sentences import leading_sentence, record_sentence, so_far
+from conebench.site.board.sentences import (
+    leading_sentence,
+    rank_sentence,
+    record_sentence,
+    so_far,
+)
 
 
 def row(title: str, noise: float = 0.1, **changes: object) -> Row:
@@ -40,7 +45,7 @@ def test_the_claims_of_the_cone_effect_are_counted_over_records_with_an_interval
     confined, worth = so_far(groups)
     assert confined.startswith("In 2 of 2 records the kernel keeps moving but is confined: ")
     assert worth.startswith(
-        "Non-linear training after w raises accuracy in 3 of 3 records, by 5.0 to 5.0 points: "
+        "Non-linear training after w raises accuracy in 3 of 3 records, by 5.0 points: "
     )
     assert so_far([]) == []
 
@@ -78,4 +83,20 @@ def test_a_record_without_a_cone_says_why() -> None:
     found = row("A")
     none = {**found.figures, "turn_deg": None, "cone_deg": None}
     lost = replace(found, figures=none, reasons=(("diverged", "diverged in 5 of 5 seeds"),))
-    assert record_sentence(lost) == "No cone was measured: diverged in 5 of 5 seeds."
+    text = "Not ranked: no cone was measured (diverged in 5 of 5 seeds)."
+    assert record_sentence(lost) == text
+    assert rank_sentence(lost) == ""
+    assert rank_sentence(replace(found, reasons=lost.reasons)) == (
+        "Not ranked (diverged in 5 of 5 seeds)."
+    )
+    assert rank_sentence(found) == ""
+
+
+def test_one_record_or_seed_is_not_several() -> None:
+    (group,) = group_rows([row("A")])
+    confined, worth = so_far([group])
+    assert confined.startswith("In 1 of 1 record the kernel ")
+    assert worth.startswith(
+        "Non-linear training after w raises accuracy in 1 of 1 record, by 5.0 points: "
+    )
+    assert record_sentence(row("A", seeds=[3])).startswith("Over 1 of 1 seed the kernel turned")
