@@ -13,6 +13,7 @@ from conebench.site.documents import Document, documents
 from conebench.site.html.environment import render_template
 from conebench.site.record_page.benefits import benefits_table
 from conebench.site.record_page.chaos import chaos_table
+from conebench.site.record_page.findings_link import findings_link
 from conebench.site.record_page.groups import groups_section
 from conebench.site.record_page.of_seed import MAX_SEEDS
 from conebench.site.record_page.panels import panels_of
@@ -139,6 +140,7 @@ def record_page(record: Record, row: Row, spec: str) -> str:
         row=row,
         sentence=record_sentence(row),
         rank_sentence=rank_sentence(row),
+        found_in=findings_link(row.spec_name),
         panels=panels_of(record),
         figures=figures_table(record),
         seeds=seeds_table(record),

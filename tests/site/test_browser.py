@@ -109,6 +109,14 @@ def test_filters_show_the_rows_that_fit_and_stand_in_the_address(visit, key, val
     assert address(page) == ""
 
 
+def test_a_click_elsewhere_closes_a_menu(visit):
+    page = visit.open("index.html")
+    page.get_by_text("Filter", exact=True).click()
+    assert page.locator("#family").is_visible()
+    page.locator("h1").click()
+    assert page.locator("#family").is_hidden()
+
+
 def test_search_needs_every_word_and_looks_at_dates_specs_and_reasons(visit):
     page = visit.open("index.html")
     page.locator("#q").fill("adam resnet20")
@@ -163,6 +171,12 @@ def test_the_board_works_by_keyboard_alone(visit):
     assert "Narrowness of the cone" in page.locator("#about-cone").inner_text()
     page.keyboard.press("Escape")
     assert page.locator("#about-cone").is_hidden()
+    menu = page.locator(".menu").first
+    menu.locator("summary").press("Enter")
+    page.locator("#family").focus()
+    page.keyboard.press("Escape")
+    assert page.locator("#family").is_hidden()
+    assert page.evaluate("document.activeElement.textContent") == "Filter"
     # One tab stop for each head, and ticks that a finger hits.
     heads = page.locator("table.board").first.locator("thead th")
     assert heads.evaluate_all("all => all.every(th => th.querySelectorAll('button').length === 1)")
@@ -179,6 +193,12 @@ def test_a_row_opens_with_all_figures_and_links(visit):
     opened.locator("svg").first.wait_for()
     assert opened.locator("li").count() == len(QUANTITIES)
     assert "Outcomes of the seeds: two phases: 5 of 5." in opened.inner_text()
+    opened.get_by_role("button", name="VR", exact=True).press("Enter")
+    shown = opened.locator(".pop:popover-open")
+    assert shown.inner_text().startswith("VR: Scatter about the axis")
+    assert "Higher means less confined." in shown.inner_text()
+    assert shown.get_by_role("link").get_attribute("href") == "docs/method.html#late-window"
+    page.keyboard.press("Escape")
     assert opened.get_by_role("link", name="Its page").get_attribute("href") == record_address(
         "Alpha"
     )

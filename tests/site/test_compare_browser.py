@@ -39,7 +39,10 @@ def test_a_comparison_stands_in_the_address_and_hostile_names_stay_text(visit):
     assert page.locator("figure img").count() == 0
     cells = page.locator("tr[data-field=N] td").all_inner_texts()
     assert float(cells[0].split()[0]) == pytest.approx(make_record().summary.N.value, rel=1e-2)
-    assert "training.optimizer.name (sgd, adam, sgd)" in page.locator("#differ").inner_text()
+    differ = page.locator("#differ").inner_text()
+    assert "training.optimizer.name (sgd, adam, sgd)" in differ
+    assert "undefined" not in differ
+    assert page.locator("tr[data-field=turn_deg] th").inner_text() == "turn, °"
     page.get_by_role("button", name="Remove Beta").press("Enter")
     wait_until(page, "document.querySelectorAll('#chosen li').length === 2")
     assert page.evaluate("document.activeElement.tagName") == "BUTTON"

@@ -5,9 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from board_site import plot_of
 from browser import Visit
+from site_folders import save
 from synthetic import make_record
 
+from conebench.site import build_site
 from conebench.site.board.parts import rows_script
 from conebench.site.board.rows import group_rows, row_of
 from conebench.site.build import ASSETS
@@ -125,3 +128,15 @@ CONTRAST = """mark => {
     const [a, b] = [light(mixed), light(back)].sort((x, y) => y - x);
     return (a + 0.05) / (b + 0.05);
 }"""
+
+
+def test_names_in_a_plot_stay_readable_over_its_lines(browser, tmp_path):
+    record = make_record()
+    save(record, tmp_path / "records" / "a")
+    site = build_site([tmp_path / "records"], tmp_path / "site").index.parent
+    visit = Visit(browser, site.as_uri())
+    page = visit.open(f"records/{record.id}.html")
+    name = plot_of(page, "training").locator(".rule-name").first
+    style = name.evaluate("e => [getComputedStyle(e).paintOrder, getComputedStyle(e).stroke]")
+    assert style == ["stroke", "rgb(255, 255, 255)"]
+    visit.finish()

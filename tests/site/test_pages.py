@@ -177,6 +177,15 @@ def test_a_record_without_a_cone_gives_its_reason_once_and_one_seed_is_no_seeds(
     assert "of 1 seeds" not in page_of(make_record(make_spec(seeds=[3]))).text
 
 
+def test_a_record_of_the_study_leads_to_its_block_and_explains_its_symbols():
+    spec = make_spec(name="study-f-float64")
+    page = page_of(make_record(spec))
+    assert "../findings.html#measurement" in page.links
+    assert "about-symbols" in page.ids
+    for text in ("S Distance between two kernels", "w Start of the late window"):
+        assert text in " ".join(page.text.split())
+
+
 def test_one_seed_has_no_interval_and_no_rank(site):
     text = (site / "index.html").read_text("utf-8")
     assert '<span class="badge why">few seeds</span>' in text

@@ -347,6 +347,14 @@
       change();
     });
   }
+  for (const menu of document.querySelectorAll(".menu")) {
+    menu.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !menu.open) return;
+      menu.open = false;
+      menu.firstElementChild.focus();
+    });
+    document.addEventListener("pointerdown", (event) => { menu.open &&= menu.contains(event.target); });
+  }
   const reset = () => {
     for (const box of boxes) box.value = "";
     sort = null;

@@ -81,7 +81,7 @@
   function differences(records) {
     const all = records.map((record) => leaves(record.fields));
     const fields = [...new Set(all.flatMap(Object.keys))].sort();
-    return fields.map((field) => [field, all.map((one) => (one[field] ?? "undefined").replace(/^"|"$/g, ""))])
+    return fields.map((field) => [field, all.map((one) => (one[field] ?? "not set").replace(/^null$/, "none").replace(/^"|"$/g, ""))])
       .filter(([, values]) => new Set(values).size > 1);
   }
 

@@ -10,7 +10,16 @@ window.details = (() => {
 
   const number = (x) => Number(x.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
 
-  function figure([symbol, unit, factor, min, max], value, low, high) {
+  function name(pop, [symbol, , , , , meaning, higher, anchor]) {
+    const button = make("button", { type: "button", class: "sym", popovertarget: pop }, symbol);
+    const about = make("div", { class: "pop", popover: "", id: pop },
+      make("p", {}, make("b", {}, symbol), `: ${meaning} Higher means ${higher}.`),
+      make("p", {}, make("a", { href: `docs/method.html#${anchor}` }, "Formula")));
+    return make("span", {}, button, about);
+  }
+
+  function figure(pop, axis, value, low, high) {
+    const [, unit, factor, min, max] = axis;
     const text = value === null ? "–" : `${number(value * factor)}${unit}`;
     const ends = low === null ? "" : ` [${number(low * factor)}, ${number(high * factor)}]`;
     const at = (x) => 4 + ((x - min) / (max - min)) * 112;
@@ -18,7 +27,7 @@ window.details = (() => {
     const bar = make("span");
     // Numbers only.
     bar.innerHTML = `<svg class="small-bar" viewBox="0 0 120 12" aria-hidden="true"><path class="grid" d="M${at(Math.max(0, min))} 0V12"/>${shapes}</svg>`;
-    return [make("b", {}, symbol), make("span", {}, text, make("small", {}, ends)), bar];
+    return [name(pop, axis), make("span", {}, text, make("small", {}, ends)), bar];
   }
 
   function curve(data, key, label) {
@@ -37,7 +46,7 @@ window.details = (() => {
     const { id } = row;
     const list = make("ul", { class: "figures" });
     for (const [field, [value, low, high]] of Object.entries(data.figures)) {
-      list.append(make("li", {}, ...figure(window.board.axes[field], value, low, high)));
+      list.append(make("li", {}, ...figure(`about-${id}-${field}`, window.board.axes[field], value, low, high)));
     }
     const links = make("p", {}, make("a", { href: `records/${id}.html` }, "Its page"), " · ",
       make("a", { href: `compare.html#${id}` }, "Compare it with others"));

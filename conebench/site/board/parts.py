@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from conebench.record.quantities import BOARD, QUANTITIES, Quantity, percent
 from conebench.site.board.rows import Group, Row
 from conebench.site.board.sentences import agreement, leading_sentence
-from conebench.site.html.environment import environment
+from conebench.site.html.environment import ANCHORS, environment
 from conebench.site.html.visible import visible
 
 # Rows on the index, and on each plain page; they are about 150 kB.
@@ -164,7 +164,7 @@ def _sort_values(row: Row | None) -> dict[str, Value]:
 
 
 def _axes(groups: Sequence[Group]) -> dict[str, list[Value]]:
-    """Return how bars show every figure."""
+    """Return how bars show every figure, and what it means."""
     rows = [row for group in groups for row in group.shown]
     return {q.field: _axis(q, rows) for q in QUANTITIES}
 
@@ -178,4 +178,7 @@ def _axis(quantity: Quantity, rows: Sequence[Row]) -> list[Value]:
         100 if quantity.number is percent else 1,
         min([0.0, *ends]),
         max([0.0, *ends]) or 1.0,
+        quantity.meaning,
+        quantity.higher,
+        ANCHORS[quantity.field],
     ]

@@ -92,6 +92,9 @@ def test_the_script_has_every_row_with_what_it_is_sorted_by(row):
     others = {"rank", "record", "seeds", "date", "motion", "A_full", "T_star"}
     assert set(first) == {*others, *(q.field for q in BOARD)}
     assert data["rows"][0]["html"] in index_page(board(row, 51, 2), [])
+    symbol, *_, meaning, higher, anchor = data["axes"]["VR"]
+    assert (symbol, higher, anchor) == ("VR", "less confined", "late-window")
+    assert meaning.startswith("Scatter about the axis")
 
 
 def test_hostile_text_stays_text_in_the_script():
