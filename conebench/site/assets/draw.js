@@ -105,14 +105,15 @@ window.draw = (() => {
       const right = isDirect(data) ? WIDTH - NAMES : WIDTH - RIGHT;
       const [low, high] = plot.range ?? data.x;
       const x = scale([low, high, data.x[2]], LEFT, right);
-      const y = scale(data.y, HEIGHT - BOTTOM, TOP);
+      const top = TOP + LINE * ruled(data).size;
+      const y = scale(data.y, HEIGHT - BOTTOM, top);
       const bottom = HEIGHT - BOTTOM;
-      Object.assign(plot, { x, y, frame: [LEFT, TOP, right - LEFT, bottom - TOP] });
-      const inner = element("svg", { x: LEFT, y: TOP, width: right - LEFT, height: bottom - TOP,
-        viewBox: `${LEFT} ${TOP} ${right - LEFT} ${bottom - TOP}` });
+      Object.assign(plot, { x, y, frame: [LEFT, top, right - LEFT, bottom - top] });
+      const inner = element("svg", { x: LEFT, y: top, width: right - LEFT, height: bottom - top,
+        viewBox: `${LEFT} ${top} ${right - LEFT} ${bottom - top}` });
       for (const [style, from, to] of data.bands ?? []) {
-        inner.append(element("rect", { class: `band ${style}`, x: x.at(from), y: TOP,
-          width: Math.max(0, x.at(to) - x.at(from)), height: bottom - TOP }));
+        inner.append(element("rect", { class: `band ${style}`, x: x.at(from), y: top,
+          width: Math.max(0, x.at(to) - x.at(from)), height: bottom - top }));
       }
       plot.lines = data.s.map((s) => {
         const group = element("g");
@@ -128,9 +129,9 @@ window.draw = (() => {
         inner.append(group);
         return group;
       });
-      for (const [, style, at] of data.up ?? []) inner.append(element("path", { class: `line ${style}`, d: `M${x.at(at)} ${TOP}V${bottom}` }));
+      for (const [, style, at] of data.up ?? []) inner.append(element("path", { class: `line ${style}`, d: `M${x.at(at)} ${top}V${bottom}` }));
       for (const [, style, at] of data.level ?? []) inner.append(element("path", { class: `line ${style}`, d: `M${LEFT} ${y.at(at)}H${right}` }));
-      svg.replaceChildren(inner, ...axes(data, x, y, right), ...ruleNames(data, x, right),
+      svg.replaceChildren(inner, ...axes(data, x, y, right, top), ...ruleNames(data, x, right),
         ...(isDirect(data) ? endNames(data, x, y) : []));
       plot.over = element("g", { class: "over" });
       svg.append(plot.over);
@@ -183,24 +184,27 @@ window.draw = (() => {
     return found ? ` [${number(found[1])}, ${number(found[2])}]` : "";
   }
 
-  function axes(data, x, y, right) {
+  function axes(data, x, y, right, top) {
     const bottom = HEIGHT - BOTTOM;
     const [across, up] = [ticks(x), ticks(y)];
     const marks = [...across.map((t) => `M${round(x.at(t))} ${bottom}v5`), ...up.map((t) => `M${LEFT} ${round(y.at(t))}h-5`)];
     const [below, beside] = [element("g", { class: "label middle" }), element("g", { class: "label end" })];
     for (const t of across) below.append(element("text", { x: round(x.at(t)), y: bottom + 19 }, compact(t)));
     below.append(element("text", { x: (LEFT + right) / 2, y: HEIGHT - 10 }, data.x[3]),
-      element("text", { transform: `translate(14 ${(TOP + bottom) / 2}) rotate(-90)` }, data.y[3]));
+      element("text", { transform: `translate(14 ${(top + bottom) / 2}) rotate(-90)` }, data.y[3]));
     for (const t of up) beside.append(element("text", { x: LEFT - 8, y: round(y.at(t) + 4) }, compact(t)));
-    const frame = `M${LEFT} ${TOP}H${right}V${bottom}H${LEFT}z${marks.join("")}`;
+    const frame = `M${LEFT} ${top}H${right}V${bottom}H${LEFT}z${marks.join("")}`;
     return [element("path", { class: "tick", d: frame }), below, beside];
   }
 
+  // Names of upright rules with the step of the first.
+  const ruled = (data) => new Map((data.up ?? []).filter(([name]) => name).toReversed().map(([name, , at]) => [name, at]));
+
+  // They stand above the frame, off the curves.
   function ruleNames(data, x, right) {
-    const first = new Map();
-    for (const [name, , at] of data.up ?? []) if (name && !first.has(name)) first.set(name, x.at(at));
-    return [...first].map(([name, at], i) => [name, at, i]).filter(([, at]) => at >= LEFT && at <= right)
-      .map(([name, at, i]) => element("text", { class: "name rule-name", x: round(at + 4), y: TOP + LINE * (i + 1) - 2 }, name));
+    const order = [...new Set((data.up ?? []).map(([name]) => name))].filter(Boolean);
+    return order.map((name, i) => [name, x.at(ruled(data).get(name)), i]).filter(([, at]) => at >= LEFT && at <= right)
+      .map(([name, at, i]) => element("text", { class: "name rule-name", x: round(at + 4), y: TOP + LINE * (i + 1) - 5 }, name));
   }
 
   function fadeBy(plot, text) {

@@ -153,7 +153,7 @@ window.plots = (() => {
   }
 
   // A picture that stands alone has its styles as attributes.
-  const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "fill-opacity", "font-size", "font-family", "font-weight", "text-anchor", "paint-order"];
+  const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "fill-opacity", "font-size", "font-family", "font-weight", "text-anchor"];
   function standalone(plot) {
     const copy = plot.svg.cloneNode(true);
     const [olds, news] = [plot.svg, copy].map((svg) => [...svg.querySelectorAll("path, rect, circle, text")]);

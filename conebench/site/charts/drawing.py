@@ -273,10 +273,11 @@ def draw(
     direct = roomy and all(s.joined or s.quiet for s in series)
     if direct and legend:
         x = replace(x, end=WIDTH - NAMES)
-    right = x.end
-    names = [*_rule_names(upright, x), *(_end_names(series, level, x, y) if direct else ())]
-    rules = [Segment(r.style, x.at(r.at), TOP, x.at(r.at), HEIGHT - BOTTOM) for r in upright]
-    rules += [Segment(r.style, LEFT, y.at(r.at), right, y.at(r.at)) for r in level]
+    above = _rule_names(upright, x)
+    y = replace(y, end=TOP + LINE * len(above))
+    names = [*above, *(_end_names(series, level, x, y) if direct else ())]
+    rules = [Segment(r.style, x.at(r.at), y.end, x.at(r.at), HEIGHT - BOTTOM) for r in upright]
+    rules += [Segment(r.style, LEFT, y.at(r.at), x.end, y.at(r.at)) for r in level]
     bars = [
         Segment(f"bar {s.style}", x.at(at), y.at(low), x.at(at), y.at(high))
         for s in series
@@ -289,7 +290,7 @@ def draw(
         y_label=labels[1],
         x_ticks=x.ticks(compact),
         y_ticks=y.ticks(compact),
-        frame=(LEFT, TOP, right - LEFT, HEIGHT - TOP - BOTTOM),
+        frame=(LEFT, y.end, x.end - LEFT, HEIGHT - y.end - BOTTOM),
         paths=tuple(Path(s.style, _line_data(s.points, x, y)) for s in series if s.joined),
         segments=(*rules, *bars),
         dots=tuple(_dot_marks(series, x, y)),
@@ -305,11 +306,11 @@ def draw(
 
 
 def _rule_names(rules: Sequence[Rule], x: Scale) -> list[Name]:
-    """Put names at the top of their rules."""
+    """Put names above the frame, off the curves."""
     first = {rule.name: rule for rule in reversed(rules)}
     order = [name for name in dict.fromkeys(rule.name for rule in rules) if name]
     return [
-        Name(name, "rule-name", x.at(first[name].at) + 4, TOP + LINE * (i + 1) - 2)
+        Name(name, "rule-name", x.at(first[name].at) + 4, TOP + LINE * (i + 1) - 5)
         for i, name in enumerate(order)
     ]
 

@@ -12,6 +12,7 @@ from synthetic import make_record, make_spec
 from conebench.record import Record
 from conebench.site.charts.data import told
 from conebench.site.charts.drawing import (
+    Rule,
     Scale,
     Series,
     compact,
@@ -194,3 +195,16 @@ def test_no_rounded_value_moves_visibly(span, offset, share):
     # Less than a quarter of a pixel.
     assert told(value, span) == pytest.approx(value, abs=span / 1200, rel=6e-4)
     assert abs(told(value, span) - value) <= span / 2000
+
+
+def test_names_of_rules_stand_above_the_frame():
+    rules = [Rule("late window, from w", "boundary", 3.0), Rule("T*", "settling", 2.0)]
+    plain, named = (
+        draw(horizontal([0, 9]), vertical([0, 9]), ("x", "y"), [], upright=upright)
+        for upright in ([], rules)
+    )
+    (_, top, _, height), (_, above, _, _) = named.frame, plain.frame
+    assert top > above
+    assert top + height == above + plain.frame[3]
+    assert all(name.y < top for name in named.names)
+    assert named.y.at(named.y.high) == top
