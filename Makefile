@@ -77,7 +77,7 @@ catalog: $(VENV)/installed-dev
 	CONEBENCH_CATALOG=$(SHARE) $(BIN)/python -m pytest tests/test_catalog.py
 
 screenshots: $(VENV)/installed-dev
-	$(BIN)/python tests/screenshots.py
+	PYTHONPATH=tests/helpers $(BIN)/python tests/screenshots.py
 
 clean:
 	rm -rf .venv .venvs leaderboard/_site
