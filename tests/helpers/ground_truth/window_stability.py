@@ -1,27 +1,17 @@
-"""How much the late window's figures of real trajectories move with choices of measurement.
-
-`python window_stability.py` prints the tables for the records on the board.
-"""
+"""How much the late window's figures of real trajectories move with choices of measurement."""
 
 import itertools
-import json
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from ground_truth.tables import _markdown as markdown
 
 from conebench.analysis.cone_strength import ConeStrength, cone_strength
 from conebench.analysis.distance import FloatArray, IntArray
+from conebench.analysis.intervals import Estimate
 from conebench.analysis.window import SHARE, WindowFigures, measure_window
 
-RECORDS = Path(__file__).parents[3] / "leaderboard" / "records"
 # Figures that are compared as factors; the others as differences.
 FACTORS = ("turn_deg", "cone_deg", "cone_95_deg", "VR", "motion", "drift")
 FIGURES = ("turn_deg", "cone_deg", "cone_95_deg", "N", "alpha", "VR", "motion", "drift")
@@ -122,7 +112,10 @@ def pooled_spread(strengths: Iterable[ConeStrength]) -> float:
 def strength_table(
     trajectories: Sequence[Trajectory], base: Way, others: Mapping[str, tuple[Way, ...]]
 ) -> str:
-    """Return CES of each run with its interval, and its change under each choice."""
+    """Return CES of each run with its interval, and its change under each choice.
+
+    A star marks a change that leaves the interval.
+    """
     runs = list(dict.fromkeys(trajectory.run for trajectory in trajectories))
     rows = []
     for run in runs:
@@ -130,6 +123,15 @@ def strength_table(
         cells = [_change_of_strength(trajectories, run, known, ways) for ways in others.values()]
         rows.append((run, _shown(known), *cells))
     return markdown(("run", "CES", *others), rows)
+
+
+def leaves_interval(known: Estimate, found: Estimate) -> bool:
+    """Return True if a value lies outside of another one's interval."""
+    return (
+        known.low is not None
+        and known.high is not None
+        and not (known.low <= found.value <= known.high)
+    )
 
 
 def _shown(strength: ConeStrength | None) -> str:
@@ -149,39 +151,6 @@ def _change_of_strength(
         if known is None or known.CES is None or found is None or found.CES is None:
             cells.append("–")
         else:
-            cells.append(f"{found.CES.value - known.CES.value:+.0f}")
+            star = "*" if leaves_interval(known.CES, found.CES) else ""
+            cells.append(f"{found.CES.value - known.CES.value:+.0f}{star}")
     return ", ".join(cells)
-
-
-def from_records() -> list[Trajectory]:
-    """Return the trajectories of all committed records, by the view that each was measured in."""
-    records = [json.loads(path.read_text("utf-8")) for path in sorted(RECORDS.glob("*/*.json"))]
-    return [_from_seed(record["spec"], seed) for record in records for seed in record["seeds"]]
-
-
-def _from_seed(spec: dict[str, Any], seed: dict[str, Any]) -> Trajectory:
-    return Trajectory(
-        spec["name"],
-        seed["seed"],
-        np.array(seed["kernel"]["steps"]),
-        spec["kernel"]["checkpoints"]["every"],
-        spec["training"]["optimizer"]["learning_rate"],
-        {"recorded": symmetric(seed["kernel"]["gram"])},
-    )
-
-
-def symmetric(rows: Sequence[Sequence[float]]) -> FloatArray:
-    """Return the matrix with these rows of its lower triangle."""
-    G = np.zeros((len(rows), len(rows)))
-    for i, row in enumerate(rows):
-        G[i, : i + 1] = G[: i + 1, i] = row
-    return G
-
-
-if __name__ == "__main__":
-    trajectories = from_records()
-    for share in (0.2, 0.3, 0.5):
-        base = Way("recorded", share)
-        sys.stdout.write(f"w = {share}\n\n{figures_table(trajectories, base, changes(base))}\n")
-    base = Way("recorded")
-    sys.stdout.write(strength_table(trajectories, base, changes(base)))
