@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from conebench.record import Record, recompute
 from conebench.site.charts.plot import Plot
 from conebench.site.html.standalone import Picture
+from conebench.site.record_page.averaged import averaged_plots
 from conebench.site.record_page.chaos import chaos_plots
 from conebench.site.record_page.groups import groups_section
 from conebench.site.record_page.learning_rate import rate_plots
@@ -43,6 +44,7 @@ def panels_of(record: Record) -> list[Panel]:
             velocity_plot(record),
             *rate_plots(record),
             lag_plot(record),
+            *averaged_plots(record),
             reference_plot(record, seed),
         ],
         "Switching": [benefit_plot(record), switch_plot(record), curves_plot(record)],
