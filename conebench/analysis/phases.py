@@ -1,6 +1,7 @@
 """Two estimators of T*, the end of Phase I.
 
-docs/method.md defines them in "Two phases", and has their errors in "How well these are found".
+docs/method.md defines them in "T* and outcomes", and has their errors in "How well these are
+found".
 """
 
 from dataclasses import dataclass, field

@@ -253,3 +253,26 @@ def test_the_choice_is_by_validation_and_never_of_a_diverged_arm(
             )
         )
     assert choose_rate(tried) == best
+
+
+@pytest.mark.parametrize(("turn_deg", "cone_deg"), [(5.0, 0.1), (1.0, 0.02)])
+def test_the_rounding_of_G_changes_no_figure_of_a_nearly_lazy_run(
+    turn_deg: float, cone_deg: float
+) -> None:
+    steps = np.arange(0, 1001, 20)
+    z = np.random.default_rng(0).normal(size=(len(steps), 30))
+    angle = np.radians(turn_deg) * np.maximum(0, 1 - steps / 200)  # [t]
+    tangent = np.radians(cone_deg) / np.sqrt(30) * z
+    h = np.column_stack([np.cos(angle), np.sin(angle), tangent])
+    h /= np.linalg.norm(h, axis=1, keepdims=True)
+    G = h @ h.T
+    stored = np.array([row + [0.0] * (len(G) - len(row)) for row in lower_triangle(G)])
+    stored += np.tril(stored, -1).T
+    exact, rounded = (
+        measure_window(of, steps, 20, (0, 1000), np.full(1000, 0.1)) for of in (G, stored)
+    )
+    assert exact.floor is not None
+    assert exact.floor < 1e-5
+    for name in ("turn_deg", "cone_deg", "cone_95_deg", "N", "VR", "motion", "drift"):
+        assert getattr(rounded, name) == pytest.approx(getattr(exact, name), rel=2e-3), name
+    assert rounded.alpha == pytest.approx(exact.alpha, abs=2e-3)
