@@ -10,7 +10,7 @@ from conebench.record.part import Count, Part, Step, Text
 
 # Reductions of the kernel over classes.
 ViewName = Literal["full", "trace", "sum"]
-# Rounds S by up to 5e-11; float32 kernels are good to 1e-10.
+# Rounds S by up to 5e-11, which no figure needs (docs/method.md, Distance).
 GRAM_DECIMALS = 10
 
 

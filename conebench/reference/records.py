@@ -30,7 +30,7 @@ schema {SCHEMA_VERSION}; `conebench schema --record` prints it as JSON Schema.
   Records with the same dataset, view, number of probe images, BatchNorm mode, window, intervals on
   the stretch of constant learning rate, and schema major are ranked together.
 - From schema 1.4 on, G is rounded to 10 decimals when a run stores it. That changes S by up to
-  5e-11; float32 kernels are good to 1e-10. Figures follow from the rounded G.
+  5e-11, which no figure needs ([method](method.md#distance)). Figures follow from the rounded G.
 - A `full` kernel of schema 1.4 has the `views` `trace` and `sum`. The primary view, which phases,
   late window and board use, is `trace` where there is one, else the kernel itself.
 

@@ -267,3 +267,17 @@ def test_averages_survive_a_stop(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(spec, tmp_path / "stopped", stopped, save_every=0.0)
     assert content(run(spec, tmp_path / "stopped", save_every=0.0)) == content(straight)
+
+
+def test_running_statistics_move_the_kernel_where_the_weights_stand_still(tmp_path: Path) -> None:
+    """A known weakness of `eval`: their jitter looks like a cone."""
+    still = {"name": "sgd", "learning_rate": 1e-12}
+    training = {**TINY["training"], "steps": 30, "optimizer": still}
+    found = {}
+    for mode in ("eval", "recalibrated"):
+        kernel = {**TINY["kernel"], "batchnorm": mode}
+        spec = tiny_spec(training=training, kernel=kernel, switching={"steps": []}, seeds=[0])
+        found[mode] = run(spec, tmp_path / mode).seeds[0].window
+    assert found["recalibrated"].undefined == "frozen"
+    assert found["eval"].undefined is None
+    assert found["eval"].floor > 1e-5
