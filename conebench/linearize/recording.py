@@ -17,6 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 
 from conebench.linearize.recorded_graph import ReplayError, split
+from conebench.networks.freed_memory import return_freed_memory
 from conebench.networks.modes import plain_mode
 from conebench.networks.noise import noise_like
 
@@ -100,6 +101,7 @@ def record(run: Pass, w: Sequence[Tensor], x: Float[Tensor, "b ..."]) -> Recordi
     try:
         with torch.enable_grad(), _RefuseValues():
             recording = Recording(*split(make_fx(joint)(leaves, x, g)))
+        return_freed_memory()
         return recording if _agrees(recording, run, w, x) else None
     except torch.OutOfMemoryError:
         raise
@@ -123,10 +125,10 @@ def _agrees(recording: Recording, run: Pass, w: Sequence[Tensor], x: Tensor) -> 
     other = noise_like(x, 1)
     leaves = [noise_like(p, 1, number).requires_grad_() for number, p in enumerate(w)]
     with torch.enable_grad():
-        found, expected = (
-            _with_gradients(output, leaves)
-            for output in (recording.replay(other, leaves), run(leaves, other))
-        )
+        # One after the other, so that only one pass keeps its tensors.
+        found = _with_gradients(recording.replay(other, leaves), leaves)
+        return_freed_memory()
+        expected = _with_gradients(run(leaves, other), leaves)
     return all(map(_is_close, found, expected))
 
 
