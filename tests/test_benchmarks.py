@@ -1,5 +1,6 @@
 """The benchmarks that `make bench` runs."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,14 @@ REPOSITORY = Path(__file__).parents[1]
 def test_all_benchmarks_can_be_collected_as_make_bench_does() -> None:
     command = [sys.executable, "-m", "pytest", "tests/benchmarks", "--noconftest", "-q"]
     options = ["-o", "python_files=bench_*.py", "--collect-only", "-p", "no:cacheprovider"]
+    # Options of this test run, such as coverage, are not for that one.
+    environment = {**os.environ, "PYTEST_ADDOPTS": ""}
     done = subprocess.run(
-        [*command, *options], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        [*command, *options],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
