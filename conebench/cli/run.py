@@ -255,8 +255,8 @@ def _run_in_job(found: LoadedSpec, options: "RunOptions", device: Device) -> int
     try:
         options = replace(options, device=choose_device(device))
     except ConebenchError as error:
-        return _tell_error(found, error, options.run_dir, as_json=False, shown=set())
-    return _run_one(found, options, as_json=False, shown=set())
+        return _tell_error(found, error, options.run_dir, as_json=False)
+    return _run_one(found, options, as_json=False)
 
 
 def _run_here(loaded: list[LoadedSpec], options: "RunOptions", as_json: bool) -> None:
@@ -273,7 +273,9 @@ def _run_here(loaded: list[LoadedSpec], options: "RunOptions", as_json: bool) ->
         raise typer.Exit(max(codes))
 
 
-def _run_one(found: LoadedSpec, options: "RunOptions", as_json: bool, shown: set[str]) -> int:
+def _run_one(
+    found: LoadedSpec, options: "RunOptions", as_json: bool, shown: set[str] | None = None
+) -> int:
     from conebench.runner import run_spec
     from conebench.runner.stages.device import device_line
 
@@ -308,7 +310,11 @@ def _tell_stopped(found: LoadedSpec, code: ExitCode, as_json: bool) -> int:
 
 
 def _tell_error(
-    found: LoadedSpec, error: ConebenchError, run_dir: Path, as_json: bool, shown: set[str]
+    found: LoadedSpec,
+    error: ConebenchError,
+    run_dir: Path,
+    as_json: bool,
+    shown: set[str] | None = None,
 ) -> int:
     if isinstance(error, SpecError):
         error = found.located(error)

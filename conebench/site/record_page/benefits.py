@@ -1,4 +1,4 @@
-"""What non-linear training after each switch step is worth, on a record's page."""
+"""The table of benefits at each switch step, on a record's page."""
 
 from conebench.analysis.strength import SWITCH_FIGURES, SwitchFigures
 from conebench.record import Record

@@ -1,4 +1,4 @@
-"""Where Findings shows what a record is part of."""
+"""The link from a record of the study to its part of the Findings page."""
 
 from conebench.study.plan import BLOCK_OF, CENTER
 
@@ -7,7 +7,7 @@ SECTIONS = {"A": "shares", "C": "shares", "F": "measurement"}
 
 
 def findings_link(spec_name: str) -> tuple[str, str] | None:
-    """Return the section for a record of the study, and what to call it."""
+    """Return the section of Findings and the words of the link. None outside of the study."""
     if spec_name == CENTER:
         return "findings", "the center of the study"
     block = BLOCK_OF.get(spec_name)

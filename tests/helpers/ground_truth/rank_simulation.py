@@ -8,7 +8,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ground_truth.tables import _markdown as markdown
+from ground_truth.tables import markdown
 
 from conebench.analysis.cone_strength import BOUNDS
 from conebench.analysis.distance import FloatArray

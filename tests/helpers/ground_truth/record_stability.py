@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ground_truth.tables import _markdown as markdown
+from ground_truth.tables import markdown
 from ground_truth.window_stability import (
     FIGURES,
     Trajectory,
@@ -42,13 +42,8 @@ SHOWN = (
     "study-b-mse",
     "study-b-group-norm",
     *(
-        f"study-a-bn-lr{rate}-b{b}-w{w}"
-        for rate in (0.01, 0.04)
-        for b in (16, 128)
-        for w in (4, 16)
-    ),
-    *(
-        f"study-a-none-lr{rate}-b{b}-w{w}"
+        f"study-a-{norm}-lr{rate}-b{b}-w{w}"
+        for norm in ("bn", "none")
         for rate in (0.01, 0.04)
         for b in (16, 128)
         for w in (4, 16)
@@ -84,9 +79,12 @@ def from_records() -> list[Trajectory]:
 def _from_seed(spec: dict[str, Any], seed: dict[str, Any]) -> Trajectory:
     kernel = seed["kernel"]
     G = {view["name"]: symmetric(view["gram"]) for view in kernel.get("views") or ()}
-    measured_itself = symmetric(kernel["gram"])
-    # Records of older methods have one view.
-    G |= {"primary": G["trace"], "full": measured_itself} if G else {"primary": measured_itself}
+    G["measured"] = symmetric(kernel["gram"])
+    if "trace" in G:
+        G |= {"primary": G["trace"], "full": G["measured"]}
+    else:
+        # A record of an older method, with one view.
+        G["primary"] = G["measured"]
     return Trajectory(
         spec["name"],
         seed["seed"],

@@ -35,7 +35,7 @@ def phases_table() -> str:
         "floor, %",
     )
     rows = [_phase_cells(case, *measure(case)) for case in CASES]
-    return _markdown(head, rows)
+    return markdown(head, rows)
 
 
 def _phase_cells(case: Case, right: float, errors: dict[str, FloatArray]) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def _phase_cells(case: Case, right: float, errors: dict[str, FloatArray]) -> tup
     )
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 

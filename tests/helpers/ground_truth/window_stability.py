@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from ground_truth.tables import _markdown as markdown
+from ground_truth.tables import markdown
 
 from conebench.analysis.cone_strength import ConeStrength, cone_strength
 from conebench.analysis.distance import FloatArray, IntArray

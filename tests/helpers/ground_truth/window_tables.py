@@ -11,7 +11,7 @@ from ground_truth import accuracy_coverage, window_coverage
 from ground_truth.accuracy_coverage import SEEDS_ALONE, WORLDS
 from ground_truth.known_windows import CASES, Case
 from ground_truth.strength_candidates import CANDIDATES
-from ground_truth.tables import _markdown as markdown
+from ground_truth.tables import markdown
 from ground_truth.window_coverage import COVERED
 from ground_truth.window_errors import measure
 
