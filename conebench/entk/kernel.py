@@ -55,9 +55,9 @@ def empirical_ntk(
         `sum`: the kernel of sum_c f_c / sqrt(C), [n, m] (pseudo-NTK; Mohamadi et al. 2023).
 
     Raises:
-        KernelError: training mode, no trainable parameter, no inputs, inputs of two shapes or of
-            integers, NaN or infinity, unknown outputs; a network that gives no logits [n, c], draws
-            random numbers, mixes samples, or whose gradients are not its derivatives.
+        KernelError: training mode, no trainable parameter, no inputs, inputs of two shapes or types
+            or of integers, NaN or infinity, unknown outputs; a network that gives no logits [n, c],
+            draws random numbers, mixes samples, or whose gradients are not its derivatives.
         MemoryLimitError: the memory limit is too small.
 
     Example:
@@ -126,9 +126,9 @@ def prepare(
 
     `held_numbers` gives how many numbers all kernels take at one time.
     """
-    check_call(model, x1, x2)
-    return_freed_memory()
     network = FrozenNetwork(model, is_anchored=False)
+    check_call(network, x1, x2)
+    return_freed_memory()
     x1, x2 = plain(x1), None if x2 is None else plain(x2)
     forget_kept(network, x1)
     if proof is not None and proof.structure == structure_of(network, x1):

@@ -51,7 +51,8 @@ def kernel_function(function: Callable[P, T]) -> Callable[P, T]:
     def called(*args: P.args, **kwargs: P.kwargs) -> T:
         given = signature.bind(*args, **kwargs).arguments
         for name in ("x", "x1", "x2"):
-            if given.get(name) is not None:
+            # The second inputs may be left out.
+            if name in given and not (name == "x2" and given[name] is None):
                 check_inputs(name, given[name])
         outputs, by = given.get("outputs", "full"), given.get("by", str)
         if outputs not in get_args(Outputs):
@@ -85,8 +86,8 @@ def prove(model: nn.Module, x: Float[Tensor, "n ..."]) -> Proof:
         ['weight', 'bias']
 
     """
-    check_call(model, x, None)
     network, x = FrozenNetwork(model, is_anchored=False), plain(x)
+    check_call(network, x, None)
     forget_kept(network, x)
     return Proof(structure_of(network, x), proved_routes(network, x))
 
@@ -138,10 +139,13 @@ def plain(x: Tensor) -> Tensor:
     return x.clone() if x.is_inference() else x.detach()
 
 
-def check_call(model: nn.Module, x1: Tensor, x2: Tensor | None) -> None:
+def check_call(network: FrozenNetwork, x1: Tensor, x2: Tensor | None) -> None:
     """Refuse a network and inputs that have no kernel."""
+    model = network.network
     if x2 is not None and x1.shape[1:] != x2.shape[1:]:
         raise KernelError(f"inputs of two shapes: {list(x1.shape[1:])} and {list(x2.shape[1:])}")
+    if x2 is not None and (x1.dtype, x1.device) != (x2.dtype, x2.device):
+        raise KernelError(f"inputs of two types: {_type(x1)} and {_type(x2)}")
     if any(module.training for module in model.modules()):
         raise KernelError("the model is in training mode: call model.eval() first")
     if not any(p.requires_grad for p in model.parameters()):
@@ -150,6 +154,10 @@ def check_call(model: nn.Module, x1: Tensor, x2: Tensor | None) -> None:
     for name, tensor in tensors.items():
         if tensor is not None and not _is_finite(tensor):
             raise KernelError(f"{name} has NaN or infinite entries")
+
+
+def _type(x: Tensor) -> str:
+    return f"{str(x.dtype).removeprefix('torch.')} on {x.device}"
 
 
 def _is_finite(tensor: Tensor) -> bool:

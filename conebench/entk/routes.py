@@ -84,7 +84,12 @@ def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Rout
     seen = _Seen(network)
     reference = take_reference(network, x, seen)
     uses, gradients = reference.uses, reference.gradients
-    used = [name for name, g in gradients.items() if name in uses and g.numel()]
+    # Other samples may be routed to parameters that these two do not use.
+    used = [
+        name
+        for name, g in gradients.items()
+        if g.numel() and (name in uses or seen.routing.is_found)
+    ]
     found: dict[str, Term] = {}
     if not seen.routing.is_found:
         found = {term.parameter: term for term in _by_rule(network, reference, seen)}

@@ -92,6 +92,8 @@ class LinearizedModel(nn.Module):
 
     def forward(self, x: Shaped[Tensor, "b ..."]) -> Float[Tensor, "b c"]:
         """Return the logits of the linearized model."""
+        if not (self._is_checked and isinstance(x, Tensor) and x.is_floating_point()):
+            check_inputs("x", x)
         if torch.is_inference_mode_enabled() or x.is_inference():
             # Inference mode has no tangents.
             with plain_mode():
@@ -138,7 +140,6 @@ class LinearizedModel(nn.Module):
 
     def _check(self, x: Tensor) -> None:
         """Raise a KernelError unless J w and its gradient are right."""
-        check_inputs("x", x)
         if not all(bool(anchor.isfinite().all()) for anchor in self.network.anchors.values()):
             # Of a diverged network: its logits are NaN, here too.
             return

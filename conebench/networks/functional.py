@@ -189,12 +189,16 @@ def _check(network: nn.Module) -> None:
     for name, p in network.named_parameters():
         if isinstance(p, nn.parameter.UninitializedParameter):
             raise KernelError(f"{name} has no shape yet: call the network once")
+        if p.is_meta:
+            raise KernelError(f"{name} has no values: it is on the device meta")
         if p.is_inference():
             raise KernelError(f"{name} was made in inference mode: make the network outside of it")
 
 
 def original(network: nn.Module) -> nn.Module:
     """Return the modules of a compiled network, any other network as it is."""
+    if not isinstance(network, nn.Module):
+        raise KernelError(f"model: got a {type(network).__name__}, expected a torch.nn.Module")
     compiled = getattr(network, "_orig_mod", None)
     return compiled if isinstance(compiled, nn.Module) else network
 

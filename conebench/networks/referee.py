@@ -173,10 +173,13 @@ def slopes(
                 yield value, (plus + minus) / 2, dtype
         except torch.OutOfMemoryError:
             raise
-        except Exception:
+        except Exception as error:
             # A network may raise anything in a type that it does not expect.
             if dtype == x.dtype:
-                raise
+                raise KernelError(
+                    "the network fails under no_grad(), or on other numbers of samples: "
+                    f"{first_line(error)}"
+                ) from error
         else:
             return
 

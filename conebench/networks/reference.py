@@ -87,6 +87,11 @@ def check_inputs(name: str, x: object) -> None:
     """Refuse inputs that are not a tensor of floating numbers [n, ...]."""
     if not isinstance(x, Tensor):
         raise KernelError(f"{name}: got a {type(x).__name__}, expected a tensor of inputs [n, ...]")
+    if x.layout is not torch.strided or x.is_nested:
+        kind = "nested" if x.is_nested else _name(x.layout)
+        raise KernelError(f"{name}: got a {kind} tensor, expected a dense one")
+    if x.is_meta:
+        raise KernelError(f"{name}: got a tensor without values, on the device meta")
     if not x.is_floating_point():
         raise KernelError(f"{name}: got {_name(x.dtype)}, expected inputs of a floating type")
     if x.ndim == 0:
@@ -204,6 +209,9 @@ def _checked(logits: object, count: int) -> Float[Tensor, "m c"]:
         raise KernelError(
             f"the network gives a {type(logits).__name__}, expected a tensor of logits [n, c]"
         )
+    if logits.layout is not torch.strided:
+        kind = _name(logits.layout)
+        raise KernelError(f"the network gives a {kind} tensor, expected dense logits [n, c]")
     shape = list(logits.shape)
     if len(shape) != 2 or shape[0] != count or shape[1] == 0:
         raise KernelError(
@@ -271,5 +279,5 @@ def _random_states(x: Tensor) -> list[Tensor]:
     return [*states, torch.cuda.get_rng_state(x.device)] if x.is_cuda else states
 
 
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+def _name(kind: torch.dtype | torch.layout) -> str:
+    return str(kind).removeprefix("torch.")

@@ -1,5 +1,6 @@
 """conebench.entk.kernel against two independent float64 oracles."""
 
+import jaxtyping
 import pytest
 import torch
 from networks import NETWORKS, jacobian_by_differences, jacobian_by_rows, make_network
@@ -138,6 +139,25 @@ def test_inputs_of_two_shapes_are_refused() -> None:
     network, x = make_network("mlp")
     with pytest.raises(KernelError, match="inputs of two shapes"):
         empirical_ntk(network, x, x[:, :, :1])
+
+
+def test_inputs_of_two_types_are_refused() -> None:
+    network, x = make_network("mlp")
+    with pytest.raises(KernelError, match="inputs of two types: float64 on cpu and float32 on cpu"):
+        empirical_ntk(network, x, x.float())
+
+
+@pytest.mark.parametrize("network", [None, nn.Linear, nn.LazyLinear(3).eval()])
+def test_what_is_no_network_and_what_is_no_input_is_refused(
+    network: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Users have no checks of types.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    x = make_network("mlp")[1]
+    with pytest.raises(KernelError, match=r"model: got a|has no shape yet"):
+        empirical_ntk(network, x)  # type: ignore[arg-type]
+    with pytest.raises(KernelError, match="x1: got a NoneType"):
+        empirical_ntk(network, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["transposed_after_norm", "shared_layer"])

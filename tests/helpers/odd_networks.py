@@ -119,6 +119,7 @@ CASES = {
     "routed": Case(odd_functions.Routed, inputs=3, count=6),
     "sorted_tokens": Case(odd_functions.SortedTokens, inputs=3, count=6),
     "whole_batch_routed": Case(odd_functions.WholeBatchRouted, count=6),
+    "skipped_experts": Case(odd_functions.SkippedExperts, count=8),
     "tied": Case(odd_functions.Tied, count=6),
     "tied_far_away": Case(odd_functions.TiedFarAway, count=6),
     "clipped": Case(odd_values.clipped, count=8),

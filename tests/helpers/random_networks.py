@@ -179,7 +179,8 @@ def routed(network: RandomNetwork, draw: random.Random) -> Callable[[Tensor], Te
         y = torch.zeros_like(tokens)
         for number, expert in enumerate(experts):
             chosen = (tokens[:, 0] > 0.1) == bool(number)
-            y[chosen] = expert(tokens[chosen])
+            if chosen.any():
+                y[chosen] = expert(tokens[chosen])
         return y.view(len(x), -1, WIDTH).sum(1)
 
     return step

@@ -4,12 +4,14 @@ import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import jaxtyping
 import pytest
 import torch
 from networks import NETWORKS, jacobian_by_differences, jacobian_by_rows, make_network
 from torch import Tensor, nn
 
 from conebench.entk import as_matrix, empirical_ntk
+from conebench.errors import KernelError
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
 
 
@@ -29,6 +31,20 @@ def _flat(linear: LinearizedModel) -> Tensor:
 def test_at_zero_displacement_it_is_the_network(name: str) -> None:
     network, x = make_network(name)
     torch.testing.assert_close(LinearizedModel(network)(x), network(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("x", [None, [1.0], torch.ones(2, 4).numpy(), torch.ones(2, 4).long()])
+def test_inputs_that_are_no_tensor_of_floating_numbers_are_refused(
+    x: object, is_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Users have no checks of types.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    linear = LinearizedModel(nn.Linear(4, 3))
+    if not is_first:
+        linear(torch.ones(2, 4))
+    with pytest.raises(KernelError, match=r"x: got .*, expected"):
+        linear(x)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

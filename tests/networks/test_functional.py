@@ -168,6 +168,14 @@ def test_networks_whose_parameters_cannot_be_moved_are_refused() -> None:
         FrozenNetwork(network, is_anchored=False)
     with pytest.raises(KernelError, match=r"0\.weight has no shape yet: call the network once"):
         FrozenNetwork(nn.Sequential(nn.LazyLinear(3)), is_anchored=True)
+    with pytest.raises(KernelError, match=r"0\.weight has no values: it is on the device meta"):
+        FrozenNetwork(nn.Sequential(nn.Linear(2, 3, device="meta")), is_anchored=True)
+
+
+@pytest.mark.parametrize("network", [None, "resnet18", nn.Linear, lambda x: x])
+def test_what_is_no_module_is_refused(network: object) -> None:
+    with pytest.raises(KernelError, match=r"model: got a \w+, expected a torch\.nn\.Module"):
+        FrozenNetwork(network, is_anchored=True)  # type: ignore[arg-type]
 
 
 def test_parameters_get_other_values_and_back() -> None:

@@ -161,6 +161,7 @@ class Gives(nn.Module):
         (lambda y: y * 1j, "the network gives complex128, expected real logits"),
         (lambda y: y.detach(), "no output of the network depends on a trainable parameter"),
         (lambda y: y / 0, "the network gives NaN or infinite logits"),
+        (lambda y: y.to_sparse(), "the network gives a sparse_coo tensor, expected dense logits"),
         (
             lambda y: y @ torch.ones(2, 2),
             r"cannot take inputs of shape \[2, 2\] and type float64: ",
@@ -180,11 +181,32 @@ def test_outputs_that_are_no_logits_are_refused(output, message: str) -> None:
         (torch.ones(2, 2).numpy(), r"x: got a ndarray, expected a tensor of inputs \[n, \.\.\.\]"),
         ([1.0], r"x: got a list, expected a tensor of inputs \[n, \.\.\.\]"),
         (torch.tensor(1.0), r"x: got a single number, expected inputs \[n, \.\.\.\]"),
+        (None, r"x: got a NoneType, expected a tensor of inputs \[n, \.\.\.\]"),
+        (torch.ones(2, 2).to_sparse(), "x: got a sparse_coo tensor, expected a dense one"),
+        (torch.ones(2, 2, device="meta"), "x: got a tensor without values, on the device meta"),
     ],
 )
 def test_inputs_that_are_no_tensor_of_floating_numbers_are_refused(x: object, message: str) -> None:
     with pytest.raises(KernelError, match=message):
         check_inputs("x", x)
+
+
+class TakesGradients(nn.Module):
+    """Its logits are gradients in its inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.detach().requires_grad_()
+        energy = torch.tanh(self.layer(x)).sum()
+        return torch.autograd.grad(energy, x, create_graph=True)[0]
+
+
+def test_a_network_that_needs_gradients_is_refused() -> None:
+    with pytest.raises(KernelError, match=r"the network fails under no_grad\(\), or on other"):
+        referee(TakesGradients().double().eval(), CASES["gain"].x())
 
 
 class PythonRandom(Gives):
