@@ -27,7 +27,7 @@ def import_modules(names: Iterable[str]) -> None:
             sys.path.append(here)
         try:
             importlib.import_module(name)
-        except Exception as error:  # noqa: BLE001  # a user's module may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's module may raise anything
             raise InputError(
                 f"--import: {name} cannot be imported: {type(error).__name__}: {first_line(error)}"
             ) from None

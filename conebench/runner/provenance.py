@@ -12,7 +12,7 @@ import conebench
 from conebench.entk import KernelPlan
 from conebench.networks.imported import package_of
 from conebench.record import CodeFacts, ImportedModule, KernelBuild, Provenance
-from conebench.runner.stages.code import Code, code_hash, own_modules, own_sources, sources_of
+from conebench.runner.stages.code import Code, code_hash, own_modules, sources_of
 from conebench.runner.stages.device import device_name
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pydantic")
@@ -64,10 +64,8 @@ def imported_modules(model: str, imports: Sequence[str]) -> list[ImportedModule]
     """Describe the modules that a run imported, None without any."""
     found = []
     for name in own_modules(model, imports):
-        # A network that was typed into a session has no file.
-        sources = sources_of([name]) or own_sources(model)
-        package = package_of(name)
-        found.append(ImportedModule(module=name, source=code_hash(sources), package=package))
+        source = code_hash(sources_of([name]))
+        found.append(ImportedModule(module=name, source=source, package=package_of(name)))
     return found or None
 
 

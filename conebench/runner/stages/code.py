@@ -3,10 +3,10 @@
 import ast
 import hashlib
 import importlib.util
-import inspect
 import subprocess
 import sys
 import sysconfig
+import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,7 +72,15 @@ def code_hash(sources: Iterable[str]) -> str:
 
 def normalized(source: str) -> str:
     """Return Python source in one layout, without comments, docstrings and texts of errors."""
-    return ast.unparse(_WithoutWords().visit(ast.parse(source)))
+    tree = _parsed(source)
+    return ast.unparse(_WithoutWords().visit(tree)) if tree else source
+
+
+def _parsed(source: str) -> ast.Module | None:
+    """Parse Python source. None if it is not valid, as that of another version of Python."""
+    with suppress(SyntaxError):
+        return ast.parse(source)
+    return None
 
 
 class _WithoutWords(ast.NodeTransformer):
@@ -100,7 +108,7 @@ def _numerical_sources(package: Path) -> Iterator[str]:
     for part in PARTS:
         path = package / part
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            yield file.read_text(encoding="utf-8")
+            yield _read(file)
 
 
 def own_modules(model: str, imports: Sequence[str] = ()) -> list[str]:
@@ -113,12 +121,21 @@ def own_modules(model: str, imports: Sequence[str] = ()) -> list[str]:
 
 
 def own_sources(model: str, imports: Sequence[str] = ()) -> list[str]:
-    """Read the sources of `own_modules`; empty for networks of timm and conebench."""
-    made_by, modules = entry_point(model), own_modules(model, imports)
-    sources = sources_of(modules)
-    if made_by.__module__ in modules and _file_of(made_by.__module__) is None:
-        sources.append(_source_in_session(model, made_by))
-    return sources
+    """Read the sources of `own_modules`; empty for networks of timm and conebench.
+
+    Raises:
+        SpecError: The network is not from a Python file.
+
+    """
+    made_in, modules = entry_point(model).__module__, own_modules(model, imports)
+    if made_in in modules and _file_of(made_in) is None:
+        # As in a notebook, where the function's source does not hold all that it uses.
+        raise SpecError(
+            f"the source of {model!r} cannot be read, so its results could not be told from those "
+            "of another version; define it in a file",
+            field="model.name",
+        )
+    return sources_of(modules)
 
 
 def sources_of(modules: Sequence[str]) -> list[str]:
@@ -139,19 +156,14 @@ def sources_of(modules: Sequence[str]) -> list[str]:
             continue
         found[name] = file
         todo += _imported_by(name, file)
-    return [path.read_text(encoding="utf-8") for _, path in sorted(found.items())]
+    return [_read(path) for _, path in sorted(found.items())]
 
 
-def _source_in_session(model: str, made_by: object) -> str:
-    """Return the source of a network that was defined in a notebook."""
-    try:
-        return inspect.getsource(made_by)  # type: ignore[arg-type]
-    except (OSError, TypeError):
-        raise SpecError(
-            f"the source of {model!r} cannot be read, so its results could not be told from those "
-            "of another version; define it in a file",
-            field="model.name",
-        ) from None
+def _read(file: Path) -> str:
+    # In the encoding that the file states, as Python reads it.
+    with suppress(SyntaxError, UnicodeDecodeError), tokenize.open(file) as source:
+        return source.read()
+    return file.read_text(encoding="latin-1")
 
 
 def _file_of(module: str) -> Path | None:
@@ -179,7 +191,8 @@ def _imported_by(module: str, file: Path) -> Iterator[str]:
     package = module if is_package else module.rpartition(".")[0]
     # The packages around a module are imported with it.
     yield from _with_parents(package)
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    tree = _parsed(_read(file))
+    for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _with_parents(alias.name)

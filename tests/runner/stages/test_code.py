@@ -1,6 +1,7 @@
 """conebench.runner.stages.code: which code computed a stage, and what that means for a record."""
 
 import ast
+import linecache
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -119,6 +120,31 @@ def test_the_source_of_an_own_network_counts_with_what_it_imports(
 
 
 @pytest.mark.filterwarnings("ignore:Overwriting own_network_of_test")
+@pytest.mark.parametrize(
+    ("start", "encoding"), [("", "utf-8-sig"), ("# coding: latin-1\n", "latin-1")]
+)
+def test_sources_are_read_as_python_reads_them(
+    own_network: str, tmp_path: Path, start: str, encoding: str
+) -> None:
+    path = tmp_path / "own_layers_of_test.py"
+    path.write_text(f"{start}NAME = 'café'\n", encoding=encoding)
+    before = code_hash(own_sources(own_network))
+    path.write_text(f"{start}NAME = 'thé'\n", encoding=encoding)
+    assert code_hash(own_sources(own_network)) != before
+
+
+@pytest.mark.filterwarnings("ignore:Overwriting own_network_of_test")
+@pytest.mark.parametrize("source", [b"print ", b"# coding: unheard-of\n", b"# \xe9\n"])
+def test_a_module_that_is_not_valid_counts_as_it_is(
+    own_network: str, tmp_path: Path, source: bytes
+) -> None:
+    (tmp_path / "own_layers_of_test.py").write_bytes(source + b"1\n")
+    before = code_hash(own_sources(own_network))
+    (tmp_path / "own_layers_of_test.py").write_bytes(source + b"2\n")
+    assert code_hash(own_sources(own_network)) != before
+
+
+@pytest.mark.filterwarnings("ignore:Overwriting own_network_of_test")
 @pytest.mark.parametrize(("folder", "counted"), [("site-packages", 2), ("src", 3)])
 def test_packages_of_another_environment_do_not_count(
     own_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, counted: int
@@ -147,6 +173,20 @@ def test_a_network_without_source_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     timm.models.register_model(module.typed_in_network)
     with pytest.raises(SpecError, match="cannot be read"):
         own_sources("typed_in_network")
+
+
+@pytest.mark.filterwarnings("ignore:Overwriting in_cells_network")
+def test_a_network_in_the_cells_of_a_notebook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its function's source can be read, but not that of all it uses."""
+    module = ModuleType("in_cells")
+    monkeypatch.setitem(sys.modules, "in_cells", module)
+    source = "def in_cells_network(pretrained=False, **kwargs): pass\n"
+    monkeypatch.setitem(linecache.cache, "<cell 1>", (len(source), None, [source], "<cell 1>"))
+    exec(compile(source, "<cell 1>", "exec"), module.__dict__)  # noqa: S102  # as a notebook does
+    module.in_cells_network.__module__ = "in_cells"
+    timm.models.register_model(module.in_cells_network)
+    with pytest.raises(SpecError, match=r"cannot be read.*; define it in a file"):
+        own_sources("in_cells_network")
 
 
 def test_the_code_of_this_process() -> None:
