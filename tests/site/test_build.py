@@ -13,6 +13,7 @@ from synthetic import make_record, make_replication, make_spec, save_replication
 
 from conebench.errors import RecordError, StorageError
 from conebench.record import record_text
+from conebench.record.check import check_record
 from conebench.site import BuildReport, build_site
 from conebench.site.build import MARKER
 from conebench.site.files.find import find_records
@@ -92,6 +93,43 @@ def test_numbers_that_no_run_can_write_leave_a_reason_or_a_page(records, tmp_pat
     assert report.shown + len(report.skipped) == 3
     assert report.shown >= 2
     assert ">nan" not in report.index.read_text()
+
+
+def _with_impossible_traces(data):
+    data["seeds"][1]["kernel"]["trace"][2] *= 1e3
+
+
+def _without_an_arm(data):
+    data["seeds"][0]["arms"].pop()
+
+
+def _with_another_hash(data):
+    data["spec_hash"] = "0" * 64
+
+
+def _with_a_negative_eigenvalue(data):
+    data["seeds"][0]["kernel"]["gram"][1][0] = 0.0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_with_impossible_traces, "scale: seed 1: expected traces between the norm and"),
+        (_without_an_arm, "arms: seed 0: "),
+        (_with_another_hash, "spec hash: got 00000000, but the spec gives "),
+        (_with_a_negative_eigenvalue, "gram positive semi-definite: seed 0: an eigenvalue is"),
+    ],
+)
+def test_a_record_that_no_check_passes_is_left_out(tmp_path, spoil, reason):
+    data = make_record().dump()
+    spoil(data)
+    path = tmp_path / "records" / "record.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(data))
+    report = build_site([path.parent], tmp_path / "site")
+    assert report.shown == 0
+    assert [text.startswith(reason) for _, text in report.skipped] == [True]
+    assert check_record(path).findings
 
 
 def test_no_stored_figure_is_trusted(tmp_path):

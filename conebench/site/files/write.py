@@ -15,6 +15,7 @@ import pandas as pd
 from conebench.errors import RecordError
 from conebench.record import Record, Replication, read_record, recompute
 from conebench.record.derive import UNUSABLE
+from conebench.record.check import broken_invariants
 from conebench.record.replication import check_replication, replications_of
 from conebench.site.board.frames import ArmRow, arm_rows
 from conebench.site.board.rows import Row, row_of
@@ -86,6 +87,9 @@ def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
         # Numbers that no run can write are to be refused, not shown as nan.
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             record = recompute(stored)
+            # As `conebench check`, but for stored figures, which no page shows.
+            for invariant, detail in broken_invariants(file.path, stored, record):
+                raise RecordError(f"{invariant}: {detail}")
             replications, refused = checked_replications(file.path, stored)
             row = row_of(record, record_id, replications)
             cell = figures_of(record, record_id)
