@@ -14,8 +14,8 @@ import pandas as pd
 
 from conebench.errors import RecordError
 from conebench.record import Record, Replication, read_record, recompute
-from conebench.record.derive import UNUSABLE
 from conebench.record.check import broken_invariants
+from conebench.record.derive import UNUSABLE
 from conebench.record.replication import check_replication, replications_of
 from conebench.site.board.frames import ArmRow, arm_rows
 from conebench.site.board.rows import Row, row_of
