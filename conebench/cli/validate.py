@@ -7,7 +7,7 @@ from conebench.cli.options import Imports, SpecFiles
 from conebench.cli.terminal import echo
 from conebench.errors import ExitCode, SpecError
 from conebench.spec import LoadedSpec, find_specs, load_valid
-from conebench.spec.model_names import check_model, known_models
+from conebench.spec.model_names import check_model, check_weights, known_models
 from conebench.spec.optimizers import check_optimizer
 
 
@@ -61,6 +61,7 @@ def _unknown_names(found: LoadedSpec, own: frozenset[str]) -> list[str]:
         return problems
     try:
         check_model(found.spec.model)
+        check_weights(found.spec)
     except SpecError as error:
         problems += str(found.located(error)).split("\n")
     return problems

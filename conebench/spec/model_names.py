@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from conebench.errors import SpecError
-from conebench.spec.schema import Model
+from conebench.spec.schema import Model, Spec
 from conebench.text import did_you_mean
 
 # `python -m conebench.reference.models` writes it: a name per line, and the arguments of a model of
@@ -18,6 +18,14 @@ def known_models() -> dict[str, tuple[str, ...]]:
     lines = FILE.read_text(encoding="utf-8").splitlines()
     words = [line.split() for line in lines if not line.startswith("#")]
     return {name: tuple(arguments) for name, *arguments in words}
+
+
+def check_weights(spec: Spec) -> None:
+    """Raise a SpecError for pretrained weights of a model of conebench, which has none."""
+    asks = "model.pretrained" if spec.model.pretrained else "linearization.point"
+    is_asked = spec.model.pretrained or spec.linearization.point == "pretrained"
+    if is_asked and known_models().get(spec.model.name):
+        raise SpecError(f"timm has no pretrained weights for {spec.model.name!r}", field=asks)
 
 
 def check_model(model: Model) -> None:

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from synthetic import make_spec
 
 from conebench.errors import SpecError
-from conebench.spec.model_names import check_model
+from conebench.spec.model_names import check_model, check_weights
 from conebench.spec.schema import Model
 
 
@@ -43,3 +44,24 @@ def test_others_do_not(name: str, kwargs: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError) as caught:
         check_model(Model(name=name, kwargs=kwargs))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "linearization", "field"),
+    [
+        ({"name": "cifar_resnet20", "pretrained": True}, {}, "model.pretrained"),
+        ({"name": "pixel_mlp"}, {"point": "pretrained"}, "linearization.point"),
+    ],
+)
+def test_weights_that_no_model_of_conebench_has(
+    model: dict[str, Any], linearization: dict[str, Any], field: str
+) -> None:
+    spec = make_spec(model=model, linearization=linearization)
+    with pytest.raises(SpecError) as caught:
+        check_weights(spec)
+    assert str(caught.value) == f"{field}: timm has no pretrained weights for {model['name']!r}"
+
+
+def test_weights_of_timm_are_not_known_here() -> None:
+    check_weights(make_spec(model={"name": "resnet18", "pretrained": True}))
+    check_weights(make_spec(model={"name": "pixel_mlp"}))

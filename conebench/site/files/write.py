@@ -87,9 +87,7 @@ def _write_record(file: RecordFile, folder: Path) -> SiteRecord | Refused:
         # Numbers that no run can write are to be refused, not shown as nan.
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             record = recompute(stored)
-            # As `conebench check`, but for stored figures, which no page shows.
-            for invariant, detail in broken_invariants(file.path, stored, record):
-                raise RecordError(f"{invariant}: {detail}")
+            _check(file, stored, record)
             replications, refused = checked_replications(file.path, stored)
             row = row_of(record, record_id, replications)
             cell = figures_of(record, record_id)
@@ -116,6 +114,12 @@ def _read_file(file: RecordFile) -> Record:
     if file.problem:
         raise RecordError(file.problem)
     return read_record(file.path)
+
+
+def _check(file: RecordFile, stored: Record, recomputed: Record) -> None:
+    # As `conebench check`, but for stored figures, which no page shows.
+    for invariant, detail in broken_invariants(file.path, stored, recomputed):
+        raise RecordError(f"{invariant}: {detail}")
 
 
 def _packed(original: bytes) -> bytes:
