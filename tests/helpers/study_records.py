@@ -58,7 +58,11 @@ def _seed_result(spec: Spec, seed: int) -> SeedResult:
     )
     easy = 0 if spec.dataset.name == "digits" else 1
     arms = [_arm(arm, spec, easy, rng) for arm in result.arms]
-    return result.model_copy(update={"arms": arms})
+    # The arm `full` is ordinary training at its end.
+    full = next(arm for arm in arms if arm.arm == "full")
+    accuracy = [*result.training.test_accuracy[:-1], full.test_accuracy]
+    training = result.training.model_copy(update={"test_accuracy": accuracy})
+    return result.model_copy(update={"arms": arms, "training": training})
 
 
 def _arm(arm: ArmResult, spec: Spec, easy: int, rng: np.random.Generator) -> ArmResult:
