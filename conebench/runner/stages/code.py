@@ -32,6 +32,13 @@ PARTS = (
     "spec/schedule.py",
     "training",
 )
+# The same of modules that hold mostly other things: functions and constants.
+SINGLE_PARTS = {
+    "record/arms.py": ("pack_bits",),
+    "record/derive.py": ("choose_rate",),
+    "record/trajectory.py": ("GRAM_DECIMALS", "lower_triangle"),
+    "spec/datasets.py": ("batches_per_epoch",),
+}
 # Networks of these packages are known by the package's version or hash.
 KNOWN_PACKAGES = ("timm", "conebench")
 
@@ -109,6 +116,17 @@ def _numerical_sources(package: Path) -> Iterator[str]:
         path = package / part
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             yield _read(file)
+    for part, names in SINGLE_PARTS.items():
+        for node in ast.parse(_read(package / part)).body:
+            if _defined(node) in names:
+                yield ast.unparse(node)
+
+
+def _defined(node: ast.stmt) -> str:
+    """Return the name of a function or a constant."""
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id
+    return node.name if isinstance(node, ast.FunctionDef) else ""
 
 
 def own_modules(model: str, imports: Sequence[str] = ()) -> list[str]:

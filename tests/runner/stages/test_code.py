@@ -1,7 +1,10 @@
 """conebench.runner.stages.code: which code computed a stage, and what that means for a record."""
 
 import ast
+import importlib
+import inspect
 import linecache
+import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -62,6 +65,60 @@ def test_every_module_that_stages_import_is_hashed_or_has_a_reason_not_to_be() -
         starts = {name[:i] for i, letter in enumerate(f"{name}.") if letter == "."}
         assert starts & (hashed | set(NO_PART)), module
     assert all((PACKAGE / part).exists() for part in code.PARTS)
+
+
+# Functions that hashed modules take from other modules of those above, and why they may change.
+NO_RESULT = {
+    "conebench.data.sources.read_images": "the data's hash stands for the pixels",
+    "conebench.record.derive.derive_phases": "T* is in the key of each arm that it decides",
+    "conebench.spec.model_names.model_hint": "words",
+    "conebench.spec.optimizers.unknown_optimizer": "words",
+}
+
+
+def test_every_function_that_hashed_modules_take_is_hashed_or_has_a_reason_not_to_be() -> None:
+    sources = [PACKAGE / part for part in code.PARTS]
+    hashed = {f for s in sources for f in (s.rglob("*.py") if s.is_dir() else [s])}
+    taken: list[object] = []
+    for file in hashed:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("conebench."):
+                module = importlib.import_module(str(node.module))
+                taken += [getattr(module, alias.name, None) for alias in node.names]
+    found = {
+        f"{function.__module__}.{function.__name__}"
+        for function in taken
+        if inspect.isfunction(function)
+        and Path(str(sys.modules[function.__module__].__file__)) not in hashed
+        and function.__module__.split(".")[1] in ("analysis", "data", "record", "spec")
+    }
+    single = {
+        f"conebench.{part.removesuffix('.py').replace('/', '.')}.{name}"
+        for part, names in code.SINGLE_PARTS.items()
+        for name in names
+    }
+    assert found - single == set(NO_RESULT)
+    assert single - found == {"conebench.record.trajectory.GRAM_DECIMALS"}
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [
+        ("record/trajectory.py", "GRAM_DECIMALS = 10", "GRAM_DECIMALS = 3"),
+        ("record/derive.py", "-rate.validation_loss", "rate.validation_loss"),
+        ("record/arms.py", "np.packbits(correct)", "np.packbits(~correct)"),
+        ("spec/datasets.py", "max(1, whole +", "max(2, whole +"),
+    ],
+)
+def test_a_change_to_one_of_these_counts(tmp_path: Path, part: str, old: str, new: str) -> None:
+    package = shutil.copytree(PACKAGE, tmp_path / "conebench")
+    before = code_hash(code._numerical_sources(package))
+    text = (package / part).read_text()
+    assert text.count(old) == 1
+    (package / part).write_text(text.replace(old, new))
+    assert code_hash(code._numerical_sources(package)) != before
+    (package / part).write_text(f"{text}\n\ndef another() -> None:\n    pass\n")
+    assert code_hash(code._numerical_sources(package)) == before
 
 
 @pytest.mark.parametrize(
