@@ -24,14 +24,18 @@ ATOMS = frozenset(
 )
 # Kinds that keep no tensor of their own, but may lead to something that does.
 TRANSPARENT = (
-    *(tuple, set, frozenset, functools.partial, types.MethodType),
+    *(tuple, frozenset, functools.partial, types.MethodType),
     *(property, staticmethod, classmethod, functools.cached_property),
 )
-# Of torch's dicts in each module those that passes leave empty: most of all there are.
-LEFT_EMPTY = {name for name, entry in vars(nn.Module()).items() if isinstance(entry, dict)}
+WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
+# Of torch's dicts and sets in each module those that passes leave empty: most of all there are.
+LEFT_EMPTY = {name for name, entry in vars(nn.Module()).items() if isinstance(entry, dict | set)}
 LEFT_EMPTY -= {"_buffers", "_forward_hooks", "_forward_pre_hooks"}
 # Packages whose functions and objects keep no tensors of a network.
-FOREIGN = ("torch", "numpy", "builtins", "functools", "typing", "logging", "threading", "inspect")
+FOREIGN = (
+    *("torch", "numpy", "builtins", "functools", "typing", "logging", "threading", "inspect"),
+    *("sympy", "mpmath"),
+)
 
 
 class Container:
@@ -68,6 +72,15 @@ class ListContainer(Container):
         """Put these entries in place of those that are there."""
         self._list.clear()
         self._list.extend(content.values())
+
+
+class SetContainer(ListContainer):
+    """A set, its entries by number."""
+
+    def write(self, content: Content) -> None:
+        """Put these entries in place of those that are there."""
+        self._list.clear()
+        self._list.update(content.values())
 
 
 class Attributes(Container):
@@ -133,6 +146,10 @@ class _Search:
             if type(value) not in ATOMS and id(value) not in seen:
                 seen[id(value)] = value
                 waiting.extend(self._inside(place, value))
+            elif isinstance(value, Tensor) and vars(value) and id(value) not in seen:
+                # Attributes of a parameter.
+                seen[id(value)] = value
+                waiting.append((place, vars(value)))
 
     def _inside(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:
         """Keep the container that an object is, and yield what is inside the object."""
@@ -147,7 +164,7 @@ class _Search:
             yield place, value()
         elif isinstance(value, type):
             yield from self._class(value)
-        elif isinstance(value, dict | list | deque):
+        elif isinstance(value, dict | list | deque | set):
             yield from self._collection(place, value)
         elif isinstance(value, TRANSPARENT):
             inside = gc.get_referents(value)
@@ -160,7 +177,10 @@ class _Search:
     def _collection(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:
         if len(value) <= MOST_ENTRIES:
             is_dict = isinstance(value, dict)
-            self.found.append((place, Container(value) if is_dict else ListContainer(value)))
+            kind = (
+                Container if is_dict else SetContainer if isinstance(value, set) else ListContainer
+            )
+            self.found.append((place, kind(value)))
             yield from ((place, entry) for entry in (value.values() if is_dict else value))
 
     def _attributes(
@@ -208,7 +228,8 @@ class _Search:
             self.found.append((f"{value.__module__}, global {data}", Container(scope, data)))
         for name in names:
             found = scope.get(name)
-            if name in data or isinstance(found, (types.FunctionType, MEMO, nn.Module)):
+            is_code = isinstance(found, (types.FunctionType, MEMO, nn.Module))
+            if name in data or is_code or _is_near(found, value):
                 yield f"{value.__module__}.{name}", found
 
 
@@ -222,6 +243,13 @@ def _names(code: types.CodeType) -> tuple[str, ...]:
 def _is_data(value: Any) -> bool:
     """Return True for values that a forward pass may set or fill."""
     return value is None or isinstance(value, Tensor | dict | list | deque | tuple | set)
+
+
+def _is_near(value: Any, function: types.FunctionType) -> bool:
+    """Return True for a weak dictionary, and for classes and objects of a function's package."""
+    cls = value if isinstance(value, type) else type(value)
+    packages = [str(kind.__module__).partition(".")[0] for kind in (cls, function)]
+    return packages[0] == packages[1] or issubclass(cls, WEAK)
 
 
 def _is_foreign(value: Any) -> bool:

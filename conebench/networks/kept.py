@@ -13,10 +13,11 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from conebench.networks.containers import Content
 from conebench.networks.functional import FrozenNetwork, tensors_in
+from conebench.networks.modes import parameters_at
 
 # Collections of every module, of which a pass cannot do without.
 TORCHS_OWN = frozenset(vars(nn.Module()))
-COLLECTIONS = (dict, list, deque, tuple)
+COLLECTIONS = (dict, list, deque, set, tuple)
 # Number of a container, key of one of its entries.
 Place = tuple[int, object]
 
@@ -62,7 +63,7 @@ def _candidates(frozen: FrozenNetwork) -> list[list[Place]]:
         for number, content in enumerate(frozen.contents):
             for key, value in content.items():
                 if key not in TORCHS_OWN and is_candidate(value):
-                    is_collection = isinstance(value, dict | list | deque)
+                    is_collection = isinstance(value, dict | list | deque | set)
                     name = key if isinstance(key, str) else 0
                     group = (is_collection, frozen.labels[number], name)
                     groups.setdefault(group, []).append((number, key))
@@ -85,12 +86,13 @@ def _made_again(
 ) -> list[Place]:
     """Return those of the missing entries that a pass makes again with a gradient."""
     kept = frozen.contents
-    leaves = {
-        name: p.detach().requires_grad_() for name, p in frozen.named() if p.is_floating_point()
-    }
+    values = {name: p.detach() for name, p in frozen.named()}
+    floating = [name for name, p in values.items() if p.is_floating_point()]
     frozen.set_contents(_without(kept, places, is_deleted=is_deleted))
     try:
-        with frozen.entered(leaves) as network, torch.enable_grad():
+        # In its own parameters, by which the network may find the entries.
+        own = parameters_at(frozen.own, values, floating)
+        with own, frozen.entered(frozen.own) as network, torch.enable_grad():
             network(x)
             found = [frozen.containers[number].read().get(key) for number, key in places]
     except Exception:  # noqa: BLE001  # a network may raise anything where a constant is missing

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import weakref
 
 import torch
 from odd_holding import body
@@ -125,6 +126,54 @@ class KeepsGlobal(Keeps):
         if self.key not in GLOBAL_MEMO:
             GLOBAL_MEMO[self.key] = self.made()
         return GLOBAL_MEMO[self.key]
+
+
+class KeepsById(Keeps):
+    """Finds what it keeps by the parameter that it was made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = {}
+
+    def kept(self) -> Tensor:
+        if id(self.bias) not in self.values:
+            self.values[id(self.bias)] = self.made()
+        return self.values[id(self.bias)]
+
+
+class KeepsSet(Keeps):
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = set()
+
+    def kept(self) -> Tensor:
+        if not self.values:
+            self.values.add(self.made())
+        return next(iter(self.values))
+
+
+BY_NETWORK = weakref.WeakKeyDictionary()
+
+
+class KeepsWeakly(Keeps):
+    def kept(self) -> Tensor:
+        if self not in BY_NETWORK:
+            BY_NETWORK[self] = self.made()
+        return BY_NETWORK[self]
+
+
+class Shelf:
+    value: Tensor | None = None
+    owner: object = None
+
+
+class KeepsInAClass(Keeps):
+    """Keeps in a class that it mentions, for the network that was last used."""
+
+    def kept(self) -> Tensor:
+        if Shelf.value is None or Shelf.owner != id(self):
+            Shelf.value, Shelf.owner = self.made(), id(self)
+        return Shelf.value
 
 
 def keeps_variable() -> nn.Module:

@@ -17,6 +17,7 @@ from conebench.networks.containers import (
     Attributes,
     Container,
     ListContainer,
+    SetContainer,
     find_containers,
 )
 
@@ -36,6 +37,7 @@ def cell(*values: object) -> Attributes:
         (Container({"a": 1, "b": 2}, ("b", "c")), {"b": 2}, {"c": 3}),
         (ListContainer([1, 2]), {0: 1, 1: 2}, {0: 2}),
         (ListContainer(deque([1])), {0: 1}, {0: 2, 1: 3}),
+        (SetContainer({1}), {0: 1}, {0: 2}),
         (cell(1), {"cell_contents": 1}, {"cell_contents": 2}),
         (cell(), {}, {"cell_contents": 2}),
         (Attributes(Slotted(), ("kept",)), {}, {"kept": 2}),
