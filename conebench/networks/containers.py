@@ -146,8 +146,8 @@ class _Search:
             if type(value) not in ATOMS and id(value) not in seen:
                 seen[id(value)] = value
                 waiting.extend(self._inside(place, value))
-            elif isinstance(value, Tensor) and vars(value) and id(value) not in seen:
-                # Attributes of a parameter.
+            elif isinstance(value, nn.Parameter) and id(value) not in seen:
+                # Its attributes.
                 seen[id(value)] = value
                 waiting.append((place, vars(value)))
 

@@ -141,6 +141,13 @@ class KeepsById(Keeps):
         return self.values[id(self.bias)]
 
 
+class KeepsOnAParameter(Keeps):
+    def kept(self) -> Tensor:
+        if not hasattr(self.bias, "kept"):
+            self.bias.kept = self.made()
+        return self.bias.kept
+
+
 class KeepsSet(Keeps):
     def __init__(self) -> None:
         super().__init__()

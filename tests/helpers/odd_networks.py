@@ -92,6 +92,7 @@ CASES = {
     "keeps_memo": Case(odd_keeping.KeepsMemo),
     "keeps_global": Case(odd_keeping.KeepsGlobal),
     "keeps_by_id": Case(odd_keeping.KeepsById),
+    "keeps_on_a_parameter": Case(odd_keeping.KeepsOnAParameter),
     "keeps_set": Case(odd_keeping.KeepsSet),
     "keeps_weakly": Case(odd_keeping.KeepsWeakly),
     "keeps_in_a_class": Case(odd_keeping.KeepsInAClass),
