@@ -3,7 +3,8 @@
 import json
 import signal
 import sys
-from contextlib import ExitStack, redirect_stdout, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -102,6 +103,7 @@ def run(
                     loaded = [replace(f, spec=shortened(f.spec, data_root)) for f in loaded]
                 folder = run_dir or default_folder(smoke=smoke, changed=bool(settings))
                 if executor == "local":
+                    at_end.enter_context(_told_if_terminated(loaded[0], as_json))
                     at_end.enter_context(noted_start(_stores(loaded, folder), STARTED))
                 _check(loaded, seed, imports or [], executor, slurm_args)
                 # A job chooses its device itself.
@@ -116,6 +118,16 @@ def run(
                 raise
         if executor == "local":
             _run_here(loaded, options, as_json)
+
+
+@contextmanager
+def _told_if_terminated(first: LoadedSpec, as_json: bool) -> Iterator[None]:
+    """Say that the run is stored at SIGTERM, which may also come while it starts."""
+    with stored_at_signals(signal.SIGTERM):
+        try:
+            yield
+        except Terminated:
+            raise typer.Exit(_tell_stopped(first, ExitCode.TERMINATED, as_json)) from None
 
 
 def default_folder(*, smoke: bool, changed: bool) -> Path:
@@ -264,7 +276,7 @@ def _run_here(loaded: list[LoadedSpec], options: "RunOptions", as_json: bool) ->
     codes: list[int] = []
     shown: set[str] = set()
     show_cursor = Terminal(stderr=True).show_cursor
-    with second_interrupt_ends_at_once(show_cursor), stored_at_signals(signal.SIGTERM):
+    with second_interrupt_ends_at_once(show_cursor):
         for found in loaded:
             codes.append(_run_one(found, options, as_json, shown))
             if codes[-1] in STOPPED:

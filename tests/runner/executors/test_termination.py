@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +108,19 @@ def test_a_process_that_waits_for_another_ends_at_once(tmp_path: Path) -> None:
         process.terminate()
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err.splitlines()[-1]) == (143, "", STORED)
+
+
+def test_a_run_that_is_ended_while_it_starts_says_so_and_leaves_no_note(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    store = Store(tmp_path / "runs/tiny")
+    with command(tmp_path, "tiny.yaml") as process:
+        while store.start() is None:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (143, "", f"{STORED}\n")
+    assert store.start() is None
 
 
 def test_specs_after_a_terminated_one_do_not_begin(tmp_path: Path) -> None:
