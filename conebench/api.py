@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +50,8 @@ def load_spec(
         SpecError: The spec is not valid, or the file has several and `name` chooses none.
 
     """
+    if not isinstance(settings, Mapping | None):
+        raise InputError(f"settings: got {settings!r}, expected a mapping of fields to values")
     texts = [_setting(field, value) for field, value in (settings or {}).items()]
     loaded = load_all([Path(spec)], [] if name is None else [name], texts)
     if len(loaded) > 1:
@@ -114,6 +116,9 @@ def run(
     """
     if device not in DEVICES:
         raise InputError(f"device: got {device!r}, expected one of {', '.join(DEVICES)}")
+    if jobs < 1:
+        raise InputError(f"jobs: got {jobs}, expected at least 1")
+    _check_lists(seeds=seeds, loggers=loggers, imports=imports)
     data = Path(data_root or os.environ.get("CONEBENCH_DATA") or DATA_ROOT)
     chosen = _spec_of(spec, settings)
     _import_runner()
@@ -131,6 +136,13 @@ def run(
         options = replace(options, jobs=jobs, loggers=tuple(loggers), imports=tuple(imports))
         with _progress(chosen.name, options.device, quiet=quiet) as progress:
             return run_spec(chosen, options, progress)[0]
+
+
+def _check_lists(**arguments: object) -> None:
+    """Raise an InputError for a single value or a text in place of a list."""
+    for name, value in arguments.items():
+        if value is not None and (isinstance(value, str) or not isinstance(value, Iterable)):
+            raise InputError(f"{name}: got {value!r}, expected a list")
 
 
 def _import_runner() -> None:

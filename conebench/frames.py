@@ -4,6 +4,7 @@ Each function takes records, their files, folders of them, or the address of a b
 describes the columns.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -119,6 +120,12 @@ def _only_address(sources: Sequence[Source]) -> str | None:
     """Return the address of a board, None for other sources."""
     if not sources:
         raise InputError("expected records, files, folders, or the address of a board; got none")
+    for source in sources:
+        if not isinstance(source, Record | str | os.PathLike):
+            raise InputError(
+                f"got a source of type {type(source).__name__}, expected records, files, folders, "
+                "or the address of a board, each as an argument of its own"
+            )
     if not any(map(is_address, sources)):
         return None
     # Ranks of a board hold for its own records.

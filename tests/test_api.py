@@ -151,6 +151,14 @@ def test_what_does_not_fit_is_said_in_one_line(here: Path) -> None:
         "device: got 'gpu', expected one of auto, cpu, cuda"
     )
     assert refused(run, "tiny.yaml", seeds=[7]) == "seeds: got 7, expected the spec's seeds: 0, 1"
+    # 0 and "" are false.
+    assert refused(run, "tiny.yaml", seeds=0) == "seeds: got 0, expected a list"
+    assert refused(run, "tiny.yaml", imports="mine") == "imports: got 'mine', expected a list"
+    assert refused(run, "tiny.yaml", loggers="csv") == "loggers: got 'csv', expected a list"
+    assert refused(run, "tiny.yaml", jobs=0) == "jobs: got 0, expected at least 1"
+    assert refused(load, "tiny.yaml", settings=["seeds=[0]"]) == (
+        "settings: got ['seeds=[0]'], expected a mapping of fields to values"
+    )
     assert refused(run, tiny_spec(), settings=ONE_SEED) == (
         "settings: got a loaded spec, expected its file or name"
     )

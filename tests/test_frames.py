@@ -190,6 +190,8 @@ def test_every_column_is_documented(kind: str) -> None:
 def test_sources_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got none"):
         frames.board()
+    with pytest.raises(InputError, match=r"got a source of type list, .* argument of its own"):
+        frames.board([tmp_path])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="an address among 2 sources, expected it alone"):
         frames.arms("https://example.org/board", tmp_path)
     with pytest.raises(RecordError, match="the folder holds no record"):
