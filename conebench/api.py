@@ -114,11 +114,7 @@ def run(
         RunError: No seed could be finished.
 
     """
-    if device not in DEVICES:
-        raise InputError(f"device: got {device!r}, expected one of {', '.join(DEVICES)}")
-    if jobs < 1:
-        raise InputError(f"jobs: got {jobs}, expected at least 1")
-    _check_lists(seeds=seeds, loggers=loggers, imports=imports)
+    _check_arguments(device, jobs, seeds=seeds, loggers=loggers, imports=imports)
     data = Path(data_root or os.environ.get("CONEBENCH_DATA") or DATA_ROOT)
     chosen = _spec_of(spec, settings)
     _import_runner()
@@ -138,9 +134,13 @@ def run(
             return run_spec(chosen, options, progress)[0]
 
 
-def _check_lists(**arguments: object) -> None:
-    """Raise an InputError for a single value or a text in place of a list."""
-    for name, value in arguments.items():
+def _check_arguments(device: str, jobs: int, **lists: object) -> None:
+    """Raise an InputError for a wrong value, or one value in place of a list."""
+    if device not in DEVICES:
+        raise InputError(f"device: got {device!r}, expected one of {', '.join(DEVICES)}")
+    if jobs < 1:
+        raise InputError(f"jobs: got {jobs}, expected at least 1")
+    for name, value in lists.items():
         if value is not None and (isinstance(value, str) or not isinstance(value, Iterable)):
             raise InputError(f"{name}: got {value!r}, expected a list")
 

@@ -57,6 +57,7 @@ def _call() -> int:
         message = error.format_message().rstrip(".")
         # Without a message, the help was shown.
         if message:
-            echo(f"conebench: {message}. See conebench --help.", err=True)
+            end = "" if message.endswith("?") else "."
+            echo(f"conebench: {message}{end} See conebench --help.", err=True)
         code = ExitCode.BAD_INPUT
     return code

@@ -14,7 +14,7 @@ from conebench.cli.options import Imports
 from conebench.cli.terminal import echo
 from conebench.cli.validate import own_models
 from conebench.errors import InputError
-from conebench.spec import load_spec
+from conebench.spec import load_spec, shipped_spec, shipped_specs
 from conebench.spec.composition import settings_patch
 from conebench.spec.datasets import DATASETS
 from conebench.spec.draft import NEEDED, SCHEMA_FILE, draft_spec
@@ -52,8 +52,8 @@ def new(
 ) -> None:
     """Write a new spec with comments. On a terminal, ask for model, dataset and title."""
     with errors_as_exit_codes():
-        if not re.fullmatch(NAME, name):
-            raise InputError(f"NAME: got {name!r}, expected a-z, 0-9, '.', '_' and '-'")
+        path = folder / f"{name}.yaml"
+        _check_name(name, path)
         if extends is None:
             own = own_models(imports or [])
             fields = _dataset_fields(settings or [])
@@ -61,12 +61,20 @@ def new(
             text = _drafted(name, title, model, dataset, own=own, fields=fields, **lengths)
         else:
             text = _extending(name, title, extends, settings or [], folder)
-        path = _write(folder / f"{name}.yaml", text)
+        _write(path, text)
     command = " ".join([str(path), *(f"--import {module}" for module in imports or ())])
     # The folder of images is looked for under it.
     has_folder = any(setting.startswith("dataset.folder=") for setting in settings or ())
     root = " --data-root FOLDER" if has_folder else ""
     echo(f"wrote {path}; now: conebench validate {command}, conebench plan {command}{root}")
+
+
+def _check_name(name: str, path: Path) -> None:
+    if not re.fullmatch(NAME, name):
+        raise InputError(f"NAME: got {name!r}, expected a-z, 0-9, '.', '_' and '-'")
+    if (shipped_specs() / path.name).is_file() and not path.exists():
+        # A command would take the shipped one for this name.
+        raise InputError(f"NAME: got {name!r}, the name of a shipped spec; choose another")
 
 
 def _drafted(
@@ -129,7 +137,9 @@ def _extending(
     if not path.is_file():
         known = sorted(file.stem for file in folder.glob("*.yaml"))
         hint = did_you_mean(path.stem, known)
-        raise InputError(f"--extends: got {extends!r}, expected a spec of {folder}{hint}")
+        if shipped_spec(Path(path.stem)):
+            hint = f"; to copy the shipped one: conebench show {path.stem} > {path}"
+        raise InputError(f"--extends: got {extends!r}, expected a spec in {folder}{hint}")
     changes = ", ".join(settings)
     head = {
         "extends": path.name,
@@ -142,8 +152,9 @@ def _extending(
 def _check_model(name: str) -> None:
     """Raise an InputError for a model that timm and conebench do not have."""
     if name.partition(".")[0] not in known_models():
+        hint = model_hint(name)
         raise InputError(
-            f"--model: got {name!r}, expected a model of timm or conebench{model_hint(name)}"
+            f"--model: got {name!r}, expected a model of timm, conebench or --import{hint}"
         )
 
 
@@ -155,7 +166,7 @@ def _asked(field: str, default: str) -> str:
     return answer
 
 
-def _write(path: Path, text: str) -> Path:
+def _write(path: Path, text: str) -> None:
     """Write a new, valid spec, and the schema for editors next to it."""
     write_new(path, text.encode())
     try:
@@ -167,4 +178,3 @@ def _write(path: Path, text: str) -> Path:
     if not schema.exists():
         with whole_file(schema) as temporary:
             temporary.write_text(json.dumps(spec_json_schema(), indent=1) + "\n", encoding="utf-8")
-    return path

@@ -52,11 +52,23 @@ Settings = Annotated[
         "for the board.",
     ),
 ]
+
+
+def _modules(names: list[str] | None) -> list[str] | None:
+    """Return the names of modules, or raise a BadParameter for the file of one."""
+    for name in names or []:
+        if "/" in name or name.endswith(".py"):
+            module = name.removesuffix(".py").strip("./").replace("/", ".")
+            raise typer.BadParameter(f"got {name!r}, expected a module, such as {module}")
+    return names
+
+
 Imports = Annotated[
     list[str] | None,
     typer.Option(
         "--import",
         metavar="MODULE",
+        callback=_modules,
         help="Import a module of your own that registers networks with timm; repeatable. Its code "
         "runs.",
     ),

@@ -74,7 +74,18 @@ def _runs(folder: Path) -> list[Path]:
     """Return the folder if it is that of a run, else those of the runs in it."""
     if any((folder / name).exists() for name in ("record.json", METRICS)):
         return [folder]
-    return [store.folder for store in find_runs(folder)]
+    try:
+        return [store.folder for store in find_runs(folder)]
+    except InputError:
+        # It imports the packages that draw the site, which --help does without.
+        from conebench.site.files.find import find_records
+
+        records = [file for file in find_records([folder]) if not file.problem]
+        if not records:
+            raise
+        raise InputError(
+            f"{folder}: holds no run, but records; choose one, such as {records[0].path}"
+        ) from None
 
 
 def _run_to_follow(folder: Path) -> Path:

@@ -94,6 +94,10 @@ def run_git(root: Path, *arguments: str) -> bytes:
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         reason = lines[0] if lines else "nothing found"
+        if "not a git repository" in reason:
+            raise InputError(
+                f"{root}: is not in a git repository; choose a clone with --repository"
+            )
         raise InputError(f"{root}: git {arguments[0]}: {reason}")
     return done.stdout
 

@@ -76,6 +76,8 @@ def load_specs(path: Path | str, patch: Composed | None = None) -> list[LoadedSp
             spec = Spec.model_validate_json(json.dumps(written.data))
         except ValidationError as error:
             found = spec_problems(error, written.data)
+            if patch:
+                unfit |= dict.fromkeys(_of_another_optimizer(found, patch))
         else:
             resolved = spec.resolved()
             between_fields = cross_field_problems(resolved)
@@ -93,15 +95,27 @@ def load_specs(path: Path | str, patch: Composed | None = None) -> list[LoadedSp
     if problems:
         lines = [line + _of(variants, len(composed)) for line, variants in problems.items()]
         if unfit:
-            lines.append(f"set also {' and '.join(f'{field}=...' for field in unfit)}")
+            lines.append(f"set also {' and '.join(unfit)}")
         raise SpecError("\n".join(lines))
     return loaded
 
 
 def _not_set(problems: Iterable[Problem], patch: Composed) -> list[str]:
-    """Return the fields with problems that the patch does not set."""
+    """Return settings of the fields with problems that the patch does not set."""
     fields = (problem.field for problem in problems if problem.field not in patch.places)
-    return [".".join(map(str, field)) for field in fields]
+    return [f"{'.'.join(map(str, field))}=..." for field in fields]
+
+
+def _of_another_optimizer(problems: Iterable[Problem], patch: Composed) -> list[str]:
+    """Return settings that remove the fields which the optimizer of a patch does not have."""
+    at = ("training", "optimizer")
+    training = patch.data.get("training")
+    optimizer = training.get("optimizer") if isinstance(training, dict) else None
+    if not isinstance(optimizer, dict) or "name" not in optimizer:
+        return []
+    unknown = [p.field for p in problems if p.message.startswith("unknown field")]
+    left = [field for field in unknown if field[:2] == at and field not in patch.places]
+    return [f"{'.'.join(map(str, field))}=null" for field in left if field[2] not in optimizer]
 
 
 def _renamed(spec: Spec, patch: Composed) -> Spec:
@@ -118,7 +132,7 @@ def load_spec(path: Path | str) -> Spec:
     """Load the one spec of a file, as `load_specs` does."""
     loaded = load_specs(path)
     if len(loaded) > 1:
-        raise SpecError(f"{path}: got a matrix of {len(loaded)} specs, expected one spec")
+        raise SpecError(f"{path}: got {len(loaded)} specs, expected one")
     return loaded[0].spec
 
 
@@ -208,9 +222,9 @@ def _shipped(path: Path) -> Path | None:
             raise SpecError(f"{path}: no such file; did you mean {path.stem}, a shipped spec?")
         return None
     if len(path.parts) == 1 and path.name not in names:
-        raise SpecError(
-            f"{path}: got neither a file nor a shipped spec's name{did_you_mean(str(path), names)}"
-        )
+        own = Path("specs") / f"{path}.yaml"
+        hint = f"; did you mean {own}?" if own.is_file() else did_you_mean(str(path), names)
+        raise SpecError(f"{path}: got neither a file nor a shipped spec's name{hint}")
     return shipped_spec(path)
 
 

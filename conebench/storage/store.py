@@ -173,7 +173,8 @@ class Store:
         lock = FileLock(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _acquire(lock, f"{self.folder}: another process is at work on {name}", wait)
+            what = "it" if name == "folder" else name
+            _acquire(lock, f"{self.folder}: another process is at work on {what}", wait)
             self._remove_half_written(name)
         except OSError as error:
             raise storage_error(error, path) from None

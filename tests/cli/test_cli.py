@@ -34,6 +34,7 @@ def test_version(call: Call) -> None:
     ("arguments", "message"),
     [
         (["fly"], "conebench: No such command 'fly'. See conebench --help.\n"),
+        (["runn"], "conebench: No such command 'runn'. Did you mean 'run'? See conebench "),
         (["run"], "conebench: Missing argument 'specs'. See conebench --help.\n"),
         (["run", "x.yaml", "--seed", "a"], "conebench: Invalid value for '--seed': "),
         (["run", "x.yaml", "--device", "tpu"], "conebench: Invalid value for '--device': "),

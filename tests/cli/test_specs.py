@@ -57,6 +57,7 @@ def test_a_new_spec_is_valid_and_nothing_is_overwritten(call: Call, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["digits"], "NAME: got 'digits', the name of a shipped spec; choose another\n"),
         (["Mine"], "NAME: got 'Mine', expected a-z, 0-9, '.', '_' and '-'\n"),
         (
             ["mine", "--dataset", "pets"],
@@ -79,7 +80,7 @@ def test_a_new_spec_is_valid_and_nothing_is_overwritten(call: Call, tmp_path: Pa
         (["mine", "--steps", "997"], "--steps: got 997, expected a multiple of some number"),
         (
             ["mine", "--model", "a b"],
-            "--model: got 'a b', expected a model of timm or conebench",
+            "--model: got 'a b', expected a model of timm, conebench or --import",
         ),
     ],
 )
@@ -166,11 +167,19 @@ def test_names_are_looked_up_without_timm(
     assert err.startswith(message)
 
 
+@pytest.mark.parametrize("file", ["mine/models.py", "./mine/models.py", "mine/models"])
+def test_a_file_in_place_of_a_module_is_told(call: Call, file: str) -> None:
+    message = f"got {file!r}, expected a module, such as mine.models. See conebench --help."
+    for command in ("validate", "plan", "run", "new"):
+        code, out, err = call(command, "tiny", "--import", file)
+        assert (code, out, err) == (1, "", f"conebench: Invalid value for '--import': {message}\n")
+
+
 def test_a_new_spec_needs_a_known_model_and_dataset(call: Call, tmp_path: Path) -> None:
     code, _, err = call("new", "mine", "--model", "resnet20")
     assert (code, err) == (
         1,
-        "--model: got 'resnet20', expected a model of timm or conebench; did you mean "
+        "--model: got 'resnet20', expected a model of timm, conebench or --import; did you mean "
         "'cifar_resnet20'?\n",
     )
     assert not list(tmp_path.glob("specs/*"))
@@ -321,7 +330,12 @@ def test_write_a_spec_that_changes_another(call: Call, tmp_path: Path) -> None:
         (["--extends", "tiny"], "--extends: needs a field to change, --set FIELD=VALUE"),
         (
             ["--extends", "tny", "--set", "seeds=[0]"],
-            "--extends: got 'tny', expected a spec of specs; did you mean 'tiny'?",
+            "--extends: got 'tny', expected a spec in specs; did you mean 'tiny'?",
+        ),
+        (
+            ["--extends", "digits", "--set", "seeds=[0]"],
+            "--extends: got 'digits', expected a spec in specs; to copy the shipped one: "
+            "conebench show digits > specs/digits.yaml",
         ),
         (["--extends", "tiny", "--set", "seeds=[]"], "specs/mine.yaml:5: seeds: got []"),
     ],

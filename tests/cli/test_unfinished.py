@@ -88,6 +88,17 @@ def test_follow_ends_with_a_run_that_fails(call: Call, run: Path) -> None:
 
 
 @pytest.mark.usefixtures("run")
+def test_of_a_folder_of_records_one_is_to_be_named(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "records/a/2026-01-01-0123abcd.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(record_text(make_record()))
+    name = "records/a/2026-01-01-0123abcd.json"
+    for folder in ("records", "records/a"):
+        message = f"{folder}: holds no run, but records; choose one, such as {name}\n"
+        assert call("show", folder) == (1, "", message)
+
+
+@pytest.mark.usefixtures("run")
 def test_a_folder_that_is_no_run_is_told_at_once(call: Call, tmp_path: Path) -> None:
     (tmp_path / "runs/empty").mkdir()
     for folder in ("runs/empty", "runs/mistyped"):

@@ -368,6 +368,12 @@ def test_code_with_specs_is_left_to_the_checks_of_code(clone: Clone) -> None:
     assert (proposal.lane, problems_of(proposal)) == ("code", [])
 
 
+def test_a_folder_without_git_is_told_in_plain_words(tmp_path: Path) -> None:
+    message = f"^{tmp_path}: is not in a git repository; choose a clone with --repository$"
+    with pytest.raises(InputError, match=message):
+        read_proposal(GitTrees(tmp_path), "HEAD", "HEAD")
+
+
 @pytest.mark.parametrize("revision", ["absent", "--help", "HEAD:specs"])
 def test_a_revision_that_is_none_is_bad_input(clone: Clone, revision: str) -> None:
     with pytest.raises(InputError, match="git rev-parse: "):

@@ -109,7 +109,7 @@ def test_a_matrix_stands_for_one_spec_a_variant(folder: Path) -> None:
     assert [spec.training.optimizer.name for spec in specs] == ["sgd", "adam", "sgd"]
     assert [spec.model.kwargs["width"] for spec in specs] == [4, 4, 8]
     assert len({spec.hash for spec in specs}) == 3
-    with pytest.raises(SpecError, match="got a matrix of 3 specs, expected one spec"):
+    with pytest.raises(SpecError, match=r"got 3 specs, expected one$"):
         load_spec(folder / "family.yaml")
 
 

@@ -475,6 +475,7 @@ def test_find_shipped_specs_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("given", "problem"),
     [
         ("resnet-20", "; did you mean 'resnet20'"),
+        ("mine", r"; did you mean specs/mine\.yaml\?$"),
         ("zzz", "$"),
     ],
 )
@@ -482,6 +483,8 @@ def test_a_name_that_no_shipped_spec_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, problem: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("specs").mkdir()
+    write(Path("specs"), VALID, "mine.yaml")
     message = f"^{given}: got neither a file nor a shipped spec's name{problem}"
     with pytest.raises(SpecError, match=message):
         find_specs([Path(given)])

@@ -103,6 +103,19 @@ def test_fields_that_no_longer_fit_are_named(tmp_path: Path) -> None:
     assert "set also" not in str(caught.value)
 
 
+@pytest.mark.parametrize("setting", ["name=adam", "={name: adam, learning_rate: 1e-3}"])
+def test_another_optimizer_names_the_fields_to_remove(tmp_path: Path, setting: str) -> None:
+    momentum = "learning_rate: 1e-3\n    momentum: 0.5\n    nesterov: true"
+    path = write(tmp_path, VALID.replace("learning_rate: 1e-3", momentum))
+    settings = ["training.optimizer" + ("" if setting.startswith("=") else ".") + setting]
+    with pytest.raises(SpecError) as caught:
+        load_all([path], settings=settings)
+    hint = str(caught.value).split("\n")[-1]
+    fields = ["training.optimizer.momentum=null", "training.optimizer.nesterov=null"]
+    assert hint == f"set also {' and '.join(fields)}"
+    assert load_all([path], settings=settings + fields)[0].spec.training.optimizer.name == "adam"
+
+
 def test_names_of_changed_specs_are_kept(tmp_path: Path) -> None:
     path = write(
         tmp_path, VALID.replace("name: test", "name: a.set-12345678"), "a.set-12345678.yaml"

@@ -156,6 +156,12 @@ def test_a_lock_that_is_held_is_not_waited_for_unless_asked(store: Store) -> Non
         store.locked("seed0", wait=False),
     ):
         pass
+    with (
+        store.locked("folder"),
+        pytest.raises(StorageError, match=f"^{store.folder}: another process is at work on it$"),
+        store.locked("folder", wait=False),
+    ):
+        pass
 
 
 WRITES: dict[str, Callable[[Store, int], None]] = {
