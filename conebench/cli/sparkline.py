@@ -8,12 +8,14 @@ PLAIN_BARS = "_.-~=+*#"
 WIDTH = 60
 
 
-def sparkline(values: Sequence[float], *, log: bool = False, bars: str = BARS) -> str:
-    """Draw at most 60 evenly spaced values as bars.
+def sparkline(
+    values: Sequence[float], *, log: bool = False, bars: str = BARS, width: int = WIDTH
+) -> str:
+    """Draw at most `width` evenly spaced values as bars.
 
     With `log`, heights are logarithms, and values that are not positive leave gaps.
     """
-    count = min(len(values), WIDTH)
+    count = min(len(values), width)
     chosen = [values[round(i * (len(values) - 1) / max(1, count - 1))] for i in range(count)]
     heights = [_height(value, log=log) for value in chosen]
     known = [height for height in heights if height is not None]

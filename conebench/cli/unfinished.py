@@ -9,7 +9,7 @@ from typing import Any
 from rich.live import Live
 from rich.text import Text
 
-from conebench.cli.sparkline import sparkline
+from conebench.cli.sparkline import WIDTH, sparkline
 from conebench.cli.terminal import Terminal, echo
 from conebench.errors import RunError
 from conebench.record import read_record
@@ -18,6 +18,8 @@ from conebench.storage.store import Store
 
 METRICS = "metrics.jsonl"
 SECONDS_BETWEEN_LOOKS = 1.0
+# Columns of a stage's name, and of the shortest curve.
+LABEL, SHORTEST = 36, 8
 # What is drawn of a stage, in order of preference, and if its scale is logarithmic.
 DRAWN = {"S": True, "test_accuracy": False}
 
@@ -29,8 +31,20 @@ def follow(run: Path, bars: str) -> None:
     with Live(console=console, auto_refresh=False, transient=console.is_terminal) as live:
         while not _is_finished(run, began):
             if console.is_terminal:
-                live.update(Text("\n".join(curves(run, bars))), refresh=True)
+                lines = drawn(run, bars, console.width, console.height)
+                # A narrow terminal cuts lines.
+                live.update(Text("\n".join(lines), no_wrap=True, overflow="crop"), refresh=True)
             time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def drawn(run: Path, bars: str, columns: int, rows: int) -> list[str]:
+    """Return what is drawn of a run in a terminal: its newest curves, then its progress."""
+    store = Store(run)
+    start, statuses = store.start(), stage_statuses(store)
+    done = sum(status.state == "done" for status in statuses)
+    progress = f"{done} of {len(statuses)} stages done; Ctrl-C ends this view, not the run"
+    newest = list(curves(run, bars, columns))[-max(1, rows - 2) :]
+    return [*newest, progress if start is None else start.text]
 
 
 def show_unfinished(run: Path, bars: str) -> None:
@@ -45,15 +59,27 @@ def show_unfinished(run: Path, bars: str) -> None:
     echo(f"no record yet; conebench status {run} shows what is left")
 
 
-def curves(run: Path, bars: str) -> Iterator[str]:
-    """Yield a line per stage: its curve, the last value and its step."""
-    for (seed, stage), of_stage in _rows(run / METRICS).items():
+def curves(run: Path, bars: str, columns: int | None = None) -> Iterator[str]:
+    """Yield a line per stage: its curve, the last value and its step.
+
+    Curves are shorter in a terminal of few columns.
+    """
+    stages = _rows(run / METRICS)
+    longest = max((len(_label(*key)) for key in stages), default=0)
+    padded = LABEL if columns is None else longest
+    for (seed, stage), of_stage in stages.items():
         name = next(name for name in DRAWN if name in of_stage[max(of_stage)])
         values = [of_stage[step][name] for step in sorted(of_stage)]
-        curve = sparkline(values, log=DRAWN[name], bars=bars)
-        label = f"seed {seed}: {stage}"
         last = f"{values[-1]:.4g} at step {max(of_stage):,}"
-        yield f"{label:<36} {name:<13} {curve} {last}"
+        head = f"{_label(seed, stage):<{padded}} {name:<13} "
+        room = WIDTH if columns is None else columns - len(head) - len(last) - 1
+        width = min(WIDTH, max(SHORTEST, room))
+        curve = sparkline(values, log=DRAWN[name], bars=bars, width=width)
+        yield f"{head}{curve} {last}"
+
+
+def _label(seed: int, stage: str) -> str:
+    return f"seed {seed}: {stage}"
 
 
 def _rows(path: Path) -> dict[tuple[int, str], dict[int, dict[str, Any]]]:

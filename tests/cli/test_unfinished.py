@@ -1,5 +1,6 @@
 """`conebench show RUN_DIR` of a run without a record."""
 
+import json
 import os
 import threading
 import time
@@ -9,6 +10,8 @@ import pytest
 from command_line import Call
 from synthetic import make_record
 
+from conebench.cli.sparkline import BARS
+from conebench.cli.unfinished import drawn
 from conebench.record import record_text
 from conebench.storage.manifest import Planned, update_manifest
 from conebench.storage.store import StageKey, StageResult, Start, Store
@@ -121,6 +124,27 @@ def test_the_runs_of_a_folder_are_shown_one_after_the_other(call: Call, run: Pat
         "",
         "runs: got no unfinished runs, expected one: choose among runs/b, runs/c\n",
     )
+
+
+def test_what_is_followed_fits_the_terminal_and_ends_with_the_newest(run: Path) -> None:
+    store = Store(run)
+    store.note_start(Start("started; it reads the data"))
+    assert drawn(run, BARS, 80, 24)[-1] == "started; it reads the data"
+    stages = _plan_training(store, 0, 1)
+    store.forget_start()
+    store.save_result(stages[0].stage, StageResult({}, 1.0))
+    rows = [
+        {"seed": seed, "stage": "switched(24000)", "step": step, "test_accuracy": 1 / (step + 3)}
+        for seed in range(40)
+        for step in range(10_000, 10_100)
+    ]
+    (run / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    for columns, height in ((80, 24), (20, 5), (200, 100)):
+        *curves, last = drawn(run, BARS, columns, height)
+        assert len(curves) == min(40, height - 2)
+        assert curves[-1].startswith("seed 39: switched(24000) test_accuracy ")
+        assert last == "1 of 2 stages done; Ctrl-C ends this view, not the run"
+        assert max(map(len, curves)) <= max(columns, 75)
 
 
 def test_a_finished_run_is_not_waited_for(call: Call, run: Path) -> None:
