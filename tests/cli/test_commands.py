@@ -1,8 +1,10 @@
 """conebench.cli.commands: commands are imported when they are called."""
 
 import inspect
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +37,28 @@ def test_a_command_imports_only_what_it_uses(arguments: list[str], absent: list[
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
     )
     assert set(absent).isdisjoint(ran.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("resnet1", ["resnet18"]),
+        ("digits-", ["digits-factors", "digits-window"]),
+        ("sp", ["specs/"]),
+        ("specs/m", ["specs/mine.yaml"]),
+        ("zzz", []),
+    ],
+)
+def test_the_shell_completes_specs(tmp_path: Path, typed: str, found: list[str]) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs/mine.yaml").touch()
+    shell = {"_CONEBENCH_COMPLETE": "complete_bash", "COMP_WORDS": f"conebench run {typed}"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "conebench"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd()), **shell, "COMP_CWORD": "2"},
+    )
+    assert (ran.stdout.split(), ran.stderr) == (found, "")
