@@ -7,6 +7,7 @@ that is computed again writes its rows again; the last ones count.
 
 import csv
 import json
+import os
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -96,13 +97,15 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """Logs to Weights & Biases, in the project conebench; `WANDB_*` variables choose another."""
+    """Logs to Weights & Biases, in the project conebench; `WANDB_PROJECT` chooses another."""
 
     def __init__(self, folder: Path, spec: Spec) -> None:
         import wandb
 
+        # An argument overrides the variable.
+        project = os.environ.get("WANDB_PROJECT", "conebench")
         self._run: Any = wandb.init(
-            project="conebench", name=spec.name, dir=str(folder), config=spec.dump()
+            project=project, name=spec.name, dir=str(folder), config=spec.dump()
         )
         self._run.define_metric("*", step_metric="step")
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,49 @@ def test_tensorboard_has_a_scalar_per_measurement(rows: Rows, tmp_path: Path) ->
     expected = of_stage(rows, "kernels")
     assert [event.step for event in found] == [row["step"] for row in expected]
     assert [event.value for event in found] == pytest.approx([row["S"] for row in expected])
+
+
+@pytest.mark.parametrize("project", [None, "mine"])
+def test_the_project_of_weights_and_biases_can_be_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project: str | None
+) -> None:
+    # An argument of wandb.init overrides the variable.
+    (tmp_path / "wandb.py").write_text("from unittest.mock import MagicMock\ninit = MagicMock()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    if project:
+        monkeypatch.setenv("WANDB_PROJECT", project)
+    open_logger("wandb", tmp_path, tiny_spec())
+    assert sys.modules.pop("wandb").init.call_args.kwargs["project"] == (project or "conebench")
+
+
+def test_a_logger_of_another_package(
+    rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/running.md describes it."""
+    (tmp_path / "loggers_of_another.py").write_text("""\
+class Mine:
+    def __init__(self, folder, spec):
+        self.file = (folder / f"{spec.name}.txt").open("w")
+
+    def log(self, row):
+        print(row["step"], file=self.file)
+
+    def close(self):
+        self.file.close()
+""")
+    info = tmp_path / "another-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: another\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[conebench.loggers]\nmine = loggers_of_another:Mine\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    check_loggers(["mine"])
+    logger = open_logger("mine", tmp_path, tiny_spec())
+    for row in rows:
+        logger.log(row)
+    logger.close()
+    assert (tmp_path / "tiny.txt").read_text().split() == [str(row["step"]) for row in rows]
 
 
 def test_a_logger_that_is_not_there() -> None:
