@@ -120,7 +120,7 @@ def run(
     _import_runner()
     if smoke:
         chosen = shortened(chosen, data)
-    _check_seeds(chosen, seeds)
+    only = _checked_seeds(chosen, seeds)
     folder = run_dir or default_folder(smoke=smoke, changed=CHANGED_SUFFIX in chosen.name)
     with warnings.catch_warnings():
         quiet_torch_jit()
@@ -128,7 +128,7 @@ def run(
         from conebench.runner import RunOptions, run_spec
         from conebench.runner.stages.device import choose_device
 
-        options = RunOptions(data, Path(folder), choose_device(device), tuple(seeds or ()) or None)
+        options = RunOptions(data, Path(folder), choose_device(device), only)
         options = replace(options, jobs=jobs, loggers=tuple(loggers), imports=tuple(imports))
         with _progress(chosen.name, options.device, quiet=quiet) as progress:
             return run_spec(chosen, options, progress)[0]
@@ -173,11 +173,17 @@ def _spec_of(spec: Spec | Path | str, settings: Mapping[str, object] | None) -> 
     return whole
 
 
-def _check_seeds(spec: Spec, seeds: Sequence[int] | None) -> None:
-    for seed in seeds or ():
+def _checked_seeds(spec: Spec, seeds: Sequence[int] | None) -> tuple[int, ...] | None:
+    """Return the seeds to run, None for all. An array of numpy is a list too."""
+    if seeds is None:
+        return None
+    if len(seeds) == 0:
+        raise InputError("seeds: got an empty list, expected one or more")
+    for seed in seeds:
         if seed not in spec.seeds:
             allowed = ", ".join(map(str, spec.seeds))
             raise SpecError(f"got {seed}, expected the spec's seeds: {allowed}", field="seeds")
+    return tuple(map(int, seeds))
 
 
 def _progress(

@@ -125,6 +125,12 @@ def test_a_loaded_spec_is_run_as_it_is() -> None:
     assert record == conebench.read_record("elsewhere/tiny/record.json")
 
 
+def test_seeds_of_numpy_are_those_that_run() -> None:
+    # bool(np.array([0])) is False.
+    record = conebench.run("tiny.yaml", seeds=np.array([0]), quiet=True)  # type: ignore[arg-type]
+    assert [seed.seed for seed in record.seeds] == [0]
+
+
 def test_a_spec_is_found_by_its_name_or_chosen_from_a_family() -> None:
     assert conebench.load_spec("digits-window").name == "digits-window"
     name = "digits-factors-batch-16"
@@ -153,6 +159,8 @@ def test_what_does_not_fit_is_said_in_one_line(here: Path) -> None:
     assert refused(run, "tiny.yaml", seeds=[7]) == "seeds: got 7, expected the spec's seeds: 0, 1"
     # 0 and "" are false.
     assert refused(run, "tiny.yaml", seeds=0) == "seeds: got 0, expected a list"
+    assert refused(run, "tiny.yaml", seeds=[]) == "seeds: got an empty list, expected one or more"
+    assert refused(run, "tiny.yaml", seeds=np.array([0, 7])).startswith("seeds: got 7, expected ")
     assert refused(run, "tiny.yaml", imports="mine") == "imports: got 'mine', expected a list"
     assert refused(run, "tiny.yaml", loggers="csv") == "loggers: got 'csv', expected a list"
     assert refused(run, "tiny.yaml", jobs=0) == "jobs: got 0, expected at least 1"
