@@ -18,7 +18,7 @@ from conebench.networks.functional import LOCK, FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.modes import plain_mode
 from conebench.networks.referee import check_derivatives, check_mixing
-from conebench.networks.reference import check_inputs
+from conebench.networks.reference import check_inputs, take_reference
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,6 +97,10 @@ def proved_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> Routes:
     routes, reference = find_routes(network, x)
     check_derivatives(network, reference)
     check_mixing(network, reference, x)
+    if routes.is_routed:
+        # Each sample may take a path of its own. A reference is of the first and the third sample.
+        for first in range(1, len(x)):
+            check_derivatives(network, take_reference(network, x.roll(-first, 0)))
     return routes
 
 

@@ -64,12 +64,14 @@ class Routes:
 
     `graph_numbers` counts what a forward pass keeps of one sample for its backward passes. `mapped`
     names generic parameters whose gradients are right if the network is mapped over samples.
+    `is_routed` tells of a network that may treat each sample differently.
     """
 
     terms: list[Term]
     classes: int
     graph_numbers: int
     mapped: frozenset[str] = frozenset()
+    is_routed: bool = False
 
 
 def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Routes, Reference]:
@@ -119,7 +121,8 @@ def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Rout
     graph_numbers = -(-seen.kept_bytes() // (2 * x.element_size()))
     generic = [term.parameter for term in routed if term.route == "generic"]
     mapped = find_mapped(network, reference, generic)
-    return Routes(routed, reference.logits.shape[1], graph_numbers, mapped), reference
+    classes = reference.logits.shape[1]
+    return Routes(routed, classes, graph_numbers, mapped, seen.routing.is_found), reference
 
 
 class _Seen(Observer):

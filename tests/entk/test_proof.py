@@ -45,6 +45,36 @@ def test_a_grouping_that_is_no_function_is_named(function) -> None:
         function(network, x, by="layer")
 
 
+class StopsOnARarePath(nn.Module):
+    """Sends samples of a positive mean through a layer that one factor's gradient misses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(6, 6), nn.Linear(6, 6)])
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        common, rare = self.layers
+        y = common(x)
+        chosen = x.mean(1) > 0
+        if chosen.any():
+            with torch.no_grad():
+                size = rare(x[chosen]).norm(dim=1, keepdim=True)
+            y[chosen] = rare(x[chosen]) / size
+        return self.head(y)
+
+
+def test_a_path_that_one_of_the_samples_takes_is_checked() -> None:
+    torch.manual_seed(0)
+    network, x = StopsOnARarePath().double().eval(), -torch.rand(5, 6).double()
+    empirical_ntk(network, x)
+    for rare in range(5):
+        mixed = x.clone()
+        mixed[rare] *= -1
+        with pytest.raises(KernelError, match="autograd's gradients are not the derivatives"):
+            empirical_ntk(network, mixed)
+
+
 def test_a_proof_serves_networks_of_the_same_structure(monkeypatch) -> None:
     network, x = make_network("batchnorm_cnn")
     proof = prove(network, x)
