@@ -13,6 +13,7 @@ from conebench.entk import KernelError, KernelPlan, empirical_ntk
 from conebench.errors import SpecError
 from conebench.linearize import LinearizedModel
 from conebench.networks.imported import package_of
+from conebench.networks.modes import plain_mode
 from conebench.networks.timm_models import classifier_parameters, entry_point
 from conebench.runner.stages.context import Context
 from conebench.runner.stages.kernels import plan_kernel
@@ -159,8 +160,10 @@ def _check_optimizer(context: Context, network: nn.Module) -> None:
     trainable = [p for p in copied.parameters() if p.requires_grad]
     optimizer = make_optimizer(trainable, choice, choice.weight_decay)
     try:
-        torch.autograd.backward(copied(_two_images(context)).sum())
-        optimizer.step()
+        # Compiling an optimizer for one step would take a minute.
+        with plain_mode():
+            torch.autograd.backward(copied(_two_images(context)).sum())
+            optimizer.step()
     except Exception as error:  # noqa: BLE001  # any optimizer may raise anything
         raise SpecError(
             f"{choice.name!r} cannot take a step: {first_line(error)}",
