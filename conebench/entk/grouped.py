@@ -13,6 +13,7 @@ from conebench.entk.kernel import add_passes, empirical_ntk, finish, plan_ntk, p
 from conebench.entk.plan import KernelPlan, Request
 from conebench.entk.proof import Proof, kernel_function
 from conebench.entk.routes import Term
+from conebench.errors import KernelError
 
 Grouping = Callable[[str], str]
 
@@ -133,7 +134,7 @@ def _prepare(
     def held_numbers(request: Request) -> int:
         # The whole kernel, that of the open group, and the trace kernels. A finished `sum` kernel
         # may wait next to them.
-        groups = len({by(name) for name in request.network.trainable})
+        groups = len(set(_groups(by, request).values()))
         return 2 * request.kernel_numbers + (groups + 1) * len(request.x) ** 2
 
     return prepare(
@@ -147,8 +148,17 @@ def _prepare(
     )
 
 
+def _groups(by: Grouping, request: Request) -> dict[str, str]:
+    """Return the group of each parameter."""
+    groups = {name: by(name) for name in request.network.trainable}
+    for name, group in groups.items():
+        if not isinstance(group, str):
+            raise KernelError(f"by: got {group!r} for {name}, expected the name of a group")
+    return groups
+
+
 def _build(request: Request, plan: KernelPlan, by: Grouping) -> tuple[Tensor, dict[str, Tensor]]:
-    sums = _Sums(request, {name: by(name) for name in request.network.trainable})
+    sums = _Sums(request, _groups(by, request))
     add_passes(request, plan, sums.kernel_of)
     sums.close()
     of_group = replace(request, outputs="trace")

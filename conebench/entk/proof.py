@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, get_args
 
@@ -59,6 +60,9 @@ def kernel_function(function: Callable[P, T]) -> Callable[P, T]:
             raise KernelError(f"outputs: got {outputs!r}, expected {', '.join(get_args(Outputs))}")
         if not callable(by):
             raise KernelError(f"by: got {by!r}, expected a function of a parameter's name")
+        limit = given.get("memory_limit")
+        if not isinstance(limit, Integral | None):
+            raise KernelError(f"memory_limit: got {limit!r}, expected a whole number of bytes")
         with LOCK, plain_mode(), torch.no_grad():
             return function(*args, **kwargs)
 

@@ -29,6 +29,8 @@ from conebench.networks.functional import FrozenNetwork
         ),
         ({"x1": torch.ones(4, 3, 2, 2).numpy()}, "x1: got a ndarray, expected a tensor of inputs"),
         ({"x2": [1.0]}, "x2: got a list, expected a tensor of inputs"),
+        ({"memory_limit": "1GB"}, "memory_limit: got '1GB', expected a whole number of bytes"),
+        ({"memory_limit": float("nan")}, "memory_limit: got nan, expected a whole number of bytes"),
     ],
 )
 @pytest.mark.parametrize("function", [empirical_ntk, plan_ntk])
@@ -43,6 +45,8 @@ def test_a_grouping_that_is_no_function_is_named(function) -> None:
     network, x = make_network("mlp")
     with pytest.raises(KernelError, match="by: got 'layer', expected a function of a parameter's"):
         function(network, x, by="layer")
+    with pytest.raises(KernelError, match=r"by: got \['1'\] for 1.weight, expected the name of a"):
+        function(network, x, by=lambda name: name.split(".")[:1])
 
 
 class StopsOnARarePath(nn.Module):
