@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,7 +115,6 @@ def test_a_run_that_is_ended_while_it_starts_says_so_and_leaves_no_note(tmp_path
     with command(tmp_path, "tiny.yaml") as process:
         while store.start() is None:
             assert process.poll() is None
-            time.sleep(0.01)
         process.terminate()
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (143, "", f"{STORED}\n")
