@@ -48,9 +48,10 @@ def side_difference(high: Sequence[Cell], low: Sequence[Cell]) -> Cell:
         array([4.])
 
     """
-    if any(cell is None for cell in (*high, *low)):
+    known = [[cell for cell in side if cell is not None] for side in (high, low)]
+    if len(known[0]) < len(high) or len(known[1]) < len(low):
         return None
-    sides = [np.mean(list(side), axis=0) for side in (high, low)]  # type: ignore[arg-type]
+    sides = [np.asarray(np.mean(side, axis=0)) for side in known]
     return np.asarray(sides[0] - sides[1])
 
 

@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from conebench.analysis.study import Effect, FactorialEffect, mean_over_seeds
 from conebench.record.quantities import UNDEFINED
 from conebench.site.charts.drawing import Drawing, Series, Tick, compact
@@ -161,7 +163,8 @@ def _interaction(shares: Shares, found: FactorialEffect, cells: Cells) -> Intera
         for seed in seeds:
             values = [cells[name].value(seed, shares.response) for name in names]
             known = [value.mean(keepdims=True) for value in values if value is not None]
-            rows.append(sum(known) / len(known) if len(known) == len(names) else None)
+            is_whole = len(known) == len(names)
+            rows.append(np.asarray(np.mean(known, axis=0)) if is_whole else None)
         effect = mean_over_seeds(rows)
         if effect is not None:
             means[a, b] = effect
