@@ -65,9 +65,11 @@ def broken_invariants(path: Path, record: Record, recomputed: Record) -> list[Fi
     Its arms are those that T* of `recomputed` asks for, unless the record is of an older method.
     """
     findings = [*_hashes(path, record), *_spec(record)]
-    # What follows is checked against the spec, so a wrong one would only add false findings.
-    seeds_of = recomputed if record.method == METHOD else record
-    return findings or [*_method(record), *_seeds(seeds_of)]
+    # A wrong spec would only add false findings to what is checked against it.
+    return findings or [
+        *_method(record),
+        *_seeds(recomputed if record.method == METHOD else record),
+    ]
 
 
 def _hashes(path: Path, record: Record) -> Iterator[Finding]:
