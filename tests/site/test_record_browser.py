@@ -49,10 +49,8 @@ def test_values_stand_under_the_pointer_and_a_crosshair_on_every_plot_of_steps(v
     assert float(seeds[2].split()[-1]) == pytest.approx(found[2], rel=1e-3)
     assert float(mean.split()[-1]) == pytest.approx(sum(found) / 5, rel=1e-3)
     # On every plot of steps in view, here the heat map too.
-    assert (
-        page.locator("figure[data-key=velocity] .cross, figure[data-key=distance] .cross").count()
-        >= 2
-    )
+    for key in ("velocity", "distance"):
+        wait_until(page, f"document.querySelector('figure[data-key={key}] .cross')")
     page.mouse.move(5, 5)
     wait_until(page, "!document.querySelector('.over .cross')")
     assert tip.is_hidden()
@@ -68,6 +66,18 @@ def test_arrow_keys_walk_along_a_plot(visit):
     assert page.locator(".tip b").inner_text() == "step 5"
     page.keyboard.press("Escape")
     assert page.locator(".tip").is_hidden()
+
+
+def test_a_plot_that_scrolls_into_view_is_marked_too(visit):
+    page = visit.open(record_address("Alpha"))
+    last = plot_of(page, "velocity")
+    plot_of(page, "training").locator("svg").first.focus()
+    page.keyboard.press("Home")
+    assert last.locator(".cross").count() == 0
+    last.scroll_into_view_if_needed()
+    wait_until(page, "document.querySelector('figure[data-key=velocity] .cross')")
+    page.keyboard.press("Escape")
+    wait_until(page, "!document.querySelector('.over .cross')")
 
 
 def test_a_plot_zooms_along_x_with_its_own_ticks_and_a_way_back(visit):

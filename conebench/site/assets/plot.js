@@ -51,17 +51,21 @@ window.plots = (() => {
 
   const pointed = (plot, place) => `${plot.key()} ${place} ${plot.other}`;
   let last = "";
+  let leader = null;
 
-  // Only plots in view are marked, and only if the place is another one: both keep it quick.
+  // Marks the step pointed at on another plot of steps; only plots in view, which keeps it quick.
+  function follow(plot) {
+    if (!leader || plot === leader || !plot.visible) return;
+    if (leader.kind.step(leader) && plot.kind.step(plot)) cross(plot, nearest(plot.all, leader.place));
+  }
+
   function point(plot, place, at) {
     if (last !== pointed(plot, place)) {
       last = pointed(plot, place);
-      const linked = plot.kind.step(plot);
-      for (const other of mounted) {
-        if (other === plot) cross(other, place);
-        else if (linked && other.visible && other.kind.step(other)) cross(other, nearest(other.all, place));
-      }
+      leader = plot;
       plot.place = place;
+      cross(plot, place);
+      mounted.forEach(follow);
       const [head, rows] = plot.kind.told(plot, place);
       tip.replaceChildren(...[head, ...rows].map((text, i) => Object.assign(
         document.createElement(i ? "span" : "b"), { textContent: text })));
@@ -77,6 +81,7 @@ window.plots = (() => {
   function leave() {
     tip.hidden = true;
     last = "";
+    leader = null;
     for (const plot of mounted) {
       delete plot.other;
       cross(plot, null);
@@ -84,7 +89,10 @@ window.plots = (() => {
   }
 
   const watcher = new IntersectionObserver((entries) => {
-    for (const entry of entries) entry.target.plot.visible = entry.isIntersecting;
+    for (const { target: { plot }, isIntersecting } of entries) {
+      plot.visible = isIntersecting;
+      follow(plot);  // it may scroll into view while the pointer rests
+    }
   });
 
   function inDrawing(plot, event) {
