@@ -96,6 +96,14 @@ Loggers = Annotated[
         "the run's folder has them in any case.",
     ),
 ]
+CudaGraphs = Annotated[
+    bool,
+    typer.Option(
+        "--cuda-graphs",
+        help="Record training steps as CUDA graphs and replay them. For trials: it has not run on "
+        "a GPU yet.",
+    ),
+]
 DeviceName = Annotated[Device, typer.Option(help="auto takes a GPU if there is one.")]
 Jobs = Annotated[
     int,

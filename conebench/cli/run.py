@@ -16,6 +16,7 @@ from conebench.cli.display import open_progress, print_summary
 from conebench.cli.exits import errors_as_exit_codes, show_error
 from conebench.cli.options import (
     DATA_ROOT,
+    CudaGraphs,
     DataRoot,
     Device,
     DeviceName,
@@ -78,6 +79,7 @@ def run(
     run_dir: RunFolder = None,
     smoke: Smoke = False,
     device: DeviceName = "auto",
+    cuda_graphs: CudaGraphs = False,
     kernel_memory: KernelMemory = None,
     jobs: Jobs = 1,
     executor: Executor = "local",
@@ -109,8 +111,8 @@ def run(
                 # A job chooses its device itself.
                 here = device if executor == "local" else "cpu"
                 options = _options(here, data_root, folder, seed, kernel_memory, jobs, save_every)
-                trackers, modules = tuple(loggers or ()), tuple(imports or ())
-                options = replace(options, loggers=trackers, imports=modules)
+                logs, modules = tuple(loggers or ()), tuple(imports or ())
+                options = replace(options, loggers=logs, imports=modules, cuda_graphs=cuda_graphs)
                 if executor != "local":
                     _submit(loaded, options, device, executor, slurm_args or [], as_json)
             except ConebenchError as error:

@@ -226,9 +226,12 @@ class Provenance(Part):
         description="The code of the stages, each once; null for stages of an older run folder, "
         "which does not name it. Missing in older records.",
     )
+    cuda_graphs: Literal[True] | None = Field(
+        default=None, description="True if training steps were recorded as CUDA graphs."
+    )
     kernel_build: KernelBuild | None = Field(default=None, description="Missing before schema 1.1.")
 
-    later = frozenset({"codes"})
+    later = frozenset({"codes", "cuda_graphs"})
 
 
 class Failure(Part):

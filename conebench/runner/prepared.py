@@ -145,7 +145,12 @@ def _record(
         or None,
         summary=derive_summary(spec, seeds, len(context.data.test)),
         provenance=gather_provenance(
-            options.device, stages.wall_seconds, network.kernel_plan, options.jobs, stages.codes
+            options.device,
+            stages.wall_seconds,
+            network.kernel_plan,
+            options.jobs,
+            stages.codes,
+            cuda_graphs=options.cuda_graphs,
         ),
         method=METHOD,
     )

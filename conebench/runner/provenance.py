@@ -24,6 +24,8 @@ def gather_provenance(
     kernel_plan: KernelPlan,
     jobs: int,
     codes: Sequence[Code | None],
+    *,
+    cuda_graphs: bool,
 ) -> Provenance:
     """Describe how a record was made, now and on this machine.
 
@@ -51,6 +53,7 @@ def gather_provenance(
         git_commit=known[0].git_commit if known else None,
         git_dirty=_any_dirty(codes),
         codes=[CodeFacts(**asdict(code)) if code else None for code in codes],
+        cuda_graphs=True if cuda_graphs else None,
         kernel_build=KernelBuild(
             memory_limit_bytes=kernel_plan.memory_limit,
             peak_bytes=kernel_plan.peak_bytes,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from conebench.errors import RunError
 from conebench.seeding import counter_seed
 from conebench.spec.schema import Loss
 from conebench.training.averaging import WeightAverage
+from conebench.training.cuda_graphs import AddGradients, RecordedGradients, Recorder
 from conebench.training.optimizers import (
     OptimizerChoice,
     TensorDict,
@@ -95,6 +97,7 @@ def train(
     losses_before: Sequence[Tensor] = (),
     wants_pause: Callable[[], bool] = lambda: False,
     average: WeightAverage | None = None,
+    recorder: Recorder | None = None,
 ) -> Iterator[Checkpoint]:
     """Train a model from step `start` to the last checkpoint.
 
@@ -112,9 +115,7 @@ def train(
         losses_before: Losses between the last checkpoint and `start`.
         wants_pause: Called after each step.
         average: Counts the model after each update.
-
-    Yields:
-        The live model and optimizer.
+        recorder: Records the gradients of each shape of a batch, which are then replayed.
 
     Raises:
         DivergedError: A loss is not finite; it names the first such step.
@@ -124,13 +125,14 @@ def train(
     optimizer = make_optimizer(trainable, recipe.optimizer, recipe.weight_decay)
     if optimizer_state is not None:
         load_state(optimizer, optimizer_state)
+    add_gradients = _gradients(model, recipe, recorder)
     due = {step for step in checkpoints if step > start}
     if start in checkpoints:
         yield Checkpoint(start, None, model, optimizer)
     losses = [loss.to(trainable[0].device) for loss in losses_before]
     checked = len(losses)
     for step in range(start, max(due, default=start)):
-        losses.append(_update(model, data, recipe, optimizer, step))
+        losses.append(_update(data, recipe, optimizer, step, add_gradients))
         if average is not None:
             average.add(model)
         done = step + 1
@@ -147,7 +149,11 @@ def train(
 
 
 def _update(
-    model: nn.Module, data: Data, recipe: Recipe, optimizer: torch.optim.Optimizer, step: int
+    data: Data,
+    recipe: Recipe,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    add_gradients: AddGradients,
 ) -> Tensor:
     x, y = data.batch(
         recipe.seed,
@@ -161,14 +167,20 @@ def _update(
     group = optimizer.param_groups[0]
     group["lr"] = recipe.learning_rate(step)
     optimizer.zero_grad()
-    loss = _add_gradients(model, x, y, recipe)
+    loss = add_gradients(x, y)
     if recipe.clip_gradients is not None:
         nn.utils.clip_grad_norm_(group["params"], recipe.clip_gradients)
     step_with_decay_origin(optimizer, recipe.optimizer, recipe.weight_decay, recipe.decay_origin)
     return loss
 
 
-def _add_gradients(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+def _gradients(model: nn.Module, recipe: Recipe, recorder: Recorder | None) -> AddGradients:
+    """Return the function that adds up the gradients of a batch."""
+    add_gradients = partial(_add_gradients, model, recipe)
+    return add_gradients if recorder is None else RecordedGradients(model, add_gradients, recorder)
+
+
+def _add_gradients(model: nn.Module, recipe: Recipe, x: Tensor, y: Tensor) -> Tensor:
     """Return the mean loss of a batch, and add up its gradients."""
     count = -(-len(x) // (recipe.images_at_once or len(x)))
     total = x.new_zeros(())

@@ -3,7 +3,7 @@
 A GPU computes such a step in a few milliseconds, so there it would wait for Python. One thread. The
 ratio of a linearized step, replayed and by the network's modules, to an ordinary step of the same
 network (median of the rounds, least and most), and milliseconds, stand in the JSON that
-`--benchmark-json` writes.
+`--benchmark-json` writes. On a GPU the steps recorded as CUDA graphs are there too.
 """
 
 from collections.abc import Callable
@@ -12,10 +12,11 @@ from time import perf_counter
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from conebench.linearize import LinearizedModel
 from conebench.networks.timm_models import make_model
+from conebench.training.cuda_graphs import AddGradients, RecordedGradients, record_cuda_graph
 
 # Model, its arguments, pixels per side.
 CASES: dict[str, tuple[str, dict[str, object], int]] = {
@@ -25,8 +26,9 @@ CASES: dict[str, tuple[str, dict[str, object], int]] = {
     "ViT-Tiny": ("vit_tiny_patch16_224", {"img_size": 8, "patch_size": 4}, 8),
     "ConvNeXt-Atto": ("convnext_atto", {"patch_size": 2}, 32),
 }
-KINDS = ("ordinary", "modules", "replayed")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+GRAPHS = ("ordinary_graph", "replayed_graph") if DEVICE.type == "cuda" else ()
+KINDS = ("ordinary", "modules", "replayed", *GRAPHS)
 ROUNDS = 30
 
 
@@ -35,17 +37,26 @@ def make_step(case: str, kind: str) -> Callable[[], None]:
     name, kwargs, side = CASES[case]
     network: nn.Module = make_model(name, kwargs, pretrained=False, classes=10, channels=3, seed=0)
     network.to(DEVICE)
-    if kind != "ordinary":
+    if not kind.startswith("ordinary"):
         network = LinearizedModel(network)
-        network.replays = kind == "replayed"
+        network.replays = kind.startswith("replayed")
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 3, side, side, generator=generator).to(DEVICE)
     y = torch.tensor([0, 1], device=DEVICE)
 
+    def backward(x: Tensor, y: Tensor) -> Tensor:
+        loss = nn.functional.cross_entropy(network(x), y)
+        loss.backward()
+        return loss.detach()
+
+    add_gradients: AddGradients = backward
+    if kind.endswith("graph"):
+        add_gradients = RecordedGradients(network, backward, record_cuda_graph)
+
     def step() -> None:
         optimizer.zero_grad()
-        nn.functional.cross_entropy(network(x), y).backward()
+        add_gradients(x, y)
         optimizer.step()
         if DEVICE.type == "cuda":
             torch.cuda.synchronize()

@@ -141,6 +141,12 @@ def test_a_seed_that_the_spec_lacks_is_refused(call: Call, tmp_path: Path) -> No
     assert not (tmp_path / "runs").exists()
 
 
+def test_cuda_graphs_need_a_gpu(call: Call, tmp_path: Path) -> None:
+    message = "--cuda-graphs: got the device cpu, expected cuda, which records them\n"
+    spec = write_spec(tmp_path)
+    assert call("run", spec, "--device", "cpu", "--cuda-graphs") == (3, "", message)
+
+
 def test_the_data_root_may_come_from_the_environment(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,11 +3,17 @@
 import pytest
 import torch
 from families import families, small_network, smallest
+from reruns import rerun
+from small_training import make_recipe
 from torch import Tensor, nn
 
+from conebench.data.datasets import Data, Images
 from conebench.entk import empirical_ntk
 from conebench.linearize import LinearizedModel
 from conebench.networks.timm_models import make_model
+from conebench.spec.datasets import Augmentation
+from conebench.training.cuda_graphs import Recorder, record_cuda_graph
+from conebench.training.loop import train
 
 Made = tuple[nn.Module, Tensor]
 
@@ -96,6 +102,39 @@ def test_replays_have_the_bits_of_the_modules(device: torch.device) -> None:
     images = x.to(device, torch.float32)
     replayed, plain = (linear_step(network, images, replays=replays) for replays in (True, False))
     assert torch.equal(replayed, plain)
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "linear"])
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_steps_recorded_as_cuda_graphs_have_the_same_bits(
+    name: str, kind: str, device: torch.device
+) -> None:
+    if device.type == "cpu" and name not in SMALL:
+        pytest.skip("a GPU's part")
+    plain = trained(name, kind, device, None)
+    recorder = record_cuda_graph if device.type == "cuda" else rerun
+    for found, expected in zip(trained(name, kind, device, recorder), plain, strict=True):
+        assert torch.equal(found, expected)
+
+
+def trained(name: str, kind: str, device: torch.device, recorder: Recorder | None) -> list[Tensor]:
+    """A network's state after three epochs, whose batches have two shapes."""
+    network = made(name)[0].to(device, torch.float32)
+    if kind == "linear":
+        network = LinearizedModel(network)
+        network.replays = True
+    else:
+        # Its random numbers must be the same too.
+        network = nn.Sequential(network, nn.Dropout(0.2))
+    pixels = torch.randint(0, 256, (10, 3, 32, 32), generator=torch.Generator().manual_seed(2))
+    images = Images(pixels.to(device, torch.uint8), torch.arange(10, device=device))
+    zero, one = (torch.full((3, 1, 1), value, device=device) for value in (0.0, 1.0))
+    augmentation = Augmentation(flip=True, crop_padding=2)
+    classes = tuple("abcdefghij")
+    data = Data(images, None, images, classes, zero, one, augmentation, "0" * 64)
+    recipe = make_recipe(batch_size=6, keep_last_batch=True)
+    list(train(network.train(), data, recipe, start=0, checkpoints=[6], recorder=recorder))
+    return list(network.state_dict().values())
 
 
 def test_running_out_of_memory_halves_the_chunk(

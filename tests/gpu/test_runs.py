@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny_runs import RecordingProgress, content, run, tiny_spec
 
+from conebench.errors import DeviceMissingError
 from conebench.record import Record
 
 
@@ -19,6 +20,18 @@ def test_a_second_run_gives_the_same_record(
 ) -> None:
     assert content(run(tiny_spec(), tmp_path, device=device)) == content(straight)
     assert straight.provenance.device == device.type
+
+
+def test_a_run_with_cuda_graphs_gives_the_same_record(
+    straight: Record, device: torch.device, tmp_path: Path
+) -> None:
+    if device.type == "cpu":
+        with pytest.raises(DeviceMissingError, match="--cuda-graphs"):
+            run(tiny_spec(), tmp_path, cuda_graphs=True)
+        return
+    record = run(tiny_spec(), tmp_path, device=device, cuda_graphs=True)
+    assert content(record) == content(straight)
+    assert record.provenance.cuda_graphs is True
 
 
 @pytest.mark.parametrize("stage", ["ordinary training", "kernels", "lazy", "switched(4)"])

@@ -74,6 +74,7 @@ def run(
     jobs: int = 1,
     save_every: float = 60.0,
     device: torch.device = CPU,
+    cuda_graphs: bool = False,
 ) -> Record:
     options = RunOptions(
         folder / "data",
@@ -83,6 +84,7 @@ def run(
         kernel_memory,
         jobs,
         save_every,
+        cuda_graphs=cuda_graphs,
     )
     record, path = run_spec(spec, options, progress or RecordingProgress())
     assert read_record(path) == record

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from conebench.data.datasets import Data, Images, load_data
 from conebench.entk import default_memory_limit
+from conebench.errors import DeviceMissingError
 from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
 from conebench.networks.copies import copied
 from conebench.networks.imported import import_modules
@@ -54,6 +55,8 @@ class RunOptions:
     loggers: tuple[str, ...] = ()
     # Modules that register networks with timm.
     imports: tuple[str, ...] = ()
+    # Training steps are recorded as CUDA graphs.
+    cuda_graphs: bool = False
 
     def __post_init__(self) -> None:
         # A notebook may give texts.
@@ -74,6 +77,7 @@ class Context:
     kernel_memory: int
     save_every: float
     imports: tuple[str, ...] = ()
+    cuda_graphs: bool = False
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -117,6 +121,8 @@ class Context:
             "device": self.device.type,
             **library_versions(),
             "code": self.code.hash,
+            # Not shown yet to give the same bits.
+            **({"cuda_graphs": True} if self.cuda_graphs else {}),
             **{section: self._sections[section] for section in sections},
         }
 
@@ -176,15 +182,27 @@ def open_context(
     """Import a run's modules, read its data unless given, and open its folder.
 
     Raises a SpecError if data and spec do not fit, a DataMissingError if the data are missing, an
-    InputError if a module cannot be imported.
+    InputError if a module cannot be imported, a DeviceMissingError for CUDA graphs on a CPU.
     """
+    if options.cuda_graphs and options.device.type != "cuda":
+        raise DeviceMissingError(
+            f"--cuda-graphs: got the device {options.device}, expected cuda, which records them"
+        )
     # Each process that computes stages opens a context.
     import_modules(options.imports)
     data = data or load_data(spec.dataset, options.data_root, options.device)
     store = Store(options.run_dir / spec.name)
     memory = options.kernel_memory or _kernel_memory(options)
     return Context(
-        spec, data, options.device, store, progress, memory, options.save_every, options.imports
+        spec,
+        data,
+        options.device,
+        store,
+        progress,
+        memory,
+        options.save_every,
+        options.imports,
+        options.cuda_graphs,
     )
 
 

@@ -16,6 +16,7 @@ from conebench.runner.stages.work import Work
 from conebench.storage.atomic_files import remove
 from conebench.storage.store import StageKey, Store, read_facts, read_tensors
 from conebench.training.averaging import WeightAverage
+from conebench.training.cuda_graphs import record_cuda_graph
 from conebench.training.loop import Checkpoint, Recipe, train
 from conebench.training.optimizers import TensorDict
 
@@ -98,6 +99,7 @@ def train_resumably(
         losses_before=begin.losses,
         wants_pause=is_due,
         average=average,
+        recorder=record_cuda_graph if context.cuda_graphs else None,
     ):
         yield checkpoint
         if is_due() or (stores_each and len(results) > kept):
