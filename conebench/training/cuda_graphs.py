@@ -3,8 +3,10 @@
 A graph launches the operators that were recorded, with the same random numbers as without it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -51,10 +53,8 @@ def record_cuda_graph(compute: Callable[[], Pass]) -> tuple[Pass, Callable[[], N
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        raise RunError(
-            "--cuda-graphs: the training step cannot be recorded as a CUDA graph: "
-            f"{first_line(error)}; run without --cuda-graphs"
-        ) from error
+        reason = f"the training step cannot be recorded as a CUDA graph: {first_line(error)}"
+        raise _refused(reason) from error
     return result, graph.replay
 
 
@@ -64,6 +64,8 @@ class Recorded:
 
     x: Tensor
     y: Tensor
+    # Of parameters and buffers in memory.
+    places: list[int]
     result: Pass
     replay: Callable[[], None]
 
@@ -71,13 +73,16 @@ class Recorded:
 class RecordedGradients:
     """Gradients of a model's batches, recorded once for each shape and replayed.
 
-    The model must compute every batch of a shape by the same operators, and its parameters must
-    stay where they are in memory.
+    A recording is checked once: its replay must have the bits of the step itself.
 
     Args:
         model: the model. Its buffers and the random numbers are as before after a recording.
         add_gradients: adds the gradients of a batch (x, y) to the parameters', returns the loss.
         record: records a computation.
+
+    Raises:
+        RunError: the step cannot be recorded, its replay differs, or a parameter or buffer has
+            moved to other memory since.
 
     """
 
@@ -94,6 +99,7 @@ class RecordedGradients:
         if key not in self._recorded:
             self._recorded[key] = self._recording(x, y)
         recorded = self._recorded[key]
+        self._check_places(recorded.places)
         recorded.x.copy_(x)
         recorded.y.copy_(y)
         recorded.replay()
@@ -102,8 +108,19 @@ class RecordedGradients:
         # The next replay overwrites it.
         return recorded.result.loss.clone()
 
+    def _tensors(self) -> list[Tensor]:
+        return [*self._model.parameters(), *self._model.buffers()]
+
+    def _check_places(self, places: list[int]) -> None:
+        """Raise a RunError if parameters and buffers are not at these places in memory."""
+        if [tensor.data_ptr() for tensor in self._tensors()] != places:
+            raise _refused("a parameter or buffer moves to other memory in a training step")
+
     def _recording(self, x: Tensor, y: Tensor) -> Recorded:
         x, y = x.clone(), y.clone()
+        # Held to the end, so that no other tensor gets their memory.
+        tensors = self._tensors()
+        places = [tensor.data_ptr() for tensor in tensors]
 
         def compute() -> Pass:
             # Without a gradient to add to, a replay sets it anew.
@@ -112,14 +129,41 @@ class RecordedGradients:
             loss = self._add_gradients(x, y)
             return Pass(loss, tuple(parameter.grad for parameter in self._parameters))
 
-        buffers = [buffer.clone() for buffer in self._model.buffers()]
-        with torch.random.fork_rng([x.device] if x.device.type == "cuda" else []):
+        with self._undone(x.device):
             result, replay = self._record(compute)
-        _restore(self._model.buffers(), buffers)
-        return Recorded(x, y, result, replay)
+            self._check_places(places)
+        recorded = Recorded(x, y, places, result, replay)
+        self._check(recorded, compute)
+        return recorded
+
+    def _check(self, recorded: Recorded, compute: Callable[[], Pass]) -> None:
+        """Raise a RunError unless a replay has the bits of the step itself, for another batch."""
+        # Every image with the label of another.
+        recorded.x.copy_(recorded.x.flip(0))
+        with self._undone(recorded.x.device):
+            expected = self._copies(compute())
+        with self._undone(recorded.x.device):
+            recorded.replay()
+            found = self._copies(recorded.result)
+        # Of a diverged network all are NaN.
+        exactly = partial(torch.allclose, rtol=0.0, atol=0.0, equal_nan=True)
+        if not all(map(exactly, found, expected)):
+            raise _refused("a replay gives other numbers than the step itself")
+
+    def _copies(self, result: Pass) -> list[Tensor]:
+        held = (result.loss, *result.gradients, *self._model.buffers())
+        return [tensor.clone() for tensor in held if tensor is not None]
+
+    @contextmanager
+    def _undone(self, device: torch.device) -> Iterator[None]:
+        """Restore buffers and random numbers at the end."""
+        before = [buffer.clone() for buffer in self._model.buffers()]
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+        with torch.no_grad():
+            for buffer, value in zip(self._model.buffers(), before, strict=True):
+                buffer.copy_(value)
 
 
-@torch.no_grad()
-def _restore(buffers: Iterable[Tensor], values: Iterable[Tensor]) -> None:
-    for buffer, value in zip(buffers, values, strict=True):
-        buffer.copy_(value)
+def _refused(reason: str) -> RunError:
+    return RunError(f"--cuda-graphs: {reason}; run without --cuda-graphs")

@@ -18,7 +18,12 @@ from torch import Tensor, nn
 
 from conebench.errors import RunError
 from conebench.linearize import LinearizedModel
-from conebench.training.cuda_graphs import Pass, RecordedGradients, record_cuda_graph
+from conebench.training.cuda_graphs import (
+    AddGradients,
+    Pass,
+    RecordedGradients,
+    record_cuda_graph,
+)
 from conebench.training.loop import Recipe
 
 Made = Callable[[], nn.Module]
@@ -98,22 +103,83 @@ def test_each_shape_of_a_batch_is_recorded_once() -> None:
     assert len(shapes) == 2
 
 
-def test_a_recording_leaves_buffers_and_random_numbers() -> None:
-    network = noisy_network().train()
-    before, random = state(network), torch.get_rng_state()
-    x, y = torch.ones(4, 3, 2, 2), torch.tensor([0, 1, 2, 0])
-
+def gradients_of(network: nn.Module) -> AddGradients:
     def add_gradients(x: Tensor, y: Tensor) -> Tensor:
         loss = nn.functional.cross_entropy(network(x), y)
         loss.backward()
         return loss.detach()
 
-    def only_record(compute: Callable[[], Pass]) -> tuple[Pass, Callable[[], None]]:
+    return add_gradients
+
+
+BATCH = torch.rand(4, 3, 2, 2, generator=torch.Generator().manual_seed(0)), torch.arange(4) % 3
+
+
+def test_a_recording_leaves_buffers_and_random_numbers() -> None:
+    network = noisy_network().train()
+    before, random = state(network), torch.get_rng_state()
+    seen: list[bool] = []
+
+    def add_gradients(x: Tensor, y: Tensor) -> Tensor:
+        seen.append(all(map(torch.equal, state(network), before)))
+        seen.append(torch.equal(torch.get_rng_state(), random))
+        return gradients_of(network)(x, y)
+
+    RecordedGradients(network, add_gradients, rerun)(*BATCH)
+    # Recorded, computed, replayed, and then replayed as the step.
+    assert seen == [True] * 8
+
+
+def test_another_result_than_the_steps_is_refused() -> None:
+    network = linear_network()
+
+    def frozen(compute: Callable[[], Pass]) -> tuple[Pass, Callable[[], None]]:
         return compute(), lambda: None
 
-    RecordedGradients(network, add_gradients, only_record)(x, y)
-    assert all(map(torch.equal, state(network), before))
-    assert torch.equal(torch.get_rng_state(), random)
+    with pytest.raises(RunError, match=r"^--cuda-graphs: a replay gives other numbers than the st"):
+        RecordedGradients(network, gradients_of(network), frozen)(*BATCH)
+
+
+class Averaging(nn.Module):
+    """Keeps a new tensor in place of its buffer in each pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.layer = linear_network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.mean = 0.9 * self.mean + 0.1 * x.mean()
+        return self.layer(x)
+
+
+class Moving(torch.optim.SGD):
+    def step(self, closure: None = None) -> None:
+        super().step(closure)
+        for parameter in self.param_groups[0]["params"]:
+            parameter.data = parameter.data.clone()
+
+
+def test_a_buffer_that_moves_is_refused() -> None:
+    network = Averaging()
+    with pytest.raises(RunError, match=r"^--cuda-graphs: a parameter or buffer moves to other mem"):
+        RecordedGradients(network, gradients_of(network), rerun)(*BATCH)
+
+
+def test_a_parameter_that_moves_is_refused() -> None:
+    network = linear_network()
+    recorded = RecordedGradients(network, gradients_of(network), rerun)
+    recorded(*BATCH)
+    Moving(network.parameters(), lr=0.1).step()
+    with pytest.raises(RunError, match=r"^--cuda-graphs: a parameter or buffer moves to other mem"):
+        recorded(*BATCH)
+
+
+def test_a_diverged_network_is_no_other_result() -> None:
+    network = linear_network()
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    assert RecordedGradients(network, gradients_of(network), rerun)(*BATCH).isnan()
 
 
 def test_a_parameter_without_gradient_stays_without() -> None:
