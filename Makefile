@@ -19,7 +19,8 @@ SCRIPTS := .ci/containers/install .ci/core .ci/review .ci/run .ci/site .ci/suite
   .ci/wheel .ci/workflows
 # What must work on every Python and with every version of a package that pyproject.toml allows.
 CORE := tests/test_imports.py tests/test_main.py tests/entk tests/linearize tests/networks \
-  tests/training tests/storage tests/reference tests/spec/test_loading.py tests/site/test_build.py \
+  tests/training tests/storage tests/reference tests/spec/test_loading.py \
+  tests/spec/test_schema_problems.py tests/site/test_build.py \
   tests/runner/executors/test_processes.py
 
 .PHONY: demo test core gpu lint bench fuzz families networks catalog screenshots clean

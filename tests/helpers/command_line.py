@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +37,13 @@ def caller(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         return caught.value.code or 0, printed.out, printed.err
 
     return run
+
+
+def write_spec(folder: Path, name: str = "tiny", *changes: tuple[str, str]) -> str:
+    """Write the tiny spec under a name, with texts replaced. Return the file's name."""
+    text = TINY.replace("name: tiny", f"name: {name}")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / f"{name}.yaml").write_text(text)
+    return f"{name}.yaml"
