@@ -3,7 +3,7 @@
 A graph launches the operators that were recorded, with the same random numbers as without it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -64,7 +64,7 @@ class Recorded:
 
     x: Tensor
     y: Tensor
-    # Of parameters and buffers in memory.
+    # Of the parameters.
     places: list[int]
     result: Pass
     replay: Callable[[], None]
@@ -99,7 +99,8 @@ class RecordedGradients:
         if key not in self._recorded:
             self._recorded[key] = self._recording(x, y)
         recorded = self._recorded[key]
-        self._check_places(recorded.places)
+        # Only an optimizer moves them between replays.
+        _check_places(self._parameters, recorded.places)
         recorded.x.copy_(x)
         recorded.y.copy_(y)
         recorded.replay()
@@ -108,19 +109,10 @@ class RecordedGradients:
         # The next replay overwrites it.
         return recorded.result.loss.clone()
 
-    def _tensors(self) -> list[Tensor]:
-        return [*self._model.parameters(), *self._model.buffers()]
-
-    def _check_places(self, places: list[int]) -> None:
-        """Raise a RunError if parameters and buffers are not at these places in memory."""
-        if [tensor.data_ptr() for tensor in self._tensors()] != places:
-            raise _refused("a parameter or buffer moves to other memory in a training step")
-
     def _recording(self, x: Tensor, y: Tensor) -> Recorded:
         x, y = x.clone(), y.clone()
         # Held to the end, so that no other tensor gets their memory.
-        tensors = self._tensors()
-        places = [tensor.data_ptr() for tensor in tensors]
+        buffers = list(self._model.buffers())
 
         def compute() -> Pass:
             # Without a gradient to add to, a replay sets it anew.
@@ -131,8 +123,8 @@ class RecordedGradients:
 
         with self._undone(x.device):
             result, replay = self._record(compute)
-            self._check_places(places)
-        recorded = Recorded(x, y, places, result, replay)
+            _check_places(self._model.buffers(), _places(buffers))
+        recorded = Recorded(x, y, _places(self._parameters), result, replay)
         self._check(recorded, compute)
         return recorded
 
@@ -163,6 +155,16 @@ class RecordedGradients:
         with torch.no_grad():
             for buffer, value in zip(self._model.buffers(), before, strict=True):
                 buffer.copy_(value)
+
+
+def _places(tensors: Iterable[Tensor]) -> list[int]:
+    """Return where in memory tensors are."""
+    return [tensor.data_ptr() for tensor in tensors]
+
+
+def _check_places(tensors: Iterable[Tensor], places: list[int]) -> None:
+    if _places(tensors) != places:
+        raise _refused("a parameter or buffer moves to other memory in a training step")
 
 
 def _refused(reason: str) -> RunError:
