@@ -100,8 +100,8 @@ CudaGraphs = Annotated[
     bool,
     typer.Option(
         "--cuda-graphs",
-        help="Record training steps as CUDA graphs and replay them. For trials: it has not run on "
-        "a GPU yet.",
+        help="Record training steps as CUDA graphs and replay them. Experimental: not yet run on a "
+        "GPU.",
     ),
 ]
 DeviceName = Annotated[Device, typer.Option(help="auto takes a GPU if there is one.")]

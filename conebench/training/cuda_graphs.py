@@ -36,7 +36,8 @@ def record_cuda_graph(compute: Callable[[], Pass]) -> tuple[Pass, Callable[[], N
     """Record a computation as a CUDA graph.
 
     Raises:
-        RunError: it cannot be recorded, for example because it reads a value back from the GPU.
+        RunError: the computation cannot be recorded, for example if it reads a value back from
+            the GPU.
 
     """
     try:
@@ -64,8 +65,8 @@ class Recorded:
 
     x: Tensor
     y: Tensor
-    # Of the parameters.
-    places: list[int]
+    # Of the parameters, in memory.
+    addresses: list[int]
     result: Pass
     replay: Callable[[], None]
 
@@ -73,16 +74,19 @@ class Recorded:
 class RecordedGradients:
     """Gradients of a model's batches, recorded once for each shape and replayed.
 
-    A recording is checked once: its replay must have the bits of the step itself.
+    Each recording is checked once: its replay must have the bits of the step itself.
 
     Args:
-        model: the model. Its buffers and the random numbers are as before after a recording.
-        add_gradients: adds the gradients of a batch (x, y) to the parameters', returns the loss.
+        model: the model. A recording restores its buffers and the random numbers.
+        add_gradients: adds the gradients of a batch to those of the parameters, and returns the
+            loss. It takes images [b, ...] and labels [b], or shares of each class [b, c].
         record: records a computation.
 
     Raises:
-        RunError: the step cannot be recorded, its replay differs, or a parameter or buffer has
-            moved to other memory since.
+        RunError: when called, if the step cannot be recorded, if its replay differs, or if a
+            parameter or buffer has moved in memory.
+
+    Source: torch's documentation of `torch.cuda.graph`.
 
     """
 
@@ -100,7 +104,7 @@ class RecordedGradients:
             self._recorded[key] = self._recording(x, y)
         recorded = self._recorded[key]
         # Only an optimizer moves them between replays.
-        _check_places(self._parameters, recorded.places)
+        _check_addresses(self._parameters, recorded.addresses)
         recorded.x.copy_(x)
         recorded.y.copy_(y)
         recorded.replay()
@@ -115,7 +119,7 @@ class RecordedGradients:
         buffers = list(self._model.buffers())
 
         def compute() -> Pass:
-            # Without a gradient to add to, a replay sets it anew.
+            # A backward pass adds to a gradient that is there; a replay must overwrite it.
             for parameter in self._parameters:
                 parameter.grad = None
             loss = self._add_gradients(x, y)
@@ -123,8 +127,8 @@ class RecordedGradients:
 
         with self._undone(x.device):
             result, replay = self._record(compute)
-            _check_places(self._model.buffers(), _places(buffers))
-        recorded = Recorded(x, y, _places(self._parameters), result, replay)
+            _check_addresses(self._model.buffers(), _addresses(buffers))
+        recorded = Recorded(x, y, _addresses(self._parameters), result, replay)
         self._check(recorded, compute)
         return recorded
 
@@ -139,7 +143,7 @@ class RecordedGradients:
             found = self._copies(recorded.result)
         # Of a diverged network all are NaN.
         exactly = partial(torch.allclose, rtol=0.0, atol=0.0, equal_nan=True)
-        if not all(map(exactly, found, expected)):
+        if len(found) != len(expected) or not all(map(exactly, found, expected)):
             raise _refused("a replay gives other numbers than the step itself")
 
     def _copies(self, result: Pass) -> list[Tensor]:
@@ -157,14 +161,14 @@ class RecordedGradients:
                 buffer.copy_(value)
 
 
-def _places(tensors: Iterable[Tensor]) -> list[int]:
-    """Return where in memory tensors are."""
+def _addresses(tensors: Iterable[Tensor]) -> list[int]:
+    """Return the addresses of tensors in memory."""
     return [tensor.data_ptr() for tensor in tensors]
 
 
-def _check_places(tensors: Iterable[Tensor], places: list[int]) -> None:
-    if _places(tensors) != places:
-        raise _refused("a parameter or buffer moves to other memory in a training step")
+def _check_addresses(tensors: Iterable[Tensor], addresses: list[int]) -> None:
+    if _addresses(tensors) != addresses:
+        raise _refused("a training step moves a parameter or buffer in memory")
 
 
 def _refused(reason: str) -> RunError:

@@ -133,7 +133,7 @@ def test_a_seed_that_the_spec_lacks_is_refused(call: Call, tmp_path: Path) -> No
 
 
 def test_cuda_graphs_need_a_gpu(call: Call, tmp_path: Path) -> None:
-    message = "--cuda-graphs: got the device cpu, expected cuda, which records them\n"
+    message = "--cuda-graphs: got the device cpu, expected cuda\n"
     spec = write_spec(tmp_path)
     assert call("run", spec, "--device", "cpu", "--cuda-graphs") == (3, "", message)
 

@@ -4,36 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from spec_files import VALID, write
 
 from conebench.errors import SpecError
 from conebench.spec import load_all, load_spec
-
-VALID = """\
-name: test
-title: A title
-model:
-  name: resnet
-  kwargs: {width: 4}
-dataset:
-  name: digits
-training:
-  steps: 1000
-  batch_size: 64
-  optimizer:
-    name: sgd
-    learning_rate: 1e-3
-kernel:
-  samples: 50
-  checkpoints: {every: 50}
-seeds: [0, 1]
-"""
-
-
-def write(folder: Path, text: str, name: str = "test.yaml") -> Path:
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
-
 
 SETTINGS = {
     "training.steps=500": lambda spec: spec.training.steps == 500,

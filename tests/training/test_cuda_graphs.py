@@ -162,7 +162,7 @@ class Moving(torch.optim.SGD):
 
 def test_a_buffer_that_moves_is_refused() -> None:
     network = Averaging()
-    with pytest.raises(RunError, match=r"^--cuda-graphs: a parameter or buffer moves to other mem"):
+    with pytest.raises(RunError, match=r"^--cuda-graphs: a training step moves a parameter or buf"):
         RecordedGradients(network, gradients_of(network), rerun)(*BATCH)
 
 
@@ -171,7 +171,7 @@ def test_a_parameter_that_moves_is_refused() -> None:
     recorded = RecordedGradients(network, gradients_of(network), rerun)
     recorded(*BATCH)
     Moving(network.parameters(), lr=0.1).step()
-    with pytest.raises(RunError, match=r"^--cuda-graphs: a parameter or buffer moves to other mem"):
+    with pytest.raises(RunError, match=r"^--cuda-graphs: a training step moves a parameter or buf"):
         recorded(*BATCH)
 
 

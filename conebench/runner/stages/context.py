@@ -185,9 +185,7 @@ def open_context(
     InputError if a module cannot be imported, a DeviceMissingError for CUDA graphs on a CPU.
     """
     if options.cuda_graphs and options.device.type != "cuda":
-        raise DeviceMissingError(
-            f"--cuda-graphs: got the device {options.device}, expected cuda, which records them"
-        )
+        raise DeviceMissingError(f"--cuda-graphs: got the device {options.device}, expected cuda")
     # Each process that computes stages opens a context.
     import_modules(options.imports)
     data = data or load_data(spec.dataset, options.data_root, options.device)
