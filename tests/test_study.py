@@ -25,6 +25,7 @@ REGISTERED = {
     "study-d.yaml": "71cb6e672ed58905",
     "study-e.yaml": "005ed7fda26c9802",
     "study-f.yaml": "23faffe61ab1dde4",
+    "study-r.yaml": "def4a6191587f161",
     "study-rates.yaml": "de04ae852114309d",
     "resnet20-c2-jpeg.yaml": "28710211716d1f2f",
 }
@@ -64,7 +65,7 @@ def test_every_cell_is_on_the_protocol() -> None:
         assert kernel.outputs == "full"
         assert not spec.switching.add_t_star
         assert spec.training.schedule.name == "constant"
-        if not spec.name.startswith("study-f-"):
+        if not spec.name.startswith(("study-f-", "study-r-")):
             assert (kernel.samples, kernel.probe_seed, kernel.batchnorm) == (50, 0, "eval")
             # w is the first checkpoint at or after 0.3 T.
             w = math.ceil(0.3 * spec.total_steps / kernel.checkpoints.every)
@@ -157,6 +158,16 @@ def test_block_f_changes_measurement_and_length_alone() -> None:
         assert (spec.model, spec.dataset) == (CENTER.model, CENTER.dataset)
         assert spec.training.model_copy(update={"steps": 1000}) == CENTER.training
         assert spec.switching.steps == ()
+
+
+@pytest.mark.parametrize("spec", CELLS["study-r.yaml"], ids=lambda spec: spec.name)
+def test_block_r_changes_the_statistics_of_kernels_alone(spec: Spec) -> None:
+    (twin,) = (s for s in SPECS if s.name == spec.name.replace("-r-", "-"))
+    changed = _leaves(spec.dump()).items() ^ _leaves(twin.dump()).items()
+    fields = {name for name, _ in changed} - {"name", "title"}
+    # The averaged weights of block A have kernels of their own.
+    assert fields - {"kernel.averaged"} == {"kernel.batchnorm", "switching.steps"}
+    assert (spec.kernel.batchnorm, spec.switching.steps) == ("recalibrated", ())
 
 
 def _leaves(data: object, path: str = "") -> dict[str, str]:
