@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from conebench.study.claims import claim_counts, claims
 from conebench.study.effects import Cells
 from conebench.study.findings import Finding, find_all
+from conebench.study.measurement import recalibrated_tests
 from conebench.study.sentences import (
     claim_sentence,
     coverage_sentence,
+    recalibrated_sentence,
+    recalibrated_sentences,
     sentence,
     standing_sentence,
 )
@@ -33,7 +36,12 @@ def finding_lines(cells: Cells, *, every: bool) -> Iterator[str]:
         yield f"{rest} more tests: no effect, or not found; --all prints them."
     if len(found) > len(tested):
         yield f"{len(found) - len(tested)} planned tests cannot be made yet."
-    yield "docs/study.md explains hypotheses (H1a, ...), blocks (A to F) and predictions."
+    exchanged = recalibrated_tests(found, cells)
+    yield from recalibrated_sentences(cells, exchanged)
+    for test in exchanged:
+        if every or test.state != "stays":
+            yield f"{test.finding.hypothesis.row}: {recalibrated_sentence(test)}"
+    yield "docs/study.md explains hypotheses (H1a, ...), blocks (A to F, R) and predictions."
 
 
 def _standing(finding: Finding) -> str:

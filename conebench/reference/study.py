@@ -11,12 +11,15 @@ from conebench.site import record_files
 from conebench.study.claims import claim_counts, claims
 from conebench.study.effects import Cells, latest_cells
 from conebench.study.findings import find_all, strongest
+from conebench.study.measurement import recalibrated_tests
 from conebench.study.plan import BLOCKS
 from conebench.study.reading import read_cells
 from conebench.study.sentences import (
     claim_sentence,
     coverage_sentence,
     listed,
+    recalibrated_sentence,
+    recalibrated_sentences,
     sentence,
     standing_sentence,
 )
@@ -57,6 +60,12 @@ def results_markdown(cells: Cells) -> str:
         f"Of {len(rest)} more tests {none} show no effect within the margins, and "
         f"{len(rest) - none} say nothing."
     )
+    exchanged = recalibrated_tests(found, cells)
+    if summary := recalibrated_sentences(cells, exchanged):
+        parts.append(" ".join(summary))
+        parts.append(
+            _items(f"**{t.finding.hypothesis.row}** {recalibrated_sentence(t)}" for t in exchanged)
+        )
     # No cell is left out in silence.
     missing = [n for names in BLOCKS.values() for n in names if n not in cells]
     if missing:

@@ -9,6 +9,7 @@ from conebench.study.claims import CellClaim, claim_counts, claims
 from conebench.study.effects import BlockEffect, Cells
 from conebench.study.figures import Cell
 from conebench.study.findings import Finding, find_all
+from conebench.study.measurement import RecalibratedTest, recalibrated_tests
 from conebench.study.plan import BLOCK_OF, BLOCKS, REGISTERED
 from conebench.study.responses import BY_KEY
 from conebench.study.sentences import sentence
@@ -16,7 +17,7 @@ from conebench.study.sentences import sentence
 
 def findings_json(cells: Cells) -> dict[str, Any]:
     """Return cells, claim and findings. Effects are on the scale of the analysis."""
-    judged = claims(cells)
+    judged, found = claims(cells), find_all(cells)
     return {
         "registered": REGISTERED,
         "cells": {
@@ -27,7 +28,8 @@ def findings_json(cells: Cells) -> dict[str, Any]:
             "counts": {k: {"true": t, "judged": n} for k, (t, n) in claim_counts(judged).items()},
             "cells": [_claim(found) for found in judged],
         },
-        "findings": [_finding(finding) for finding in find_all(cells)],
+        "findings": [_finding(finding) for finding in found],
+        "recalibrated": [_recalibrated(test) for test in recalibrated_tests(found, cells)],
     }
 
 
@@ -66,6 +68,15 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "replications": [_block(found) for found in finding.replications],
         "together": _pooled(finding.pooled),
         "sentence": sentence(finding),
+    }
+
+
+def _recalibrated(test: RecalibratedTest) -> dict[str, Any]:
+    return {
+        "row": test.finding.hypothesis.row,
+        "response": test.finding.response.key,
+        "test": _block(test.recalibrated),
+        "state": test.state,
     }
 
 

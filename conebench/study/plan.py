@@ -128,13 +128,21 @@ BLOCKS: dict[str, tuple[str, ...]] = {
         )
     ),
 }
+# Block R, exploratory: cells with BatchNorm, and those that repeat them at recalibrated statistics.
+RECALIBRATED = {
+    name: name.replace("study-", "study-r-")
+    for name in (
+        *(CENTER, *(name for name, signs in A_DESIGN.items() if signs[0] < 0)),
+        *(*EQUAL_RATIO, *DEPTHS, *SCALES, DECAYS[0], DECAYS[3], *SIZES),
+        *(*_b("mse", "crops-1", "random-labels"), "study-e-resnet8-adamw"),
+    )
+}
 BLOCK_OF = {name: block for block, names in BLOCKS.items() for name in names}
+BLOCK_OF |= dict.fromkeys(RECALIBRATED.values(), "R")
 # Cells that differ from the center in the probe set alone.
 PROBE_CELLS = (CENTER, "study-f-probe-seed-1", "study-f-probe-seed-2", "study-f-probe-seed-3")
 # Blocks whose cells the claim is tested in; F measures the center again.
 CLAIM_BLOCKS = ("center", "A", "B", "C", "D", "E")
-
-Kind = Literal["pairs", "sides", "slope"]
 
 
 @dataclass(frozen=True)
@@ -142,7 +150,7 @@ class Contrast:
     """Cells to compare within a seed, in one block."""
 
     block: str
-    kind: Kind
+    kind: Literal["pairs", "sides", "slope"]
     # Pairs: first minus second, one by one. Sides: high and low. Slope: the cells in order.
     first: tuple[str, ...]
     second: tuple[str, ...] = ()

@@ -3,10 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 from conebench.analysis.study import Effect
-from conebench.study.effects import BlockEffect
+from conebench.study.effects import BlockEffect, Cells
 from conebench.study.findings import Finding, strongest
-from conebench.study.plan import BLOCK_OF, BLOCKS, CLAIM_BLOCKS
-from conebench.study.responses import Response
+from conebench.study.measurement import (
+    RecalibratedTest,
+    confined_cells,
+    recalibrated_change,
+    repeated_cells,
+)
+from conebench.study.plan import BLOCK_OF, BLOCKS, CLAIM_BLOCKS, RECALIBRATED
+from conebench.study.responses import ALPHA, CONE, MOTION, TURN, Response
 
 SIGNS = {1: "up", -1: "down", 0: "no effect"}
 VERDICTS = {
@@ -14,6 +20,8 @@ VERDICTS = {
     "no effect": "no effect within the margin",
     "not found": "not found",
 }
+# What becomes of findings, in the plural.
+STATES = {"stays": "stay", "turns around": "turn around", "is lost": "are lost"}
 
 
 def sentence(finding: Finding) -> str:
@@ -22,8 +30,7 @@ def sentence(finding: Finding) -> str:
     It has the effect, its interval, the number of runs, the adjusted p, and the blocks where it
     holds and where it does not.
     """
-    subject = finding.hypothesis.subject
-    start = f"{subject[0].upper()}{subject[1:]}: {finding.response.symbol}"
+    start = _subject(finding)
     effect = finding.effect
     if effect is None or finding.adjusted_p is None:
         return f"{start} cannot be tested yet ({_why(finding.test)})."
@@ -36,6 +43,11 @@ def sentence(finding: Finding) -> str:
     parts.append(f"block {finding.test.block}, {runs_words(finding.test)}")
     parts.append(f"adjusted p {p_words(finding.adjusted_p)}")
     return "; ".join([", ".join(parts), *_elsewhere(finding)]) + "."
+
+
+def _subject(finding: Finding) -> str:
+    words = finding.hypothesis.subject
+    return f"{words[0].upper()}{words[1:]}: {finding.response.symbol}"
 
 
 def _is_small(finding: Finding) -> bool:
@@ -129,3 +141,32 @@ def claim_sentence(counts: Mapping[str, tuple[int, int]]) -> str:
     parts = [f"{name} in {true} of {judged} cells" for name, (true, judged) in counts.items()]
     blocks = ", ".join(CLAIM_BLOCKS)
     return f"The cone effect’s own claim, cell by cell (blocks {blocks}): {', '.join(parts)}."
+
+
+def recalibrated_sentences(cells: Cells, tests: Sequence[RecalibratedTest]) -> list[str]:
+    """Say what recalibrated statistics change, by block R. Empty without its records."""
+    there = len(repeated_cells(cells))
+    if not there:
+        return []
+    found = [(r, recalibrated_change(cells, r)) for r in (TURN, CONE, ALPHA, MOTION)]
+    changes = ", ".join(f"{r.symbol} {effect_words(r, effect)}" for r, effect in found if effect)
+    running, recalibrated, judged = confined_cells(cells)
+    states = [test.state for test in tests]
+    counts = [f"{states.count(s)} {w}" for s, w in STATES.items()]
+    return [
+        f"Block R, exploratory: {there} of {len(RECALIBRATED)} cells with BatchNorm have been "
+        f"repeated with recalibrated kernels. Their change, within seeds: {changes}.",
+        f"Of {judged} such cells {running} are confined with running statistics, {recalibrated} "
+        "with recalibrated ones.",
+        f"Of {len(tests)} findings about the kernel that rest on such cells, {', '.join(counts)}.",
+    ]
+
+
+def recalibrated_sentence(test: RecalibratedTest) -> str:
+    """Write a finding with running statistics and with recalibrated ones."""
+    finding, unit = test.finding, test.finding.hypothesis.unit
+    before, after = (
+        "undefined" if effect is None else f"{effect_words(finding.response, effect)}{unit}"
+        for effect in (finding.effect, test.recalibrated.effect)
+    )
+    return f"{_subject(finding)} {before}, recalibrated {after}: {test.state or 'undefined'}."

@@ -33,7 +33,7 @@ def test_findings_of_a_part_of_the_study(call: Call, records: Path) -> None:
     assert alpha.endswith("As predicted.")
     assert lines[-2].endswith("planned tests cannot be made yet.")
     assert lines[-1] == (
-        "docs/study.md explains hypotheses (H1a, ...), blocks (A to F) and predictions."
+        "docs/study.md explains hypotheses (H1a, ...), blocks (A to F, R) and predictions."
     )
     more = call("findings", str(records), "--all")[1].splitlines()
     assert len(more) > len(lines)
@@ -45,6 +45,7 @@ def test_findings_as_json(call: Call, records: Path) -> None:
     assert code == 0
     assert found["cells"]["B"]["records"] == ["study-b-group-norm", "study-b-no-norm"]
     assert len(found["findings"]) == 130
+    assert found["recalibrated"] == []
     tests = {(f["row"], f["response"]): f for f in found["findings"]}
     alpha = tests["H1b", "alpha"]
     assert alpha["test"]["effect"]["low"] < alpha["test"]["effect"]["value"]

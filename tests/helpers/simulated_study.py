@@ -10,7 +10,7 @@ import numpy as np
 from conebench.spec import Spec, load_specs
 from conebench.study.figures import Cell, SeedValues
 from conebench.study.levels import Level, levels_of
-from conebench.study.plan import BLOCKS
+from conebench.study.plan import BLOCK_OF
 from conebench.study.responses import RESPONSES
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +24,8 @@ SPREAD = {"turn": 0.5, "cone": 0.15, "alpha": 0.02, "motion": 0.0008}
 @functools.cache
 def study_specs() -> dict[str, Spec]:
     """Return the resolved specs of all cells, without those of the rates."""
-    planned = {name for names in BLOCKS.values() for name in names}
     found = {spec.spec.name: spec.spec.resolved() for f in FILES for spec in load_specs(f)}
-    return {name: spec for name, spec in found.items() if name in planned}
+    return {name: spec for name, spec in found.items() if name in BLOCK_OF}
 
 
 def simulate(

@@ -11,7 +11,6 @@ from conebench.analysis.study import decompose
 from conebench.study.claims import claim_counts, claims
 from conebench.study.confront import paper_rows
 from conebench.study.doses import dose_curves
-from conebench.study.measurement import averaged_change, measured_changes
 from conebench.study.outcomes import outcome_rows
 from conebench.study.plan import A_DESIGN, BLOCKS, CENTER
 from conebench.study.responses import CONE, PRIMARY, TURN
@@ -88,34 +87,6 @@ def test_an_undefined_value_drops_its_seed_from_the_shares() -> None:
         [[float(cells[n].value(seed, TURN)[0]) for n in A_DESIGN] for seed in (0, 1, 3, 4)]
     )
     assert turn.found == decompose(values, np.array(list(A_DESIGN.values())))
-
-
-def test_block_f_is_compared_with_the_center_within_seeds() -> None:
-    cells = simulate()
-    changes = measured_changes(cells, [CONE])
-    assert [change.cell for change in changes] == list(BLOCKS["F"])
-    expected = [
-        cells["study-f-float64"].value(seed, CONE)[0] - cells[CENTER].value(seed, CONE)[0]
-        for seed in (0, 1, 2)
-    ]
-    (found,) = (change for change in changes if change.cell == "study-f-float64")
-    assert found.effect.value == pytest.approx(np.mean(expected))
-    del cells[CENTER]
-    assert measured_changes(cells, [CONE]) == []
-
-
-def test_averaged_weights_are_compared_within_seeds() -> None:
-    cells = simulate(names=list(A_DESIGN)[:2])
-    assert averaged_change(cells, CONE) is None
-    for name, cell in cells.items():
-        seeds = [
-            replace(s, values={**s.values, "cone@averaged": s.values["cone"] - 0.1 * (1 + s.seed)})
-            for s in cell.seeds
-        ]
-        cells[name] = replace(cell, seeds=tuple(seeds))
-    effect = averaged_change(cells, CONE)
-    assert effect.value == pytest.approx(-0.3)
-    assert effect.squared_error == pytest.approx(np.var([1, 2, 3, 4, 5], ddof=1) / 500)
 
 
 def test_papers_rows_are_of_cells_in_their_set_up() -> None:

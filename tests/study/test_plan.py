@@ -13,6 +13,7 @@ from conebench.study.plan import (
     BLOCKS,
     C_DESIGN,
     HYPOTHESES,
+    RECALIBRATED,
     REGISTERED,
     Hypothesis,
 )
@@ -25,7 +26,15 @@ BLOCK_FILES = {"study-center": "center"} | {f"study-{block.lower()}": block for 
 def test_every_cell_has_a_spec_and_every_spec_of_the_blocks_a_cell() -> None:
     listed = [name for names in BLOCKS.values() for name in names]
     assert len(listed) == len(set(listed))
-    assert set(listed) == study_specs().keys()
+    assert {*listed, *RECALIBRATED.values()} == study_specs().keys()
+
+
+def test_block_r_repeats_the_cells_with_batchnorm_that_tests_rest_on() -> None:
+    tests = [hypothesis.test for hypothesis in HYPOTHESES]
+    specs = {name: study_specs()[name] for test in tests for name in test.names}
+    assert RECALIBRATED.keys() == {
+        name for name, spec in specs.items() if levels_of(spec).get("normalization") == "batch"
+    }
 
 
 def test_blocks_have_the_cells_that_the_page_says() -> None:
@@ -34,6 +43,7 @@ def test_blocks_have_the_cells_that_the_page_says() -> None:
     for block, _, cells in rows:
         counts[block] = counts.get(block, 0) + int(cells)
     del counts["rates"]
+    assert counts.pop("R") == len(RECALIBRATED)
     assert counts == {block: len(names) for block, names in BLOCKS.items()}
 
 

@@ -18,6 +18,7 @@ from conebench.site.findings_page.tables import (
     outcome_table,
     paper_table,
     prediction_table,
+    recalibrated_table,
 )
 from conebench.site.html.environment import render_template
 from conebench.study.claims import claim_counts, claims
@@ -26,7 +27,7 @@ from conebench.study.doses import dose_curves
 from conebench.study.effects import Cells, latest_cells
 from conebench.study.figures import Cell
 from conebench.study.findings import Finding, find_all
-from conebench.study.measurement import averaged_change, measured_changes
+from conebench.study.measurement import averaged_change, measured_changes, recalibrated_tests
 from conebench.study.outcomes import SINGLE_BLOCKS, is_odd, outcome_rows
 from conebench.study.plan import BLOCK_OF, BLOCKS, REGISTERED
 from conebench.study.responses import ALPHA, BENEFIT, CONE, MOTION, TURN
@@ -34,6 +35,7 @@ from conebench.study.sentences import (
     claim_sentence,
     coverage_sentence,
     effect_words,
+    recalibrated_sentences,
     sentence,
     standing_sentence,
     strongest_sentences,
@@ -77,6 +79,7 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
     bars = [plot for block in ("A", "C") if (plot := share_plot(block, found_shares))]
     forests = forest_plots(findings)
     judged = claims(cells)
+    exchanged = recalibrated_tests(findings, cells)
     pairs = matched_pairs(rows, {cell.record: cell for cell in all_cells})
     html = render_template(
         "findings.html.j2",
@@ -102,6 +105,8 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
             measured_changes(cells, KERNEL_RESPONSES), findings, cells, KERNEL_RESPONSES
         ),
         averaged=_averaged_words(cells),
+        recalibration=" ".join(recalibrated_sentences(cells, exchanged)),
+        recalibrated=recalibrated_table(exchanged),
         predictions=prediction_table(findings),
         papers=paper_table(paper_rows(cells)),
         pairs=pairs,

@@ -9,7 +9,7 @@ from conebench.study.claims import CellClaim
 from conebench.study.confront import PaperRow
 from conebench.study.effects import Cells, find_probe_variance
 from conebench.study.findings import Finding
-from conebench.study.measurement import MeasuredChange
+from conebench.study.measurement import MeasuredChange, RecalibratedTest
 from conebench.study.outcomes import OUTCOMES, OutcomeRow
 from conebench.study.plan import BLOCK_OF
 from conebench.study.responses import Response
@@ -152,6 +152,24 @@ def _largest(response: Response, findings: Sequence[Finding]) -> str:
     largest = max(found, key=lambda f: abs(f.effect.value) * f.test.span if f.effect else 0.0)
     whole = largest.effect.value * largest.test.span if largest.effect else 0.0
     return f"{response.effect_text(whole)} ({largest.hypothesis.label})"
+
+
+def recalibrated_table(tests: Sequence[RecalibratedTest]) -> Table:
+    """Return findings with running statistics beside those with recalibrated ones."""
+    return Table(
+        ("Row", "Contrast", "Response", "Running", "Recalibrated", "Finding"),
+        tuple(
+            (
+                test.finding.hypothesis.row,
+                test.finding.hypothesis.subject + test.finding.hypothesis.unit,
+                test.finding.response.symbol,
+                change_text(test.finding.response, test.finding.effect),
+                change_text(test.finding.response, test.recalibrated.effect),
+                test.state or UNDEFINED,
+            )
+            for test in tests
+        ),
+    )
 
 
 def paper_table(rows: Sequence[PaperRow]) -> Table:

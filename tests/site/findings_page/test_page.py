@@ -20,7 +20,7 @@ from conebench.study.plan import BLOCKS, CENTER
 
 NAMES = (
     *(CENTER, "study-b-group-norm", "study-b-no-norm", "study-b-batch-16", "study-b-batch-256"),
-    *(f"study-f-probe-seed-{i}" for i in (1, 2, 3)),
+    *("study-r-center", *(f"study-f-probe-seed-{i}" for i in (1, 2, 3))),
 )
 PARTS = ("findings", "forest", "doses", "shares", "outcomes", "measurement", "predictions")
 TRUE = {"turn": lambda levels: -4.0 * (levels["output scale"] > 1)}
@@ -83,6 +83,16 @@ def test_records_that_only_have_the_names_of_cells_leave_a_page() -> None:
     page = findings_page([], cells)
     assert 'id="outcomes"' in page.html
     assert not any(plot.key.startswith("dose-width") for plot in page.plots)
+
+
+def test_findings_stand_beside_those_with_recalibrated_statistics() -> None:
+    html = findings_page([], list(simulate(TRUE).values())).html
+    assert "24 of 24 cells with BatchNorm have been repeated" in html
+    assert "Each finding with running and with recalibrated statistics" in html
+    without = [cell for cell in simulate(TRUE).values() if not cell.spec.startswith("study-r-")]
+    html = findings_page([], without).html
+    assert "with recalibrated statistics" not in html
+    assert "do to the cone is measurement" in html
 
 
 def test_the_index_has_up_to_three_sentences() -> None:
