@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -171,8 +172,10 @@ def test_local_jobs_are_requeued_after_a_warning_and_continue_after_a_kill(
     with conebench(*command, cwd=tmp_path) as process:
         assert process.stdout is not None
         jobs = [process.stdout.readline().split()[-1] for _ in range(2)]
-        signal_when_training(jobs[0], signal.SIGUSR2, tmp_path)
-        signal_when_training(jobs[1], signal.SIGKILL, tmp_path)
+        # Side by side, since each job must still train when its signal comes.
+        numbers = (signal.SIGUSR2, signal.SIGKILL)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(signal_when_training, jobs, numbers, (tmp_path, tmp_path)))
         # The jobs hold the pipe open to their end.
         process.communicate(timeout=300)
     logs = [(tmp_path / f"runs/.slurm/{job}_0_log.err").read_text() for job in jobs]
