@@ -36,9 +36,9 @@ def finding_lines(cells: Cells, *, every: bool) -> Iterator[str]:
         yield f"{rest} more tests: no effect, or not found; --all prints them."
     if len(found) > len(tested):
         yield f"{len(found) - len(tested)} planned tests cannot be made yet."
-    exchanged = recalibrated_tests(found, cells)
-    yield from recalibrated_sentences(cells, exchanged)
-    for test in exchanged:
+    repeated = recalibrated_tests(found, cells)
+    yield from recalibrated_sentences(cells, repeated)
+    for test in repeated:
         if every or test.state != "stays":
             yield f"{test.finding.hypothesis.row}: {recalibrated_sentence(test)}"
     yield "docs/study.md explains hypotheses (H1a, ...), blocks (A to F, R) and predictions."

@@ -60,11 +60,11 @@ def results_markdown(cells: Cells) -> str:
         f"Of {len(rest)} more tests {none} show no effect within the margins, and "
         f"{len(rest) - none} say nothing."
     )
-    exchanged = recalibrated_tests(found, cells)
-    if summary := recalibrated_sentences(cells, exchanged):
+    repeated = recalibrated_tests(found, cells)
+    if summary := recalibrated_sentences(cells, repeated):
         parts.append(" ".join(summary))
         parts.append(
-            _items(f"**{t.finding.hypothesis.row}** {recalibrated_sentence(t)}" for t in exchanged)
+            _items(f"**{t.finding.hypothesis.row}** {recalibrated_sentence(t)}" for t in repeated)
         )
     # No cell is left out in silence.
     missing = [n for names in BLOCKS.values() for n in names if n not in cells]

@@ -30,7 +30,7 @@ def sentence(finding: Finding) -> str:
     It has the effect, its interval, the number of runs, the adjusted p, and the blocks where it
     holds and where it does not.
     """
-    start = _subject(finding)
+    start = _beginning(finding)
     effect = finding.effect
     if effect is None or finding.adjusted_p is None:
         return f"{start} cannot be tested yet ({_why(finding.test)})."
@@ -45,7 +45,7 @@ def sentence(finding: Finding) -> str:
     return "; ".join([", ".join(parts), *_elsewhere(finding)]) + "."
 
 
-def _subject(finding: Finding) -> str:
+def _beginning(finding: Finding) -> str:
     words = finding.hypothesis.subject
     return f"{words[0].upper()}{words[1:]}: {finding.response.symbol}"
 
@@ -169,4 +169,4 @@ def recalibrated_sentence(test: RecalibratedTest) -> str:
         "undefined" if effect is None else f"{effect_words(finding.response, effect)}{unit}"
         for effect in (finding.effect, test.recalibrated.effect)
     )
-    return f"{_subject(finding)} {before}, recalibrated {after}: {test.state or 'undefined'}."
+    return f"{_beginning(finding)} {before}, recalibrated {after}: {test.state or 'undefined'}."

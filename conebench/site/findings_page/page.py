@@ -79,7 +79,7 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
     bars = [plot for block in ("A", "C") if (plot := share_plot(block, found_shares))]
     forests = forest_plots(findings)
     judged = claims(cells)
-    exchanged = recalibrated_tests(findings, cells)
+    repeated = recalibrated_tests(findings, cells)
     pairs = matched_pairs(rows, {cell.record: cell for cell in all_cells})
     html = render_template(
         "findings.html.j2",
@@ -105,8 +105,8 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
             measured_changes(cells, KERNEL_RESPONSES), findings, cells, KERNEL_RESPONSES
         ),
         averaged=_averaged_words(cells),
-        recalibration=" ".join(recalibrated_sentences(cells, exchanged)),
-        recalibrated=recalibrated_table(exchanged),
+        recalibration=" ".join(recalibrated_sentences(cells, repeated)),
+        recalibrated=recalibrated_table(repeated),
         predictions=prediction_table(findings),
         papers=paper_table(paper_rows(cells)),
         pairs=pairs,
