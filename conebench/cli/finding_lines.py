@@ -39,7 +39,7 @@ def finding_lines(cells: Cells, *, every: bool) -> Iterator[str]:
     repeated = recalibrated_tests(found, cells)
     yield from recalibrated_sentences(cells, repeated)
     for test in repeated:
-        if every or test.state != "stays":
+        if every or test.result not in ("remains", None):
             yield f"{test.finding.hypothesis.row}: {recalibrated_sentence(test)}"
     yield "docs/study.md explains hypotheses (H1a, ...), blocks (A to F, R) and predictions."
 

@@ -85,20 +85,34 @@ def block_effect(
     span = _span(contrast, hypothesis, known)
     if span is None:
         return BlockEffect(contrast.block, None, 0, 1.0, missing)
-    seeds = sorted({seed for cell in known.values() for seed in cell.seed_numbers})
-    rows, runs = [], 0
-    for seed in seeds:
-        values = _comparable({name: c.value(seed, response) for name, c in known.items()})
-        rows.append(_in_seed(contrast, hypothesis, known, values))
-        runs += _runs(contrast, values) if rows[-1] is not None else 0
-    effect = mean_over_seeds(rows)
-    # A slope is per doubling as it is.
-    if effect is not None and contrast.kind != "slope":
-        effect = effect.scaled(1 / span)
+    found = seed_contrasts(contrast, hypothesis, response, cells)
+    effect = mean_over_seeds([value for value, _ in found.values()])
+    runs = sum(runs for _, runs in found.values())
     if effect is not None and probes is not None and contrast.own_probe_sets:
         share = _probe_share(contrast, hypothesis, known, span)
         effect = effect.widened(share * probes.variance, probes.freedom)
     return BlockEffect(contrast.block, effect, runs, span, missing)
+
+
+def seed_contrasts(
+    contrast: Contrast, hypothesis: Hypothesis, response: Response, cells: Cells
+) -> dict[int, tuple[Value, int]]:
+    """Return the contrast in each seed, and the runs behind it.
+
+    Differences are per doubling where the hypothesis is, as slopes are. Undefined ones are None.
+    """
+    known = _known_cells(contrast, hypothesis, cells)
+    span = _span(contrast, hypothesis, known)
+    if span is None:
+        return {}
+    found: dict[int, tuple[Value, int]] = {}
+    for seed in sorted({seed for cell in known.values() for seed in cell.seed_numbers}):
+        values = _comparable({name: c.value(seed, response) for name, c in known.items()})
+        value = _in_seed(contrast, hypothesis, known, values)
+        if value is not None and contrast.kind != "slope":
+            value = value / span
+        found[seed] = (value, 0 if value is None else _runs(contrast, values))
+    return found
 
 
 def _known_cells(contrast: Contrast, hypothesis: Hypothesis, cells: Cells) -> Cells:

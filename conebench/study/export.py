@@ -10,9 +10,9 @@ from conebench.study.effects import BlockEffect, Cells
 from conebench.study.figures import Cell
 from conebench.study.findings import Finding, find_all
 from conebench.study.measurement import RecalibratedTest, recalibrated_tests
-from conebench.study.plan import BLOCK_OF, BLOCKS, REGISTERED
+from conebench.study.plan import BLOCK_OF, BLOCKS, RECALIBRATED, REGISTERED
 from conebench.study.responses import BY_KEY
-from conebench.study.sentences import sentence
+from conebench.study.sentences import recalibrated_sentence, sentence
 
 
 def findings_json(cells: Cells) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def findings_json(cells: Cells) -> dict[str, Any]:
         "registered": REGISTERED,
         "cells": {
             block: {"records": [n for n in names if n in cells], "missing": _missing(names, cells)}
-            for block, names in BLOCKS.items()
+            for block, names in {**BLOCKS, "R": tuple(RECALIBRATED.values())}.items()
         },
         "claim": {
             "counts": {k: {"true": t, "judged": n} for k, (t, n) in claim_counts(judged).items()},
@@ -75,8 +75,13 @@ def _recalibrated(test: RecalibratedTest) -> dict[str, Any]:
     return {
         "row": test.finding.hypothesis.row,
         "response": test.finding.response.key,
-        "test": _block(test.recalibrated),
-        "state": test.state,
+        "scale": test.finding.response.kind,
+        "per_doubling": test.finding.hypothesis.per_doubling,
+        "running": _block(test.running),
+        "recalibrated": _block(test.recalibrated),
+        "change": _effect(test.change),
+        "result": test.result,
+        "sentence": recalibrated_sentence(test),
     }
 
 

@@ -48,6 +48,8 @@ class Cell:
     record: str
     created: str
     test_images: int
+    # Which statistics of BatchNorm its kernels are taken with.
+    batchnorm: str
     levels: Mapping[str, Level]
     seeds: tuple[SeedValues, ...]
 
@@ -90,6 +92,7 @@ def figures_of(record: Record, record_id: str) -> Cell:
         record=record_id,
         created=record.provenance.created_at,
         test_images=record.data.test_images,
+        batchnorm=spec.kernel.batchnorm,
         levels=levels_of(spec),
         seeds=tuple(_seed_values(spec, seed) for seed in record.seeds),
     )

@@ -1,26 +1,27 @@
-"""What measurement does: block F, averaged weights of block A, recalibrated kernels of block R."""
+"""Effects of measurement: block F, averaged weights of block A, and block R."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from conebench.analysis.study import Effect, judge_claim, mean_over_seeds
+from conebench.analysis.study import Effect, is_confined, mean_difference, mean_over_seeds
 from conebench.study.effects import (
     BlockEffect,
     Cells,
     block_effect,
     cell_effect,
     find_probe_variance,
+    seed_contrasts,
 )
 from conebench.study.figures import Cell
 from conebench.study.findings import Finding
 from conebench.study.plan import BLOCKS, CENTER, RECALIBRATED
 from conebench.study.responses import ALPHA, Response
 
-# What becomes of a finding at recalibrated statistics.
-State = Literal["stays", "turns around", "is lost"]
+# What an interval with recalibrated statistics says beside that with running ones.
+Result = Literal["remains", "reversed", "not found", "appears"]
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,11 @@ def averaged_change(cells: Cells, response: Response) -> Effect | None:
     motion in the cone the jitter of SGD from step to step?
     """
     known = [cells[name] for name in BLOCKS["A"] if name in cells]
-    return _mean_change(known, lambda cell, seed: _averaged(cell, seed, response))
-
-
-def _mean_change(
-    known: Sequence[Cell], change_of: Callable[[Cell, int], float | None]
-) -> Effect | None:
-    """Return the mean over seeds of a change, averaged over the cells within each seed."""
     rows = []
     for seed in sorted({seed for cell in known for seed in cell.seed_numbers}):
-        changes = [change for cell in known if (change := change_of(cell, seed)) is not None]
+        changes = [
+            change for cell in known if (change := _averaged(cell, seed, response)) is not None
+        ]
         rows.append(np.array([np.mean(changes)]) if changes else None)
     return mean_over_seeds(rows)
 
@@ -82,80 +78,116 @@ def _averaged(cell: Cell, number: int, response: Response) -> float | None:
     return None if at_average is None or at_weights is None else at_average - at_weights
 
 
-def recalibrated_change(cells: Cells, response: Response) -> Effect | None:
-    """Compare kernels at recalibrated statistics with those at running ones, in block R.
-
-    Within a seed the changes are averaged over the cells.
-    """
-
-    def change(cell: Cell, seed: int) -> float | None:
-        found = [c.value(seed, response) for c in (cells[RECALIBRATED[cell.spec]], cell)]
-        return None if found[0] is None or found[1] is None else float(found[0][0] - found[1][0])
-
-    return _mean_change([cell for cell, _ in repeated_cells(cells)], change)
-
-
 def repeated_cells(cells: Cells) -> list[tuple[Cell, Cell]]:
-    """Return cells with their repetition in block R, where both are there."""
-    pairs = RECALIBRATED.items()
-    return [(cells[name], cells[twin]) for name, twin in pairs if name in cells and twin in cells]
+    """Return cells with their repetition in block R, if both have a record."""
+    named = [(cells.get(name), cells.get(twin)) for name, twin in RECALIBRATED.items()]
+    # Anybody may name a spec study-r-..., whatever its kernels.
+    modes = ("eval", "recalibrated")
+    return [(a, b) for a, b in named if a and b and (a.batchnorm, b.batchnorm) == modes]
+
+
+def recalibrated_change(cells: Cells, response: Response) -> Effect | None:
+    """Return how recalibrated statistics change a response, as the mean over block R.
+
+    The change is taken within a cell and a seed, and averaged over the cells first.
+    """
+    pairs = repeated_cells(cells)
+    seeds = sorted({seed for cell, _ in pairs for seed in cell.seed_numbers})
+    return mean_over_seeds(
+        [
+            mean_difference([(b.value(seed, response), a.value(seed, response)) for a, b in pairs])
+            for seed in seeds
+        ]
+    )
 
 
 def confined_cells(cells: Cells) -> tuple[int, int, int]:
-    """Count the cells of block R that are confined, and those judged either way.
+    """Count the repeated cells that are confined with each kind of statistics.
 
     Returns:
-        The number confined with running statistics, with recalibrated ones, and judged in both.
+        The number with running statistics, the number with recalibrated ones, and the number of
+        cells that can be judged with both.
 
     """
     probes = find_probe_variance(cells, ALPHA)
     judged = [
-        tuple(judge_claim(None, cell_effect(cell, ALPHA, probes), None).confined for cell in pair)
+        tuple(is_confined(cell_effect(cell, ALPHA, probes)) for cell in pair)
         for pair in repeated_cells(cells)
     ]
     both = [pair for pair in judged if None not in pair]
-    return sum(pair[0] is True for pair in both), sum(pair[1] is True for pair in both), len(both)
+    running, recalibrated = (sum(pair[i] is True for pair in both) for i in (0, 1))
+    return running, recalibrated, len(both)
 
 
 @dataclass(frozen=True)
 class RecalibratedTest:
-    """A finding about the kernel, and the same contrast with the cells of block R."""
+    """A test of the kernel with running and with recalibrated statistics."""
 
     finding: Finding
+    running: BlockEffect
     recalibrated: BlockEffect
+    # The second effect minus the first one, within seeds.
+    change: Effect | None
 
     @property
-    def state(self) -> State | None:
-        """What becomes of the finding. None where the second effect has no interval."""
-        effect = self.recalibrated.effect
-        ends = effect.interval() if effect else None
-        if ends is None or effect is None or self.finding.effect is None:
+    def result(self) -> Result | None:
+        """What the second interval says beside the first. None without both."""
+        before, after = (_side(found.effect) for found in (self.running, self.recalibrated))
+        if before is None or after is None:
             return None
-        if ends[0] <= 0 <= ends[1]:
-            return "is lost"
-        same = (effect.value > 0) == (self.finding.effect.value > 0)
-        return "stays" if same else "turns around"
+        if after == 0:
+            return "not found"
+        if before == 0:
+            return "appears"
+        return "remains" if after == before else "reversed"
+
+
+def _side(effect: Effect | None) -> int | None:
+    """Return the sign of an interval, 0 if it contains 0. None without one."""
+    ends = effect.interval() if effect else None
+    return None if ends is None else (ends[0] > 0) - (ends[1] < 0)
 
 
 def recalibrated_tests(findings: Sequence[Finding], cells: Cells) -> list[RecalibratedTest]:
-    """Make every finding's test once more, with the cells of block R in place of theirs.
+    """Test every response of the kernel again, with the cells of block R in place of theirs.
 
-    Findings about the kernel count, where all repetitions of their cells are there.
+    These are the tests that rest on a cell of block R. Those that cannot be made, since a
+    repetition has no record or a figure is undefined, have no effects.
     """
-    exchanged = {**cells, **{cell.spec: twin for cell, twin in repeated_cells(cells)}}
     return [
-        RecalibratedTest(
-            finding,
-            block_effect(
-                finding.hypothesis.test,
-                finding.hypothesis,
-                finding.response,
-                exchanged,
-                find_probe_variance(cells, finding.response),
-            ),
-        )
+        _recalibrated_test(finding, cells)
         for finding in findings
-        if finding.verdict == "found" and finding.response.of_kernel
-        if (names := set(finding.hypothesis.test.names) & RECALIBRATED.keys())
-        if all(RECALIBRATED[name] in cells for name in names)
+        if finding.response.of_kernel and finding.verdict != "undefined"
+        if RECALIBRATED.keys() & finding.hypothesis.test.names
     ]
+
+
+def _recalibrated_test(finding: Finding, cells: Cells) -> RecalibratedTest:
+    contrast, response = finding.hypothesis.test, finding.response
+    names = [name for name in contrast.names if name in RECALIBRATED]
+    pairs = {a.spec: (a, b) for a, b in repeated_cells(cells) if a.spec in names}
+    missing = tuple(RECALIBRATED[name] for name in names if name not in pairs)
+    if missing:
+        none = BlockEffect(contrast.block, None, 0, 1.0, missing)
+        return RecalibratedTest(finding, none, none, None)
+    probes = find_probe_variance(cells, response)
+    # Both tests rest on the same seeds of the same cells.
+    sides = [
+        {
+            **cells,
+            **{name: _with_both(pair[i], pair[1 - i], response) for name, pair in pairs.items()},
+        }
+        for i in (0, 1)
+    ]
+    running, recalibrated = (
+        block_effect(contrast, finding.hypothesis, response, side, probes) for side in sides
+    )
+    before, after = (seed_contrasts(contrast, finding.hypothesis, response, side) for side in sides)
+    changes = [mean_difference([(after[seed][0], before[seed][0])]) for seed in before]
+    return RecalibratedTest(finding, running, recalibrated, mean_over_seeds(changes))
+
+
+def _with_both(cell: Cell, other: Cell, response: Response) -> Cell:
+    """Return a cell with those seeds in which another cell has the response, too."""
+    seeds = tuple(s for s in cell.seeds if other.value(s.seed, response) is not None)
+    return replace(cell, seeds=seeds)

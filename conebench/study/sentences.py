@@ -7,6 +7,7 @@ from conebench.study.effects import BlockEffect, Cells
 from conebench.study.findings import Finding, strongest
 from conebench.study.measurement import (
     RecalibratedTest,
+    Result,
     confined_cells,
     recalibrated_change,
     repeated_cells,
@@ -20,8 +21,12 @@ VERDICTS = {
     "no effect": "no effect within the margin",
     "not found": "not found",
 }
-# What becomes of findings, in the plural.
-STATES = {"stays": "stay", "turns around": "turn around", "is lost": "are lost"}
+# What becomes of findings with recalibrated statistics, in the plural.
+RESULTS: dict[Result, str] = {
+    "remains": "remain",
+    "reversed": "are reversed",
+    "not found": "are not found",
+}
 
 
 def sentence(finding: Finding) -> str:
@@ -144,29 +149,54 @@ def claim_sentence(counts: Mapping[str, tuple[int, int]]) -> str:
 
 
 def recalibrated_sentences(cells: Cells, tests: Sequence[RecalibratedTest]) -> list[str]:
-    """Say what recalibrated statistics change, by block R. Empty without its records."""
-    there = len(repeated_cells(cells))
+    """Describe what recalibrated statistics change, by block R. Empty without its records."""
+    there, planned = len(repeated_cells(cells)), len(RECALIBRATED)
     if not there:
         return []
+    parts = [f"Block R, exploratory: {there} of its {planned} cells have a record."]
     found = [(r, recalibrated_change(cells, r)) for r in (TURN, CONE, ALPHA, MOTION)]
-    changes = ", ".join(f"{r.symbol} {effect_words(r, effect)}" for r, effect in found if effect)
+    changes = [f"{r.symbol} {effect_words(r, effect)}" for r, effect in found if effect]
+    if changes:
+        parts.append(
+            "Mean change within seeds, recalibrated minus running statistics: "
+            f"{', '.join(changes)}."
+        )
     running, recalibrated, judged = confined_cells(cells)
-    states = [test.state for test in tests]
-    counts = [f"{states.count(s)} {w}" for s, w in STATES.items()]
-    return [
-        f"Block R, exploratory: {there} of {len(RECALIBRATED)} cells with BatchNorm have been "
-        f"repeated with recalibrated kernels. Their change, within seeds: {changes}.",
-        f"Of {judged} such cells {running} are confined with running statistics, {recalibrated} "
-        "with recalibrated ones.",
-        f"Of {len(tests)} findings about the kernel that rest on such cells, {', '.join(counts)}.",
-    ]
+    if judged:
+        parts.append(
+            f"With running statistics {running} of {judged} cells are confined; with recalibrated "
+            f"statistics, {recalibrated}."
+        )
+    return [*parts, *_test_counts(tests)]
+
+
+def _test_counts(tests: Sequence[RecalibratedTest]) -> list[str]:
+    made = [test for test in tests if test.result is not None]
+    found = [test.result for test in made if test.finding.verdict == "found"]
+    others = [test.result for test in made if test.finding.verdict != "found"]
+    parts = []
+    if found:
+        counts = ", ".join(f"{found.count(r)} {words}" for r, words in RESULTS.items())
+        parts.append(f"Of {len(found)} findings about the kernel that rest on them, {counts}.")
+    if others:
+        parts.append(
+            f"Of {len(others)} such tests that are no findings, {others.count('appears')} have an "
+            "interval without 0 with recalibrated statistics alone."
+        )
+    if len(made) < len(tests):
+        parts.append(f"{len(tests) - len(made)} more tests cannot be made yet.")
+    return parts
 
 
 def recalibrated_sentence(test: RecalibratedTest) -> str:
-    """Write a finding with running statistics and with recalibrated ones."""
-    finding, unit = test.finding, test.finding.hypothesis.unit
-    before, after = (
-        "undefined" if effect is None else f"{effect_words(finding.response, effect)}{unit}"
-        for effect in (finding.effect, test.recalibrated.effect)
+    """Write a test with running and with recalibrated statistics."""
+    start, unit = _beginning(test.finding), test.finding.hypothesis.unit
+    response, running, after = test.finding.response, test.running.effect, test.recalibrated.effect
+    if running is None or after is None or test.result is None:
+        return f"{start} cannot be tested with recalibrated statistics yet."
+    change = f", change {effect_words(response, test.change)}" if test.change else ""
+    return (
+        f"{start} {effect_words(response, running)}{unit} with running statistics, "
+        f"{effect_words(response, after)} with recalibrated statistics{change}, "
+        f"{runs_words(test.recalibrated)}: {test.result}."
     )
-    return f"{_beginning(finding)} {before}, recalibrated {after}: {test.state or 'undefined'}."

@@ -70,4 +70,5 @@ def _cell(
             if (spec.name, seed, key) not in missing:
                 values[key] = float(value)
         seeds.append(SeedValues(seed, "two phases", values, {}))
-    return Cell(spec.name, spec.title, "0" * 8, "2026-01-01", 360, levels, tuple(seeds))
+    batchnorm = spec.kernel.batchnorm
+    return Cell(spec.name, spec.title, "0" * 8, "2026-01-01", 360, batchnorm, levels, tuple(seeds))

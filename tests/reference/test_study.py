@@ -36,3 +36,5 @@ def test_a_whole_study_has_every_prediction() -> None:
     assert text.count("- **H") >= 21
     assert "The strongest findings:" in text
     assert "cannot be tested yet" not in text
+    assert "Block R, exploratory: 24 of its 24 cells have a record." in text
+    assert text.count(" with running statistics, ") == 62

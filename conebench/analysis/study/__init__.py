@@ -4,7 +4,7 @@ Pure functions of figures per seed, as docs/study.md registers them. The unit is
 """
 
 from conebench.analysis.study.centers import Pooled, pool
-from conebench.analysis.study.claim import Claim, judge_claim
+from conebench.analysis.study.claim import Claim, is_confined, judge_claim
 from conebench.analysis.study.contrasts import (
     mean_difference,
     side_difference,
@@ -43,6 +43,7 @@ __all__ = [
     "decide",
     "decompose",
     "equivalence_p",
+    "is_confined",
     "is_equivalent",
     "judge_claim",
     "mean_difference",

@@ -41,14 +41,15 @@ def judge_claim(motion: Effect | None, alpha: Effect | None, benefit: Effect | N
         Claim(moves=True, confined=False, pays=None)
 
     """
-    return Claim(_lies_above(motion, 0.0), _lies_below(alpha, 1.0), _lies_above(benefit, 0.0))
+    return Claim(_lies_above(motion, 0.0), is_confined(alpha), _lies_above(benefit, 0.0))
+
+
+def is_confined(alpha: Effect | None) -> bool | None:
+    """Return True if alpha has an interval below 1. None without an interval."""
+    ends = alpha.interval() if alpha else None
+    return None if ends is None else ends[1] < 1
 
 
 def _lies_above(effect: Effect | None, value: float) -> bool | None:
     ends = effect.interval() if effect else None
     return None if ends is None else ends[0] > value
-
-
-def _lies_below(effect: Effect | None, value: float) -> bool | None:
-    ends = effect.interval() if effect else None
-    return None if ends is None else ends[1] < value

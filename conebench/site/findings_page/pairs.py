@@ -9,7 +9,7 @@ from conebench.analysis.study import Effect, mean_over_seeds
 from conebench.site.board.factors import MEASURING
 from conebench.site.board.rows import Row
 from conebench.study.figures import Cell
-from conebench.study.plan import CENTER
+from conebench.study.plan import CENTER, RECALIBRATED
 from conebench.study.responses import ALPHA, BENEFIT, CONE, LAZY_GAP, MOTION, TURN, Response
 from conebench.text import flatten
 
@@ -139,7 +139,8 @@ def _groups(records: Sequence[Record], kept: Callable[[str], bool]) -> Iterator[
 
 def _with_base(group: Sequence[Record]) -> Iterator[tuple[Record, Record]]:
     """Pair every record with the center. Without it, the first by name stands in."""
-    ordered = sorted(group, key=lambda r: (r.row.spec_name != CENTER, r.row.spec_name))
+    centers = (CENTER, RECALIBRATED[CENTER])
+    ordered = sorted(group, key=lambda r: (r.row.spec_name not in centers, r.row.spec_name))
     yield from ((ordered[0], other) for other in ordered[1:])
 
 

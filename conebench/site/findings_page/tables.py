@@ -155,20 +155,22 @@ def _largest(response: Response, findings: Sequence[Finding]) -> str:
 
 
 def recalibrated_table(tests: Sequence[RecalibratedTest]) -> Table:
-    """Return findings with running statistics beside those with recalibrated ones."""
+    """Return tests with running statistics beside those with recalibrated ones."""
     return Table(
-        ("Row", "Contrast", "Response", "Running", "Recalibrated", "Finding"),
-        tuple(
-            (
-                test.finding.hypothesis.row,
-                test.finding.hypothesis.subject + test.finding.hypothesis.unit,
-                test.finding.response.symbol,
-                change_text(test.finding.response, test.finding.effect),
-                change_text(test.finding.response, test.recalibrated.effect),
-                test.state or UNDEFINED,
-            )
-            for test in tests
-        ),
+        ("Row", "Contrast", "Response", "Running", "Recalibrated", "Change", "Result"),
+        tuple(_recalibrated_row(test) for test in tests if test.result is not None),
+    )
+
+
+def _recalibrated_row(test: RecalibratedTest) -> tuple[str, ...]:
+    hypothesis, response = test.finding.hypothesis, test.finding.response
+    effects = (test.running.effect, test.recalibrated.effect, test.change)
+    return (
+        hypothesis.row,
+        hypothesis.subject + hypothesis.unit,
+        response.symbol,
+        *(change_text(response, effect) for effect in effects),
+        test.result or UNDEFINED,
     )
 
 

@@ -3,7 +3,7 @@
 from conebench.study.plan import BLOCK_OF, CENTER
 
 # Sections of Findings by block; the rest is among its sentences.
-SECTIONS = {"A": "shares", "C": "shares", "F": "measurement"}
+SECTIONS = {"A": "shares", "C": "shares", "F": "measurement", "R": "measurement"}
 
 
 def findings_link(spec_name: str) -> tuple[str, str] | None:

@@ -87,8 +87,8 @@ def test_records_that_only_have_the_names_of_cells_leave_a_page() -> None:
 
 def test_findings_stand_beside_those_with_recalibrated_statistics() -> None:
     html = findings_page([], list(simulate(TRUE).values())).html
-    assert "24 of 24 cells with BatchNorm have been repeated" in html
-    assert "Each finding with running and with recalibrated statistics" in html
+    assert "24 of its 24 cells have a record" in html
+    assert "Each test with running and with recalibrated statistics" in html
     without = [cell for cell in simulate(TRUE).values() if not cell.spec.startswith("study-r-")]
     html = findings_page([], without).html
     assert "with recalibrated statistics" not in html

@@ -89,13 +89,14 @@ def test_the_rate_of_linear_arms_moves_with_that_of_training() -> None:
     ]
 
 
-def test_categories_are_compared_with_the_center_of_the_study() -> None:
+@pytest.mark.parametrize("center", ["study-center", "study-r-center"])
+def test_categories_are_compared_with_the_center_of_the_study(center: str) -> None:
     def record(name: str, model: str) -> Record:
         return make_record(make_spec(name=name, title=name, model={"name": model}))
 
-    names = {"a": "cifar_resnet20", "study-center": "cifar_resnet8", "z": "cifar_resnet32"}
+    names = {"a": "cifar_resnet20", center: "cifar_resnet8", "z": "cifar_resnet32"}
     found = told(*(record(name, model) for name, model in names.items()))
-    assert [(p[3], p[4]) for p in found] == [("study-center", "a"), ("study-center", "z")]
+    assert [(p[3], p[4]) for p in found] == [(center, "a"), (center, "z")]
 
 
 def test_neighboring_values_make_pairs_in_the_order_of_numbers() -> None:

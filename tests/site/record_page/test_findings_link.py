@@ -12,6 +12,7 @@ from conebench.site.record_page.findings_link import findings_link
         ("study-a-bn-lr0.01-b16-w4", ("shares", "block A of the study")),
         ("study-b-mse", ("findings", "block B of the study")),
         ("study-f-float64", ("measurement", "block F of the study")),
+        ("study-r-b-mse", ("measurement", "block R of the study")),
         ("digits", None),
     ],
 )
