@@ -180,8 +180,8 @@ def _test_counts(tests: Sequence[RecalibratedTest]) -> list[str]:
         parts.append(f"Of {len(found)} findings about the kernel that rest on them, {counts}.")
     if others:
         parts.append(
-            f"Of {len(others)} such tests that are no findings, {others.count('appears')} have an "
-            "interval without 0 with recalibrated statistics alone."
+            f"Of {len(others)} other such tests, {others.count('appears')} have an interval that "
+            "excludes 0 only with recalibrated statistics."
         )
     if len(made) < len(tests):
         parts.append(f"{len(tests) - len(made)} more tests cannot be made yet.")

@@ -196,8 +196,8 @@ def test_results_are_counted() -> None:
         "Of 1 findings about the kernel that rest on them, 0 remain, 1 are reversed, "
         "0 are not found."
     )
-    assert counts[1].startswith("Of 61 such tests that are no findings, ")
-    assert counts[1].endswith(" with recalibrated statistics alone.")
+    assert counts[1].startswith("Of 61 other such tests, ")
+    assert counts[1].endswith(" only with recalibrated statistics.")
 
 
 def test_without_block_r_nothing_is_said_of_it() -> None:
