@@ -5,7 +5,6 @@ The only module that imports timm.
 
 import inspect
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ import torch
 from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 
+from conebench.environment import variable_set
 from conebench.errors import DataMissingError, SpecError
 from conebench.networks.cifar import CifarResNet, CifarVgg16, PixelMlp
 from conebench.spec.model_names import model_hint
@@ -78,7 +78,8 @@ def make_model(
         # Weights of another number of classes leave the last layer to the seed.
         torch.manual_seed(seed)
         try:
-            with _without_pickled_code():
+            # timm reads files in several ways, and some of them would run pickled code.
+            with variable_set("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1"):
                 return create(weights=True)
         except Exception as error:  # noqa: BLE001  # hub, network and file errors of many kinds
             raise DataMissingError(
@@ -119,22 +120,6 @@ def _quiet(logger_name: str) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-@contextmanager
-def _without_pickled_code() -> Iterator[None]:
-    """Refuse pickled code while the context is active."""
-    # timm reads files in several ways, and some of them would run pickled code.
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def check_name(name: str) -> None:

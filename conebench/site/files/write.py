@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from conebench.environment import variable_set
 from conebench.errors import RecordError
 from conebench.record import Record, Replication, read_record, recompute
 from conebench.record.check import broken_invariants
@@ -65,7 +66,8 @@ def write_records(
     if len(files) < many:
         return list(map(_write_record, files, folders))
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), spawn) as pool:
+    # Threads of several processes get in each other's way in matrices this small.
+    with variable_set("OMP_NUM_THREADS", "1"), ProcessPoolExecutor(os.cpu_count(), spawn) as pool:
         return list(pool.map(_write_record, files, folders, chunksize=8))
 
 
