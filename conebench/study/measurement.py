@@ -131,7 +131,7 @@ class RecalibratedTest:
 
     @property
     def result(self) -> Result | None:
-        """What the second interval says beside the first. None without both."""
+        """The second interval, compared with the first. None without both."""
         before, after = (_side(found.effect) for found in (self.running, self.recalibrated))
         if before is None or after is None:
             return None
