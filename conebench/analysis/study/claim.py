@@ -45,7 +45,19 @@ def judge_claim(motion: Effect | None, alpha: Effect | None, benefit: Effect | N
 
 
 def is_confined(alpha: Effect | None) -> bool | None:
-    """Return True if alpha has an interval below 1. None without an interval."""
+    """Judge if a kernel is confined, by the interval of alpha.
+
+    Args:
+        alpha: The confinement exponent over seeds; None where undefined.
+
+    Returns:
+        True if the interval lies below 1, the value of a walk without memory. None without one.
+
+    Example:
+        >>> is_confined(Effect(0.6, 0.01, 4.0, 5))
+        True
+
+    """
     ends = alpha.interval() if alpha else None
     return None if ends is None else ends[1] < 1
 
