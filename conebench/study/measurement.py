@@ -20,7 +20,7 @@ from conebench.study.findings import Finding
 from conebench.study.plan import BLOCKS, CENTER, RECALIBRATED
 from conebench.study.responses import ALPHA, Response
 
-# What an interval with recalibrated statistics says beside that with running ones.
+# How the interval with recalibrated statistics compares with the one with running statistics.
 Result = Literal["remains", "reversed", "not found", "appears"]
 
 

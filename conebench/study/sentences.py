@@ -183,8 +183,8 @@ def _test_counts(tests: Sequence[RecalibratedTest]) -> list[str]:
             f"Of {len(others)} other such tests, {others.count('appears')} have an interval that "
             "excludes 0 only with recalibrated statistics."
         )
-    if len(made) < len(tests):
-        parts.append(f"{len(tests) - len(made)} more tests cannot be made yet.")
+    if waiting := len(tests) - len(made):
+        parts.append(f"{waiting} more test{'' if waiting == 1 else 's'} cannot be made yet.")
     return parts
 
 

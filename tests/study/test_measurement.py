@@ -114,7 +114,7 @@ def test_a_test_waits_for_all_repetitions_of_its_cells() -> None:
             "No normalization instead of BatchNorm: α cannot be tested with recalibrated "
             "statistics yet."
         )
-        assert recalibrated_sentences(changed, [test])[-1] == "1 more tests cannot be made yet."
+        assert recalibrated_sentences(changed, [test])[-1] == "1 more test cannot be made yet."
 
 
 def without(cells, name: str):

@@ -155,7 +155,7 @@ def _largest(response: Response, findings: Sequence[Finding]) -> str:
 
 
 def recalibrated_table(tests: Sequence[RecalibratedTest]) -> Table:
-    """Return tests with running statistics beside those with recalibrated ones."""
+    """Return each test with running and with recalibrated statistics."""
     return Table(
         ("Row", "Contrast", "Response", "Running", "Recalibrated", "Change", "Result"),
         tuple(_recalibrated_row(test) for test in tests if test.result is not None),
