@@ -6,7 +6,7 @@
 import tempfile
 from pathlib import Path
 
-from browser import Visit, chromium, wait_until
+from browser import Visit, chromium, follow, wait_until
 
 from conebench.site import build_site
 
@@ -20,7 +20,7 @@ def main() -> None:
         visit = Visit(browser, site.as_uri())
         page = visit.open("index.html")
         page.screenshot(path=ROOT / "docs" / "board.png")
-        page.locator(".board tbody th a:visible").first.click()
+        follow(page.locator(".board tbody th a:visible").first)
         wait_until(page, "document.querySelectorAll('.plot-tools').length >= 8")
         page.locator("#step").press("ArrowRight")
         page.evaluate("document.activeElement.blur()")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from conebench.site.serve import SiteServer
 
@@ -71,6 +71,12 @@ class Visit:
         """Close the window; fail where there were errors, dialogs or foreign requests."""
         self.context.close()
         assert not self.problems, self.problems
+
+
+def follow(link: Locator) -> None:
+    """Click a link and wait until its page has loaded; a click alone does not wait."""
+    with link.page.expect_navigation():
+        link.click()
 
 
 def titles(page: Page) -> list[str]:

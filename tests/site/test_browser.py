@@ -12,7 +12,7 @@ from board_site import (
     plot_of,
     record_address,
 )
-from browser import Visit, settle, titles, wait_until
+from browser import Visit, follow, settle, titles, wait_until
 from site_folders import save
 from synthetic import make_record, make_spec
 
@@ -306,7 +306,7 @@ def test_without_scripts_tables_plots_and_explanations_are_there(browser, base):
     assert page.locator(".tools").is_hidden()
     page.locator("button[popovertarget=about-strength]").first.click()
     assert page.locator("#about-strength").is_visible()
-    page.locator(".board tbody th a").first.click()
+    follow(page.locator(".board tbody th a").first)
     assert page.locator("figure svg:visible").count() >= 8
     page = visit.open("compare.html")
     assert page.locator("noscript tbody tr").count() == 5

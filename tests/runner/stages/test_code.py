@@ -28,6 +28,7 @@ NO_PART = {
     "data.image_files": "the data's hash stands for the pixels",
     "data.image_folder": "the data's hash stands for the pixels",
     "data.sources": "the data's hash stands for the pixels",
+    "environment": "it sets variables; what they decide is in the modules that call it",
     "errors": "words",
     "interrupts": "a stop loses steps, it changes none",
     "record": "types of the results, and figures that follow from them",

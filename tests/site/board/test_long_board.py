@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import NARROW, Visit, chromium, served, settle, titles, wait_until
+from browser import NARROW, Visit, chromium, follow, served, settle, titles, wait_until
 from synthetic import make_record
 
 from conebench.site.board.parts import rows_script
@@ -144,10 +144,10 @@ def test_without_scripts_every_record_is_on_a_plain_page(browser, site):
     visit = Visit(browser, site.as_uri(), java_script_enabled=False)
     page = visit.open("index.html")
     found = []
-    page.get_by_role("link", name="page by page").click()
+    follow(page.get_by_role("link", name="page by page"))
     assert page.locator("nav[aria-label='Pages of records'] a").all_inner_texts() == ["1", "2"]
     for number in ("1", "2"):
-        page.get_by_role("link", name=number, exact=True).click()
+        follow(page.get_by_role("link", name=number, exact=True))
         found += page.locator(".board tbody a").all_inner_texts()
     assert found == [f"Run {i}" for i in range(130)]
     visit.finish()
