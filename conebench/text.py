@@ -9,8 +9,10 @@ ONE_OF_ONE = re.compile(r"\b(1 of 1 (?:seed|record))s\b")
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, or its class name."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Return the first line of an error's text, or its class name if it has no text."""
+    text = str(error).strip() or type(error).__name__
+    # The text of a KeyError is only the key.
+    return f"{'KeyError: ' if isinstance(error, KeyError) else ''}{text.splitlines()[0]}"
 
 
 def one_line(text: str) -> str:

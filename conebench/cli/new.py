@@ -14,7 +14,7 @@ from conebench.cli.options import Imports
 from conebench.cli.terminal import echo
 from conebench.cli.validate import own_models
 from conebench.errors import InputError
-from conebench.spec import load_spec, shipped_spec, shipped_specs
+from conebench.spec import load_spec, load_specs, shipped_spec, shipped_specs
 from conebench.spec.composition import settings_patch
 from conebench.spec.datasets import DATASETS
 from conebench.spec.draft import NEEDED, SCHEMA_FILE, draft_spec
@@ -140,6 +140,8 @@ def _extending(
         if shipped_spec(Path(path.stem)):
             hint = f"; to copy the shipped one: conebench show {path.stem} > {path}"
         raise InputError(f"--extends: got {extends!r}, expected a spec in {folder}{hint}")
+    # As settings: the problems of a file do not say which other fields to set.
+    load_specs(path, patch)
     changes = ", ".join(settings)
     head = {
         "extends": path.name,

@@ -140,8 +140,12 @@ def default_folder(*, smoke: bool, changed: bool) -> Path:
 
 def _tell_not_run(files: list[Path], error: ConebenchError, as_json: bool) -> None:
     if as_json:
+        lines = str(error).split("\n")
+        own = {file: [line for line in lines if line.startswith(f"{file}:")] for file in files}
+        # A problem of the command, or one in a file that a spec extends, is everybody's.
+        others = "another spec is not valid" if any(own.values()) else str(error)
         for file in files:
-            _echo_json(file.stem, "not run", error=str(error))
+            _echo_json(file.stem, "not run", error="\n".join(own[file]) or others)
 
 
 def shortened(spec: Spec, data_root: Path) -> Spec:

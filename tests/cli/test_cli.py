@@ -157,7 +157,10 @@ def test_one_name_twice_is_refused(call: Call, tmp_path: Path) -> None:
     assert err == (
         "other/tiny.yaml:1: name: got 'tiny' twice, also in tiny.yaml; expected each name once\n"
     )
-    assert [json.loads(line)["status"] for line in out.splitlines()] == ["not run", "not run"]
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"spec": "tiny", "status": "not run", "error": "another spec is not valid"},
+        {"spec": "tiny", "status": "not run", "error": err.strip()},
+    ]
 
 
 def test_markup_in_a_title_is_text(

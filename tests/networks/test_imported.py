@@ -42,6 +42,7 @@ def test_no_file_of_the_current_folder_stands_in_for_a_library(folder: Path) -> 
         ("import nothing_of_this_name", "ModuleNotFoundError: No module named"),
         ("def f(:\n", "SyntaxError: invalid syntax"),
         ("raise ValueError('one\\ntwo')", "ValueError: one"),
+        ("{}['key']", "KeyError: 'key'"),
         ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
     ],
 )
