@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from conebench.study.claims import claim_counts, claims
+from conebench.study.claims import claims
 from conebench.study.effects import Cells
 from conebench.study.findings import Finding, find_all
 from conebench.study.measurement import recalibrated_tests
 from conebench.study.sentences import (
-    claim_sentence,
+    claim_sentences,
     coverage_sentence,
     recalibrated_sentence,
     recalibrated_sentences,
@@ -22,7 +22,7 @@ def finding_lines(cells: Cells, *, every: bool) -> Iterator[str]:
     if not cells:
         return
     found = find_all(cells)
-    yield claim_sentence(claim_counts(claims(cells)))
+    yield from claim_sentences(claims(cells))
     yield standing_sentence(found)
     tested = [finding for finding in found if finding.verdict != "undefined"]
     # Tests that were not predicted and found nothing would bury the others.

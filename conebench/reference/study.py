@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from conebench.site import record_files
-from conebench.study.claims import claim_counts, claims
+from conebench.study.claims import claims
 from conebench.study.effects import Cells, latest_cells
 from conebench.study.findings import find_all, strongest
 from conebench.study.measurement import recalibrated_tests
 from conebench.study.plan import BLOCKS
 from conebench.study.reading import read_cells
 from conebench.study.sentences import (
-    claim_sentence,
+    claim_sentences,
     coverage_sentence,
     listed,
     recalibrated_sentence,
@@ -38,7 +38,7 @@ def results_markdown(cells: Cells) -> str:
         return "\n".join([*_paragraphs(parts), TAIL])
     found = find_all(cells)
     best = [sentence(finding) for finding in strongest(found)]
-    parts.append(claim_sentence(claim_counts(claims(cells))))
+    parts.append(" ".join(claim_sentences(claims(cells))))
     if best:
         parts += ["The strongest findings:", _items(best)]
     parts.append(f"{standing_sentence(found)} Every prediction, in the order of the table:")

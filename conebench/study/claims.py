@@ -57,7 +57,7 @@ def claim_counts(found: Sequence[CellClaim]) -> dict[str, tuple[int, int]]:
     parts = {
         "the kernel moves": [c.claim.moves for c in found],
         "it is confined": [c.claim.confined for c in found],
-        "it pays": [c.claim.pays for c in found],
+        "non-linear training after w adds accuracy": [c.claim.pays for c in found],
         "all three": [c.claim.holds for c in found],
     }
     return {

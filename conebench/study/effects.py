@@ -1,8 +1,9 @@
 """Effects of the study's contrasts, from the cells that are there."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from conebench.analysis.study import (
 )
 from conebench.analysis.study.contrasts import Cell as Value
 from conebench.study.figures import Cell
+from conebench.study.levels import Level
 from conebench.study.plan import PROBE_CELLS, Contrast, Hypothesis
 from conebench.study.responses import Response
 
@@ -38,6 +40,9 @@ class BlockEffect:
     # Doublings between the lowest and the highest level; 1 for categories.
     span: float
     missing: tuple[str, ...]
+    # Of several pairs of cells: those whose own difference has the sign of the effect, and all
+    # that have a difference. None for a single pair and for other contrasts.
+    same_sign: tuple[int, int] | None = None
 
 
 def latest_cells(cells: list[Cell]) -> dict[str, Cell]:
@@ -91,7 +96,42 @@ def block_effect(
     if effect is not None and probes is not None and contrast.own_probe_sets:
         share = _probe_share(contrast, hypothesis, known, span)
         effect = effect.widened(share * probes.variance, probes.freedom)
-    return BlockEffect(contrast.block, effect, runs, span, missing)
+    same_sign = _same_sign(effect, contrast, hypothesis, response, cells)
+    return BlockEffect(contrast.block, effect, runs, span, missing, same_sign)
+
+
+def _same_sign(
+    effect: Effect | None,
+    contrast: Contrast,
+    hypothesis: Hypothesis,
+    response: Response,
+    cells: Cells,
+) -> tuple[int, int] | None:
+    """Count the pairs of cells with the sign of the mean, and those with a difference."""
+    if effect is None or contrast.kind != "pairs" or len(contrast.first) == 1:
+        return None
+    found = []
+    for first, second in zip(contrast.first, contrast.second, strict=True):
+        pair = replace(contrast, first=(first,), second=(second,))
+        by_seed = seed_contrasts(pair, hypothesis, response, cells).values()
+        means = [value.mean() for value, _ in by_seed if value is not None]
+        if means:
+            found.append(float(np.mean(means)))
+    return sum(change * effect.value > 0 for change in found), len(found)
+
+
+def learning_rates_differ(contrast: Contrast, cells: Cells) -> bool:
+    """Return True if a contrast compares cells of different learning rates."""
+    if contrast.kind == "slope":
+        return len(_rates(contrast.first, cells)) > 1
+    both = zip(contrast.first, contrast.second, strict=contrast.kind == "pairs")
+    known = [pair for pair in both if all(name in cells for name in pair)]
+    first, second = ([pair[i] for pair in known] for i in (0, 1))
+    return _rates(first, cells) != _rates(second, cells)
+
+
+def _rates(names: Iterable[str], cells: Cells) -> Counter[Level | None]:
+    return Counter(cells[name].levels.get("learning rate") for name in names if name in cells)
 
 
 def seed_contrasts(

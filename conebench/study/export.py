@@ -63,6 +63,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "p": finding.p,
         "adjusted_p": finding.adjusted_p,
         "margin": finding.margin,
+        "same_sign": finding.test.same_sign,
+        "undivided": _effect(finding.undivided),
         "verdict": finding.verdict,
         "standing": finding.standing,
         "replications": [_block(found) for found in finding.replications],

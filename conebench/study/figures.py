@@ -22,6 +22,7 @@ WINDOW_FIELDS = {
     "cone": "cone_deg",
     "alpha": "alpha",
     "motion": "motion",
+    "interval_distance": "floor",
     "drift": "drift",
     "VR": "VR",
 }

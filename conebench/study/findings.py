@@ -14,9 +14,15 @@ from conebench.analysis.study import (
     is_equivalent,
     pool,
 )
-from conebench.study.effects import BlockEffect, Cells, block_effect, find_probe_variance
+from conebench.study.effects import (
+    BlockEffect,
+    Cells,
+    block_effect,
+    find_probe_variance,
+    learning_rates_differ,
+)
 from conebench.study.plan import HYPOTHESES, Hypothesis
-from conebench.study.responses import RESPONSES, Response
+from conebench.study.responses import INTERVAL_DISTANCE, MOTION, RESPONSES, Response
 
 # How a finding stands to its prediction.
 Standing = Literal["as predicted", "against the prediction", "open", "not predicted"]
@@ -36,6 +42,9 @@ class Finding:
     pooled: Pooled | None
     adjusted_p: float | None
     verdict: Verdict
+    # For motion between cells of different learning rates, which it is divided by: the effect on S
+    # over one interval, which is not. None for other tests.
+    undivided: Effect | None = None
 
     @property
     def effect(self) -> Effect | None:
@@ -116,7 +125,11 @@ def _finding(
         for contrast in (hypothesis.test, *hypothesis.replications)
     )
     pooled = pool([found.effect for found in (test, *others) if found.effect])
-    return Finding(hypothesis, response, test, tuple(others), pooled, None, "undefined")
+    undivided = None
+    if response is MOTION and learning_rates_differ(hypothesis.test, cells):
+        of_distance = block_effect(hypothesis.test, hypothesis, INTERVAL_DISTANCE, cells, None)
+        undivided = of_distance.effect
+    return Finding(hypothesis, response, test, tuple(others), pooled, None, "undefined", undivided)
 
 
 def _judged(finding: Finding, adjusted_p: float | None) -> Finding:
@@ -127,9 +140,10 @@ def _judged(finding: Finding, adjusted_p: float | None) -> Finding:
 def strongest(findings: Sequence[Finding], count: int = 3) -> list[Finding]:
     """Return the strongest findings, one per row.
 
-    The strongest has the interval farthest from 0, in margins of its response.
+    The strongest has the interval farthest from 0, in margins of its response. Motion between
+    different learning rates is left out, since dividing by them is a part of its effect.
     """
-    found = [f for f in findings if f.verdict == "found" and f.size]
+    found = [f for f in findings if f.verdict == "found" and f.size and f.undivided is None]
     ordered = sorted(found, key=lambda f: -(f.size or 0.0))
     of_rows = {f.hypothesis.row: f for f in reversed(ordered)}
     return [f for f in ordered if of_rows[f.hypothesis.row] is f][:count]

@@ -23,6 +23,8 @@ class OutcomeRow:
     factor: str
     level: str
     counts: Mapping[str, Count]
+    # Cells where at least one seed has the outcome.
+    cells: Mapping[str, int]
 
 
 def outcome_rows(cells: Cells) -> list[OutcomeRow]:
@@ -54,4 +56,8 @@ def _outcome_row(block: str, factor: str, names: Sequence[str], cells: Cells) ->
         return []
     counts = {name: count_of(found.count(name), len(found)) for name in OUTCOMES}
     level = level_text(cells[names[0]].levels.get(factor)) if factor else names[0]
-    return [OutcomeRow(block, factor, level, counts)]
+    having = {
+        outcome: sum(any(s.outcome == outcome for s in cells[name].seeds) for name in names)
+        for outcome in OUTCOMES
+    }
+    return [OutcomeRow(block, factor, level, counts, having)]

@@ -85,13 +85,15 @@ LAZY_GAP, KERNEL_BENEFIT = (
 )
 ALIGNMENT = Response("label_alignment", "label alignment at w", _three_decimals)
 DRIFT_FROM_1 = Response("drift_from_1", "|ln drift|", two_decimals)
+# Motion before it is divided by the summed learning rate of the interval.
+INTERVAL_DISTANCE = Response("interval_distance", "S over one interval", distance, kind="log")
 
 PRIMARY = (
     *(TURN, CONE, ALPHA, MOTION),
     *(BENEFIT_EARLY, BENEFIT, LOSS_BENEFIT_EARLY, LOSS_BENEFIT),
 )
 SECONDARY = (
-    *(LAZY_GAP, KERNEL_BENEFIT, ALIGNMENT, DRIFT_FROM_1),
+    *(LAZY_GAP, KERNEL_BENEFIT, ALIGNMENT, DRIFT_FROM_1, INTERVAL_DISTANCE),
     Response("drift", "drift", two_decimals),
     Response("VR", "VR", two_decimals),
     Response("T_star", "T*", whole, " steps"),

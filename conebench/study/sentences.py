@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from conebench.analysis.study import Effect
+from conebench.analysis.study import Effect, is_equivalent
+from conebench.study.claims import CellClaim, claim_counts
 from conebench.study.effects import BlockEffect, Cells
 from conebench.study.findings import Finding, strongest
 from conebench.study.measurement import (
@@ -13,7 +14,15 @@ from conebench.study.measurement import (
     repeated_cells,
 )
 from conebench.study.plan import BLOCK_OF, BLOCKS, CLAIM_BLOCKS, RECALIBRATED
-from conebench.study.responses import ALPHA, CONE, MOTION, TURN, Response
+from conebench.study.responses import (
+    ALPHA,
+    BENEFIT,
+    CONE,
+    INTERVAL_DISTANCE,
+    MOTION,
+    TURN,
+    Response,
+)
 
 SIGNS = {1: "up", -1: "down", 0: "no effect"}
 VERDICTS = {
@@ -40,14 +49,25 @@ def sentence(finding: Finding) -> str:
     if effect is None or finding.adjusted_p is None:
         return f"{start} cannot be tested yet ({_why(finding.test)})."
     # The same parts in the same order, whether found or not.
-    parts = [f"{start} {effect_words(finding.response, effect)}{finding.hypothesis.unit}"]
+    unit = finding.hypothesis.unit
+    parts = [f"{start} {effect_words(finding.response, effect)}{unit}{_undivided_words(finding)}"]
     if VERDICTS[finding.verdict]:
         parts.append(VERDICTS[finding.verdict])
     elif finding.size is not None and finding.size < 1 and _is_small(finding):
         parts.append("found, but within the margin")
     parts.append(f"block {finding.test.block}, {runs_words(finding.test)}")
+    if finding.test.same_sign is not None:
+        parts.append("same sign in {} of {} pairs".format(*finding.test.same_sign))
     parts.append(f"adjusted p {p_words(finding.adjusted_p)}")
     return "; ".join([", ".join(parts), *_elsewhere(finding)]) + "."
+
+
+def _undivided_words(finding: Finding) -> str:
+    """Give the effect on S where that on motion holds a division by other learning rates."""
+    if finding.undivided is None:
+        return ""
+    words = effect_words(INTERVAL_DISTANCE, finding.undivided)
+    return f" (at different learning rates; {INTERVAL_DISTANCE.symbol} {words})"
 
 
 def _beginning(finding: Finding) -> str:
@@ -100,7 +120,8 @@ def _elsewhere(finding: Finding) -> list[str]:
             # Nothing was found that could hold elsewhere.
             state = "up" if found.effect.value > 0 else "down"
         if state is not None:
-            said.setdefault(state, []).append(found.block)
+            words = effect_words(finding.response, found.effect) if found.effect else ""
+            said.setdefault(state, []).append(f"{found.block} ({words})")
     order = ("holds", "reversed", "up", "down", "not found")
     parts = [f"{state} in {_joined(said[state])}" for state in order if state in said]
     if finding.pooled is not None:
@@ -141,11 +162,69 @@ def standing_sentence(findings: Sequence[Finding]) -> str:
     return f"Of {planned} predictions {len(predicted)} could be tested: {parts}."
 
 
-def claim_sentence(counts: Mapping[str, tuple[int, int]]) -> str:
-    """Say in how many cells the claim holds. Counts are (true, judged)."""
+def claim_sentences(found: Sequence[CellClaim]) -> list[str]:
+    """Say in how many cells each statement of the claim holds, and what the others show.
+
+    Empty without cells.
+    """
+    if not found:
+        return []
+    counts = claim_counts(found)
     parts = [f"{name} in {true} of {judged} cells" for name, (true, judged) in counts.items()]
-    blocks = ", ".join(CLAIM_BLOCKS)
-    return f"The cone effect’s own claim, cell by cell (blocks {blocks}): {', '.join(parts)}."
+    there = {BLOCK_OF[item.cell.spec] for item in found}
+    blocks = _joined([block for block in CLAIM_BLOCKS if block in there])
+    return [
+        f"The three statements of the cone effect, cell by cell (blocks {blocks}, intervals not "
+        f"adjusted for the number of cells): {', '.join(parts)}.",
+        *_not_moving(found),
+        *_not_confined(found),
+        *_not_paying(found),
+    ]
+
+
+def _not_moving(found: Sequence[CellClaim]) -> list[str]:
+    # Motion is never negative.
+    spread = [
+        item
+        for item in found
+        if item.claim.moves is False
+        and all(seed.values.get(MOTION.key, 0.0) > 0 for seed in item.cell.seeds)
+    ]
+    if not spread:
+        return []
+    return [
+        f"In {_cells(len(spread))} the kernel moves in every seed, but seeds differ so much that "
+        "the interval of motion contains 0."
+    ]
+
+
+def _not_confined(found: Sequence[CellClaim]) -> list[str]:
+    alphas = [item.alpha for item in found if item.claim.confined is False]
+    ends = [alpha.interval() for alpha in alphas if alpha]
+    if not ends:
+        return []
+    above = sum(end is not None and end[0] > 1 for end in ends)
+    return [
+        f"Of {_cells(len(ends))} not shown to be confined, α is above 1 in {above} and open in "
+        f"{len(ends) - above}."
+    ]
+
+
+def _not_paying(found: Sequence[CellClaim]) -> list[str]:
+    benefits = [item.benefit for item in found if item.claim.pays is False and item.benefit]
+    if not benefits:
+        return []
+    below = [b for b in benefits if (ends := b.interval()) is not None and ends[1] < 0]
+    none = [b for b in benefits if b not in below and is_equivalent(b, BENEFIT.margin)]
+    rest = len(benefits) - len(none) - len(below)
+    return [
+        f"Of {_cells(len(benefits))} without a B(w) above 0, it is within 1 point of 0 in "
+        f"{len(none)}, below 0 in {len(below)} and open in {rest}."
+    ]
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'' if count == 1 else 's'}"
 
 
 def recalibrated_sentences(cells: Cells, tests: Sequence[RecalibratedTest]) -> list[str]:

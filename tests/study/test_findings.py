@@ -1,6 +1,7 @@
 """The family of tests on simulated studies: true effects are found, false ones are not."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -207,12 +208,49 @@ def test_sentences_have_effect_interval_runs_p_and_blocks(findings) -> None:
     text = sentence(findings["H3a", "cone"])
     assert text.startswith("A larger batch: cone angle −0.")
     assert "° [−0." in text
-    assert " per doubling, block A, 5 seeds, 80 runs, adjusted p < 0.001;" in text
-    assert "holds in B, C and D; together −0." in text
+    assert (
+        " per doubling, block A, 5 seeds, 80 runs, same sign in 8 of 8 pairs, adjusted p < 0.001;"
+        in text
+    )
+    assert re.search(
+        r"; holds in B \(−0\.5.*\), C \(−0\.5.*\) and D \(−0\..*\); together −0\.", text
+    )
     motion = sentence(findings["H3a", "motion"])
     assert motion.startswith("A larger batch: motion ×0.8")
     negative = next(f for f in findings.values() if f.verdict == "no effect")
     assert "no effect within the margin, block " in sentence(negative)
+
+
+def test_motion_between_learning_rates_is_given_undivided_and_is_not_among_the_strongest() -> None:
+    """Motion quadruples per doubling of the learning rate by division alone; S stays."""
+    effects = {"motion": lambda levels: 2 * math.log(levels["learning rate"])}
+    found = by_row(find_all(simulate(effects)))
+    rows = {row for (row, key), f in found.items() if f.undivided is not None}
+    assert rows == {"H2", "H3b", "H4a", "H10b"}
+    assert {key for (_, key), f in found.items() if f.undivided is not None} == {"motion"}
+    assert found["H2", "motion"].verdict == "found"
+    assert "(at different learning rates; S over one interval ×1.0" in sentence(
+        found["H2", "motion"]
+    )
+    assert not rows & {f.hypothesis.row for f in strongest(list(found.values()))}
+
+
+def test_pairs_that_disagree_are_counted() -> None:
+    """Two of eight pairs go the other way, by less."""
+    effects = {
+        "turn": lambda levels: {(4.0, 16.0): 9.0, (4.0, 128.0): 5.0, (16.0, 128.0): 9.0}.get(
+            (levels.get("width"), levels["batch size"]), 0.0
+        )
+    }
+    found = by_row(find_all(simulate(effects)))["H4b", "turn"]
+    assert found.effect.value < 0
+    assert found.test.same_sign == (4, 8)
+    assert ", 80 runs, same sign in 4 of 8 pairs, adjusted p" in sentence(found)
+
+
+@pytest.mark.parametrize("row", ["H1b", "H4a"])
+def test_one_pair_and_a_slope_have_no_pairs_to_count(findings, row: str) -> None:
+    assert findings[row, "turn"].test.same_sign is None
 
 
 @pytest.mark.parametrize("response", [ALPHA, MOTION])

@@ -14,7 +14,7 @@ from conebench.study.doses import dose_curves
 from conebench.study.outcomes import outcome_rows
 from conebench.study.plan import A_DESIGN, BLOCKS, CENTER
 from conebench.study.responses import CONE, PRIMARY, TURN
-from conebench.study.sentences import claim_sentence, coverage_sentence
+from conebench.study.sentences import claim_sentences, coverage_sentence
 from conebench.study.shares import shares
 
 UNCONFINED = {"alpha": lambda levels: 1.0 if levels["architecture"].startswith("vit") else 0.0}
@@ -27,7 +27,42 @@ def test_the_claim_is_judged_in_every_cell_but_those_of_measurement() -> None:
     assert counts["the kernel moves"] == (93, 93)
     assert counts["it is confined"] == (90, 93)
     assert counts["all three"][0] <= 90
-    assert "it is confined in 90 of 93 cells" in claim_sentence(counts)
+    said = claim_sentences(found)
+    assert "(blocks center, A, B, C, D and E, intervals not" in said[0]
+    assert "it is confined in 90 of 93 cells" in said[0]
+    assert said[1] == "Of 3 cells not shown to be confined, α is above 1 in 3 and open in 0."
+    assert len(said) == 2
+    assert claim_sentences([]) == []
+
+
+def test_the_claim_says_what_the_other_cells_show() -> None:
+    """One cell's alpha is above 1, one's contains 1; benefits are negative, none, or open."""
+    effects = {
+        "alpha": lambda levels: {4.0: 1.0, 16.0: 0.7}.get(levels.get("width"), 0.0),
+        "benefit": lambda levels: {4.0: -0.1, 16.0: -0.05, 8.0: 0.1}[levels["width"]],
+    }
+    names = [CENTER, "study-b-width-4", "study-b-width-16"]
+    cells = simulate(effects, names=names)
+    wild = cells["study-b-width-16"]
+    seeds = [
+        replace(
+            seed,
+            values={
+                **seed.values,
+                "motion": 10.0**-seed.seed,
+                "benefit": (seed.seed - 2) / 100,
+            },
+        )
+        for seed in wild.seeds
+    ]
+    cells["study-b-width-16"] = replace(wild, seeds=tuple(seeds))
+    assert claim_sentences(claims(cells))[1:] == [
+        "In 1 cell the kernel moves in every seed, but seeds differ so much that the interval of "
+        "motion contains 0.",
+        "Of 2 cells not shown to be confined, α is above 1 in 1 and open in 1.",
+        "Of 2 cells without a B(w) above 0, it is within 1 point of 0 in 0, below 0 in 1 and open "
+        "in 1.",
+    ]
 
 
 def test_a_cell_with_an_undefined_figure_is_not_counted() -> None:
@@ -43,9 +78,10 @@ def test_outcomes_are_counted_by_level_and_odd_cells_by_name() -> None:
     for name in names:
         seeds = [replace(seed, outcome="diverged") for seed in cells[name].seeds]
         cells[name] = replace(cells[name], seeds=tuple(seeds))
-    rows = {
-        (row.block, row.factor, row.level): row.counts["diverged"] for row in outcome_rows(cells)
-    }
+    found = {(row.block, row.factor, row.level): row for row in outcome_rows(cells)}
+    rows = {key: row.counts["diverged"] for key, row in found.items()}
+    assert found["A", "width", "4"].cells["diverged"] == 1
+    assert found["A", "width", "4"].cells["two phases"] == 7
     assert (rows["A", "width", "4"].number, rows["A", "width", "4"].total) == (5, 40)
     assert rows["A", "width", "16"].number == 0
     assert rows["B", "", "study-b-lr-0.2"].number == 5

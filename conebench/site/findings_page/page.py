@@ -21,7 +21,7 @@ from conebench.site.findings_page.tables import (
     recalibrated_table,
 )
 from conebench.site.html.environment import render_template
-from conebench.study.claims import claim_counts, claims
+from conebench.study.claims import claims
 from conebench.study.confront import paper_rows
 from conebench.study.doses import dose_curves
 from conebench.study.effects import Cells, latest_cells
@@ -32,7 +32,7 @@ from conebench.study.outcomes import SINGLE_BLOCKS, is_odd, outcome_rows
 from conebench.study.plan import BLOCK_OF, BLOCKS, REGISTERED
 from conebench.study.responses import ALPHA, BENEFIT, CONE, MOTION, TURN
 from conebench.study.sentences import (
-    claim_sentence,
+    claim_sentences,
     coverage_sentence,
     effect_words,
     recalibrated_sentences,
@@ -90,7 +90,7 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
         started=bool(cells),
         coverage=coverage_sentence(cells),
         missing={b: [n for n in names if n not in cells] for b, names in BLOCKS.items()},
-        claim=claim_sentence(claim_counts(judged)),
+        claim=" ".join(claim_sentences(judged)),
         claims=claim_table(judged),
         standings=standing_sentence(findings),
         sentences=_sentences(findings),
@@ -112,6 +112,8 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
         pairs=pairs,
         pair_responses=PAIR_RESPONSES,
         change=change_text,
+        # Block D alone has larger ones.
+        largest_image="32x32" if any(name in cells for name in BLOCKS["D"]) else "16x16",
         most_pairs=MOST_PAIRS,
     )
     return FindingsPage(html, (*forests, *itertools.chain(*doses.values()), *interactions, *bars))

@@ -98,15 +98,17 @@ def outcome_table(rows: Sequence[OutcomeRow]) -> Table:
                 row.block,
                 row.factor or UNDEFINED,
                 str(row.counts[OUTCOMES[0]].total),
-                *(_count(row.counts[name]) for name in OUTCOMES),
+                # A single cell names itself.
+                *(_count(row.counts[n], row.cells[n] if row.factor else None) for n in OUTCOMES),
             )
             for row in rows
         ),
     )
 
 
-def _count(count: Count) -> str:
-    return f"{count.number} [{100 * count.low:.0f}, {100 * count.high:.0f} %]"
+def _count(count: Count, cells: int | None) -> str:
+    where = "" if cells is None else f" in {cells} cell{'' if cells == 1 else 's'}"
+    return f"{count.number}{where} [{100 * count.low:.0f}, {100 * count.high:.0f} %]"
 
 
 def measurement_table(
@@ -145,8 +147,15 @@ def _spread(response: Response, cells: Cells) -> str:
 
 
 def _largest(response: Response, findings: Sequence[Finding]) -> str:
-    """Write the largest effect over its whole range."""
-    found = [f for f in findings if f.response is response and f.verdict == "found" and f.effect]
+    """Write the largest effect over its whole range.
+
+    Motion between different learning rates is left out.
+    """
+    found = [
+        f
+        for f in findings
+        if f.response is response and f.verdict == "found" and f.effect and f.undivided is None
+    ]
     if not found:
         return "none found"
     largest = max(found, key=lambda f: abs(f.effect.value) * f.test.span if f.effect else 0.0)

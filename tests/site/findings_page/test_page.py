@@ -67,12 +67,12 @@ def test_an_empty_study_says_so_and_an_unfinished_one_names_its_cells() -> None:
     assert "There is no record of the study yet" in empty
     assert 'id="forest"' not in empty
     # The scope is that of the study's networks.
-    assert "5 to 300 thousand parameters" not in empty
+    assert "3 to 300 thousand parameters" not in empty
     part = findings_page([], list(simulate(names=[CENTER, *BLOCKS["B"]]).values())).html
     assert "Cells without a record" in part
     assert "Block A is not decomposed yet: 16 of its cells have no record." in part
     assert "study-e-vit-sgd" in part
-    assert "5 to 300 thousand parameters" in part
+    assert "3 to 300 thousand parameters" in part
     assert "H1a, H2 and the like are hypotheses of the plan" in part
     assert "the other lines had no prediction" in part
 
