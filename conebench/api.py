@@ -38,7 +38,7 @@ DEVICES = ("auto", "cpu", "cuda")
 def load_spec(
     spec: Path | str, *, name: str | None = None, settings: Mapping[str, object] | None = None
 ) -> Spec:
-    """Load one spec, checked, with every default filled in.
+    """Load one spec, checked, with its defaults filled in.
 
     Args:
         spec: A file, or the name of a shipped spec.

@@ -34,7 +34,9 @@ def show(
     names: SpecNames = None,
     resolved: Annotated[
         bool,
-        typer.Option("--resolved", help="Print specs with all defaults filled in."),
+        typer.Option(
+            "--resolved", help="Print specs with their defaults, as they are hashed and stored."
+        ),
     ] = False,
     requirements: Annotated[
         bool,
@@ -49,10 +51,11 @@ def show(
 ) -> None:
     """Print a record as text, or the specs of a file as YAML.
 
-    A record is shown with recomputed figures, sparklines of its curves, and its arms; the folder of
-    a run that has no record yet with the curves so far. A spec file
-    is shown with `extends`, `matrix` and `grid` applied; with --resolved, as its specs are hashed
-    and stored.
+    Show a record with recomputed figures, sparklines of its curves, and its arms.
+
+    Show the folder of a run without a record with its curves so far.
+
+    Show a spec file with `extends`, `matrix` and `grid` applied.
     """
     with errors_as_exit_codes():
         if file.suffix in (".yaml", ".yml") or shipped_spec(file):

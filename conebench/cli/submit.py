@@ -47,7 +47,8 @@ def submit(
         bool,
         typer.Option(
             "--open-pr",
-            help="Open the pull request with gh, and copy nothing. Without gh, show what to do.",
+            help="Open the pull request with gh instead of copying. "
+            "Without gh, copy and show what to do.",
         ),
     ] = False,
     dry_run: Annotated[

@@ -280,7 +280,10 @@ class Record(Part):
     schema_version: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = Field(
         description="major.minor; a reader refuses a newer major."
     )
-    spec: Spec = Field(description="The whole spec, with every default filled in.")
+    spec: Spec = Field(
+        description="The whole spec with its defaults. Fields that were added later are left "
+        "out while they have theirs, so that hashes do not change."
+    )
     spec_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="SHA-256 of the spec."
     )

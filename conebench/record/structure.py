@@ -29,7 +29,7 @@ def check_structure(path: Path | str, record: Record) -> None:
 
 def _problems(record: Record) -> Iterator[str]:
     if record.spec != record.spec.resolved() or record.spec.training.steps is None:
-        yield "spec: expected a resolved spec, with every default filled in"
+        yield "spec: expected a resolved spec, with its defaults filled in"
     seeds = [seed.seed for seed in record.seeds]
     if seeds != [seed for seed in record.spec.seeds if seed in seeds]:
         yield f"seeds: got {seeds}, expected seeds of the spec, each once and in its order"

@@ -54,7 +54,8 @@ class Schedule(Section):
     """Factor on the learning rate as a function of the step."""
 
     name: Literal["constant", "multistep", "cosine"] = Field(
-        default="constant", description="T* needs a stretch of constant learning rate."
+        default="constant",
+        description="The late window and T* need a stretch of constant learning rate.",
     )
     warmup_steps: Annotated[int, Field(ge=0, le=10**9)] = Field(
         default=0, description="Rise linearly from 0 over this many steps first."
@@ -138,7 +139,9 @@ class Switching(Section):
 class CheckpointGrid(Section):
     """Steps at which the kernel is measured: 0, multiples of `every`, and `extra`."""
 
-    every: PositiveInt = Field(description="Interval of the uniform part, which gives T*.")
+    every: PositiveInt = Field(
+        description="Steps between kernels of the uniform grid, which gives the late window and T*."
+    )
     extra: tuple[StepIndex, ...] = Field(
         default=(), max_length=100, description="Further steps, for example early in training."
     )

@@ -20,7 +20,7 @@ COSINES = "expected cosines in [0, 1], with 1 on the diagonal"
 ONE_EACH = "expected one entry per checkpoint"
 STEPS = "seeds.4: kernel.steps: expected ascending steps from 0 up to 1000"
 VIEWS = "seeds.4: kernel.views"
-NOT_RESOLVED = "spec: expected a resolved spec, with every default filled in"
+NOT_RESOLVED = "spec: expected a resolved spec, with its defaults filled in"
 ARM = "seeds.4: arms.full: expected accuracy and loss, or else the step of divergence"
 NOT_A_NUMBER = "got NaN, expected a finite number"
 

@@ -22,7 +22,7 @@ def leading_sentence(group: Group) -> str:
     if len(ranked) == 1:
         return f"One row is ranked: {named}."
     if len(first) == 1:
-        return f"First of {len(ranked)} ranked rows, with no other in question: {named}."
+        return f"First of {len(ranked)} ranked rows, and no other may be: {named}."
     return (
         f"{len(first)} of {len(ranked)} ranked rows may be first: their seeds do not tell them "
         f"apart. Highest: {named}."
@@ -56,7 +56,7 @@ def _confined(rows: Sequence[Row]) -> Iterator[str]:
     if known:
         yield (
             f"In {len(confined)} of {len(known)} records the kernel keeps moving but is confined: "
-            "motion is above 0 and α below 1, with their whole 95 % intervals."
+            "the 95 % interval of motion lies above 0, and that of α below 1."
         )
 
 

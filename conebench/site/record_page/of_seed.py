@@ -113,13 +113,13 @@ def reference_plot(record: Record, seed: SeedResult) -> Plot:
         Series(f"τ = {steps[r]:,}", f"c{i}", list(as_curve(steps, S[r]).items()))
         for i, r in enumerate(references)
     ]
-    series.append(Series("τ = 0, centred", "c5", list(as_curve(steps, centred).items())))
+    series.append(Series("τ = 0, centered", "c5", list(as_curve(steps, centred).items())))
     return Plot(
         key="references",
         title="How far each kernel is from five references",
         caption=f"S between each checkpoint and five references, the checkpoints at steps τ, "
         f"for seed {seed.seed}. In a cone the curves stay level after w: low for later "
-        "references, higher for τ = 0. The last curve compares doubly centred kernels.",
+        "references, higher for τ = 0. The last curve compares doubly centered kernels.",
         drawing=draw(
             horizontal(steps.tolist()),
             vertical([*S[references].ravel().tolist(), *centred.tolist()]),

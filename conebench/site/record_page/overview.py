@@ -177,7 +177,8 @@ def _lag_plot_of(curves: SeedCurves, walks: SeedCurves, title: str) -> Plot:
         title=title,
         caption="Mean S between kernels of the late window that are a lag apart, up to half of the "
         "window; both axes are logarithmic. The dashed line is a walk that makes the same steps "
-        "without memory. α is the slope: 0 is level, 1 is that of the walk.",
+        "without memory. A level line is a kernel within bounds. α is estimated in another way, "
+        "see Method.",
         drawing=draw(
             horizontal(lags, log=True),
             vertical((y for s in lines for y in s.heights), log=True),
