@@ -16,7 +16,10 @@ MAX_ENUMERATED_SEEDS = 5
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval over seeds (None with one seed)."""
+    """A figure with its 95 % interval over seeds (None with one seed).
+
+    That of an accuracy, or of a difference of accuracies, is over seeds and test images.
+    """
 
     value: float = field(metadata=says("The figure, in most cases a mean over seeds."))
     low: float | None = field(metadata=says("Lower end of its 95 % interval; null with one seed."))

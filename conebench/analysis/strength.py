@@ -131,7 +131,9 @@ class Summary:
             "B(w), A(control(w)) − A(switched(w)): what non-linear training after w is worth."
         )
     )
-    loss_benefit: Estimate | None = field(metadata=says("B(w) in test loss."))
+    loss_benefit: Estimate | None = field(
+        metadata=says("Test loss of switched(w) minus that of the control.")
+    )
     kernel_benefit: Estimate | None = field(
         metadata=says("A(switched(w)) − A(probe(w)): what the kernel gives beyond the last layer.")
     )

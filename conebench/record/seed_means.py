@@ -6,7 +6,9 @@ from typing import TypeVar, get_args
 
 import numpy as np
 
+from conebench.analysis.accuracy import accuracy
 from conebench.analysis.intervals import Estimate, mean_estimate
+from conebench.record.arms import ArmResult
 from conebench.record.quantities import UNDEFINED, interval_or_reason, percent, whole
 from conebench.record.schema import Record
 from conebench.spec.arms import ArmName
@@ -50,13 +52,23 @@ def seed_means(
 
 
 def arm_means(record: Record) -> dict[tuple[ArmName, int], SeedMean]:
-    """Return the mean test accuracy by arm and switch step."""
-    accuracies = (
-        ((arm.arm, arm.step or 0), arm.test_accuracy) for seed in record.seeds for arm in seed.arms
-    )
-    order = get_args(ArmName)
-    means = seed_means(accuracies, (0.0, 1.0))
+    """Return the mean test accuracy by arm and switch step, over seeds and test images."""
+    by_key: dict[tuple[ArmName, int], list[ArmResult]] = {}
+    for seed in record.seeds:
+        for arm in seed.arms:
+            by_key.setdefault((arm.arm, arm.step or 0), []).append(arm)
+    images, order = record.data.test_images, get_args(ArmName)
+    means = {key: SeedMean(_accuracy(arms, images), len(arms)) for key, arms in by_key.items()}
     return dict(sorted(means.items(), key=lambda item: (order.index(item[0][0]), item[0][1])))
+
+
+def _accuracy(arms: Iterable[ArmResult], test_images: int) -> Estimate | None:
+    """Return the accuracy of the arms that finished."""
+    right = [found for arm in arms if (found := arm.right(test_images)) is not None]
+    if len({len(found) for found in right}) > 1:
+        # Only some of the arms say which images they got right.
+        right = [found.mean(keepdims=True) for found in right]
+    return accuracy(right).estimate if right else None
 
 
 def arm_cells(record: Record) -> list[dict[str, str]]:

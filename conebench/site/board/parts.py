@@ -110,7 +110,8 @@ def tiles_of(groups: Sequence[Group]) -> list[tuple[str, str]]:
     return [
         (f"{len(rows):,}", f"record{'' if len(rows) == 1 else 's'}"),
         (f"{ranked:,}", "ranked"),
-        (f"{networks}, {data}", "networks, data sets"),
+        (f"{networks:,}", f"network{'' if networks == 1 else 's'}"),
+        (f"{data:,}", f"data set{'' if data == 1 else 's'}"),
         (f"{sum(bool(row.replications) for row in rows):,}", "replicated"),
     ]
 

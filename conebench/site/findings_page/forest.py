@@ -104,7 +104,7 @@ def _forest_drawing(response: Response, rows: Sequence[Finding]) -> Drawing:
     return Drawing(
         width=canvas.width,
         height=canvas.height,
-        x_label=f"change of {response.symbol}, per doubling where marked ×2",
+        x_label=f"change of {response.symbol} (×2: per doubling)",
         y_label="",
         x_ticks=_x_ticks(response, x),
         y_ticks=tuple(ticks),

@@ -107,7 +107,7 @@ def outcome_table(rows: Sequence[OutcomeRow]) -> Table:
 
 
 def _count(count: Count, cells: int | None) -> str:
-    where = "" if cells is None else f" in {cells} cell{'' if cells == 1 else 's'}"
+    where = f" in {cells} cell{'' if cells == 1 else 's'}" if cells else ""
     return f"{count.number}{where} [{100 * count.low:.0f}, {100 * count.high:.0f} %]"
 
 

@@ -17,8 +17,15 @@ FIGURES = tuple(quantity for quantity in QUANTITIES if quantity.field in SWITCH_
 
 
 def benefits_table(record: Record) -> Table:
-    """Return one row per switch step, then one for T*."""
-    return table_of([_cells(switch, record.figures.w) for switch in record.figures.switches])
+    """Return one row per switch step, then one for T* if arms switch there; empty without any."""
+    asked = record.spec.switching.add_t_star
+    rows = [
+        _cells(switch, record.figures.w)
+        for switch in record.figures.switches
+        # T* may happen to be a step of the spec.
+        if switch.step is not None or asked or any(getattr(switch, q.field) for q in FIGURES)
+    ]
+    return table_of(rows) if rows else Table((), ())
 
 
 def _cells(switch: SwitchFigures, w: int | None) -> dict[str, str]:

@@ -113,7 +113,7 @@ def reference_plot(record: Record, seed: SeedResult) -> Plot:
         Series(f"τ = {steps[r]:,}", f"c{i}", list(as_curve(steps, S[r]).items()))
         for i, r in enumerate(references)
     ]
-    series.append(Series("τ = 0, centered", "c5", list(as_curve(steps, centred).items())))
+    series.append(Series("τ = 0, centered", "walk", list(as_curve(steps, centred).items())))
     return Plot(
         key="references",
         title="How far each kernel is from five references",

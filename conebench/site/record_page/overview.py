@@ -189,6 +189,8 @@ def _lag_plot_of(curves: SeedCurves, walks: SeedCurves, title: str) -> Plot:
             lags,
             {**{f"seed {seed}": curves[seed] for seed in curves}, "memoryless walk": walk},
             distance,
+            head="Lag, steps",
+            each="lags",
         ),
     )
 

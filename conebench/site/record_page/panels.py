@@ -48,7 +48,7 @@ def panels_of(record: Record) -> list[Panel]:
             reference_plot(record, seed),
         ],
         "Switching": [benefit_plot(record), switch_plot(record), curves_plot(record)],
-        "Spectrum and groups": [
+        "Spectrum and groups" if groups else "Spectrum": [
             scale_plot(record, seed),
             groups.plot if groups else None,
         ],

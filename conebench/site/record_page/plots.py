@@ -121,8 +121,12 @@ def curve_series(curves: Mapping[str, Mapping[int, float]]) -> list[Series]:
 
 
 def curves_table(
-    steps: Iterable[int], curves: Mapping[str, Mapping[int, float]], write: Callable[[float], str]
+    steps: Iterable[int],
+    curves: Mapping[str, Mapping[int, float]],
+    write: Callable[[float], str],
+    head: str = "Step",
+    each: str = "checkpoints",
 ) -> Table:
     """Return a row per step, a column per curve."""
     rows = ((whole(t), *(optional(write, c.get(t)) for c in curves.values())) for t in steps)
-    return Table(("Step", *curves), tuple(rows), each="checkpoints")
+    return Table((head, *curves), tuple(rows), each=each)

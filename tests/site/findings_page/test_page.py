@@ -16,6 +16,8 @@ from synthetic import make_record
 
 from conebench.site import build_site
 from conebench.site.findings_page.page import findings_page, index_sentences
+from conebench.site.findings_page.tables import outcome_table
+from conebench.study.outcomes import outcome_rows
 from conebench.study.plan import BLOCKS, CENTER
 
 NAMES = (
@@ -83,6 +85,17 @@ def test_records_that_only_have_the_names_of_cells_leave_a_page() -> None:
     page = findings_page([], cells)
     assert 'id="outcomes"' in page.html
     assert not any(plot.key.startswith("dose-width") for plot in page.plots)
+
+
+def test_outcomes_of_a_level_say_in_how_many_cells_they_are() -> None:
+    cells = simulate(TRUE)
+    for name in ("study-a-none-lr0.04-b16-w4", "study-b-lr-0.2"):
+        seeds = [replace(seed, outcome="diverged") for seed in cells[name].seeds]
+        cells[name] = replace(cells[name], seeds=tuple(seeds))
+    rows = {row[:3]: row[-1] for row in outcome_table(outcome_rows(cells)).rows}
+    assert rows["4", "A", "width"] == "5 in 1 cell [4, 27 %]"
+    assert rows["16", "A", "width"] == "0 [0, 9 %]"
+    assert rows["study-b-lr-0.2", "B", "–"] == "5 [48, 100 %]"
 
 
 def test_findings_stand_beside_those_with_recalibrated_statistics() -> None:

@@ -2,6 +2,8 @@
 
 from synthetic import make_record, make_spec
 
+from conebench.site.board.rows import row_of
+from conebench.site.pages import record_page
 from conebench.site.record_page.benefits import benefits_table
 
 
@@ -29,3 +31,12 @@ def test_an_undefined_figure_has_its_reason() -> None:
     step, benefit, *_, reason = table.rows[-1]
     assert (step, benefit) == ("T* of each seed", "–")
     assert reason != "–"
+
+
+def test_t_star_has_no_row_where_no_arm_switches_there() -> None:
+    record = make_record(make_spec(switching={"steps": [300], "add_t_star": False}))
+    assert [row[0] for row in benefits_table(record).rows] == ["300 = w"]
+    record = make_record(make_spec(switching={"steps": [], "add_t_star": False}))
+    assert benefits_table(record).rows == ()
+    page = record_page(record, row_of(record, record.id), "")
+    assert "Non-linear training after each switch step" not in page

@@ -42,7 +42,7 @@ BY_STAGE = {"samples": 50, "by": "stage", "checkpoints": {"every": 50}}
 def test_the_first_row_is_the_path_the_angle_and_accuracy():
     first, *others = panels_of(make_record())
     assert [item.key for item in first.plots] == ["path", "angle", "training"]
-    assert [panel.title for panel in others] == ["Motion", "Switching", "Spectrum and groups"]
+    assert [panel.title for panel in others] == ["Motion", "Switching", "Spectrum"]
 
 
 def test_every_plot_has_its_numbers_and_its_table(everything):
