@@ -46,8 +46,7 @@ def plan(
 ) -> None:
     """Estimate operations, memory, disk and time of specs, layer by layer.
 
-    A few steps are timed on this machine. No images are read, except for imagefolder and
-    hf.
+    Time a few steps on this machine. Read no images, except those of imagefolder and hf.
     """
     with errors_as_exit_codes():
         loaded = load_all(specs, names or (), settings or ())

@@ -17,8 +17,8 @@ def validate(
 ) -> None:
     """Check specs without running them, and warn about weak choices.
 
-    Names of models and optimizers are looked up in lists that ship with conebench, and those of
-    models also in modules of your own.
+    Look up models and optimizers in the lists that ship with conebench, and models in your imports.
+
     Only `run` checks, before training, that a model accepts its arguments and the images.
     """
     with errors_as_exit_codes():
