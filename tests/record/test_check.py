@@ -213,7 +213,7 @@ def test_last_digits_are_no_finding(tmp_path: Path) -> None:
 
 
 def test_figures_of_an_older_method_are_not_compared(tmp_path: Path) -> None:
-    (path,) = (Path(__file__).parents[2] / "leaderboard/records/digits").glob("*.json")
+    (path,) = (Path(__file__).parents[1] / "data/older-records/digits").glob("*.json")
     data = json.loads(path.read_text())
     assert data["method"] < METHOD
     data["summary"]["CES"]["value"] = 1.0

@@ -13,9 +13,13 @@ from conebench.spec import content_hash, find_specs, load_all
 
 ROOT = Path(__file__).parents[2]
 RECORDS = record_files([ROOT / "leaderboard" / "records"])
+# Records that have left the board: every version reads them.
+OLDER = record_files([ROOT / "tests" / "data" / "older-records"])
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize(
+    "path", [*RECORDS, *OLDER], ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
 def test_a_committed_record_is_sound(path: Path) -> None:
     record, findings, _ = check_record(path)
     assert findings == []
@@ -40,6 +44,12 @@ def test_every_committed_replication_is_of_its_record() -> None:
     assert all(read_both(file).provenance.git_dirty is False for file in files)
     every = set((ROOT / "leaderboard" / "records").rglob("*.json"))
     assert every == {*RECORDS, *files}
+
+
+def test_an_older_record_can_be_on_a_board(tmp_path: Path) -> None:
+    report = build_site([ROOT / "tests" / "data" / "older-records"], tmp_path / "site")
+    assert (report.shown, report.skipped) == (len(OLDER), [])
+    assert OLDER
 
 
 def test_every_committed_record_is_on_the_board(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_self_check_is_left_out_where_there_is_none() -> None:
     assert KernelTrajectory.model_validate(checked.model_dump()) == checked
 
 
-OLDER = Path(__file__).parents[2] / "leaderboard" / "records" / "digits"
+OLDER = Path(__file__).parents[1] / "data" / "older-records" / "digits"
 
 
 def test_an_older_record_is_read_as_it_was_written() -> None:
