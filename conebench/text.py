@@ -10,9 +10,12 @@ ONE_OF_ONE = re.compile(r"\b(1 of 1 (?:seed|record))s\b")
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, or its class name if it has no text."""
-    text = str(error).strip() or type(error).__name__
+    text = str(error).strip()
+    if not text:
+        return type(error).__name__
     # The text of a KeyError is only the key.
-    return f"{'KeyError: ' if isinstance(error, KeyError) else ''}{text.splitlines()[0]}"
+    kind = f"{type(error).__name__}: " if isinstance(error, KeyError) else ""
+    return kind + text.splitlines()[0]
 
 
 def one_line(text: str) -> str:

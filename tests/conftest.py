@@ -30,21 +30,23 @@ settings.register_profile("any machine", deadline=None, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=1_000, print_blob=True)
 settings.load_profile("any machine")
 
-check_arguments = jaxtyping.jaxtyped
+jaxtyped = jaxtyping.jaxtyped
 
 
 def check_shapes(*, typechecker: Any) -> Callable[[Any], Any]:
-    """Check the arguments of functions whose signature has a shape; mypy checks the others."""
+    """Check functions whose signature has a shape; mypy checks the others."""
 
     def decorate(checked: Any) -> Any:
         shaped = any(map(has_shape, inspect.get_annotations(checked).values()))
-        return check_arguments(typechecker=typechecker)(checked) if shaped else checked
+        return jaxtyped(typechecker=typechecker)(checked) if shaped else checked
 
     return decorate
 
 
 def has_shape(hint: Any) -> bool:
     """Return True if a type is an array with a shape, or has one inside."""
+    if isinstance(hint, str):  # jaxtyped resolves it
+        return True
     if isinstance(hint, list):  # arguments of a Callable
         return any(map(has_shape, hint))
     array = inspect.isclass(hint) and issubclass(hint, jaxtyping.AbstractArray)

@@ -11,6 +11,7 @@ from conebench.text import did_you_mean, first_line, flatten, of_one, one_line
         (ValueError("\n  bad value\nhint"), "bad value"),
         (ValueError(), "ValueError"),
         (KeyError("x"), "KeyError: 'x'"),
+        (KeyError(), "KeyError"),
     ],
 )
 def test_the_first_line_of_an_error_or_its_class(error: Exception, line: str) -> None:

@@ -61,7 +61,13 @@ def new(
             text = _drafted(name, title, model, dataset, own=own, fields=fields, **lengths)
         else:
             text = _extending(name, title, extends, settings or [], folder)
-        _write(path, text)
+        try:
+            _write(path, text)
+        except InputError:
+            if extends is not None:
+                # As problems of settings, which say what else to set.
+                load_specs(_extended(extends, folder), settings_patch(settings or []))
+            raise
     command = " ".join([str(path), *(f"--import {module}" for module in imports or ())])
     # The folder of images is looked for under it.
     has_folder = any(setting.startswith("dataset.folder=") for setting in settings or ())
@@ -130,7 +136,7 @@ def _extending(
     name: str, title: str | None, extends: str, settings: Sequence[str], folder: Path
 ) -> str:
     """Return a spec that changes some fields of another one of the folder."""
-    path = folder / f"{Path(extends).name.removesuffix('.yaml')}.yaml"
+    path = _extended(extends, folder)
     patch = settings_patch(settings)
     if patch is None:
         raise InputError("--extends: needs a field to change, --set FIELD=VALUE")
@@ -140,8 +146,6 @@ def _extending(
         if shipped_spec(Path(path.stem)):
             hint = f"; to copy the shipped one: conebench show {path.stem} > {path}"
         raise InputError(f"--extends: got {extends!r}, expected a spec in {folder}{hint}")
-    # As settings: the problems of a file do not say which other fields to set.
-    load_specs(path, patch)
     changes = ", ".join(settings)
     head = {
         "extends": path.name,
@@ -149,6 +153,10 @@ def _extending(
         "title": title or f"{load_spec(path).title}, {changes}",
     }
     return f"# yaml-language-server: $schema={SCHEMA_FILE}\n{yaml_text(head | patch.data)}"
+
+
+def _extended(extends: str, folder: Path) -> Path:
+    return folder / f"{Path(extends).name.removesuffix('.yaml')}.yaml"
 
 
 def _check_model(name: str) -> None:

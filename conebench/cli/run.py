@@ -139,13 +139,16 @@ def default_folder(*, smoke: bool, changed: bool) -> Path:
 
 
 def _tell_not_run(files: list[Path], error: ConebenchError, as_json: bool) -> None:
-    if as_json:
-        lines = str(error).split("\n")
-        own = {file: [line for line in lines if line.startswith(f"{file}:")] for file in files}
-        # A problem of the command, or one in a file that a spec extends, is everybody's.
-        others = "another spec is not valid" if any(own.values()) else str(error)
-        for file in files:
-            _echo_json(file.stem, "not run", error="\n".join(own[file]) or others)
+    if not as_json:
+        return
+    lines = str(error).split("\n")
+    own = {file: [line for line in lines if line.startswith(f"{file}:")] for file in files}
+    named = {line for found in own.values() for line in found}
+    # A line that names no file of the command may be about each: an option, or an extended file.
+    shared = [line for line in lines if line not in named]
+    for file in files:
+        text = "\n".join([*own[file], *shared]) or "another spec is not valid"
+        _echo_json(file.stem, "not run", error=text)
 
 
 def shortened(spec: Spec, data_root: Path) -> Spec:

@@ -53,7 +53,7 @@ def show(
 
     Show a record with recomputed figures, sparklines of its curves, and its arms.
 
-    Show the folder of a run without a record with its curves so far.
+    Show the curves so far of a run that has no record yet.
 
     Show a spec file with `extends`, `matrix` and `grid` applied.
     """

@@ -17,7 +17,8 @@ def validate(
 ) -> None:
     """Check specs without running them, and warn about weak choices.
 
-    Look up models and optimizers in the lists that ship with conebench, and models in your imports.
+    Look up models and optimizers in the lists that ship with conebench, and models also in the
+    modules of --import.
 
     Only `run` checks, before training, that a model accepts its arguments and the images.
     """

@@ -28,9 +28,9 @@ def import_modules(names: Iterable[str]) -> None:
         try:
             importlib.import_module(name)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's module may raise anything
-            kind = type(error).__name__
-            reason = first_line(error).removeprefix(f"{kind}: ")
-            raise InputError(f"--import: {name} cannot be imported: {kind}: {reason}") from None
+            kind, reason = type(error).__name__, first_line(error)
+            said = reason if reason.startswith(kind) else f"{kind}: {reason}"
+            raise InputError(f"--import: {name} cannot be imported: {said}") from None
 
 
 def package_of(module: str) -> str | None:

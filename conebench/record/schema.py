@@ -281,8 +281,8 @@ class Record(Part):
         description="major.minor; a reader refuses a newer major."
     )
     spec: Spec = Field(
-        description="The whole spec with its defaults. Fields that were added later are left "
-        "out while they have theirs, so that hashes do not change."
+        description="The spec with its defaults. Fields that were added later are missing where "
+        "they have theirs, so that hashes do not change."
     )
     spec_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="SHA-256 of the spec."

@@ -65,9 +65,6 @@ def arm_means(record: Record) -> dict[tuple[ArmName, int], SeedMean]:
 def _accuracy(arms: Iterable[ArmResult], test_images: int) -> Estimate | None:
     """Return the accuracy of the arms that finished."""
     right = [found for arm in arms if (found := arm.right(test_images)) is not None]
-    if len({len(found) for found in right}) > 1:
-        # Only some of the arms say which images they got right.
-        right = [found.mean(keepdims=True) for found in right]
     return accuracy(right).estimate if right else None
 
 

@@ -40,8 +40,8 @@ class BlockEffect:
     # Doublings between the lowest and the highest level; 1 for categories.
     span: float
     missing: tuple[str, ...]
-    # Of several pairs of cells: those whose own difference has the sign of the effect, and all
-    # that have a difference. None for a single pair and for other contrasts.
+    # Of two or more pairs of cells that have a difference: those with the sign of the effect, and
+    # all of them. None for other contrasts, and without an effect.
     same_sign: tuple[int, int] | None = None
 
 
@@ -108,7 +108,7 @@ def _same_sign(
     cells: Cells,
 ) -> tuple[int, int] | None:
     """Count the pairs of cells with the sign of the mean, and those with a difference."""
-    if effect is None or contrast.kind != "pairs" or len(contrast.first) == 1:
+    if effect is None or effect.value == 0 or contrast.kind != "pairs":
         return None
     found = []
     for first, second in zip(contrast.first, contrast.second, strict=True):
@@ -117,6 +117,8 @@ def _same_sign(
         means = [value.mean() for value, _ in by_seed if value is not None]
         if means:
             found.append(float(np.mean(means)))
+    if len(found) < 2:
+        return None
     return sum(change * effect.value > 0 for change in found), len(found)
 
 

@@ -42,8 +42,9 @@ class Finding:
     pooled: Pooled | None
     adjusted_p: float | None
     verdict: Verdict
-    # For motion between cells of different learning rates, which it is divided by: the effect on S
-    # over one interval, which is not. None for other tests.
+    # Motion between cells of different learning rates, which it is divided by; and then the effect
+    # on S over one interval, which is not.
+    divided: bool = False
     undivided: Effect | None = None
 
     @property
@@ -125,11 +126,12 @@ def _finding(
         for contrast in (hypothesis.test, *hypothesis.replications)
     )
     pooled = pool([found.effect for found in (test, *others) if found.effect])
-    undivided = None
-    if response is MOTION and learning_rates_differ(hypothesis.test, cells):
-        of_distance = block_effect(hypothesis.test, hypothesis, INTERVAL_DISTANCE, cells, None)
-        undivided = of_distance.effect
-    return Finding(hypothesis, response, test, tuple(others), pooled, None, "undefined", undivided)
+    finding = Finding(hypothesis, response, test, tuple(others), pooled, None, "undefined")
+    if response is not MOTION or not learning_rates_differ(hypothesis.test, cells):
+        return finding
+    spread = find_probe_variance(cells, INTERVAL_DISTANCE)
+    undivided = block_effect(hypothesis.test, hypothesis, INTERVAL_DISTANCE, cells, spread).effect
+    return replace(finding, divided=True, undivided=undivided)
 
 
 def _judged(finding: Finding, adjusted_p: float | None) -> Finding:
@@ -143,7 +145,7 @@ def strongest(findings: Sequence[Finding], count: int = 3) -> list[Finding]:
     The strongest has the interval farthest from 0, in margins of its response. Motion between
     different learning rates is left out, since dividing by them is a part of its effect.
     """
-    found = [f for f in findings if f.verdict == "found" and f.size and f.undivided is None]
+    found = [f for f in findings if f.verdict == "found" and f.size and not f.divided]
     ordered = sorted(found, key=lambda f: -(f.size or 0.0))
     of_rows = {f.hypothesis.row: f for f in reversed(ordered)}
     return [f for f in ordered if of_rows[f.hypothesis.row] is f][:count]

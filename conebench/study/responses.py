@@ -53,8 +53,14 @@ class Response:
         """Write the interval of a change; empty without one."""
         if ends is None:
             return ""
-        low, high = (self.effect_text(end).removesuffix(self.unit) for end in ends)
-        return f"[{low}, {high}]"
+        return f"[{', '.join(map(self._end_text, ends))}]"
+
+    def _end_text(self, value: float) -> str:
+        text = self.effect_text(value).removesuffix(self.unit)
+        if self.kind == "log" or value == 0 or text[0] in "+−":
+            return text
+        # An end that is rounded to 0 still says on which side of 0 it lies.
+        return f"{'+' if value > 0 else '−'}{text}"
 
 
 def _three_decimals(value: float) -> str:

@@ -20,6 +20,7 @@ from conebench.study.responses import (
     CONE,
     INTERVAL_DISTANCE,
     MOTION,
+    POINT,
     TURN,
     Response,
 )
@@ -163,18 +164,19 @@ def standing_sentence(findings: Sequence[Finding]) -> str:
 
 
 def claim_sentences(found: Sequence[CellClaim]) -> list[str]:
-    """Say in how many cells each statement of the claim holds, and what the others show.
+    """Say in how many cells each statement of the claim holds, and what others show.
 
     Empty without cells.
     """
     if not found:
         return []
     counts = claim_counts(found)
-    parts = [f"{name} in {true} of {judged} cells" for name, (true, judged) in counts.items()]
+    parts = [f"{name} in {true} of {_cells(judged)}" for name, (true, judged) in counts.items()]
     there = {BLOCK_OF[item.cell.spec] for item in found}
-    blocks = _joined([block for block in CLAIM_BLOCKS if block in there])
+    blocks = [block for block in CLAIM_BLOCKS if block in there]
+    where = f"block{'' if len(blocks) == 1 else 's'} {_joined(blocks)}"
     return [
-        f"The three statements of the cone effect, cell by cell (blocks {blocks}, intervals not "
+        f"The three statements of the cone effect, cell by cell ({where}; intervals are not "
         f"adjusted for the number of cells): {', '.join(parts)}.",
         *_not_moving(found),
         *_not_confined(found),
@@ -193,8 +195,7 @@ def _not_moving(found: Sequence[CellClaim]) -> list[str]:
     if not spread:
         return []
     return [
-        f"In {_cells(len(spread))} the kernel moves in every seed, but seeds differ so much that "
-        "the interval of motion contains 0."
+        f"In {_cells(len(spread))} motion is above 0 in every seed, but its interval contains 0."
     ]
 
 
@@ -204,10 +205,8 @@ def _not_confined(found: Sequence[CellClaim]) -> list[str]:
     if not ends:
         return []
     above = sum(end is not None and end[0] > 1 for end in ends)
-    return [
-        f"Of {_cells(len(ends))} not shown to be confined, α is above 1 in {above} and open in "
-        f"{len(ends) - above}."
-    ]
+    counts = _counted({"above 1": above, "open": len(ends) - above})
+    return [f"α is not shown to be below 1 in {_cells(len(ends))}: {counts}."]
 
 
 def _not_paying(found: Sequence[CellClaim]) -> list[str]:
@@ -215,12 +214,16 @@ def _not_paying(found: Sequence[CellClaim]) -> list[str]:
     if not benefits:
         return []
     below = [b for b in benefits if (ends := b.interval()) is not None and ends[1] < 0]
-    none = [b for b in benefits if b not in below and is_equivalent(b, BENEFIT.margin)]
+    none = [b for b in benefits if b not in below and is_equivalent(b, POINT)]
     rest = len(benefits) - len(none) - len(below)
-    return [
-        f"Of {_cells(len(benefits))} without a B(w) above 0, it is within 1 point of 0 in "
-        f"{len(none)}, below 0 in {len(below)} and open in {rest}."
-    ]
+    near = f"within {BENEFIT.number(POINT)} points of 0"
+    counts = _counted({near: len(none), "below 0": len(below), "open": rest})
+    return [f"B(w) is not shown to be above 0 in {_cells(len(benefits))}: {counts}."]
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """Write the counts that are not 0."""
+    return ", ".join(f"{words} in {count}" for words, count in counts.items() if count)
 
 
 def _cells(count: int) -> str:

@@ -163,6 +163,25 @@ def test_one_name_twice_is_refused(call: Call, tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_about_no_file_of_the_command_is_told_to_each_spec(
+    call: Call, tmp_path: Path
+) -> None:
+    """A hint of settings, and a problem of a file that another one extends."""
+    command = ("run", write_spec(tmp_path), "--set", "training.optimizer.name=adam", "--json")
+    code, out, err = call(*command)
+    assert (code, json.loads(out)["error"]) == (1, err.strip())
+    assert err.endswith("\nset also training.optimizer.momentum=null\n")
+    write_spec(tmp_path, "base", ("samples: 10", "samples: -1"))
+    (tmp_path / "child.yaml").write_text("extends: base.yaml\nname: child\ntitle: A child\n")
+    bad = write_spec(tmp_path, "bad", ("samples: 10", "samples: -2"))
+    _, out, err = call("run", bad, "child.yaml", "--json")
+    of_bad, of_base = err.splitlines()
+    assert [json.loads(line)["error"].splitlines() for line in out.splitlines()] == [
+        [of_bad, of_base],
+        [of_base],
+    ]
+
+
 def test_markup_in_a_title_is_text(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

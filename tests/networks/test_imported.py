@@ -43,6 +43,7 @@ def test_no_file_of_the_current_folder_stands_in_for_a_library(folder: Path) -> 
         ("def f(:\n", "SyntaxError: invalid syntax"),
         ("raise ValueError('one\\ntwo')", "ValueError: one"),
         ("{}['key']", "KeyError: 'key'"),
+        ("raise ValueError", "ValueError"),
         ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
     ],
 )

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from synthetic import make_record
 
-from conebench.analysis.intervals import mean_estimate
 from conebench.record.seed_means import arm_cells, arm_means, barrier_means, seed_means
 
 
@@ -50,19 +49,6 @@ def test_an_accuracy_has_the_interval_of_the_summary() -> None:
     means = arm_means(record)
     assert means["full", 0].estimate == record.figures.A_full
     assert means["lazy", 0].estimate == record.figures.A_lazy
-
-
-def test_arms_of_which_some_have_no_bits_have_an_interval_over_seeds() -> None:
-    record = make_record()
-    first, *others = record.seeds
-    arms = [arm.model_copy(update={"correct": None}) for arm in first.arms]
-    seeds = [first.model_copy(update={"arms": arms}), *others]
-    found = arm_means(record.model_copy(update={"seeds": seeds}))["full", 0].estimate
-    accuracies = np.array([seed.arms[0].test_accuracy for seed in record.seeds])
-    assert found is not None
-    assert found.value == pytest.approx(accuracies.mean())
-    expected = mean_estimate(accuracies, (0.0, 1.0))
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_a_record_without_the_chaos_probe_has_no_barriers() -> None:

@@ -16,7 +16,7 @@ def test_every_form_of_a_field_has_its_row() -> None:
     page = reference_markdown()
     for row in (
         "| `seeds` | list of [SeedResult](#seedresult) | One entry per seed. |",
-        "| `spec` | [Spec](specs.md#fields) | The whole spec with its defaults. ",
+        "| `spec` | [Spec](specs.md#fields) | The spec with its defaults. ",
         "| `train_loss` | list of number or null | Mean minibatch loss ",
         "| `turn_deg` | number | Angle of the first kernel to the axis. |",
         "| `cpu_threads` | whole number ≥ 1 | Threads per process. |",

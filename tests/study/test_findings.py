@@ -222,12 +222,13 @@ def test_sentences_have_effect_interval_runs_p_and_blocks(findings) -> None:
 
 
 def test_motion_between_learning_rates_is_given_undivided_and_is_not_among_the_strongest() -> None:
-    """Motion quadruples per doubling of the learning rate by division alone; S stays."""
+    """Simulated motion quadruples per doubling of the learning rate, while S stays."""
     effects = {"motion": lambda levels: 2 * math.log(levels["learning rate"])}
     found = by_row(find_all(simulate(effects)))
-    rows = {row for (row, key), f in found.items() if f.undivided is not None}
+    rows = {row for (row, key), f in found.items() if f.divided}
     assert rows == {"H2", "H3b", "H4a", "H10b"}
-    assert {key for (_, key), f in found.items() if f.undivided is not None} == {"motion"}
+    assert {key for (_, key), f in found.items() if f.divided} == {"motion"}
+    assert all((f.undivided is not None) is f.divided for f in found.values())
     assert found["H2", "motion"].verdict == "found"
     assert "(at different learning rates; S over one interval ×1.0" in sentence(
         found["H2", "motion"]
@@ -236,7 +237,7 @@ def test_motion_between_learning_rates_is_given_undivided_and_is_not_among_the_s
 
 
 def test_pairs_that_disagree_are_counted() -> None:
-    """Two of eight pairs go the other way, by less."""
+    """Four of eight pairs go the other way, by less."""
     effects = {
         "turn": lambda levels: {(4.0, 16.0): 9.0, (4.0, 128.0): 5.0, (16.0, 128.0): 9.0}.get(
             (levels.get("width"), levels["batch size"]), 0.0
@@ -248,9 +249,23 @@ def test_pairs_that_disagree_are_counted() -> None:
     assert ", 80 runs, same sign in 4 of 8 pairs, adjusted p" in sentence(found)
 
 
+def test_of_two_pairs_that_have_a_difference_at_least_is_said() -> None:
+    names = ["study-e-mlp-128-adamw", "study-e-mlp-128"]
+    found = by_row(find_all(simulate(TRUE, names=names)))["H10b", "turn"]
+    assert found.effect is not None
+    assert found.test.same_sign is None
+
+
 @pytest.mark.parametrize("row", ["H1b", "H4a"])
 def test_one_pair_and_a_slope_have_no_pairs_to_count(findings, row: str) -> None:
     assert findings[row, "turn"].test.same_sign is None
+
+
+def test_an_end_that_is_rounded_to_0_keeps_its_side() -> None:
+    assert TURN.interval_text((0.01, 0.4)) == "[+0.0, +0.4]"
+    assert TURN.interval_text((-0.4, -0.01)) == "[−0.4, −0.0]"
+    assert TURN.interval_text((-0.4, 0.0)) == "[−0.4, 0.0]"
+    assert MOTION.interval_text((-0.1, 0.001)) == "[×0.905, ×1.00]"
 
 
 @pytest.mark.parametrize("response", [ALPHA, MOTION])

@@ -28,9 +28,9 @@ def test_the_claim_is_judged_in_every_cell_but_those_of_measurement() -> None:
     assert counts["it is confined"] == (90, 93)
     assert counts["all three"][0] <= 90
     said = claim_sentences(found)
-    assert "(blocks center, A, B, C, D and E, intervals not" in said[0]
+    assert "(blocks center, A, B, C, D and E; intervals are not" in said[0]
     assert "it is confined in 90 of 93 cells" in said[0]
-    assert said[1] == "Of 3 cells not shown to be confined, α is above 1 in 3 and open in 0."
+    assert said[1] == "α is not shown to be below 1 in 3 cells: above 1 in 3."
     assert len(said) == 2
     assert claim_sentences([]) == []
 
@@ -57,11 +57,9 @@ def test_the_claim_says_what_the_other_cells_show() -> None:
     ]
     cells["study-b-width-16"] = replace(wild, seeds=tuple(seeds))
     assert claim_sentences(claims(cells))[1:] == [
-        "In 1 cell the kernel moves in every seed, but seeds differ so much that the interval of "
-        "motion contains 0.",
-        "Of 2 cells not shown to be confined, α is above 1 in 1 and open in 1.",
-        "Of 2 cells without a B(w) above 0, it is within 1 point of 0 in 0, below 0 in 1 and open "
-        "in 1.",
+        "In 1 cell motion is above 0 in every seed, but its interval contains 0.",
+        "α is not shown to be below 1 in 2 cells: above 1 in 1, open in 1.",
+        "B(w) is not shown to be above 0 in 2 cells: below 0 in 1, open in 1.",
     ]
 
 

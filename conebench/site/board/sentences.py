@@ -22,7 +22,7 @@ def leading_sentence(group: Group) -> str:
     if len(ranked) == 1:
         return f"One row is ranked: {named}."
     if len(first) == 1:
-        return f"First of {len(ranked)} ranked rows, and no other may be: {named}."
+        return f"First of {len(ranked)} ranked rows; no other row may be first: {named}."
     return (
         f"{len(first)} of {len(ranked)} ranked rows may be first: their seeds do not tell them "
         f"apart. Highest: {named}."

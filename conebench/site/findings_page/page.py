@@ -112,8 +112,7 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
         pairs=pairs,
         pair_responses=PAIR_RESPONSES,
         change=change_text,
-        # Block D alone has larger ones.
-        largest_image="32x32" if any(name in cells for name in BLOCKS["D"]) else "16x16",
+        image_sizes=_image_sizes(cells),
         most_pairs=MOST_PAIRS,
     )
     return FindingsPage(html, (*forests, *itertools.chain(*doses.values()), *interactions, *bars))
@@ -139,6 +138,12 @@ def _averaged_words(cells: Cells) -> list[str]:
     """Write how averaged weights change the cone and its motion."""
     found = [(response, averaged_change(cells, response)) for response in (CONE, MOTION)]
     return [f"{r.symbol} {effect_words(r, effect)}" for r, effect in found if effect]
+
+
+def _image_sizes(cells: Cells) -> str:
+    """Return the sizes of the images, 8x8 but for blocks C and D."""
+    larger = (("D", "8x8 to 32x32"), ("C", "8x8 and 16x16"))
+    return next((s for b, s in larger if any(n in cells for n in BLOCKS[b])), "8x8")
 
 
 def _incomplete(cells: Cells) -> dict[str, int]:

@@ -154,7 +154,7 @@ def _largest(response: Response, findings: Sequence[Finding]) -> str:
     found = [
         f
         for f in findings
-        if f.response is response and f.verdict == "found" and f.effect and f.undivided is None
+        if f.response is response and f.verdict == "found" and f.effect and not f.divided
     ]
     if not found:
         return "none found"

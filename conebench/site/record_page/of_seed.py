@@ -113,13 +113,13 @@ def reference_plot(record: Record, seed: SeedResult) -> Plot:
         Series(f"τ = {steps[r]:,}", f"c{i}", list(as_curve(steps, S[r]).items()))
         for i, r in enumerate(references)
     ]
-    series.append(Series("τ = 0, centered", "walk", list(as_curve(steps, centred).items())))
+    series.append(Series("τ = 0, centered", "dashed", list(as_curve(steps, centred).items())))
     return Plot(
         key="references",
         title="How far each kernel is from five references",
         caption=f"S between each checkpoint and five references, the checkpoints at steps τ, "
         f"for seed {seed.seed}. In a cone the curves stay level after w: low for later "
-        "references, higher for τ = 0. The last curve compares doubly centered kernels.",
+        "references, higher for τ = 0. The dashed curve compares doubly centered kernels.",
         drawing=draw(
             horizontal(steps.tolist()),
             vertical([*S[references].ravel().tolist(), *centred.tolist()]),
@@ -155,7 +155,7 @@ def scale_plot(record: Record, seed: SeedResult) -> Plot:
         title="Scale and spectrum, to which S is blind",
         caption=f"Scale and spectrum for seed {seed.seed}, as multiples of their values at step "
         "0; the top eigenvalue is its share of the trace. The axis is logarithmic. The table has "
-        "the values themselves, and the centred alignment with the labels.",
+        "the values themselves, and the centered alignment with the labels.",
         drawing=draw(
             horizontal(steps.tolist()),
             vertical((y for curve in relative.values() for y in curve.values()), log=True),

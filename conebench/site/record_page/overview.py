@@ -169,7 +169,7 @@ def _lag_plot_of(curves: SeedCurves, walks: SeedCurves, title: str) -> Plot:
     walk = mean_curve(walks)
     lines = [
         *seed_series(curves),
-        Series("memoryless walk", "walk", list(walk.items())),
+        Series("memoryless walk", "dashed", list(walk.items())),
     ]
     lags = list(walk)
     return Plot(

@@ -27,7 +27,7 @@ def test_the_first_row_is_named_with_its_interval_and_rivals_are_counted() -> No
     assert leading_sentence(alone) == f"One row is ranked: A, CES {shown}."
     (clear,) = group_rows([row("A"), row("B", 0.3)])
     assert leading_sentence(clear) == (
-        f"First of 2 ranked rows, and no other may be: A, CES {shown}."
+        f"First of 2 ranked rows; no other row may be first: A, CES {shown}."
     )
     (shared,) = group_rows([row("A"), row("B", 0.101), row("C", 0.3)])
     assert leading_sentence(shared).startswith(
