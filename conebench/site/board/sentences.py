@@ -55,8 +55,8 @@ def _confined(rows: Sequence[Row]) -> Iterator[str]:
     ]
     if known:
         yield (
-            f"In {len(confined)} of {len(known)} records the kernel keeps moving but is confined: "
-            "the 95 % interval of motion lies above 0, and that of α below 1."
+            f"In {len(confined)} of {len(known)} records the kernel keeps moving but is confined "
+            "(motion above 0, α below 1, both at 95 %)."
         )
 
 

@@ -43,7 +43,7 @@ def test_without_ranks_the_reasons_are_counted() -> None:
 def test_the_claims_of_the_cone_effect_are_counted_over_records_with_an_interval() -> None:
     groups = group_rows([row("A"), row("B", 0.3), row("C", seeds=[1]), row("D", noise=0)])
     confined, worth = so_far(groups)
-    assert confined.startswith("In 2 of 2 records the kernel keeps moving but is confined: ")
+    assert confined.startswith("In 2 of 2 records the kernel keeps moving but is confined (")
     assert worth.startswith(
         "Non-linear training after w raises accuracy in 3 of 3 records, by 5.0 points: "
     )
