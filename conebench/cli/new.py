@@ -65,7 +65,7 @@ def new(
             _write(path, text)
         except InputError:
             if extends is not None:
-                # As problems of settings, which say what else to set.
+                # Problems of settings also say which other fields to set.
                 load_specs(_extended(extends, folder), settings_patch(settings or []))
             raise
     command = " ".join([str(path), *(f"--import {module}" for module in imports or ())])

@@ -64,7 +64,7 @@ def sentence(finding: Finding) -> str:
 
 
 def _undivided_words(finding: Finding) -> str:
-    """Give the effect on S where that on motion holds a division by other learning rates."""
+    """Write the effect on S over one interval, for motion between different learning rates."""
     if finding.undivided is None:
         return ""
     words = effect_words(INTERVAL_DISTANCE, finding.undivided)
@@ -164,7 +164,7 @@ def standing_sentence(findings: Sequence[Finding]) -> str:
 
 
 def claim_sentences(found: Sequence[CellClaim]) -> list[str]:
-    """Say in how many cells each statement of the claim holds, and what others show.
+    """Say in how many cells each statement of the claim holds, and describe the other cells.
 
     Empty without cells.
     """
@@ -185,7 +185,7 @@ def claim_sentences(found: Sequence[CellClaim]) -> list[str]:
 
 
 def _not_moving(found: Sequence[CellClaim]) -> list[str]:
-    # Motion is never negative.
+    # Motion is never negative, so an interval that contains 0 may only be wide.
     spread = [
         item
         for item in found
