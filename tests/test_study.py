@@ -22,6 +22,7 @@ REGISTERED = {
     "study-b.yaml": "5fef1b8d1ce22810",
     "study-c.yaml": "2e3e74bfde3362f5",
     "study-center.yaml": "99ee7e1d6392f53b",
+    "study-decay.yaml": "dba56eff36553d3d",
     "study-d.yaml": "71cb6e672ed58905",
     "study-e.yaml": "005ed7fda26c9802",
     "study-f.yaml": "23faffe61ab1dde4",

@@ -10,12 +10,13 @@ from ground_truth.accuracy_coverage import SEEDS_ALONE, WORLDS, World
 from ground_truth.known_windows import CASES, SIZE, Case
 from ground_truth.rank_simulation import SPREADS, board_quality, told_apart, wrong_boards
 from ground_truth.record_stability import (
+    SHOWN,
     center_table,
     ces_table,
     change_table,
-    from_records,
     left,
     share_table,
+    shown,
 )
 from ground_truth.window_coverage import COVERED
 from ground_truth.window_errors import case_named, measure
@@ -162,9 +163,10 @@ def test_five_seeds_tell_25_points_apart_on_a_board_of_ten() -> None:
 @pytest.mark.parametrize("view", ["measured", "primary"])
 def test_on_the_board_CES_moves_within_its_interval(view: str) -> None:
     """When a run is cut to three quarters, or its grid is halved."""
-    trajectories, base = from_records(), Way(view)
+    # The runs of docs/method.md, so that a further record cannot fail the code's tests.
+    trajectories, base = shown(), Way(view)
     moved = []
-    for run in {trajectory.run for trajectory in trajectories}:
+    for run in SHOWN:
         known = strength_of(trajectories, run, base)
         assert known is not None
         for name in ("T to 3/4 T", "grid halved"):
@@ -184,7 +186,7 @@ def test_on_the_board_a_halved_grid_leaves_turn_and_cone(
 ) -> None:
     base = Way(view)
     ways = {"grid halved": changes(base)["grid halved"]}
-    row = figures_table(from_records(), base, ways).splitlines()[2].split("|")
+    row = figures_table(shown(), base, ways).splitlines()[2].split("|")
     turn, cone = (float(cell.split("/")[1]) for cell in row[3:5])
     assert turn < most_turn
     assert cone < most_cone

@@ -8,7 +8,7 @@ from synthetic import make_record, make_replication, make_spec, save_replication
 
 from conebench.record import read_record, record_text
 
-RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
+OLDER = Path(__file__).parents[1] / "data" / "older-records"
 RECORD = make_record()
 
 
@@ -59,14 +59,14 @@ def test_check_of_replications_names_each_and_what_is_broken(call: Call) -> None
 
 
 def test_check_of_an_older_method(call: Call) -> None:
-    (older,) = (RECORDS / "digits").glob("*.json")
+    (older,) = (OLDER / "digits").glob("*.json")
     code, out, err = call("check", str(older))
     assert (code, err) == (0, "")
     assert out.endswith("figures not compared, since they are of method 2\n")
 
 
 def test_show_of_an_older_method(call: Call) -> None:
-    (older,) = (RECORDS / "digits").glob("*.json")
+    (older,) = (OLDER / "digits").glob("*.json")
     code, out, _ = call("show", str(older))
     assert code == 0
     assert "full view, late window from w = 320; two phases in 3 seeds\n" in out
