@@ -67,10 +67,25 @@ def optional(number: Callable[[float], str], value: float | None) -> str:
 
 
 def interval(number: Callable[[float], str], estimate: Estimate | None) -> str:
-    """Write the 95 % interval, if there is one."""
+    """Write the 95 % interval, if there is one.
+
+    >>> interval(percent, Estimate(0.003, 0.0002, 0.006, 5))
+    '[+0.0, 0.6]'
+
+    """
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""
-    return f"[{number(estimate.low)}, {number(estimate.high)}]"
+    low, high = number(estimate.low), number(estimate.high)
+    # An end that is rounded to 0 still says on which side of 0 the whole interval lies.
+    if estimate.low > 0 and _reads_as_zero(low):
+        low = f"+{low}"
+    if estimate.high < 0 and _reads_as_zero(high):
+        high = f"-{high}"
+    return f"[{low}, {high}]"
+
+
+def _reads_as_zero(text: str) -> bool:
+    return not any(digit in text for digit in "123456789")
 
 
 def interval_or_reason(number: Callable[[float], str], estimate: Estimate | None) -> str:

@@ -12,6 +12,7 @@ from conebench.record.quantities import (
     STRENGTH,
     distance,
     distance_rows,
+    interval,
     percent,
     strength_interval,
 )
@@ -37,6 +38,20 @@ def test_every_figure_of_the_summary_is_in_the_table_once() -> None:
 )
 def test_an_estimate_is_written_with_its_interval(estimate, value, interval) -> None:
     assert (STRENGTH.value(estimate), STRENGTH.interval(estimate)) == (value, interval)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "written"),
+    [
+        (0.0002, 0.006, "[+0.0, 0.6]"),
+        (-0.006, -0.0002, "[-0.6, -0.0]"),
+        (-0.0002, 0.006, "[0.0, 0.6]"),
+        (0.0, 0.006, "[0.0, 0.6]"),
+        (0.0002, 0.0004, "[+0.0, 0.0]"),
+    ],
+)
+def test_an_end_that_is_rounded_to_0_says_on_which_side_it_lies(low, high, written) -> None:
+    assert interval(percent, Estimate(0.0, low, high, 5)) == written
 
 
 def test_many_distances_are_written_as_one_is() -> None:
