@@ -2,11 +2,14 @@
 
 import os
 import re
-import subprocess
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from fences import DOCS
+from tiny_processes import SERVER
+
+from conebench.cli import main
 
 PROGRESS = re.compile(r"^[\w.-]+: +(\d+%|on|follow:) .*\n", re.MULTILINE)
 # What depends on the run: ids, curves and numbers are compared as such, and words as they are.
@@ -49,14 +52,26 @@ def write_file(text: str, folder: Path) -> Path:
 
 def conebench(arguments: list[str], folder: Path) -> str:
     """What a command prints, but for progress; in a process of its own, as a reader runs it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "conebench", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(DOCS.parent), "COLUMNS": "80"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return PROGRESS.sub("", done.stdout)
+    env = {**os.environ, "PYTHONPATH": str(DOCS.parent), "COLUMNS": "80"}
+    ours, theirs = SERVER.Pipe(duplex=False)
+    process = SERVER.Process(target=call, args=(arguments, folder, theirs, env))
+    process.start()
+    theirs.close()
+    # To the end of what jobs in the background print, too.
+    with open(ours.fileno(), encoding="utf-8", closefd=False) as printed:
+        out = printed.read()
+    process.join()
+    assert process.exitcode == 0, out
+    return PROGRESS.sub("", out)
+
+
+def call(arguments: list[str], folder: Path, printed: Connection, env: dict[str, str]) -> None:
+    """Run a command that prints into a pipe."""
+    for stream in (1, 2):
+        os.dup2(printed.fileno(), stream)
+    printed.close()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = ["conebench", *arguments]
+    main()
