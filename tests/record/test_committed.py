@@ -1,6 +1,7 @@
 """The records in the repository: readable, consistent, and all on the board."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,18 @@ from conebench.record import read_record
 from conebench.record.check import check_record
 from conebench.record.replication import read_both
 from conebench.site import build_site, record_files, replication_files
-from conebench.spec import content_hash, find_specs, load_all
+from conebench.spec import Spec, content_hash, find_specs, load_all
 
 ROOT = Path(__file__).parents[2]
 RECORDS = record_files([ROOT / "leaderboard" / "records"])
 # Records that have left the board: every version reads them.
 OLDER = record_files([ROOT / "tests" / "data" / "older-records"])
+
+
+@cache
+def specs() -> dict[str, Spec]:
+    """Return the committed specs by name."""
+    return {found.spec.name: found.spec for found in load_all(find_specs([ROOT / "specs"]))}
 
 
 @pytest.mark.parametrize(
@@ -34,8 +41,7 @@ def test_a_committed_record_is_sound(path: Path) -> None:
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_committed_record_was_made_from_a_committed_spec_and_clean_code(path: Path) -> None:
     record = read_record(path)
-    (found,) = load_all(find_specs([ROOT / "specs"]), [record.spec.name])
-    assert found.spec == record.spec
+    assert specs()[record.spec.name] == record.spec
     assert record.provenance.git_dirty is False
 
 
