@@ -66,6 +66,18 @@
     return item;
   }
 
+  // Heads of columns: the names of the lines, each with its color.
+  function heads(records) {
+    const short = names(records);
+    return records.map((record, i) => {
+      const head = make("th", "", `mark${i}`);
+      head.scope = "col";
+      head.title = named(record, records);
+      head.append(make("span", "", "mark"), make("bdi", short[i]));
+      return head;
+    });
+  }
+
   // Fields of a spec by their full names, such as dataset.name.
   function leaves(fields) {
     const found = {};
@@ -92,9 +104,18 @@
     const same = others.length
       ? `Their specs differ only in ${new Intl.ListFormat("en-GB").format(others)}.`
       : "Their specs are the same.";
-    byId("differ").textContent = rows.length
-      ? `They differ in: ${rows.map(([field, values]) => `${field} (${values.join(", ")})`).join("; ")}.`
-      : same;
+    byId("differ").textContent = rows.length ? "Their specs differ in:" : same;
+    byId("differences").hidden = !rows.length;
+    byId("differences-head").replaceChildren(byId("differences-head").cells[0], ...heads(records));
+    byId("differences").querySelector("tbody").replaceChildren(...rows.map(([field, values]) => {
+      const row = make("tr");
+      const head = make("th");
+      head.scope = "row";
+      // Long names are broken between words.
+      head.append(...field.split(/(?<=[._])/).flatMap((word) => [word, make("wbr")]));
+      row.append(head, ...values.map((value) => make("td", value)));
+      return row;
+    }));
     const one = new Set(records.map((record) => record.group)).size === 1;
     byId("groups").textContent = one
       ? `All records are of one comparability group: ${records[0].group}.`
@@ -122,9 +143,7 @@
   }
 
   function fillTable(records) {
-    const heads = records.map((record) => make("th", named(record, records)));
-    for (const head of heads) head.scope = "col";
-    byId("figures-head").replaceChildren(byId("figures-head").cells[0], ...heads, make("td", "on one axis"));
+    byId("figures-head").replaceChildren(byId("figures-head").cells[0], ...heads(records), make("td", "on one axis"));
     for (const row of document.querySelectorAll("tr[data-field]")) {
       const found = records.map((record) => record.figures[row.dataset.field]);
       const factor = Number(row.dataset.factor);
