@@ -9,11 +9,15 @@ from conebench.study.measurement import recalibrated_tests
 from conebench.study.sentences import (
     claim_sentences,
     coverage_sentence,
+    decay_sentences,
     recalibrated_sentence,
     recalibrated_sentences,
     sentence,
     standing_sentence,
+    view_sentence,
+    view_sentences,
 )
+from conebench.study.views import view_tests
 
 
 def finding_lines(cells: Cells, *, every: bool) -> Iterator[str]:
@@ -36,11 +40,17 @@ def finding_lines(cells: Cells, *, every: bool) -> Iterator[str]:
         yield f"{rest} more tests: no effect, or not found; --all prints them."
     if len(found) > len(tested):
         yield f"{len(found) - len(tested)} planned tests cannot be made yet."
+    yield from decay_sentences(cells)
+    otherwise = view_tests(found, cells)
+    yield from view_sentences(cells, otherwise)
+    for test in otherwise:
+        if test.finding.verdict == "found" and test.result not in ("remains", None):
+            yield f"{test.finding.hypothesis.row}: {view_sentence(test)}"
     repeated = recalibrated_tests(found, cells)
     yield from recalibrated_sentences(cells, repeated)
-    for test in repeated:
-        if every or test.result not in ("remains", None):
-            yield f"{test.finding.hypothesis.row}: {recalibrated_sentence(test)}"
+    for again in repeated:
+        if every or again.result not in ("remains", None):
+            yield f"{again.finding.hypothesis.row}: {recalibrated_sentence(again)}"
     yield "docs/study.md explains hypotheses (H1a, ...), blocks (A to F, R) and predictions."
 
 

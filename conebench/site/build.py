@@ -67,7 +67,7 @@ def build_site(record_dirs: Sequence[Path | str], out: Path | str) -> BuildRepor
             notes, skipped = place_records(files, new, old, new.parent / "aside")
             groups = group_rows([note.record.row for note in notes])
             left_out = [(file.label, reason) for file, reason in skipped]
-            found = index_sentences((note.record.cell for note in notes), 1)
+            found = index_sentences(note.record.cell for note in notes)
             _write_board(groups, left_out, found, new)
             _write_arms(notes, new)
             _write_findings([note.record for note in notes], new)

@@ -38,10 +38,8 @@ def index_page(
 ) -> str:
     """Return the board, with `skipped` files and their reasons.
 
-    `findings` are sentences of the study, which stand after the first count of the board; without
-    them it has all its counts.
+    `findings` are sentences of the study. Without them, the page counts what the records say.
     """
-    counts = so_far(groups)
     rows = [row for group in groups for row in group.shown]
     first = next((row.record_id for row in sorted(rows, key=_best_first)), None)
     return render_template(
@@ -53,8 +51,7 @@ def index_page(
         tabs=tabs_of(groups),
         tiles=tiles_of(groups),
         first=first,
-        # First whether there is a cone effect at all, then what governs it.
-        so_far=[*counts[:1], *findings] if findings else counts,
+        so_far=findings or so_far(groups),
         shown=len(rows),
         paged=bool(all_parts(groups)),
         page_name=page_name,

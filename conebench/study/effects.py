@@ -40,9 +40,16 @@ class BlockEffect:
     # Doublings between the lowest and the highest level; 1 for categories.
     span: float
     missing: tuple[str, ...]
-    # Of two or more pairs of cells that have a difference: those with the sign of the effect, and
-    # all of them. None for other contrasts, and without an effect.
-    same_sign: tuple[int, int] | None = None
+    # Of a contrast of two or more pairs of cells: each pair by its first cell, with its mean over
+    # seeds. Empty for other contrasts, and without an effect.
+    pairs: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def same_sign(self) -> tuple[int, int] | None:
+        """Count the pairs with the sign of the effect, and all of them. None without pairs."""
+        if not self.pairs or self.effect is None:
+            return None
+        return sum(change * self.effect.value > 0 for _, change in self.pairs), len(self.pairs)
 
 
 def latest_cells(cells: list[Cell]) -> dict[str, Cell]:
@@ -96,30 +103,24 @@ def block_effect(
     if effect is not None and probes is not None and contrast.own_probe_sets:
         share = _probe_share(contrast, hypothesis, known, span)
         effect = effect.widened(share * probes.variance, probes.freedom)
-    same_sign = _same_sign(effect, contrast, hypothesis, response, cells)
-    return BlockEffect(contrast.block, effect, runs, span, missing, same_sign)
+    pairs = _pair_means(contrast, hypothesis, response, cells) if effect and effect.value else ()
+    return BlockEffect(contrast.block, effect, runs, span, missing, pairs)
 
 
-def _same_sign(
-    effect: Effect | None,
-    contrast: Contrast,
-    hypothesis: Hypothesis,
-    response: Response,
-    cells: Cells,
-) -> tuple[int, int] | None:
-    """Count the pairs of cells with the sign of the mean, and those with a difference."""
-    if effect is None or effect.value == 0 or contrast.kind != "pairs":
-        return None
+def _pair_means(
+    contrast: Contrast, hypothesis: Hypothesis, response: Response, cells: Cells
+) -> tuple[tuple[str, float], ...]:
+    """Return the mean of each pair of cells that has a difference. Empty without two of them."""
+    if contrast.kind != "pairs":
+        return ()
     found = []
     for first, second in zip(contrast.first, contrast.second, strict=True):
         pair = replace(contrast, first=(first,), second=(second,))
         by_seed = seed_contrasts(pair, hypothesis, response, cells).values()
         means = [value.mean() for value, _ in by_seed if value is not None]
         if means:
-            found.append(float(np.mean(means)))
-    if len(found) < 2:
-        return None
-    return sum(change * effect.value > 0 for change in found), len(found)
+            found.append((first, float(np.mean(means))))
+    return tuple(found) if len(found) > 1 else ()
 
 
 def learning_rates_differ(contrast: Contrast, cells: Cells) -> bool:

@@ -12,7 +12,8 @@ from conebench.study.findings import Finding, find_all
 from conebench.study.measurement import RecalibratedTest, recalibrated_tests
 from conebench.study.plan import BLOCK_OF, BLOCKS, RECALIBRATED, REGISTERED
 from conebench.study.responses import BY_KEY
-from conebench.study.sentences import recalibrated_sentence, sentence
+from conebench.study.sentences import recalibrated_sentence, sentence, view_sentence
+from conebench.study.views import ViewTest, view_tests
 
 
 def findings_json(cells: Cells) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def findings_json(cells: Cells) -> dict[str, Any]:
         },
         "findings": [_finding(finding) for finding in found],
         "recalibrated": [_recalibrated(test) for test in recalibrated_tests(found, cells)],
+        "otherwise": [_otherwise(test) for test in view_tests(found, cells)],
     }
 
 
@@ -64,7 +66,9 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "adjusted_p": finding.adjusted_p,
         "margin": finding.margin,
         "same_sign": finding.test.same_sign,
+        "pairs": dict(finding.test.pairs),
         "undivided": _effect(finding.undivided),
+        "undivided_replications": [_block(found) for found in finding.undivided_replications],
         "verdict": finding.verdict,
         "standing": finding.standing,
         "replications": [_block(found) for found in finding.replications],
@@ -84,6 +88,19 @@ def _recalibrated(test: RecalibratedTest) -> dict[str, Any]:
         "change": _effect(test.change),
         "result": test.result,
         "sentence": recalibrated_sentence(test),
+    }
+
+
+def _otherwise(test: ViewTest) -> dict[str, Any]:
+    return {
+        "row": test.finding.hypothesis.row,
+        "response": test.finding.response.key,
+        "measured_by": test.name,
+        "scale": test.response.kind,
+        "per_doubling": test.finding.hypothesis.per_doubling,
+        "effect": _block(test.other),
+        "result": test.result,
+        "sentence": view_sentence(test),
     }
 
 

@@ -42,10 +42,11 @@ class Finding:
     pooled: Pooled | None
     adjusted_p: float | None
     verdict: Verdict
-    # Motion between cells of different learning rates, which it is divided by; and then the effect
-    # on S over one interval, which is not.
+    # Motion between cells of different learning rates, which it is divided by; and then the effects
+    # on S over one interval, which is not: of the registered test, and of the replications.
     divided: bool = False
     undivided: Effect | None = None
+    undivided_replications: tuple[BlockEffect, ...] = ()
 
     @property
     def effect(self) -> Effect | None:
@@ -93,13 +94,22 @@ class Finding:
         return max(ends[0], -ends[1], 0.0) / self.margin
 
     def block(self, found: BlockEffect) -> Block | None:
-        """Say if another block has the same sign. None if it cannot say."""
-        ends = found.effect.interval() if found.effect else None
-        if ends is None or found.effect is None or self.effect is None:
-            return None
-        if ends[0] <= 0 <= ends[1]:
-            return "not found"
-        return "holds" if (found.effect.value > 0) == (self.effect.value > 0) else "reversed"
+        """Say if another block has the same sign. None if it cannot say.
+
+        For motion that is divided by different learning rates, the block's effect is that on S over
+        one interval, as is the effect it is compared with.
+        """
+        return _repeated(self.undivided if self.divided else self.effect, found.effect)
+
+
+def _repeated(effect: Effect | None, other: Effect | None) -> Block | None:
+    """Compare the sign of an effect with the interval of another one."""
+    ends = other.interval() if other else None
+    if ends is None or other is None or effect is None:
+        return None
+    if ends[0] <= 0 <= ends[1]:
+        return "not found"
+    return "holds" if (other.value > 0) == (effect.value > 0) else "reversed"
 
 
 def find_all(cells: Cells) -> tuple[Finding, ...]:
@@ -130,8 +140,16 @@ def _finding(
     if response is not MOTION or not learning_rates_differ(hypothesis.test, cells):
         return finding
     spread = find_probe_variance(cells, INTERVAL_DISTANCE)
-    undivided = block_effect(hypothesis.test, hypothesis, INTERVAL_DISTANCE, cells, spread).effect
-    return replace(finding, divided=True, undivided=undivided)
+    undivided, *elsewhere = (
+        block_effect(contrast, hypothesis, INTERVAL_DISTANCE, cells, spread)
+        for contrast in (hypothesis.test, *hypothesis.replications)
+    )
+    return replace(
+        finding,
+        divided=True,
+        undivided=undivided.effect,
+        undivided_replications=tuple(elsewhere),
+    )
 
 
 def _judged(finding: Finding, adjusted_p: float | None) -> Finding:

@@ -20,7 +20,7 @@ from conebench.study.findings import Finding
 from conebench.study.plan import BLOCKS, CENTER, RECALIBRATED
 from conebench.study.responses import ALPHA, Response
 
-# How the interval with recalibrated statistics compares with the one with running statistics.
+# How the interval of an effect that is measured otherwise compares with the one as registered.
 Result = Literal["remains", "reversed", "not found", "appears"]
 
 
@@ -132,14 +132,19 @@ class RecalibratedTest:
     @property
     def result(self) -> Result | None:
         """The second interval, compared with the first. None without both."""
-        before, after = (_side(found.effect) for found in (self.running, self.recalibrated))
-        if before is None or after is None:
-            return None
-        if after == 0:
-            return "not found"
-        if before == 0:
-            return "appears"
-        return "remains" if after == before else "reversed"
+        return compare_intervals(self.running.effect, self.recalibrated.effect)
+
+
+def compare_intervals(first: Effect | None, second: Effect | None) -> Result | None:
+    """Say what becomes of an effect that is measured otherwise. None without both intervals."""
+    before, after = _side(first), _side(second)
+    if before is None or after is None:
+        return None
+    if after == 0:
+        return "not found"
+    if before == 0:
+        return "appears"
+    return "remains" if after == before else "reversed"
 
 
 def _side(effect: Effect | None) -> int | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from conebench.errors import RecordError
 from conebench.record import read_record, recompute
+from conebench.study.decay import TOWARD_SWITCH
 from conebench.study.figures import Cell, figures_of
 from conebench.study.plan import BLOCK_OF
 
@@ -20,7 +21,7 @@ def read_cells(files: Iterable[Path]) -> list[Cell]:
     for file in files:
         stored = read_record(file)
         # Recomputing takes longer than reading.
-        if stored.spec.name not in BLOCK_OF:
+        if stored.spec.name not in (*BLOCK_OF, *TOWARD_SWITCH):
             continue
         try:
             cells.append(figures_of(recompute(stored), stored.id))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from conebench.analysis.study import Effect, is_equivalent
 from conebench.study.claims import CellClaim, claim_counts
+from conebench.study.decay import decay_targets
 from conebench.study.effects import BlockEffect, Cells
 from conebench.study.findings import Finding, strongest
 from conebench.study.measurement import (
@@ -24,18 +25,22 @@ from conebench.study.responses import (
     TURN,
     Response,
 )
+from conebench.study.views import FULL, RATIO, ViewTest, confined_in_full
 
+# Pairs of cells whose own effects are written.
+MOST_PAIRS = 3
 SIGNS = {1: "up", -1: "down", 0: "no effect"}
 VERDICTS = {
     "found": "",
     "no effect": "no effect within the margin",
     "not found": "not found",
 }
-# What becomes of findings with recalibrated statistics, in the plural.
-RESULTS: dict[Result, str] = {
-    "remains": "remain",
-    "reversed": "are reversed",
-    "not found": "are not found",
+OTHERWISE_WORDS = {FULL: "In the view full instead of trace", RATIO: "With VR instead of α"}
+# What becomes of findings that are measured otherwise, for one of them and for several.
+RESULTS: dict[Result, tuple[str, str]] = {
+    "remains": ("remains", "remain"),
+    "reversed": ("is reversed", "are reversed"),
+    "not found": ("is not found", "are not found"),
 }
 
 
@@ -59,8 +64,18 @@ def sentence(finding: Finding) -> str:
     parts.append(f"block {finding.test.block}, {runs_words(finding.test)}")
     if finding.test.same_sign is not None:
         parts.append("same sign in {} of {} pairs".format(*finding.test.same_sign))
+        parts[-1] += _pair_words(finding)
     parts.append(f"adjusted p {p_words(finding.adjusted_p)}")
     return "; ".join([", ".join(parts), *_elsewhere(finding)]) + "."
+
+
+def _pair_words(finding: Finding) -> str:
+    """Write the effect in each pair, where they are few."""
+    pairs = finding.test.pairs
+    if len(pairs) > MOST_PAIRS:
+        return ""
+    words = ", ".join(f"{name} {finding.response.effect_text(value)}" for name, value in pairs)
+    return f" ({words})"
 
 
 def _undivided_words(finding: Finding) -> str:
@@ -95,9 +110,12 @@ def p_words(p: float) -> str:
 def runs_words(found: BlockEffect) -> str:
     """Write seeds and runs."""
     seeds = found.effect.seeds if found.effect else 0
-    lost = len(found.missing)
-    missing = f", {lost} cell{'' if lost == 1 else 's'} missing" if lost else ""
+    missing = f", {_missing_words(found)}" if found.missing else ""
     return f"{seeds} seed{'' if seeds == 1 else 's'}, {found.runs} runs{missing}"
+
+
+def _missing_words(found: BlockEffect) -> str:
+    return f"{_cells(len(found.missing))} missing"
 
 
 def _why(found: BlockEffect) -> str:
@@ -115,19 +133,26 @@ def listed(names: Sequence[str], most: int = 3) -> str:
 def _elsewhere(finding: Finding) -> list[str]:
     """Say where else the effect holds."""
     said: dict[str, list[str]] = {}
-    for found in finding.replications:
+    blocks, response = finding.replications, finding.response
+    if finding.divided:
+        blocks, response = finding.undivided_replications, INTERVAL_DISTANCE
+    for found in blocks:
         state: str | None = finding.block(found)
         if state in ("holds", "reversed") and finding.verdict != "found" and found.effect:
             # Nothing was found that could hold elsewhere.
             state = "up" if found.effect.value > 0 else "down"
         if state is not None:
-            words = effect_words(finding.response, found.effect) if found.effect else ""
-            said.setdefault(state, []).append(f"{found.block} ({words})")
+            words = effect_words(response, found.effect) if found.effect else ""
+            lost = f", {_missing_words(found)}" if found.missing else ""
+            said.setdefault(state, []).append(f"{found.block} ({words}{lost})")
     order = ("holds", "reversed", "up", "down", "not found")
     parts = [f"{state} in {_joined(said[state])}" for state in order if state in said]
+    if finding.divided:
+        return [f"{response.symbol} {', '.join(parts)}"] if parts else []
     if finding.pooled is not None:
-        together = effect_words(finding.response, finding.pooled.effect)
-        parts.append(f"together {together}{finding.hypothesis.unit}")
+        together = effect_words(response, finding.pooled.effect)
+        another = response.interval_text(finding.pooled.predicted)
+        parts.append(f"together {together}{finding.hypothesis.unit} (another block: {another})")
     return parts
 
 
@@ -163,6 +188,15 @@ def standing_sentence(findings: Sequence[Finding]) -> str:
     return f"Of {planned} predictions {len(predicted)} could be tested: {parts}."
 
 
+def claim_words(found: Sequence[CellClaim]) -> str:
+    """Say in one sentence how often the claim's statements hold."""
+    counts = [true for true, _ in claim_counts(found).values()]
+    return (
+        f"Of {len(found)} cells of the study, the kernel moves in {counts[0]} and is confined in "
+        f"{counts[1]}; non-linear training after w adds accuracy in {counts[2]} (95 % intervals)."
+    )
+
+
 def claim_sentences(found: Sequence[CellClaim]) -> list[str]:
     """Say in how many cells each statement of the claim holds, and describe the other cells.
 
@@ -178,10 +212,23 @@ def claim_sentences(found: Sequence[CellClaim]) -> list[str]:
     return [
         f"The three statements of the cone effect, cell by cell ({where}; intervals are not "
         f"adjusted for the number of cells): {', '.join(parts)}.",
+        *_without_two_phases(found),
         *_not_moving(found),
         *_not_confined(found),
         *_not_paying(found),
     ]
+
+
+def _without_two_phases(found: Sequence[CellClaim]) -> list[str]:
+    held = [item for item in found if item.claim.holds]
+    without = [
+        item.cell.spec
+        for item in held
+        if all(seed.outcome != "two phases" for seed in item.cell.seeds)
+    ]
+    if not without:
+        return []
+    return [f"Of {_cells(len(held))} with all three, {len(without)} have no seed with two phases."]
 
 
 def _not_moving(found: Sequence[CellClaim]) -> list[str]:
@@ -226,6 +273,10 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{words} in {count}" for words, count in counts.items() if count)
 
 
+def _findings(count: int) -> str:
+    return f"{count} finding{'' if count == 1 else 's'}"
+
+
 def _cells(count: int) -> str:
     return f"{count} cell{'' if count == 1 else 's'}"
 
@@ -258,8 +309,11 @@ def _test_counts(tests: Sequence[RecalibratedTest]) -> list[str]:
     others = [test.result for test in made if test.finding.verdict != "found"]
     parts = []
     if found:
-        counts = ", ".join(f"{found.count(r)} {words}" for r, words in RESULTS.items())
-        parts.append(f"Of {len(found)} findings about the kernel that rest on them, {counts}.")
+        rest = "rests" if len(found) == 1 else "rest"
+        parts.append(
+            f"Of {_findings(len(found))} about the kernel that {rest} on them, "
+            f"{_result_counts(found)}."
+        )
     if others:
         parts.append(
             f"Of {len(others)} other such tests, {others.count('appears')} have an interval that "
@@ -268,6 +322,57 @@ def _test_counts(tests: Sequence[RecalibratedTest]) -> list[str]:
     if waiting := len(tests) - len(made):
         parts.append(f"{waiting} more test{'' if waiting == 1 else 's'} cannot be made yet.")
     return parts
+
+
+def decay_sentences(cells: Cells) -> list[str]:
+    """Say how much of B(w) under weight decay is harm to the linear arm."""
+    found = decay_targets(cells)
+    if not found:
+        return []
+    parts = [
+        f"{effect_words(BENEFIT, targets.toward_switch)} instead of "
+        f"{effect_words(BENEFIT, targets.toward_zero)} with weight decay {targets.level}"
+        for targets in found
+    ]
+    return [
+        "Weights of linear arms decay toward 0, as those of ordinary training do. Where they decay "
+        f"toward the weights at the switch (study-decay, exploratory), B(w) is {_joined(parts)}. "
+        "The difference is harm to the linear arm, which B(w) in H6a contains."
+    ]
+
+
+def view_sentences(cells: Cells, tests: Sequence[ViewTest]) -> list[str]:
+    """Say what becomes of findings about the kernel that are measured otherwise."""
+    parts = []
+    for name, words in OTHERWISE_WORDS.items():
+        found = [
+            test.result
+            for test in tests
+            if test.name == name and test.result is not None and test.finding.verdict == "found"
+        ]
+        if found:
+            parts.append(f"{words}, of {_findings(len(found))} {_result_counts(found)}.")
+    confined, judged = confined_in_full(cells)
+    if judged:
+        parts.append(f"In the view full {confined} of {_cells(judged)} are confined.")
+    return parts
+
+
+def view_sentence(test: ViewTest) -> str:
+    """Write a test as registered and measured otherwise."""
+    finding, other = test.finding, test.other.effect
+    if finding.effect is None or other is None or test.result is None:
+        return f"{_beginning(finding)} cannot be tested in another way yet."
+    effect = effect_words(finding.response, finding.effect) + finding.hypothesis.unit
+    return (
+        f"{_beginning(finding)} {effect}, {test.name} {effect_words(test.response, other)}: "
+        f"{test.result}."
+    )
+
+
+def _result_counts(found: Sequence[Result | None]) -> str:
+    counts = {result: found.count(result) for result in RESULTS}
+    return ", ".join(f"{n} {RESULTS[result][n != 1]}" for result, n in counts.items())
 
 
 def recalibrated_sentence(test: RecalibratedTest) -> str:

@@ -213,7 +213,9 @@ def test_sentences_have_effect_interval_runs_p_and_blocks(findings) -> None:
         in text
     )
     assert re.search(
-        r"; holds in B \(−0\.5.*\), C \(−0\.5.*\) and D \(−0\..*\); together −0\.", text
+        r"; holds in B \(−0\.5.*\), C \(−0\.5.*\) and D \(−0\..*\); together −0\..* "
+        r"\(another block: \[−.*\]\)\.$",
+        text,
     )
     motion = sentence(findings["H3a", "motion"])
     assert motion.startswith("A larger batch: motion ×0.8")
@@ -230,9 +232,13 @@ def test_motion_between_learning_rates_is_given_undivided_and_is_not_among_the_s
     assert {key for (_, key), f in found.items() if f.divided} == {"motion"}
     assert all((f.undivided is not None) is f.divided for f in found.values())
     assert found["H2", "motion"].verdict == "found"
-    assert "(at different learning rates; S over one interval ×1.0" in sentence(
-        found["H2", "motion"]
-    )
+    text = sentence(found["H2", "motion"])
+    assert "(at different learning rates; S over one interval ×1.0" in text
+    # What is said of other blocks is about S too, and nothing is pooled.
+    elsewhere = text.split("; ")[-1]
+    assert elsewhere.startswith("S over one interval ")
+    assert "together" not in text
+    assert [f.block for f in found["H2", "motion"].undivided_replications] == ["B", "C", "D"]
     assert not rows & {f.hypothesis.row for f in strongest(list(found.values()))}
 
 
@@ -247,6 +253,20 @@ def test_pairs_that_disagree_are_counted() -> None:
     assert found.effect.value < 0
     assert found.test.same_sign == (4, 8)
     assert ", 80 runs, same sign in 4 of 8 pairs, adjusted p" in sentence(found)
+
+
+def test_few_pairs_are_written_each_by_itself() -> None:
+    """AdamW turns the ViT's kernel alone."""
+    effects = {
+        "turn": lambda levels: (
+            9.0 * (levels["optimizer"] == "adamw") * ("vit" in levels["architecture"])
+        )
+    }
+    found = by_row(find_all(simulate(effects)))["H10b", "turn"]
+    by_name = dict(found.test.pairs)
+    assert by_name["study-e-vit-adamw"] > 8
+    assert abs(by_name["study-e-resnet8-adamw"]) < 1
+    assert "study-e-vit-adamw +" in sentence(found)
 
 
 def test_of_two_pairs_that_have_a_difference_at_least_is_said() -> None:

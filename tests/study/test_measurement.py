@@ -193,7 +193,7 @@ def test_results_are_counted() -> None:
     tests = recalibrated_tests(find_all(cells), cells)
     counts = recalibrated_sentences(cells, tests)[3:]
     assert counts[0] == (
-        "Of 1 findings about the kernel that rest on them, 0 remain, 1 are reversed, "
+        "Of 1 finding about the kernel that rests on them, 0 remain, 1 is reversed, "
         "0 are not found."
     )
     assert counts[1].startswith("Of 61 other such tests, ")

@@ -19,6 +19,8 @@ from conebench.site.findings_page.tables import (
     paper_table,
     prediction_table,
     recalibrated_table,
+    reported_table,
+    view_table,
 )
 from conebench.site.html.environment import render_template
 from conebench.study.claims import claims
@@ -33,14 +35,18 @@ from conebench.study.plan import BLOCK_OF, BLOCKS, REGISTERED
 from conebench.study.responses import ALPHA, BENEFIT, CONE, MOTION, TURN
 from conebench.study.sentences import (
     claim_sentences,
+    claim_words,
     coverage_sentence,
+    decay_sentences,
     effect_words,
     recalibrated_sentences,
     sentence,
     standing_sentence,
     strongest_sentences,
+    view_sentences,
 )
 from conebench.study.shares import shares
+from conebench.study.views import view_tests
 
 KERNEL_RESPONSES = (TURN, CONE, ALPHA, MOTION)
 DOSE_RESPONSES = (*KERNEL_RESPONSES, BENEFIT)
@@ -56,8 +62,10 @@ class FindingsPage:
 
 
 def index_sentences(cells: Iterable[Cell], count: int = 3) -> list[str]:
-    """Return the sentences of the strongest findings. Empty without any."""
-    return strongest_sentences(find_all(study_cells(cells)), count)
+    """Return how often the claim holds, and the strongest findings. Empty without any."""
+    found = study_cells(cells)
+    best = strongest_sentences(find_all(found), count)
+    return [claim_words(claims(found)), *best] if best else []
 
 
 def study_cells(cells: Iterable[Cell]) -> dict[str, Cell]:
@@ -80,6 +88,7 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
     forests = forest_plots(findings)
     judged = claims(cells)
     repeated = recalibrated_tests(findings, cells)
+    otherwise = view_tests(findings, cells)
     pairs = matched_pairs(rows, {cell.record: cell for cell in all_cells})
     html = render_template(
         "findings.html.j2",
@@ -93,6 +102,7 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
         claim=" ".join(claim_sentences(judged)),
         claims=claim_table(judged),
         standings=standing_sentence(findings),
+        decay=" ".join(decay_sentences(latest_cells(list(all_cells)))),
         sentences=_sentences(findings),
         forests=forests,
         doses=doses,
@@ -107,8 +117,11 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
         averaged=_averaged_words(cells),
         recalibration=" ".join(recalibrated_sentences(cells, repeated)),
         recalibrated=recalibrated_table(repeated),
+        views=" ".join(view_sentences(cells, otherwise)),
+        view_tests=view_table(otherwise),
         predictions=prediction_table(findings),
         papers=paper_table(paper_rows(cells)),
+        reported=reported_table(),
         pairs=pairs,
         pair_responses=PAIR_RESPONSES,
         change=change_text,

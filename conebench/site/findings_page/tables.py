@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from conebench.analysis.intervals import Estimate
 from conebench.analysis.study import Count, Effect
-from conebench.record.quantities import UNDEFINED, distance, percent, two_decimals
+from conebench.record.quantities import UNDEFINED, distance, interval, percent, two_decimals
 from conebench.site.charts.table import Table
 from conebench.study.claims import CellClaim
 from conebench.study.confront import PaperRow
@@ -11,9 +12,11 @@ from conebench.study.effects import Cells, find_probe_variance
 from conebench.study.findings import Finding
 from conebench.study.measurement import MeasuredChange, RecalibratedTest
 from conebench.study.outcomes import OUTCOMES, OutcomeRow
+from conebench.study.papers import PAPER_FIGURES
 from conebench.study.plan import BLOCK_OF
 from conebench.study.responses import Response
 from conebench.study.sentences import SIGNS, effect_words, p_words
+from conebench.study.views import ViewTest
 
 MARKS = {True: "yes", False: "no", None: UNDEFINED}
 
@@ -41,8 +44,9 @@ def claim_table(found: Sequence[CellClaim]) -> Table:
 def _estimate(effect: Effect | None, number: Callable[[float], str]) -> str:
     if effect is None:
         return UNDEFINED
-    ends = effect.interval()
-    return number(effect.value) + (f" [{number(ends[0])}, {number(ends[1])}]" if ends else "")
+    low, high = effect.interval() or (None, None)
+    estimate = Estimate(effect.value, low, high, effect.seeds)
+    return f"{number(effect.value)} {interval(number, estimate)}".rstrip()
 
 
 def prediction_table(findings: Sequence[Finding]) -> Table:
@@ -163,6 +167,26 @@ def _largest(response: Response, findings: Sequence[Finding]) -> str:
     return f"{response.effect_text(whole)} ({largest.hypothesis.label})"
 
 
+def view_table(tests: Sequence[ViewTest]) -> Table:
+    """Return each test of the kernel as registered and measured otherwise."""
+    return Table(
+        ("Row", "Contrast", "Response", "As registered", "Measured by", "Then", "Result"),
+        tuple(
+            (
+                test.finding.hypothesis.row,
+                test.finding.hypothesis.subject + test.finding.hypothesis.unit,
+                test.finding.response.symbol,
+                change_text(test.finding.response, test.finding.effect),
+                test.name,
+                change_text(test.response, test.other.effect),
+                test.result,
+            )
+            for test in tests
+            if test.result is not None
+        ),
+    )
+
+
 def recalibrated_table(tests: Sequence[RecalibratedTest]) -> Table:
     """Return each test with running and with recalibrated statistics."""
     return Table(
@@ -180,6 +204,18 @@ def _recalibrated_row(test: RecalibratedTest) -> tuple[str, ...]:
         response.symbol,
         *(change_text(response, effect) for effect in effects),
         test.result or UNDEFINED,
+    )
+
+
+def reported_table() -> Table:
+    """Return the papers' figures by network, to stand until a record is in their set-up."""
+    networks = ("ResNet-20", "VGG-16")
+    return Table(
+        ("Quantity", *(f"C2, {name}" for name in networks), "Ours"),
+        tuple(
+            (f.label, *(f.reported.get(name, UNDEFINED) for name in networks), UNDEFINED)
+            for f in PAPER_FIGURES
+        ),
     )
 
 
