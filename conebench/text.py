@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 ONE_OF_ONE = re.compile(r"\b(1 of 1 (?:seed|record))s\b")
@@ -30,6 +30,24 @@ def of_one(text: str) -> str:
     'frozen in 1 of 1 seed'
     """
     return ONE_OF_ONE.sub(r"\1", text)
+
+
+def joined(words: Sequence[str]) -> str:
+    """Write a list with "and" before its last word.
+
+    >>> joined(["A", "B", "C"])
+    'A, B and C'
+    """
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def count_of(noun: str, number: int) -> str:
+    """Write a number of things.
+
+    >>> count_of("cell", 1), count_of("cell", 2)
+    ('1 cell', '2 cells')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

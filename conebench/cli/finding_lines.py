@@ -5,19 +5,17 @@ from collections.abc import Iterator
 from conebench.study.claims import claims
 from conebench.study.effects import Cells
 from conebench.study.findings import Finding, find_all
-from conebench.study.measurement import recalibrated_tests
-from conebench.study.sentences import (
-    claim_sentences,
-    coverage_sentence,
+from conebench.study.measurement.recalibrated import recalibrated_tests
+from conebench.study.measurement.views import view_tests
+from conebench.study.words.claim import claim_sentences
+from conebench.study.words.findings import coverage_sentence, sentence, standing_sentence
+from conebench.study.words.measurement import (
     decay_sentences,
     recalibrated_sentence,
     recalibrated_sentences,
-    sentence,
-    standing_sentence,
     view_sentence,
     view_sentences,
 )
-from conebench.study.views import view_tests
 
 
 def finding_lines(cells: Cells, *, every: bool) -> Iterator[str]:

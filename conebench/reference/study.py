@@ -11,22 +11,24 @@ from conebench.site import record_files
 from conebench.study.claims import claims
 from conebench.study.effects import Cells, latest_cells
 from conebench.study.findings import find_all, strongest
-from conebench.study.measurement import recalibrated_tests
+from conebench.study.measurement.recalibrated import recalibrated_tests
+from conebench.study.measurement.views import view_tests
 from conebench.study.plan import BLOCKS
 from conebench.study.reading import read_cells
-from conebench.study.sentences import (
-    claim_sentences,
+from conebench.study.words.claim import claim_sentences
+from conebench.study.words.findings import (
     coverage_sentence,
-    decay_sentences,
     listed,
-    recalibrated_sentence,
-    recalibrated_sentences,
     sentence,
     standing_sentence,
+)
+from conebench.study.words.measurement import (
+    decay_sentences,
+    recalibrated_sentence,
+    recalibrated_sentences,
     view_sentence,
     view_sentences,
 )
-from conebench.study.views import view_tests
 
 ROOT = Path(__file__).parents[2]
 PAGE, RECORDS = ROOT / "docs" / "study.md", ROOT / "leaderboard" / "records"

@@ -9,11 +9,12 @@ from conebench.study.claims import CellClaim, claim_counts, claims
 from conebench.study.effects import BlockEffect, Cells
 from conebench.study.figures import Cell
 from conebench.study.findings import Finding, find_all
-from conebench.study.measurement import RecalibratedTest, recalibrated_tests
+from conebench.study.measurement.recalibrated import RecalibratedTest, recalibrated_tests
+from conebench.study.measurement.views import ViewTest, view_tests
 from conebench.study.plan import BLOCK_OF, BLOCKS, RECALIBRATED, REGISTERED
 from conebench.study.responses import BY_KEY
-from conebench.study.sentences import recalibrated_sentence, sentence, view_sentence
-from conebench.study.views import ViewTest, view_tests
+from conebench.study.words.findings import sentence
+from conebench.study.words.measurement import recalibrated_sentence, view_sentence
 
 
 def findings_json(cells: Cells) -> dict[str, Any]:

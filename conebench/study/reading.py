@@ -5,8 +5,8 @@ from pathlib import Path
 
 from conebench.errors import RecordError
 from conebench.record import read_record, recompute
-from conebench.study.decay import TOWARD_SWITCH
 from conebench.study.figures import Cell, figures_of
+from conebench.study.measurement.decay import TOWARD_SWITCH
 from conebench.study.plan import BLOCK_OF
 
 

@@ -14,8 +14,9 @@ from conebench.study.doses import dose_curves
 from conebench.study.outcomes import outcome_rows
 from conebench.study.plan import A_DESIGN, BLOCKS, CENTER
 from conebench.study.responses import CONE, PRIMARY, TURN
-from conebench.study.sentences import claim_sentences, coverage_sentence
 from conebench.study.shares import shares
+from conebench.study.words.claim import claim_sentences
+from conebench.study.words.findings import coverage_sentence
 
 UNCONFINED = {"alpha": lambda levels: 1.0 if levels["architecture"].startswith("vit") else 0.0}
 

@@ -6,8 +6,8 @@ from conebench.site.charts.drawing import Drawing, Key, Path, Segment, Tick
 from conebench.site.charts.plot import Plot
 from conebench.site.charts.table import Table
 from conebench.site.findings_page.canvas import Canvas
-from conebench.study.sentences import p_words
 from conebench.study.shares import Shares
+from conebench.study.words.findings import p_words
 
 # Colors of heat maps, far apart.
 FACTOR_STYLES = ("cell h1", "cell h9", "cell h17", "cell h24", "cell h30")

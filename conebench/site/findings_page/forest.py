@@ -12,7 +12,7 @@ from conebench.site.charts.table import Table
 from conebench.site.findings_page.canvas import Canvas
 from conebench.study.findings import Finding
 from conebench.study.responses import PRIMARY, Response
-from conebench.study.sentences import p_words
+from conebench.study.words.findings import p_words
 
 BLOCK_STYLES = {"A": "c0", "B": "c1", "C": "c2", "D": "c3", "E": "c4"}
 TOGETHER = "A to D together"

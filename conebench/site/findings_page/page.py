@@ -29,24 +29,26 @@ from conebench.study.doses import dose_curves
 from conebench.study.effects import Cells, latest_cells
 from conebench.study.figures import Cell
 from conebench.study.findings import Finding, find_all
-from conebench.study.measurement import averaged_change, measured_changes, recalibrated_tests
+from conebench.study.measurement.changes import averaged_change, measured_changes
+from conebench.study.measurement.recalibrated import recalibrated_tests
+from conebench.study.measurement.views import view_tests
 from conebench.study.outcomes import SINGLE_BLOCKS, is_odd, outcome_rows
 from conebench.study.plan import BLOCK_OF, BLOCKS, REGISTERED
 from conebench.study.responses import ALPHA, BENEFIT, CONE, MOTION, TURN
-from conebench.study.sentences import (
-    claim_sentences,
-    claim_words,
+from conebench.study.shares import shares
+from conebench.study.words.claim import claim_sentences, claim_words
+from conebench.study.words.findings import (
     coverage_sentence,
-    decay_sentences,
     effect_words,
-    recalibrated_sentences,
+    headlines,
     sentence,
     standing_sentence,
-    strongest_sentences,
+)
+from conebench.study.words.measurement import (
+    decay_sentences,
+    recalibrated_sentences,
     view_sentences,
 )
-from conebench.study.shares import shares
-from conebench.study.views import view_tests
 
 KERNEL_RESPONSES = (TURN, CONE, ALPHA, MOTION)
 DOSE_RESPONSES = (*KERNEL_RESPONSES, BENEFIT)
@@ -64,7 +66,7 @@ class FindingsPage:
 def index_sentences(cells: Iterable[Cell], count: int = 3) -> list[str]:
     """Return how often the claim holds, and the strongest findings. Empty without any."""
     found = study_cells(cells)
-    best = strongest_sentences(find_all(found), count)
+    best = headlines(find_all(found), count)
     return [claim_words(claims(found)), *best] if best else []
 
 

@@ -10,13 +10,14 @@ from conebench.study.claims import CellClaim
 from conebench.study.confront import PaperRow
 from conebench.study.effects import Cells, find_probe_variance
 from conebench.study.findings import Finding
-from conebench.study.measurement import MeasuredChange, RecalibratedTest
+from conebench.study.measurement.changes import MeasuredChange
+from conebench.study.measurement.recalibrated import RecalibratedTest
+from conebench.study.measurement.views import ViewTest
 from conebench.study.outcomes import OUTCOMES, OutcomeRow
 from conebench.study.papers import PAPER_FIGURES
 from conebench.study.plan import BLOCK_OF
 from conebench.study.responses import Response
-from conebench.study.sentences import SIGNS, effect_words, p_words
-from conebench.study.views import ViewTest
+from conebench.study.words.findings import SIGNS, effect_words, p_words
 
 MARKS = {True: "yes", False: "no", None: UNDEFINED}
 

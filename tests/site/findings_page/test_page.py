@@ -110,7 +110,7 @@ def test_findings_stand_beside_those_with_recalibrated_statistics() -> None:
 def test_the_index_has_the_claim_and_up_to_three_findings() -> None:
     claim, *sentences = index_sentences(simulate(TRUE).values())
     assert claim == (
-        "Of 93 cells of the study, the kernel moves in 93 and is confined in 93; non-linear "
+        "Of 93 set-ups of the study, the kernel moves in 93 and is confined in 93; non-linear "
         "training after w adds accuracy in 93 (95 % intervals)."
     )
     assert 1 <= len(sentences) <= 3

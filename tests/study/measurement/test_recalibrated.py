@@ -8,16 +8,15 @@ from simulated_study import simulate
 
 from conebench.study.effects import find_probe_variance
 from conebench.study.findings import find_all
-from conebench.study.measurement import (
-    averaged_change,
+from conebench.study.measurement.changes import averaged_change, measured_changes
+from conebench.study.measurement.recalibrated import (
     confined_cells,
-    measured_changes,
     recalibrated_change,
     recalibrated_tests,
 )
 from conebench.study.plan import A_DESIGN, BLOCKS, CENTER, RECALIBRATED
 from conebench.study.responses import ALPHA, CONE, TURN
-from conebench.study.sentences import recalibrated_sentence, recalibrated_sentences
+from conebench.study.words.measurement import recalibrated_sentence, recalibrated_sentences
 
 
 def test_block_f_is_compared_with_the_center_within_seeds() -> None:

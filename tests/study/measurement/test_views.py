@@ -6,8 +6,8 @@ import pytest
 from simulated_study import simulate
 
 from conebench.study.findings import find_all
-from conebench.study.sentences import view_sentence, view_sentences
-from conebench.study.views import FULL, RATIO, confined_in_full, view_tests
+from conebench.study.measurement.views import FULL, RATIO, confined_in_full, view_tests
+from conebench.study.words.measurement import view_sentence, view_sentences
 
 
 def no_norm(change: float):

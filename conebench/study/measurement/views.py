@@ -12,7 +12,7 @@ from conebench.study.effects import (
     find_probe_variance,
 )
 from conebench.study.findings import Finding
-from conebench.study.measurement import Result, compare_intervals
+from conebench.study.measurement.comparison import Result, compare_intervals
 from conebench.study.plan import BLOCKS, CLAIM_BLOCKS
 from conebench.study.responses import ALPHA, BY_KEY, CONE, MOTION, TURN, Response
 

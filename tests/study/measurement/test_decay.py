@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from simulated_study import simulate
 
-from conebench.study.decay import decay_targets
-from conebench.study.sentences import decay_sentences
+from conebench.study.measurement.decay import decay_targets
+from conebench.study.words.measurement import decay_sentences
 
 
 def with_targets(*levels: str):

@@ -1,0 +1,1 @@
+"""What measurement does to the figures of the study."""

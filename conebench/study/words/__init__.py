@@ -1,0 +1,1 @@
+"""The study in words: findings, the claim, and what is measured otherwise."""
