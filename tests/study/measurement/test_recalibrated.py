@@ -1,4 +1,4 @@
-"""What measurement does to the study's figures, on simulated cells."""
+"""Block F, averaged weights and recalibrated kernels, on simulated cells."""
 
 from dataclasses import replace
 
