@@ -171,7 +171,7 @@ class _Search:
             yield from ((place, entry) for entry in inside if len(inside) <= MOST_ENTRIES)
         elif isinstance(value, nn.Module):
             yield from self._object(type(value).__name__, value)
-        elif not _is_foreign(type(value)):
+        elif not is_foreign(type(value)):
             yield from self._object(place, value)
 
     def _collection(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -206,7 +206,7 @@ class _Search:
 
     def _class(self, cls: type) -> Iterator[tuple[str, Any]]:
         """Keep data of a class, and yield all that its methods reach."""
-        if _is_foreign(cls) or issubclass(cls, Enum):
+        if is_foreign(cls) or issubclass(cls, Enum):
             return
         own = {name: value for name, value in vars(cls).items() if not name.startswith("__")}
         data = tuple(name for name, value in own.items() if _is_data(value))
@@ -218,7 +218,7 @@ class _Search:
 
     def _function(self, place: str, value: types.FunctionType) -> Iterator[tuple[str, Any]]:
         """Keep global data, and yield variables shared with others, defaults and globals."""
-        if _is_foreign(value):
+        if is_foreign(value):
             return
         for inside in (value.__closure__, value.__defaults__, value.__kwdefaults__):
             yield place, inside
@@ -252,6 +252,13 @@ def _is_near(value: Any, function: types.FunctionType) -> bool:
     return packages[0] == packages[1] or issubclass(cls, WEAK)
 
 
-def _is_foreign(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
+    """Return True for objects that are there to hold attributes, such as those of dataclasses."""
+    other = callable(value) or isinstance(value, nn.Module | type) or is_foreign(type(value))
+    return not other and isinstance(getattr(value, "__dict__", None), dict)
+
+
+def is_foreign(value: Any) -> bool:
+    """Return True for what belongs to a package that keeps no tensors of a network."""
     module = getattr(value, "__module__", None)
     return not isinstance(module, str) or module.partition(".")[0] in FOREIGN

@@ -5,19 +5,21 @@ that it was made of, or belongs to other parameters than those in use, without a
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from conebench.networks.containers import Content
-from conebench.networks.functional import FrozenNetwork, tensors_in
+from conebench.networks.containers import Content, is_plain
+from conebench.networks.functional import FrozenNetwork
 from conebench.networks.modes import parameters_at
 
 # Collections of every module, of which a pass cannot do without.
 TORCHS_OWN = frozenset(vars(nn.Module()))
 COLLECTIONS = (dict, list, deque, set, tuple)
+# Objects looked at in one entry.
+MOST_HELD = 4096
 # Number of a container, key of one of its entries.
 Place = tuple[int, object]
 
@@ -46,7 +48,7 @@ def forget_kept(frozen: FrozenNetwork, x: Tensor) -> None:
 def _candidates(frozen: FrozenNetwork) -> list[list[Place]]:
     """Return entries that hold floating tensors; alike ones of alike modules are one group.
 
-    First those that are tensors, then collections with such tensors in them.
+    First those that are tensors, then collections and objects with such tensors in them.
     """
     known = {id(p) for p in frozen.own.values()}
     for module in frozen.network.modules():
@@ -54,16 +56,14 @@ def _candidates(frozen: FrozenNetwork) -> list[list[Place]]:
             known |= {id(module.running_mean), id(module.running_var)}
 
     def is_candidate(value: object) -> bool:
-        return any(
-            t.is_floating_point() and id(t) not in known for t in tensors_in(value, COLLECTIONS)
-        )
+        return any(t.is_floating_point() and id(t) not in known for t in _held(value))
 
     groups: dict[tuple[bool, str, object], list[Place]] = {}
     if any(is_candidate(value) for *_, value in frozen.places):
         for number, content in enumerate(frozen.contents):
             for key, value in content.items():
                 if key not in TORCHS_OWN and is_candidate(value):
-                    is_collection = isinstance(value, dict | list | deque | set)
+                    is_collection = not isinstance(value, Tensor | tuple)
                     name = key if isinstance(key, str) else 0
                     group = (is_collection, frozen.labels[number], name)
                     groups.setdefault(group, []).append((number, key))
@@ -100,8 +100,22 @@ def _made_again(
     finally:
         frozen.set_contents(kept)
     pairs = zip(places, found, strict=True)
-    return [
-        place
-        for place, value in pairs
-        if any(t.requires_grad for t in tensors_in(value, COLLECTIONS))
-    ]
+    return [place for place, value in pairs if any(t.requires_grad for t in _held(value))]
+
+
+def _held(value: object) -> Iterator[Tensor]:
+    """Yield the tensors that a value is, or holds in collections and plain objects."""
+    waiting = [value]
+    seen: dict[int, object] = {}
+    while waiting:
+        inside = waiting.pop()
+        # Kept in `seen`, so that no other object gets its number.
+        if id(inside) in seen or len(seen) > MOST_HELD:
+            continue
+        seen[id(inside)] = inside
+        if isinstance(inside, Tensor):
+            yield inside
+        elif isinstance(inside, COLLECTIONS):
+            waiting += inside.values() if isinstance(inside, dict) else inside
+        elif is_plain(inside):
+            waiting += vars(inside).values()

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import weakref
+from dataclasses import dataclass
 
 import torch
 from odd_holding import body
@@ -68,6 +69,33 @@ class KeepsNested(Keeps):
         if "cpu" not in by_device:
             by_device["cpu"] = [self.made()]
         return self.values["constant"] * by_device["cpu"][0]
+
+
+@dataclass(frozen=True)
+class Made:
+    value: Tensor
+
+
+class KeepsNewObject(Keeps):
+    """It makes the object along with the tensor in it, so it fails without the tensor alone."""
+
+    made_object: Made | None = None
+
+    def kept(self) -> Tensor:
+        if self.made_object is None:
+            self.made_object = Made(self.made())
+        return self.made_object.value
+
+
+class KeepsDeep(Keeps):
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_kind = {}
+
+    def kept(self) -> Tensor:
+        if not self.by_kind:
+            self.by_kind["a"] = {"b": {"c": {"d": {"e": {"f": self.made()}}}}}
+        return self.by_kind["a"]["b"]["c"]["d"]["e"]["f"]
 
 
 class KeepsList(Keeps):

@@ -86,6 +86,8 @@ CASES = {
     "keeps_deletable": Case(odd_keeping.KeepsDeletable),
     "keeps_property": Case(odd_keeping.KeepsProperty),
     "keeps_nested": Case(odd_keeping.KeepsNested),
+    "keeps_new_object": Case(odd_keeping.KeepsNewObject),
+    "keeps_deep": Case(odd_keeping.KeepsDeep),
     "keeps_list": Case(odd_keeping.KeepsList),
     "keeps_tuple": Case(odd_keeping.KeepsTuple),
     "keeps_object": Case(odd_keeping.KeepsObject),
