@@ -1,5 +1,6 @@
 """The `conebench` command."""
 
+import os
 import platform
 import sys
 
@@ -13,7 +14,7 @@ WITHOUT_DEPENDENCIES = {"--version", "--help", "-h"}
 def main() -> None:
     """Run the command line, or name the dependency that is broken."""
     if sys.argv[1:] == ["--version"]:
-        print(f"conebench {__version__}")  # noqa: T201  # typer may be what is broken
+        _print_version()
         return
     if WITHOUT_DEPENDENCIES.isdisjoint(sys.argv):
         if platform.system() == "Windows":
@@ -28,6 +29,17 @@ def main() -> None:
         if line := broken_dependency(error):
             _leave_with(line)
         raise
+
+
+def _print_version() -> None:
+    """Print the version by itself, since typer may be what is broken."""
+    try:
+        print(f"conebench {__version__}", flush=True)  # noqa: T201
+    except OSError as error:
+        # Or Python would try to write it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):
+            _leave_with(f"the output cannot be written: {error.strerror}")
 
 
 def _leave_with(line: str) -> None:

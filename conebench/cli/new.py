@@ -25,8 +25,18 @@ from conebench.spec.yaml_text import yaml_text
 from conebench.storage.atomic_files import whole_file, write_new
 from conebench.text import did_you_mean
 
+# Options that --extends has no use for, by the field to set instead.
+INSTEAD = {
+    "model": "model.name",
+    "dataset": "dataset.name",
+    "steps": "training.steps",
+    "batch_size": "training.batch_size",
+    "learning_rate": "training.optimizer.learning_rate",
+}
+
 
 def new(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the spec and its file, in lower case.")],
     title: Annotated[str | None, typer.Option(help="Title on the board.")] = None,
     model: Annotated[str | None, typer.Option(help="A timm model, such as resnet18.")] = None,
@@ -60,6 +70,7 @@ def new(
             lengths = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
             text = _drafted(name, title, model, dataset, own=own, fields=fields, **lengths)
         else:
+            _check_options(context)
             text = _extending(name, title, extends, settings or [], folder)
         try:
             _write(path, text)
@@ -130,6 +141,16 @@ def _check_dataset(name: str, fields: Mapping[str, Any]) -> None:
     if missing:
         options = ", ".join(f"--set dataset.{field}=..." for field in missing)
         raise InputError(f"--dataset: {name} needs {options}")
+
+
+def _check_options(context: typer.Context) -> None:
+    for option, field in INSTEAD.items():
+        source = context.get_parameter_source(option)
+        if source is not None and source.name == "COMMANDLINE":
+            value = context.params[option]
+            raise InputError(
+                f"--{option.replace('_', '-')}: not with --extends; use --set {field}={value}"
+            )
 
 
 def _extending(

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from conebench.errors import KernelError
 from conebench.networks.copies import copied
 
 
@@ -24,6 +25,9 @@ def with_recalibrated_batchnorm(
 
     Returns:
         A copy in evaluation mode; without BatchNorm, an equal network.
+
+    Raises:
+        KernelError: There is no batch, but BatchNorm.
 
     Example:
         >>> network = nn.Sequential(nn.BatchNorm2d(1))
@@ -48,9 +52,13 @@ def with_recalibrated_batchnorm(
         layer.momentum = None
         # Everything else stays in evaluation mode: no dropout.
         layer.train()
+    seen = 0
     with torch.no_grad():
         for batch in batches:
             fresh(batch)
+            seen += 1
+    if not seen:
+        raise KernelError("got no batch, expected at least one to take BatchNorm's statistics from")
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     return fresh.eval()

@@ -329,6 +329,14 @@ def test_write_a_spec_that_changes_another(call: Call, tmp_path: Path) -> None:
     [
         (["--extends", "tiny"], "--extends: needs a field to change, --set FIELD=VALUE"),
         (
+            ["--extends", "tiny", "--set", "seeds=[0]", "--model", "resnet18"],
+            "--model: not with --extends; use --set model.name=resnet18",
+        ),
+        (
+            ["--extends", "tiny", "--set", "seeds=[0]", "--batch-size", "128"],
+            "--batch-size: not with --extends; use --set training.batch_size=128",
+        ),
+        (
             ["--extends", "tny", "--set", "seeds=[0]"],
             "--extends: got 'tny', expected a spec in specs; did you mean 'tiny'?",
         ),

@@ -58,7 +58,9 @@ def test_names_are_never_cut(columns: str) -> None:
     assert b"cifar_resnet20" in out
 
 
-@pytest.mark.parametrize("command", [("list", SPECS), ("--help",), ("schema",), ("list", "absent")])
+@pytest.mark.parametrize(
+    "command", [("list", SPECS), ("--help",), ("--version",), ("schema",), ("list", "absent")]
+)
 def test_a_full_disk_is_told_in_one_line(command: tuple[str | Path, ...]) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     code, _, err = call(*command, stdout=full)
@@ -77,6 +79,7 @@ def test_a_reader_that_leaves_changes_nothing(record: Path) -> None:
     os.close(read)
     assert call("show", record, stdout=write)[::2] == (0, b"")
     record.write_text("{}")
+    assert call("--version", stdout=write)[::2] == (0, b"")
     # Its own exit code, not one of the pipe.
     assert call("check", record, stdout=write)[0] == 1
     os.close(write)

@@ -179,3 +179,42 @@ def test_a_diverged_network_gives_nan() -> None:
     network, x = make_network("mlp")
     next(network.parameters()).data.fill_(torch.nan)
     assert LinearizedModel(network)(x).isnan().all()
+
+
+@pytest.mark.parametrize("batches", [[], iter(())])
+def test_statistics_of_no_batch_are_refused(batches: object) -> None:
+    network = nn.Sequential(nn.BatchNorm2d(1)).eval()
+    with pytest.raises(KernelError, match="got no batch, expected at least one"):
+        with_recalibrated_batchnorm(network, batches)
+    assert with_recalibrated_batchnorm(nn.Linear(2, 2), []) is not None
+
+
+class ComplexConvolutions(nn.Module):
+    """Two complex convolutions, of which the second has a tangent in its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 2, 1, dtype=torch.complex128)
+        self.second = nn.Conv2d(2, 3, 2, dtype=torch.complex128)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x.to(torch.complex128))).abs().flatten(1)
+
+
+def test_complex_convolutions_are_linearized() -> None:
+    torch.manual_seed(0)
+    network, x = ComplexConvolutions().eval(), torch.randn(3, 1, 2, 2, dtype=torch.float64)
+    h = 1e-6
+    linear = LinearizedModel(network)
+    torch.manual_seed(1)
+    for w in linear.displacement:
+        w.data = torch.randn(w.shape, dtype=w.dtype)
+    found = (linear(x) - network(x)).detach()
+    ends = []
+    for sign in (1, -1):
+        moved = copy.deepcopy(network)
+        with torch.no_grad():
+            for p, w in zip(moved.parameters(), linear.displacement, strict=True):
+                p.add_(sign * h * w)
+            ends.append(moved(x))
+    torch.testing.assert_close(found, (ends[0] - ends[1]) / (2 * h), rtol=1e-6, atol=1e-8)
