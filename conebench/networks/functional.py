@@ -193,6 +193,31 @@ def _check(network: nn.Module) -> None:
             raise KernelError(f"{name} has no values: it is on the device meta")
         if p.is_inference():
             raise KernelError(f"{name} was made in inference mode: make the network outside of it")
+    _check_memory(network)
+
+
+def _check_memory(network: nn.Module) -> None:
+    """Refuse a parameter on the memory of another one or of a buffer: one would move the other."""
+    named: list[tuple[str, Tensor, bool]] = [
+        *((name, p, True) for name, p in network.named_parameters()),
+        *((name, buffer, False) for name, buffer in network.named_buffers()),
+    ]
+    dense = [
+        (tensor.data_ptr(), tensor.numel() * tensor.element_size(), name, is_parameter)
+        for name, tensor, is_parameter in named
+        if tensor.layout is torch.strided and tensor.numel() and tensor.is_contiguous()
+    ]
+    # The end of the memory seen so far, and whose it is.
+    ends = {True: (0, ""), False: (0, "")}
+    for start, size, name, is_parameter in sorted(dense):
+        # Two buffers may share theirs.
+        for end, other in (ends[True], ends[False]) if is_parameter else (ends[True],):
+            if start < end:
+                raise KernelError(
+                    f"{other} and {name} share memory: make them one parameter, as in "
+                    "b.weight = a.weight, not b.weight.data = a.weight.data"
+                )
+        ends[is_parameter] = max(ends[is_parameter], (start + size, name))
 
 
 def original(network: nn.Module) -> nn.Module:

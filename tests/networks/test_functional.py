@@ -188,3 +188,35 @@ def test_parameters_get_other_values_and_back() -> None:
     assert network.bias.data_ptr() == before.data_ptr()
     assert network.bias.requires_grad
     assert network.bias.grad is not None
+
+
+def tied_by_data() -> nn.Module:
+    network = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
+    network[2].weight.data = network[0].weight.data
+    return network
+
+
+def row_in_a_buffer() -> nn.Module:
+    network = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
+    network[0].register_buffer("row", network[0].weight.data[1])
+    return network
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [(tied_by_data, "0.weight and 2.weight"), (row_in_a_buffer, "0.weight and 0.row")],
+)
+def test_parameters_on_the_memory_of_others_are_refused(make, names: str) -> None:
+    with pytest.raises(KernelError, match=f"^{names} share memory: make them one parameter"):
+        FrozenNetwork(make(), is_anchored=False)
+
+
+def test_one_parameter_in_two_places_and_parts_of_one_memory_are_taken() -> None:
+    network = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
+    network[2].weight = network[0].weight
+    FrozenNetwork(network, is_anchored=False)
+    memory = torch.randn(18)
+    network[2].weight = nn.Parameter(memory[:9].view(3, 3))
+    network[0].weight = nn.Parameter(memory[9:].view(3, 3))
+    FrozenNetwork(network, is_anchored=False)
+    FrozenNetwork(nn.LSTM(3, 3).eval(), is_anchored=False)
