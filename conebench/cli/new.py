@@ -25,8 +25,8 @@ from conebench.spec.yaml_text import yaml_text
 from conebench.storage.atomic_files import whole_file, write_new
 from conebench.text import did_you_mean
 
-# Options that --extends has no use for, by the field to set instead.
-INSTEAD = {
+# The field to set instead of each option that --extends does not take.
+FIELD_OF_OPTION = {
     "model": "model.name",
     "dataset": "dataset.name",
     "steps": "training.steps",
@@ -144,7 +144,8 @@ def _check_dataset(name: str, fields: Mapping[str, Any]) -> None:
 
 
 def _check_options(context: typer.Context) -> None:
-    for option, field in INSTEAD.items():
+    """Refuse options that would be ignored."""
+    for option, field in FIELD_OF_OPTION.items():
         source = context.get_parameter_source(option)
         if source is not None and source.name == "COMMANDLINE":
             value = context.params[option]

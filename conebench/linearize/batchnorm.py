@@ -27,7 +27,7 @@ def with_recalibrated_batchnorm(
         A copy in evaluation mode; without BatchNorm, an equal network.
 
     Raises:
-        KernelError: There is no batch, but BatchNorm.
+        KernelError: The network has BatchNorm, and `batches` is empty.
 
     Example:
         >>> network = nn.Sequential(nn.BatchNorm2d(1))
@@ -58,7 +58,7 @@ def with_recalibrated_batchnorm(
             fresh(batch)
             seen += 1
     if not seen:
-        raise KernelError("got no batch, expected at least one to take BatchNorm's statistics from")
+        raise KernelError("batches: got none, expected at least one for BatchNorm's statistics")
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     return fresh.eval()

@@ -143,7 +143,7 @@ def _convolution(
     """Compute W * x + b with tangent W * x' + W' * x + b'."""
     (x, x_tangent), (W, W_tangent) = unpack_dual(input), unpack_dual(weight)
     b, b_tangent = (None, None) if bias is None else unpack_dual(bias)
-    # The processor's kernel for convolutions that are not transposed has no complex numbers.
+    # On a CPU torch.convolution takes no complex numbers, which F.conv2d does.
     if x_tangent is None or isinstance(padding, str) or x.dim() != W.dim() or x.is_complex():
         return None
     sizes = ([n] if isinstance(n, int) else list(n) for n in (stride, padding, dilation))

@@ -253,12 +253,12 @@ def _is_near(value: Any, function: types.FunctionType) -> bool:
 
 
 def is_plain(value: Any) -> bool:
-    """Return True for objects that are there to hold attributes, such as those of dataclasses."""
+    """Return True for an object that only holds attributes, such as that of a dataclass."""
     other = callable(value) or isinstance(value, nn.Module | type) or is_foreign(type(value))
     return not other and isinstance(getattr(value, "__dict__", None), dict)
 
 
 def is_foreign(value: Any) -> bool:
-    """Return True for what belongs to a package that keeps no tensors of a network."""
+    """Return True for a function or class of a package that keeps no tensors of a network."""
     module = getattr(value, "__module__", None)
     return not isinstance(module, str) or module.partition(".")[0] in FOREIGN

@@ -197,7 +197,7 @@ def _check(network: nn.Module) -> None:
 
 
 def _check_memory(network: nn.Module) -> None:
-    """Refuse a parameter on the memory of another one or of a buffer: one would move the other."""
+    """Refuse a parameter that shares memory with another one or with a buffer."""
     named: list[tuple[str, Tensor, bool]] = [
         *((name, p, True) for name, p in network.named_parameters()),
         *((name, buffer, False) for name, buffer in network.named_buffers()),
@@ -207,10 +207,10 @@ def _check_memory(network: nn.Module) -> None:
         for name, tensor, is_parameter in named
         if tensor.layout is torch.strided and tensor.numel() and tensor.is_contiguous()
     ]
-    # The end of the memory seen so far, and whose it is.
+    # Where the memory of parameters (True) and buffers (False) seen so far ends, and whose it is.
     ends = {True: (0, ""), False: (0, "")}
     for start, size, name, is_parameter in sorted(dense):
-        # Two buffers may share theirs.
+        # A step along one of the two would move both. Two buffers may share memory.
         for end, other in (ends[True], ends[False]) if is_parameter else (ends[True],):
             if start < end:
                 raise KernelError(

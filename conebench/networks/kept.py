@@ -18,7 +18,7 @@ from conebench.networks.modes import parameters_at
 # Collections of every module, of which a pass cannot do without.
 TORCHS_OWN = frozenset(vars(nn.Module()))
 COLLECTIONS = (dict, list, deque, set, tuple)
-# Objects looked at in one entry.
+# Most objects to look at in one entry.
 MOST_HELD = 4096
 # Number of a container, key of one of its entries.
 Place = tuple[int, object]
@@ -109,7 +109,7 @@ def _held(value: object) -> Iterator[Tensor]:
     seen: dict[int, object] = {}
     while waiting:
         inside = waiting.pop()
-        # Kept in `seen`, so that no other object gets its number.
+        # `seen` keeps the object, so that its id is not given to another one.
         if id(inside) in seen or len(seen) > MOST_HELD:
             continue
         seen[id(inside)] = inside

@@ -11,10 +11,12 @@ from conebench.site import record_files
 from conebench.study.claims import claims
 from conebench.study.effects import Cells, latest_cells
 from conebench.study.findings import find_all, strongest
+from conebench.study.measurement.permutation import permuted_verdicts
 from conebench.study.measurement.recalibrated import recalibrated_tests
 from conebench.study.measurement.views import view_tests
 from conebench.study.plan import BLOCKS
 from conebench.study.reading import read_cells
+from conebench.study.shares import shares
 from conebench.study.words.claim import claim_sentences
 from conebench.study.words.findings import (
     coverage_sentence,
@@ -24,6 +26,7 @@ from conebench.study.words.findings import (
 )
 from conebench.study.words.measurement import (
     decay_sentences,
+    permutation_sentence,
     recalibrated_sentence,
     recalibrated_sentences,
     view_sentence,
@@ -71,6 +74,7 @@ def results_markdown(cells: Cells) -> str:
         f"Of {len(rest)} more tests {none} show no effect within the margins, and "
         f"{len(rest) - none} are open."
     )
+    parts.append(permutation_sentence(permuted_verdicts(found, shares(cells))))
     parts += decay_sentences(cells)
     otherwise = view_tests(found, cells)
     if summary := view_sentences(cells, otherwise):

@@ -49,6 +49,11 @@ class Finding:
     undivided_replications: tuple[BlockEffect, ...] = ()
 
     @property
+    def elsewhere(self) -> tuple[BlockEffect, ...]:
+        """The effects in other blocks; on S where motion is divided by different rates."""
+        return self.undivided_replications if self.divided else self.replications
+
+    @property
     def effect(self) -> Effect | None:
         """The effect of the registered test."""
         return self.test.effect
@@ -94,11 +99,7 @@ class Finding:
         return max(ends[0], -ends[1], 0.0) / self.margin
 
     def block(self, found: BlockEffect) -> Block | None:
-        """Say if another block has the same sign. None if it cannot say.
-
-        For motion that is divided by different learning rates, the block's effect is that on S over
-        one interval, as is the effect it is compared with.
-        """
+        """Compare the sign of one of `elsewhere`. None without intervals."""
         return _repeated(self.undivided if self.divided else self.effect, found.effect)
 
 

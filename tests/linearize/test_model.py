@@ -184,7 +184,7 @@ def test_a_diverged_network_gives_nan() -> None:
 @pytest.mark.parametrize("batches", [[], iter(())])
 def test_statistics_of_no_batch_are_refused(batches: object) -> None:
     network = nn.Sequential(nn.BatchNorm2d(1)).eval()
-    with pytest.raises(KernelError, match="got no batch, expected at least one"):
+    with pytest.raises(KernelError, match="batches: got none, expected at least one"):
         with_recalibrated_batchnorm(network, batches)
     assert with_recalibrated_batchnorm(nn.Linear(2, 2), []) is not None
 

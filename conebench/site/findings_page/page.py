@@ -30,6 +30,7 @@ from conebench.study.effects import Cells, latest_cells
 from conebench.study.figures import Cell
 from conebench.study.findings import Finding, find_all
 from conebench.study.measurement.changes import averaged_change, measured_changes
+from conebench.study.measurement.permutation import permuted_verdicts
 from conebench.study.measurement.recalibrated import recalibrated_tests
 from conebench.study.measurement.views import view_tests
 from conebench.study.outcomes import SINGLE_BLOCKS, is_odd, outcome_rows
@@ -46,6 +47,7 @@ from conebench.study.words.findings import (
 )
 from conebench.study.words.measurement import (
     decay_sentences,
+    permutation_sentence,
     recalibrated_sentences,
     view_sentences,
 )
@@ -119,6 +121,7 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
         averaged=_averaged_words(cells),
         recalibration=" ".join(recalibrated_sentences(cells, repeated)),
         recalibrated=recalibrated_table(repeated),
+        permutation=permutation_sentence(permuted_verdicts(findings, found_shares)),
         views=" ".join(view_sentences(cells, otherwise)),
         view_tests=view_table(otherwise),
         predictions=prediction_table(findings),

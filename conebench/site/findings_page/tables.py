@@ -209,7 +209,7 @@ def _recalibrated_row(test: RecalibratedTest) -> tuple[str, ...]:
 
 
 def reported_table() -> Table:
-    """Return the papers' figures by network, to stand until a record is in their set-up."""
+    """Return the papers' figures alone, for boards without a record in their set-up."""
     networks = ("ResNet-20", "VGG-16")
     return Table(
         ("Quantity", *(f"C2, {name}" for name in networks), "Ours"),

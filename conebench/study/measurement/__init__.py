@@ -1,1 +1,1 @@
-"""What measurement does to the figures of the study."""
+"""Compare the study's figures with the same figures measured in another way."""

@@ -1,4 +1,4 @@
-"""What weight decay toward 0 does to B(w): cells of block B beside those of study-decay.yaml."""
+"""Compare B(w) in cells whose weights decay toward 0 and toward the weights at the switch."""
 
 from dataclasses import dataclass
 

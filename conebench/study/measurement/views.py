@@ -1,4 +1,4 @@
-"""Tests of the kernel measured otherwise: in the view `full`, and with VR instead of α."""
+"""Test the kernel again in the view `full`, and with VR instead of α."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -51,8 +51,9 @@ def _without_two_phases(found: Sequence[CellClaim]) -> list[str]:
     ]
     if not without:
         return []
+    have = "has" if len(without) == 1 else "have"
     return [
-        f"Of {count_of('cell', len(held))} with all three, {len(without)} have no seed with two "
+        f"Of {count_of('cell', len(held))} with all three, {len(without)} {have} no seed with two "
         "phases."
     ]
 

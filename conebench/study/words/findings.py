@@ -109,10 +109,8 @@ def listed(names: Sequence[str], most: int = 3) -> str:
 def _elsewhere(finding: Finding) -> list[str]:
     """Say where else the effect holds."""
     said: dict[str, list[str]] = {}
-    blocks, response = finding.replications, finding.response
-    if finding.divided:
-        blocks, response = finding.undivided_replications, INTERVAL_DISTANCE
-    for found in blocks:
+    response = INTERVAL_DISTANCE if finding.divided else finding.response
+    for found in finding.elsewhere:
         state: str | None = finding.block(found)
         if state in ("holds", "reversed") and finding.verdict != "found" and found.effect:
             # Nothing was found that could hold elsewhere.
@@ -140,7 +138,7 @@ def headlines(findings: Sequence[Finding], count: int = 3) -> list[str]:
 def _headline(finding: Finding) -> str:
     effect = effect_words(finding.response, finding.effect) if finding.effect else ""
     states: dict[Block | None, list[str]] = {}
-    for found in finding.replications:
+    for found in finding.elsewhere:
         states.setdefault(finding.block(found), []).append(found.block)
     order: tuple[Block, ...] = ("holds", "reversed", "not found")
     parts = [

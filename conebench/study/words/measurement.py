@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from conebench.study.effects import Cells
+from conebench.study.findings import Finding
 from conebench.study.measurement.comparison import Result
 from conebench.study.measurement.decay import decay_targets
 from conebench.study.measurement.recalibrated import (
@@ -17,7 +18,10 @@ from conebench.study.responses import ALPHA, BENEFIT, CONE, MOTION, TURN
 from conebench.study.words.findings import beginning, effect_words, runs_words
 from conebench.text import count_of, joined
 
-OTHERWISE_WORDS = {FULL: "In the view full instead of trace", RATIO: "With VR instead of α"}
+OTHERWISE_WORDS = {
+    FULL: ("about the kernel", "in the view full"),
+    RATIO: ("about α", "with VR instead"),
+}
 # What becomes of findings, for one of them and for several.
 RESULTS: dict[Result, tuple[str, str]] = {
     "remains": ("remains", "remain"),
@@ -82,24 +86,38 @@ def decay_sentences(cells: Cells) -> list[str]:
     return [
         "Weights of linear arms decay toward 0, as those of ordinary training do. Where they decay "
         f"toward the weights at the switch (study-decay, exploratory), B(w) is {joined(parts)}. "
-        "The difference is harm to the linear arm, which B(w) in H6a contains."
+        "B(w) in H6a includes this difference."
     ]
+
+
+def permutation_sentence(changed: Sequence[Finding]) -> str:
+    """Say which verdicts differ with p-values by permutation."""
+    if not changed:
+        return "With p-values by permutation in block A, no verdict would differ."
+    verdicts: dict[str, list[str]] = {}
+    for finding in changed:
+        name = f"{finding.hypothesis.row} {finding.response.symbol}"
+        verdicts.setdefault(finding.verdict, []).append(name)
+    parts = "; ".join(f"{verdict}: {joined(names)}" for verdict, names in verdicts.items())
+    number = count_of("verdict", len(changed))
+    return f"With p-values by permutation in block A, {number} would differ ({parts})."
 
 
 def view_sentences(cells: Cells, tests: Sequence[ViewTest]) -> list[str]:
     """Say what becomes of findings about the kernel that are measured otherwise."""
     parts = []
-    for name, words in OTHERWISE_WORDS.items():
+    for name, (subject, how) in OTHERWISE_WORDS.items():
         found = [
             test.result
             for test in tests
             if test.name == name and test.result is not None and test.finding.verdict == "found"
         ]
         if found:
-            parts.append(f"{words}, of {count_of('finding', len(found))} {_result_counts(found)}.")
+            number = count_of("finding", len(found))
+            parts.append(f"Of {number} {subject}, tested again {how}, {_result_counts(found)}.")
     confined, judged = confined_in_full(cells)
     if judged:
-        parts.append(f"In the view full {confined} of {count_of('cell', judged)} are confined.")
+        parts.append(f"In the view full, {confined} of {count_of('cell', judged)} are confined.")
     return parts
 
 

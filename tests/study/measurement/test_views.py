@@ -1,5 +1,6 @@
 """Tests of the kernel in the view `full` and with VR, on simulated cells."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -65,10 +66,12 @@ def test_alpha_is_tested_with_VR_too(ratio: float, result: str) -> None:
 def test_findings_that_do_not_remain_are_counted() -> None:
     cells = measured_otherwise(-9.0)
     full, ratio, confined = view_sentences(cells, list(by_key(cells).values()))
-    assert full.startswith("In the view full instead of trace, of ")
+    assert re.match(
+        r"Of \d+ findings about the kernel, tested again in the view full, \d+ rem", full
+    )
     assert ", 1 is reversed, " in full
-    assert ratio.startswith("With VR instead of α, of ")
-    assert confined == "In the view full {} of {} cells are confined.".format(
+    assert re.match(r"Of \d+ findings? about α, tested again with VR instead, ", ratio)
+    assert confined == "In the view full, {} of {} cells are confined.".format(
         *confined_in_full(cells)
     )
 
