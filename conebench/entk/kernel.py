@@ -17,7 +17,6 @@ from conebench.entk.proof import (
     kernel_function,
     plain,
     proved_routes,
-    structure_of,
 )
 from conebench.entk.routes import Term
 from conebench.errors import KernelError
@@ -131,10 +130,10 @@ def prepare(
     return_freed_memory()
     x1, x2 = plain(x1), None if x2 is None else plain(x2)
     forget_kept(network, x1)
-    if proof is not None and proof.structure == structure_of(network, x1):
+    if proof is not None and proof.serves(network, x1):
         routes = proof.routes
     else:
-        routes = proved_routes(network, x1)
+        routes, _ = proved_routes(network, x1)
         # Differences in float64 take twice the parameters.
         return_freed_memory()
     x = x1 if x2 is None else torch.cat([x1, x2])

@@ -8,9 +8,11 @@ from numbers import Integral
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from conebench.entk.contraction import Outputs
 from conebench.entk.routes import Routes, find_routes
@@ -19,26 +21,39 @@ from conebench.networks.functional import LOCK, FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.modes import plain_mode
 from conebench.networks.referee import check_derivatives, check_mixing
-from conebench.networks.reference import check_inputs, take_reference
+from conebench.networks.reference import Path, check_inputs, pair_of, path_at, take_reference
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 # Values that are part of a network's structure; those of tensors are not.
 SIMPLE = (bool, int, float, str, type(None))
-# Larger buffers of whole numbers are tables (indices, masks).
+# Larger buffers are tables (indices, masks), or differ along a training run.
 MOST_SWITCHES = 16
 
 
 @dataclass(frozen=True)
 class Proof:
-    """Routes of a network's gradients, and the structure that they were proved for.
+    """Routes of a network's gradients, and what they were proved for: its structure and its path.
 
-    Serves kernels of other networks of the same structure, as along a training run.
+    Serves kernels of other networks of the same structure and path, as along a training run.
     """
 
     structure: tuple[Any, ...]
+    path: Path
     routes: Routes
+
+    def serves(self, network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> bool:
+        """Return True if the routes are right for a network.
+
+        Its path tells of all by which it may choose: parameters, buffers, global variables. One
+        that treats samples differently has more than one path, so it is proved each time.
+        """
+        return (
+            not self.routes.is_routed
+            and self.structure == structure_of(network, x)
+            and self.path == path_at(network, pair_of(x), dict(network.named()))
+        )
 
 
 def kernel_function(function: Callable[P, T]) -> Callable[P, T]:
@@ -79,7 +94,8 @@ def prove(model: nn.Module, x: Float[Tensor, "n ..."]) -> Proof:
 
     Returns:
         What `empirical_ntk` and the other functions take as `proof`. They use it for networks of
-        the same classes, shapes and settings, and prove any other network themselves.
+        the same classes, shapes and settings whose passes run the same operators, and prove any
+        other network themselves.
 
     Raises:
         KernelError: as `empirical_ntk`.
@@ -93,11 +109,12 @@ def prove(model: nn.Module, x: Float[Tensor, "n ..."]) -> Proof:
     network, x = FrozenNetwork(model, is_anchored=False), plain(x)
     check_call(network, x, None)
     forget_kept(network, x)
-    return Proof(structure_of(network, x), proved_routes(network, x))
+    routes, path = proved_routes(network, x)
+    return Proof(structure_of(network, x), path, routes)
 
 
-def proved_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> Routes:
-    """Find the routes of gradients that are the network's derivatives."""
+def proved_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Routes, Path]:
+    """Find the routes of gradients that are the network's derivatives, and the path taken."""
     routes, reference = find_routes(network, x)
     check_derivatives(network, reference)
     check_mixing(network, reference, x)
@@ -105,7 +122,7 @@ def proved_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> Routes:
         # Each sample may take a path of its own. A reference is of the first and the third sample.
         for first in range(1, len(x)):
             check_derivatives(network, take_reference(network, x.roll(-first, 0)))
-    return routes
+    return routes, reference.path
 
 
 def structure_of(network: FrozenNetwork, x: Tensor) -> tuple[Any, ...]:
@@ -122,14 +139,19 @@ def structure_of(network: FrozenNetwork, x: Tensor) -> tuple[Any, ...]:
 
 
 def _switches(network: FrozenNetwork) -> tuple[tuple[str, str], ...]:
-    """Return the values of small buffers of whole numbers, by which a network may choose."""
+    """Return the values of small buffers and frozen parameters, by which a network may choose."""
+    # These of BatchNorm differ along a training run, and choose nothing.
+    statistics = {
+        id(buffer)
+        for module in network.network.modules()
+        if isinstance(module, _NormBase)
+        for buffer in module.buffers(recurse=False)
+    }
+    frozen = ((name, p) for name, p in network.own.items() if not p.requires_grad)
     return tuple(
-        (name, str(buffer.tolist()))
-        for name, buffer in network.network.named_buffers()
-        # BatchNorm only counts, and differs along a training run.
-        if buffer.numel() <= MOST_SWITCHES
-        and not (buffer.is_floating_point() or buffer.is_complex())
-        and not name.endswith("num_batches_tracked")
+        (name, str(tensor.tolist()))
+        for name, tensor in (*network.network.named_buffers(), *frozen)
+        if tensor.numel() <= MOST_SWITCHES and id(tensor) not in statistics
     )
 
 
@@ -139,6 +161,8 @@ def _setting(value: object) -> object:
         return (value.shape, value.dtype)
     if isinstance(value, FunctionType):
         return value.__code__
+    if isinstance(value, np.generic):
+        return value.item()
     return value if isinstance(value, SIMPLE) else type(value)
 
 

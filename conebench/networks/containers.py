@@ -2,15 +2,17 @@
 
 import functools
 import gc
+import sys
 import types
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 Content = dict[Any, Any]
 
@@ -170,9 +172,17 @@ class _Search:
             inside = gc.get_referents(value)
             yield from ((place, entry) for entry in inside if len(inside) <= MOST_ENTRIES)
         elif isinstance(value, nn.Module):
-            yield from self._object(type(value).__name__, value)
+            yield from self._module(type(value).__name__, value)
         elif not is_foreign(type(value)):
             yield from self._object(place, value)
+
+    def _module(self, label: str, module: nn.Module) -> Iterator[tuple[str, Any]]:
+        # A parametrization gives a module a class of its own, with properties for parameters.
+        self.found.append((label, Attributes(module, ("__class__",))))
+        if is_parametrized(module):
+            names = tuple(module.get_submodule("parametrizations")._modules)
+            self.found.append((label, Attributes(type(module), names)))
+        yield from self._object(label, module)
 
     def _collection(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:
         if len(value) <= MOST_ENTRIES:
@@ -222,15 +232,32 @@ class _Search:
             return
         for inside in (value.__closure__, value.__defaults__, value.__kwdefaults__):
             yield place, inside
-        scope, names = value.__globals__, _names(value.__code__)
-        data = tuple(name for name in names if name in scope and _is_data(scope[name]))
-        if data:
-            self.found.append((f"{value.__module__}, global {data}", Container(scope, data)))
-        for name in names:
-            found = scope.get(name)
-            is_code = isinstance(found, (types.FunctionType, MEMO, nn.Module))
-            if name in data or is_code or _is_near(found, value):
-                yield f"{value.__module__}.{name}", found
+        names = _names(value.__code__)
+        for module, scope in _scopes(value.__module__, value.__globals__, names):
+            data = tuple(name for name in names if name in scope and _is_data(scope[name]))
+            if data:
+                self.found.append((f"{module}, global {data}", Container(scope, data)))
+            for name in names:
+                found = scope.get(name)
+                is_code = isinstance(found, (types.FunctionType, MEMO, nn.Module))
+                if name in data or is_code or _is_near(found, value):
+                    yield f"{module}.{name}", found
+
+
+def _scopes(
+    module: str, scope: dict[str, Any], names: Iterable[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the variables of a module, and of the modules that it reaches by these names."""
+    waiting, seen = [(module, scope)], {id(scope)}
+    while waiting:
+        module, scope = waiting.pop()
+        yield module, scope
+        for found in (scope.get(name) for name in names):
+            if isinstance(found, types.ModuleType) and id(vars(found)) not in seen:
+                package = found.__name__.partition(".")[0]
+                if package not in FOREIGN and package not in sys.stdlib_module_names:
+                    seen.add(id(vars(found)))
+                    waiting.append((found.__name__, vars(found)))
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,13 +27,17 @@ TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
 # Largest one of logits that should be equal.
 LARGEST_DIFFERENCES = {torch.float64: 1e-6, torch.float32: 1e-3}
 
+# Operators and parameters of a graph in a fixed order, each with the number of its output.
+Path = tuple[tuple[str, int], ...]
+
 
 @dataclass(frozen=True)
 class Reference:
     """Autograd's gradients of a network near its parameters.
 
     Those of (logits * weights).sum() for two samples, where all weights of the first are zero, in
-    the trainable parameters. `uses` counts how often the graph uses each of those it depends on.
+    the trainable parameters. `uses` counts how often the graph uses each of those it depends on,
+    `path` names the graph's operators.
     """
 
     samples: Float[Tensor, "2 ..."]
@@ -42,6 +46,7 @@ class Reference:
     weights: Float[Tensor, "2 c"]
     gradients: dict[str, Tensor]
     uses: dict[str, int]
+    path: Path
 
     @property
     def size(self) -> float:
@@ -123,7 +128,7 @@ def take_reference(
         name: nearby(p, number) if name in frozen.trainable else p.detach()
         for number, (name, p) in enumerate(frozen.named())
     }
-    pair = _pair(x)
+    pair = pair_of(x)
     # Where nearby parameters or another sample overflow, or a sample is silent.
     tries = ((pair, near), (pair.flip(0), near), (x[[0, -1]], dict(frozen.named())))
     reference = None
@@ -134,6 +139,13 @@ def take_reference(
             break
     if reference is None:
         raise KernelError("the network gives NaN or infinite logits")
+    own = dict(frozen.named())
+    if reference.path != path_at(frozen, reference.samples, own) and (
+        # A network that keeps a tensor takes another path the second time at any values.
+        reference.path == path_at(frozen, reference.samples, reference.parameters)
+    ):
+        # The network chooses its path by its parameters.
+        return _gradients(frozen, reference.samples, own, observer or Observer()) or reference
     return reference
 
 
@@ -150,7 +162,8 @@ def _gradients(
         logits = _first_logits(frozen, samples, observer)
         if not bool(logits.isfinite().all()):
             return None
-        uses = _uses(logits, dict(zip(frozen.trainable, own, strict=True)))
+        path = _path(logits, frozen)
+        uses = Counter(name for name, _ in path if name in frozen.trainable)
         if not uses:
             raise KernelError("no output of the network depends on a trainable parameter")
         weights = torch.zeros_like(logits.detach())
@@ -174,8 +187,19 @@ def _gradients(
         logits=logits.detach(),
         weights=weights,
         gradients=dict(zip(frozen.trainable, gradients, strict=True)),
-        uses=uses,
+        uses=dict(uses),
+        path=path,
     )
+
+
+def path_at(frozen: FrozenNetwork, samples: Tensor, parameters: dict[str, Tensor]) -> Path:
+    """Return the path of the network at these values of its parameters."""
+    with (
+        torch.random.fork_rng(devices=[samples.device] if samples.is_cuda else []),
+        parameters_at(frozen.own, parameters, frozen.trainable),
+        torch.enable_grad(),
+    ):
+        return _path(_first_logits(frozen, samples, Observer()), frozen)
 
 
 def _first_logits(
@@ -238,7 +262,7 @@ def _is_even(value: Tensor) -> bool:
     return bool((some == some[0]).all())
 
 
-def _pair(x: Float[Tensor, "n ..."]) -> Float[Tensor, "2 ..."]:
+def pair_of(x: Float[Tensor, "n ..."]) -> Float[Tensor, "2 ..."]:
     """Return two different samples: the first, and the third where there is one."""
     first, other = x[:1], x[:3][-1:]
     if torch.equal(first, other):
@@ -246,19 +270,18 @@ def _pair(x: Float[Tensor, "n ..."]) -> Float[Tensor, "2 ..."]:
     return torch.cat([first, other])
 
 
-def _uses(logits: Tensor, own: Mapping[str, Tensor]) -> dict[str, int]:
-    """Count how often the graph of the logits uses each parameter."""
-    names = {id(p): name for name, p in own.items()}
-    uses, seen, waiting = Counter[str](), {logits.grad_fn}, [logits.grad_fn]
+def _path(logits: Tensor, frozen: FrozenNetwork) -> Path:
+    """Return the operators of the graph of logits, and its parameters as often as they are used."""
+    names = {id(frozen.own[name]): name for name in frozen.trainable}
+    path, seen, waiting = [], {logits.grad_fn}, [logits.grad_fn]
     while waiting:
-        for node, _ in getattr(waiting.pop(), "next_functions", ()):
+        for node, number in getattr(waiting.pop(), "next_functions", ()):
             leaf = names.get(id(getattr(node, "variable", None)))
-            if leaf is not None:
-                uses[leaf] += 1
+            path.append((leaf or ("" if node is None else node.name()), number))
             if node is not None and node not in seen:
                 seen.add(node)
                 waiting.append(node)
-    return dict(uses)
+    return tuple(path)
 
 
 def difference(found: Float[Tensor, "n c"], expected: Float[Tensor, "n c"]) -> float:

@@ -1,8 +1,11 @@
 """conebench.entk.proof: what has no kernel is refused in one line, and proofs are shared."""
 
+import functools
+
+import numpy as np
 import pytest
 import torch
-from networks import make_network
+from networks import jacobian_by_rows, make_network
 from odd_networks import CASES
 from torch import Tensor, nn
 
@@ -15,6 +18,7 @@ from conebench.entk import (
     prove,
 )
 from conebench.entk import proof as proofs
+from conebench.entk.kernel import as_matrix
 from conebench.entk.proof import structure_of
 from conebench.networks.functional import FrozenNetwork
 
@@ -147,21 +151,69 @@ def test_what_is_proved_is_checked() -> None:
         prove(CASES["drops"].network(), CASES["drops"].x())
 
 
-class Turns(nn.Module):
-    """Takes its rows backwards if a buffer says so."""
+def kernel_by_rows(network: nn.Module, x: Tensor) -> Tensor:
+    J = jacobian_by_rows(network, x)
+    return J @ J.T
 
-    def __init__(self, *, backwards: bool) -> None:
+
+class Turns(nn.Module):
+    """Takes its rows backwards if its switch is set."""
+
+    def __init__(self, switch: object) -> None:
         super().__init__()
         self.layer = nn.Linear(3, 2)
-        self.register_buffer("backwards", torch.tensor(backwards))
+        if isinstance(switch, Tensor) and not isinstance(switch, nn.Parameter):
+            self.register_buffer("switch", switch)
+        else:
+            self.switch = switch
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x.flip(0)).flip(0) if self.backwards else self.layer(x)
+        switch = self.switch
+        while isinstance(switch, tuple | functools.partial):
+            switch = switch() if callable(switch) else switch[0]
+        is_set = switch.flatten()[0] > 0 if isinstance(switch, Tensor) else switch > 0
+        y = self.layer(x.flip(0)).flip(0) if is_set else self.layer(x)
+        return y + switch.sum() if isinstance(switch, nn.Parameter) else y
 
 
-def test_a_proof_is_not_used_where_a_buffer_chooses_another_path() -> None:
+@pytest.mark.parametrize(
+    "switch",
+    [
+        lambda value: nn.Parameter(torch.tensor(value)),
+        lambda value: nn.Parameter(torch.tensor(value), requires_grad=False),
+        torch.tensor,
+        lambda value: torch.full((20,), value),
+        lambda value: torch.full((20,), int(value)),
+        np.float32,
+        lambda value: functools.partial(abs, min(value, 0.0)),
+        lambda value: (value,),
+    ],
+    ids=["parameter", "frozen", "buffer", "large", "table", "numpy", "partial", "tuple"],
+)
+def test_a_proof_is_not_used_for_another_path(switch) -> None:
     torch.manual_seed(0)
-    network, other = Turns(backwards=False).double().eval(), Turns(backwards=True).double().eval()
+    network, other = (Turns(switch(value)).double().eval() for value in (1.0, -1.0))
     x = torch.randn(4, 3, dtype=torch.float64)
-    expected = empirical_ntk(other, x)
-    torch.testing.assert_close(empirical_ntk(other, x, proof=prove(network, x)), expected)
+    for one, proved in ((network, other), (other, network)):
+        H = empirical_ntk(one, x, proof=prove(proved, x))
+        torch.testing.assert_close(as_matrix(H), kernel_by_rows(one, x))
+
+
+class StopsAtZero(nn.Module):
+    """Stops a gradient where a parameter is 0, as it is at the start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.edge = nn.Linear(3, 2), nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.set_grad_enabled(bool(self.edge != 0)):
+            y = self.layer(x)
+        return y + self.edge
+
+
+def test_the_path_at_the_networks_own_parameters_is_proved() -> None:
+    torch.manual_seed(0)
+    network, x = StopsAtZero().double().eval(), torch.randn(4, 3, dtype=torch.float64)
+    with pytest.raises(KernelError, match="autograd's gradients are not the derivatives"):
+        empirical_ntk(network, x)

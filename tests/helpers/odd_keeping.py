@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import types
 import weakref
 from dataclasses import dataclass
 
@@ -154,6 +155,18 @@ class KeepsGlobal(Keeps):
         if self.key not in GLOBAL_MEMO:
             GLOBAL_MEMO[self.key] = self.made()
         return GLOBAL_MEMO[self.key]
+
+
+STORE = types.ModuleType("a_module_of_a_user")
+STORE.kept_values = types.ModuleType("a_module_of_a_user.kept_values")
+STORE.kept_values.BY_KEY = {}
+
+
+class KeepsInAnotherModule(KeepsGlobal):
+    def kept(self) -> Tensor:
+        if self.key not in STORE.kept_values.BY_KEY:
+            STORE.kept_values.BY_KEY[self.key] = self.made()
+        return STORE.kept_values.BY_KEY[self.key]
 
 
 class KeepsById(Keeps):

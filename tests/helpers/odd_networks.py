@@ -93,6 +93,7 @@ CASES = {
     "keeps_object": Case(odd_keeping.KeepsObject),
     "keeps_memo": Case(odd_keeping.KeepsMemo),
     "keeps_global": Case(odd_keeping.KeepsGlobal),
+    "keeps_in_another_module": Case(odd_keeping.KeepsInAnotherModule),
     "keeps_by_id": Case(odd_keeping.KeepsById),
     "keeps_on_a_parameter": Case(odd_keeping.KeepsOnAParameter),
     "keeps_set": Case(odd_keeping.KeepsSet),

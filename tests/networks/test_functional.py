@@ -9,6 +9,7 @@ from networks import make_network
 from odd_keeping import Keeps
 from odd_networks import CASES
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
 
 from conebench.errors import KernelError
 from conebench.networks.functional import FrozenNetwork
@@ -81,6 +82,27 @@ def test_an_anchored_network_does_not_follow_its_own() -> None:
     assert torch.equal(frozen(x), before)
     assert network.training
     assert network[0].kept == 1
+
+
+@pytest.mark.parametrize("is_before", [True, False], ids=["removed", "added"])
+def test_an_anchored_network_does_not_follow_a_parametrization(is_before: bool) -> None:
+    network, x = make_network("mlp")
+    layer = next(module for module in network.modules() if isinstance(module, nn.Linear))
+    if is_before:
+        parametrizations.weight_norm(layer)
+    frozen = FrozenNetwork(network, is_anchored=True)
+    before = frozen(x)
+    if is_before:
+        parametrize.remove_parametrizations(layer, "weight")
+    else:
+        parametrizations.weight_norm(layer)
+    with torch.no_grad():
+        for p in network.parameters():
+            p.add_(1.0)
+    after = network(x)
+    assert torch.equal(frozen(x), before)
+    assert torch.equal(network(x), after)
+    assert parametrize.is_parametrized(layer) is not is_before
 
 
 def test_a_network_in_training_mode_is_anchored_as_its_own_eval_makes_it() -> None:
