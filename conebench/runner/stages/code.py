@@ -39,6 +39,8 @@ SINGLE_PARTS = {
     "record/trajectory.py": ("GRAM_DECIMALS", "lower_triangle"),
     "spec/datasets.py": ("batches_per_epoch",),
 }
+# Functions that load a module; True for those whose first argument is its name.
+LOADERS = {"import_module": True, "__import__": True, "spec_from_file_location": False}
 # Networks of these packages are known by the package's version or hash.
 KNOWN_PACKAGES = ("timm", "conebench")
 
@@ -221,6 +223,29 @@ def _imported_by(module: str, file: Path) -> Iterator[str]:
                 yield from _with_parents(whole)
                 # A name may be a module of its own.
                 yield from (f"{whole}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _called(node) in LOADERS:
+            yield from _loaded_by(node, package, file)
+
+
+def _called(call: ast.Call) -> str:
+    """Return the last part of the name of the function that is called."""
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _loaded_by(call: ast.Call, package: str, file: Path) -> Iterator[str]:
+    """Yield the module that a call loads; all modules beside the caller if its name is computed."""
+    first = call.args[0] if call.args else None
+    if LOADERS[_called(call)] and isinstance(first, ast.Constant) and isinstance(first.value, str):
+        with suppress(ImportError):
+            yield from _with_parents(importlib.util.resolve_name(first.value, package))
+        return
+    for beside in sorted((*file.parent.glob("*.py"), *file.parent.glob("*/__init__.py"))):
+        name = beside.parent.name if beside.name == "__init__.py" else beside.stem
+        if beside.parent != file.parent or beside.name != "__init__.py":
+            yield f"{package}.{name}" if package else name
 
 
 def _with_parents(module: str) -> Iterator[str]:

@@ -177,6 +177,40 @@ def test_the_source_of_an_own_network_counts_with_what_it_imports(
     assert code_hash(own_sources(own_network)) != before
 
 
+@pytest.mark.parametrize(
+    ("loading", "counted"),
+    [
+        ('importlib.import_module("loaded_of_test.heads.small")', {"heads/small", "heads"}),
+        ('import_module(".heads", "loaded_of_test")', {"heads"}),
+        ('__import__("loaded_of_test.layers")', {"layers"}),
+        # All modules beside the one that computes a name, and what they import.
+        ("for name in names: importlib.import_module(name)", {"layers", "heads", "other"}),
+        ("spec_from_file_location('layers', path)", {"layers", "heads", "other"}),
+        ("other.load('loaded_of_test.layers')", set()),
+    ],
+)
+def test_modules_that_are_loaded_by_name_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loading: str, counted: set[str]
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "loaded_of_test"
+    (package / "heads").mkdir(parents=True)
+    files = dict.fromkeys(("layers", "other", "heads/__init__", "heads/small"), "")
+    files["__init__"] = f"def load(names, path):\n    {loading}"
+    for name, text in files.items():
+        (package / f"{name}.py").write_text(text)
+    before = code.sources_of(["loaded_of_test"])
+    changed = set()
+    for name in set(files) - {"__init__"}:
+        (package / f"{name}.py").write_text("1")
+        if code.sources_of(["loaded_of_test"]) != before:
+            changed.add(name.removesuffix("/__init__"))
+        (package / f"{name}.py").write_text("")
+    for name in [name for name in sys.modules if name.startswith("loaded_of_test")]:
+        del sys.modules[name]
+    assert changed == counted
+
+
 @pytest.mark.filterwarnings("ignore:Overwriting own_network_of_test")
 @pytest.mark.parametrize(
     ("start", "encoding"), [("", "utf-8-sig"), ("# coding: latin-1\n", "latin-1")]
