@@ -10,7 +10,9 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING
 
 from conebench.cli.display import open_progress
@@ -50,8 +52,9 @@ def load_spec(
         SpecError: The spec is not valid, or the file has several and `name` chooses none.
 
     """
-    if not isinstance(settings, Mapping | None):
-        raise InputError(f"settings: got {settings!r}, expected a mapping of fields to values")
+    _check("spec", spec, "a file or the name of a shipped spec", str | Path)
+    _check("name", name, "the name of a spec", str | None)
+    _check("settings", settings, "a mapping of fields to values", Mapping | None)
     texts = [_setting(field, value) for field, value in (settings or {}).items()]
     loaded = load_all([Path(spec)], [] if name is None else [name], texts)
     if len(loaded) > 1:
@@ -114,7 +117,8 @@ def run(
         RunError: No seed could be finished.
 
     """
-    _check_arguments(device, jobs, seeds=seeds, loggers=loggers, imports=imports)
+    _check_options(device, jobs, data_root=data_root, run_dir=run_dir, smoke=smoke, quiet=quiet)
+    _check_lists(seeds, loggers=loggers, imports=imports)
     data = Path(data_root or os.environ.get("CONEBENCH_DATA") or DATA_ROOT)
     chosen = _spec_of(spec, settings)
     _import_runner()
@@ -134,15 +138,39 @@ def run(
             return run_spec(chosen, options, progress)[0]
 
 
-def _check_arguments(device: str, jobs: int, **lists: object) -> None:
-    """Raise an InputError for a wrong value, or one value in place of a list."""
-    if device not in DEVICES:
+def _check(name: str, value: object, expected: str, kinds: type | UnionType) -> None:
+    """Raise an InputError for an argument of another kind, or an empty text."""
+    # To Python, True is a whole number.
+    is_other = isinstance(value, bool) and kinds is not bool
+    if is_other or value == "" or not isinstance(value, kinds):
+        raise InputError(f"{name}: got {value!r}, expected {expected}")
+
+
+def _check_options(device: object, jobs: object, **others: object) -> None:
+    """Raise an InputError for an option that is no device, number, folder or switch."""
+    if not isinstance(device, str) or device not in DEVICES:
         raise InputError(f"device: got {device!r}, expected one of {', '.join(DEVICES)}")
-    if jobs < 1:
+    _check("jobs", jobs, "a whole number from 1 on", Integral)
+    if jobs < 1:  # type: ignore[operator]
         raise InputError(f"jobs: got {jobs}, expected at least 1")
-    for name, value in lists.items():
-        if value is not None and (isinstance(value, str) or not isinstance(value, Iterable)):
-            raise InputError(f"{name}: got {value!r}, expected a list")
+    for name, value in others.items():
+        if name in ("smoke", "quiet"):
+            _check(name, value, "True or False", bool)
+        else:
+            _check(name, value, "a folder", str | Path | None)
+
+
+def _check_lists(seeds: object, **names: object) -> None:
+    """Raise an InputError for what is no list, or holds something else than seeds or names."""
+    for argument, value in {"seeds": seeds, **names}.items():
+        is_list = isinstance(value, Iterable) and hasattr(value, "__len__")
+        if value is not None and (isinstance(value, str | Mapping) or not is_list):
+            raise InputError(f"{argument}: got {value!r}, expected a list")
+    for seed in seeds if isinstance(seeds, Iterable) else ():
+        _check("seeds", seed, "whole numbers", Integral)
+    for argument, value in names.items():
+        for name in value if isinstance(value, Iterable) else ():
+            _check(argument, name, "names", str)
 
 
 def _import_runner() -> None:

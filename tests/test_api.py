@@ -173,6 +173,47 @@ def test_what_does_not_fit_is_said_in_one_line(here: Path) -> None:
     assert list(here.iterdir()) == [here / "tiny.yaml"]
 
 
+@pytest.mark.parametrize("given", [None, 3, b"tiny.yaml", "", ["tiny.yaml"]])
+def test_what_is_no_path_is_named(given: object) -> None:
+    if given != "":
+        message = f"path: got {given!r}, expected the file of a record or a run's folder"
+        assert refused(conebench.read_record, given) == message
+    message = f"spec: got {given!r}, expected a file or the name of a shipped spec"
+    assert refused(conebench.load_spec, given) == message
+    assert refused(conebench.run, given) == message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"jobs": "2"}, "jobs: got '2', expected a whole number from 1 on"),
+        ({"jobs": None}, "jobs: got None, expected a whole number from 1 on"),
+        ({"jobs": 1.5}, "jobs: got 1.5, expected a whole number from 1 on"),
+        ({"jobs": True}, "jobs: got True, expected a whole number from 1 on"),
+        ({"smoke": "no"}, "smoke: got 'no', expected True or False"),
+        ({"quiet": None}, "quiet: got None, expected True or False"),
+        ({"data_root": 3}, "data_root: got 3, expected a folder"),
+        ({"run_dir": ["runs"]}, "run_dir: got ['runs'], expected a folder"),
+        ({"device": None}, "device: got None, expected one of auto, cpu, cuda"),
+        ({"device": ["cpu"]}, "device: got ['cpu'], expected one of auto, cpu, cuda"),
+        ({"seeds": {"a": 1}}, "seeds: got {'a': 1}, expected a list"),
+        ({"seeds": ["0"]}, "seeds: got '0', expected whole numbers"),
+        ({"seeds": [0.5]}, "seeds: got 0.5, expected whole numbers"),
+        ({"seeds": [True]}, "seeds: got True, expected whole numbers"),
+        ({"loggers": [3]}, "loggers: got 3, expected names"),
+        ({"imports": [None]}, "imports: got None, expected names"),
+    ],
+)
+def test_an_argument_of_another_kind_is_named(options: dict, message: str) -> None:
+    assert refused(conebench.run, "tiny.yaml", **options).startswith(message)
+    assert not Path("runs").exists()
+
+
+def test_a_generator_of_seeds_is_named() -> None:
+    message = refused(conebench.run, "tiny.yaml", seeds=(seed for seed in [0]))
+    assert message.startswith("seeds: got <generator")
+
+
 def test_a_spec_that_was_changed_in_python_is_checked() -> None:
     spec = tiny_spec()
     few = spec.model_copy(update={"kernel": spec.kernel.model_copy(update={"samples": 1000})})

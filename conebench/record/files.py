@@ -46,6 +46,8 @@ def read_record(path: Path | str) -> Record:
 
     A folder is that of a run: its `record.json` is read.
     """
+    if not isinstance(path, str | Path):
+        raise RecordError(f"path: got {path!r}, expected the file of a record or a run's folder")
     path = Path(path)
     path = path / "record.json" if path.is_dir() else path
     try:
