@@ -30,7 +30,7 @@ def test_a_kernel_is_right_or_refused(name: str, is_used: bool) -> None:
     network, x = case.network(), case.x()
     if is_used and name not in STATEFUL:
         with torch.no_grad():
-            network(x)
+            network(x.clone())
     if case.kernel != RIGHT:
         with pytest.raises(KernelError, match=case.kernel):
             empirical_ntk(network, x)
@@ -62,7 +62,7 @@ def test_a_linearization_is_right_or_refused(name: str, is_used: bool) -> None:
     network, x = case.network(), case.x()
     if is_used and name not in STATEFUL:
         with torch.no_grad():
-            network(x)
+            network(x.clone())
     linear = LinearizedModel(network, intercept=False)
     with torch.no_grad():
         for p in network.parameters():

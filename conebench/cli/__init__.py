@@ -1,5 +1,6 @@
 """The command line: arguments, messages and exit codes, no logic. Imports no torch by itself."""
 
+import re
 import sys
 from typing import Annotated
 
@@ -54,10 +55,25 @@ def _call() -> int:
         code = ExitCode.INTERRUPTED
     except typer.TyperException as error:
         # typer would exit with 2, which here means a failed run.
-        message = error.format_message().rstrip(".")
+        message = _in_words(error)
         # Without a message, the help was shown.
         if message:
             end = "" if message.endswith("?") else "."
-            echo(f"conebench: {message}{end} See conebench --help.", err=True)
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "conebench"
+            echo(f"conebench: {message}{end} See {command} --help.", err=True)
         code = ExitCode.BAD_INPUT
     return code
+
+
+def _in_words(error: typer.TyperException) -> str:
+    """Return what is wrong with the arguments."""
+    message, cause = error.format_message().rstrip("."), error.__cause__
+    place = re.match(r"Invalid value for '(.+?)': ", message)
+    if not place:
+        return message
+    if not hasattr(cause, "errors"):
+        return f"{place[1]}: {message.removeprefix(place[0])}"
+    from conebench.spec.schema_problems import value_problem
+
+    return f"{place[1]}: {value_problem(cause)}"

@@ -74,11 +74,12 @@ def new(
             text = _extending(name, title, extends, settings or [], folder)
         try:
             _write(path, text)
-        except InputError:
+        except InputError as error:
             if extends is not None:
                 # Problems of settings also say which other fields to set.
                 load_specs(_extended(extends, folder), settings_patch(settings or []))
-            raise
+            # The file is not there any more.
+            raise InputError(re.sub(rf"^{re.escape(str(path))}:\d+: ", "", str(error))) from None
     command = " ".join([str(path), *(f"--import {module}" for module in imports or ())])
     # The folder of images is looked for under it.
     has_folder = any(setting.startswith("dataset.folder=") for setting in settings or ())

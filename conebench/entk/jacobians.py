@@ -115,4 +115,4 @@ def _gradients(
     found = torch.autograd.grad(
         logits, leaves, weights, retain_graph=keep, allow_unused=True, materialize_grads=True
     )
-    return list(found)
+    return [g if g.layout is torch.strided else g.to_dense() for g in found]

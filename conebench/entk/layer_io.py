@@ -68,8 +68,9 @@ def capture(
         network.entered({**parameters, **expanded}) as root,
         watch.hooks(root),
     ):
-        # Inputs that ask for gradients give layers an edge, whatever their parameters.
-        logits = root(x.detach().requires_grad_())
+        # Inputs that ask for gradients give layers an edge, whatever their parameters. Cloned,
+        # since a network may change them in place.
+        logits = root(x.detach().requires_grad_().clone())
     usable = watch.usable()
     return Captured(
         logits=logits,

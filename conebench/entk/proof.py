@@ -78,6 +78,8 @@ def kernel_function(function: Callable[P, T]) -> Callable[P, T]:
         limit = given.get("memory_limit")
         if not isinstance(limit, Integral | None):
             raise KernelError(f"memory_limit: got {limit!r}, expected a whole number of bytes")
+        if not isinstance(given.get("proof"), Proof | None):
+            raise KernelError(f"proof: got {given['proof']!r}, expected what prove returns")
         with LOCK, plain_mode(), torch.no_grad():
             return function(*args, **kwargs)
 

@@ -55,7 +55,8 @@ def with_recalibrated_batchnorm(
     seen = 0
     with torch.no_grad():
         for batch in batches:
-            fresh(batch)
+            # A network may change its inputs in place.
+            fresh(batch.clone())
             seen += 1
     if not seen:
         raise KernelError("batches: got none, expected at least one for BatchNorm's statistics")

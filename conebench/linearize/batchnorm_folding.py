@@ -130,7 +130,7 @@ def find_folds(
         return ()
     watch = _Watch()
     with torch.no_grad(), network.entered(parameters) as modules, watch:
-        modules(x)
+        modules(x.clone())
     names: dict[int, str | None] = {id(p): name for name, p in parameters.items()}
     # A missing bias, gamma or beta.
     names[id(None)] = None

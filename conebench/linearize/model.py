@@ -171,7 +171,7 @@ class LinearizedModel(nn.Module):
                 ShortTangents(),
                 folded(folds, duals, tangents, len(x)),
             ):
-                dual = modules(x)
+                dual = modules(x.clone())
             value, tangent = unpack_dual(dual)
         if tangent is None:
             raise KernelError("no output of the network depends on a trainable parameter")

@@ -109,7 +109,8 @@ class FrozenNetwork:
     ) -> Tensor:
         """Return the output for x; see `entered`."""
         with self.entered(replaced, dtype) as network:
-            output: Tensor = network(x)
+            # A network may change its inputs in place.
+            output: Tensor = network(x.clone())
         return output
 
     @contextmanager

@@ -179,7 +179,8 @@ def _gradients(
             ) from error
         observer.take(found[len(own) :])
         gradients = [
-            torch.zeros_like(p) if g is None else g for p, g in zip(own, found, strict=False)
+            torch.zeros_like(p) if g is None else g if g.layout is torch.strided else g.to_dense()
+            for p, g in zip(own, found, strict=False)
         ]
     return Reference(
         samples=samples,
@@ -210,8 +211,9 @@ def _first_logits(
     before = _random_states(samples)
     try:
         with frozen.entered(frozen.own) as root, observer.watch(root):
-            # Inputs that ask for gradients give every layer an edge, whatever its parameters.
-            logits = root(samples.detach().requires_grad_())
+            # Inputs that ask for gradients give every layer an edge, whatever its parameters. Cloned,
+            # since a network may change them in place.
+            logits = root(samples.detach().requires_grad_().clone())
     except torch.OutOfMemoryError:
         raise
     except Exception as error:

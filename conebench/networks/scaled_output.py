@@ -43,9 +43,10 @@ class ScaledOutput(nn.Module):
 
     def forward(self, x: Float[Tensor, "b ch h w"]) -> Float[Tensor, "b c"]:
         """Return the scaled logits."""
-        # f_0 has no parameters to train, so its pass keeps nothing.
+        # f_0 has no parameters to train, so its pass keeps nothing. Cloned, since a network may
+        # change its inputs in place.
         with torch.no_grad():
-            f_0 = self.initial(x)
+            f_0 = self.initial(x.clone())
         logits: Tensor = self.scale * (self.network(x) - f_0)
         return logits
 

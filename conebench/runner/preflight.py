@@ -12,6 +12,7 @@ from conebench.data.datasets import Data
 from conebench.entk import KernelError, KernelPlan, empirical_ntk
 from conebench.errors import SpecError
 from conebench.linearize import LinearizedModel
+from conebench.networks.copies import copied
 from conebench.networks.imported import package_of
 from conebench.networks.modes import plain_mode
 from conebench.networks.timm_models import classifier_parameters, entry_point
@@ -132,6 +133,8 @@ def _check_kernel(context: Context, network: nn.Module) -> KernelPlan:
         # The plan is for all images; the kernel of a single one shows that every layer works.
         plan = plan_kernel(network, x, kernel, memory)
         empirical_ntk(network, _two_images(context)[:1], outputs="sum", memory_limit=memory)
+        # Of each checkpoint a copy is used.
+        copied(network)
     except (KernelError, RuntimeError, NotImplementedError) as error:
         raise SpecError(
             f"no kernel can be built for {context.spec.model.name!r}: {first_line(error)}",

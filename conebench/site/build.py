@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from conebench.errors import RecordError, StorageError
+from conebench.errors import InputError, RecordError, StorageError
 from conebench.site.board.data_page import data_page, schema_text
 from conebench.site.board.download import frame_csv, frame_json
 from conebench.site.board.frames import arms_frame, board_frame
@@ -88,13 +88,13 @@ def _check_folders(record_dirs: Sequence[Path], out: Path) -> None:
         if not folder.is_dir():
             raise RecordError(f"{folder}: no such folder, a folder of records is needed")
         if folder.resolve().is_relative_to(target):
-            raise StorageError(f"{out}: holds the records in {folder}, expected another folder")
+            raise InputError(f"{out}: holds the records in {folder}, expected another folder")
     if not target.exists():
         return
     if not target.is_dir():
-        raise StorageError(f"{out}: is not a folder, expected a new folder or a built site")
+        raise InputError(f"{out}: is not a folder, expected a new folder or a built site")
     if any(target.iterdir()) and not (target / MARKER).is_file():
-        raise StorageError(
+        raise InputError(
             f"{out}: holds files that are no site of conebench, expected a new or empty folder"
         )
 

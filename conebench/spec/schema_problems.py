@@ -25,9 +25,11 @@ RULES = {
     "dict_type": MAPPING,
     "finite_number": "a finite number",
     "finite_numbers": "finite numbers",
+    "float_parsing": "a number",
     "float_type": "a number",
     "greater_than": "more than {gt:g}",
     "greater_than_equal": "at least {ge:g}",
+    "int_parsing": "a whole number",
     "int_type": "a whole number",
     "less_than": "less than {lt:.10g}",
     "less_than_equal": "at most {le:.10g}",
@@ -108,6 +110,15 @@ def record_problem(error: ValidationError) -> str:
     # Members of unions that are no fields stand in parentheses.
     path = [str(part) for part in detail["loc"] if not str(part).startswith("(")]
     return f"{'.'.join(path) or 'record'}: {_got(detail)}{_rule(detail)}"
+
+
+def value_problem(error: ValidationError) -> str:
+    """Return what is wrong with a value that has no field, such as an option's."""
+    detail = _details(error)[0]
+    rule = _rule(detail)
+    if detail["type"] == "value_error":
+        rule = str(detail["ctx"]["error"]).rstrip(".").replace(f"{detail['input']!r} is not ", "")
+    return f"got {detail['input']!r}, expected {rule}"
 
 
 def _details(error: ValidationError) -> list[ErrorDetails]:

@@ -26,11 +26,22 @@ def test_version(call: Call) -> None:
     [
         (["fly"], "conebench: No such command 'fly'. See conebench --help.\n"),
         (["runn"], "conebench: No such command 'runn'. Did you mean 'run'? See conebench "),
-        (["run"], "conebench: Missing argument 'specs'. See conebench --help.\n"),
-        (["run", "x.yaml", "--seed", "a"], "conebench: Invalid value for '--seed': "),
-        (["run", "x.yaml", "--device", "tpu"], "conebench: Invalid value for '--device': "),
-        (["run", "x.yaml", "--executor", "x"], "conebench: Invalid value for '--executor': "),
-        (["verify", "x", "--tolerance", "x"], "conebench: Invalid value for '--tolerance': "),
+        (["run"], "conebench: Missing argument 'specs'. See conebench run --help.\n"),
+        (["run", "a", "--far"], "conebench: No such option: --far. See conebench run --help.\n"),
+        (["run", "a", "--seed", "b"], "conebench: --seed: got 'b', expected a whole number. See "),
+        (["run", "a", "--jobs", "0"], "conebench: --jobs: got '0', expected at least 1. See "),
+        (
+            ["run", "a", "--device", "gpu"],
+            "conebench: --device: got 'gpu', expected one of 'auto', 'cpu', 'cuda'. See conebench "
+            "run --help.\n",
+        ),
+        (
+            ["leaderboard", "serve", "--port", "70000"],
+            "conebench: --port: got '70000', expected at most 65535. See conebench leaderboard "
+            "serve --help.\n",
+        ),
+        (["run", "a", "--executor", "x"], "conebench: --executor: got 'x', expected one of "),
+        (["verify", "a", "--tolerance", "x"], "conebench: --tolerance: got 'x', expected one of "),
         (["run", "missing.yaml"], "missing.yaml: cannot be read: No such file or directory\n"),
         (["validate", "missing.yaml"], "missing.yaml: cannot be read: No such file or directory\n"),
         (["validate", "."], ".: the folder has no *.yaml file\n"),

@@ -76,7 +76,7 @@ def test_a_new_spec_is_valid_and_nothing_is_overwritten(call: Call, tmp_path: Pa
             "--set: got training; without --extends, expected fields of the dataset, such as ",
         ),
         (["mine", "--set", "dataset=digits"], "--set: got dataset; without --extends, expected "),
-        (["mine", "--set", "dataset.size=8"], "specs/mine.yaml:13: dataset.size: unknown field, "),
+        (["mine", "--set", "dataset.size=8"], "dataset.size: unknown field, "),
         (["mine", "--steps", "997"], "--steps: got 997, expected a multiple of some number"),
         (
             ["mine", "--model", "a b"],
@@ -169,10 +169,10 @@ def test_names_are_looked_up_without_timm(
 
 @pytest.mark.parametrize("file", ["mine/models.py", "./mine/models.py", "mine/models"])
 def test_a_file_in_place_of_a_module_is_told(call: Call, file: str) -> None:
-    message = f"got {file!r}, expected a module, such as mine.models. See conebench --help."
+    message = f"conebench: --import: got {file!r}, expected a module, such as mine.models."
     for command in ("validate", "plan", "run", "new"):
         code, out, err = call(command, "tiny", "--import", file)
-        assert (code, out, err) == (1, "", f"conebench: Invalid value for '--import': {message}\n")
+        assert (code, out, err) == (1, "", f"{message} See conebench {command} --help.\n")
 
 
 def test_a_new_spec_needs_a_known_model_and_dataset(call: Call, tmp_path: Path) -> None:
@@ -182,6 +182,12 @@ def test_a_new_spec_needs_a_known_model_and_dataset(call: Call, tmp_path: Path) 
         "--model: got 'resnet20', expected a model of timm, conebench or --import; did you mean "
         "'cifar_resnet20'?\n",
     )
+    assert not list(tmp_path.glob("specs/*"))
+
+
+def test_a_new_spec_with_a_wrong_number_names_no_file(call: Call, tmp_path: Path) -> None:
+    message = "training.optimizer.learning_rate: got -1.0, expected at least 1e-30\n"
+    assert call("new", "mine", "--learning-rate", "-1") == (1, "", message)
     assert not list(tmp_path.glob("specs/*"))
 
 

@@ -34,6 +34,7 @@ from conebench.networks.functional import FrozenNetwork
         ({"x1": torch.ones(4, 3, 2, 2).numpy()}, "x1: got a ndarray, expected a tensor of inputs"),
         ({"x2": [1.0]}, "x2: got a list, expected a tensor of inputs"),
         ({"memory_limit": "1GB"}, "memory_limit: got '1GB', expected a whole number of bytes"),
+        ({"proof": "no"}, "proof: got 'no', expected what prove returns"),
         ({"memory_limit": float("nan")}, "memory_limit: got nan, expected a whole number of bytes"),
     ],
 )

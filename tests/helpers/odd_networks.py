@@ -46,6 +46,7 @@ class Case:
 
 def flat(tensors: list[Tensor]) -> Tensor:
     """All entries in one vector, two for a complex one."""
+    tensors = [t.to_dense() for t in tensors]
     real = [torch.view_as_real(t) if t.is_complex() else t for t in tensors]
     return torch.cat([t.detach().flatten() for t in real])
 
@@ -133,6 +134,8 @@ CASES = {
     "clipped": Case(odd_values.clipped, count=8),
     "clipping_hook": Case(odd_values.clipping_hook, count=8),
     "switch": Case(odd_values.Switch),
+    "changes_its_input": Case(odd_values.ChangesItsInput, count=4),
+    "sparse_table": Case(odd_values.SparseTable, count=6),
     "with_array": Case(odd_values.WithArray),
     "even_batches": Case(odd_values.EvenBatches, count=4),
     "tokens": Case(odd_values.Tokens),

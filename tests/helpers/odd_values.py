@@ -38,6 +38,31 @@ class Switch(nn.Module):
         return self.layer(x) if self.flag == 0 else self.layer(x).tanh() * self.layer(x)
 
 
+class ChangesItsInput(nn.Module):
+    """Scales its inputs in place, before and after its first layer takes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 4), nn.Tanh())
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layers(x.mul_(-1.5))) + self.layers(x * 1.0).sum(1, keepdim=True)
+
+
+class SparseTable(nn.Module):
+    """Looks up rows of a table whose gradient is sparse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(4, 2, sparse=True)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = (x * 10).round().long().remainder(4)
+        return self.head(torch.tanh(self.table(rows)).flatten(1))
+
+
 class WithArray(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+import torch
+from timm.models import _registry
 from tiny_runs import CPU, TINY, RecordingProgress, folder_spec, run, tiny_spec
+from torch import Tensor, nn
 
 from conebench.errors import SpecError
 from conebench.networks.cifar import CifarResNet
@@ -123,6 +126,38 @@ def test_a_network_that_names_no_last_layer_is_refused(
     assert str(caught.value) == (
         "model.name: 'cifar_resnet8' needs get_classifier() (or a 'classifier' entry in its timm "
         "config) for the linear probe"
+    )
+
+
+class HoldsItself(nn.Module):
+    """Has a hook that holds on to the network, so that a copy would still use the original."""
+
+    def __init__(self, classes: int, channels: int) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(64 * channels, 4), nn.Linear(4, classes)
+        self.scale = nn.Parameter(torch.ones(()))
+        self.body.register_forward_hook(lambda _, __, y: y * self.scale)
+
+    def get_classifier(self) -> nn.Module:
+        return self.head
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x.flatten(1)).relu())
+
+
+def holds_itself(num_classes: int = 10, in_chans: int = 1, **_: object) -> nn.Module:
+    return HoldsItself(num_classes, in_chans)
+
+
+def test_a_network_that_cannot_be_copied_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_registry._model_entrypoints, "holds_itself", holds_itself)
+    with pytest.raises(SpecError) as caught:
+        run(tiny_spec(model={"name": "holds_itself"}), tmp_path)
+    assert str(caught.value) == (
+        "model.name: no kernel can be built for 'holds_itself': the network cannot be copied: a "
+        "hook, a closure or a patched method holds on to its scale"
     )
 
 

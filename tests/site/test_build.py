@@ -11,7 +11,7 @@ from parsed_pages import Page
 from site_folders import contents, save
 from synthetic import make_record, make_replication, make_spec, save_replication
 
-from conebench.errors import RecordError, StorageError
+from conebench.errors import InputError, RecordError, StorageError
 from conebench.record import record_text
 from conebench.record.check import check_record
 from conebench.site import BuildReport, build_site
@@ -226,14 +226,14 @@ def test_a_folder_that_is_no_site_is_never_replaced(records, tmp_path):
     out = tmp_path / "thesis"
     out.mkdir()
     (out / "chapter.txt").write_text("years of work")
-    with pytest.raises(StorageError, match="no site of conebench"):
+    with pytest.raises(InputError, match="no site of conebench"):
         build_site([records], out)
     assert (out / "chapter.txt").read_text() == "years of work"
 
 
 def test_a_file_in_the_way_is_refused(records, tmp_path):
     (tmp_path / "site").write_text("x")
-    with pytest.raises(StorageError, match="not a folder"):
+    with pytest.raises(InputError, match="not a folder"):
         build_site([records], tmp_path / "site")
     with pytest.raises(StorageError):
         build_site([records], tmp_path / "site" / "below")
@@ -241,7 +241,7 @@ def test_a_file_in_the_way_is_refused(records, tmp_path):
 
 def test_a_site_that_holds_the_records_is_refused(records, tmp_path):
     (tmp_path / MARKER).touch()
-    with pytest.raises(StorageError, match="holds the records"):
+    with pytest.raises(InputError, match="holds the records"):
         build_site([records], tmp_path)
     assert (records / "a" / "record.json").exists()
 
