@@ -8,6 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -247,17 +248,22 @@ class _Search:
 def _scopes(
     module: str, scope: dict[str, Any], names: Iterable[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the variables of a module, and of the modules that it reaches by these names."""
+    """Yield the variables of a module, and of a user's modules that it reaches by these names."""
     waiting, seen = [(module, scope)], {id(scope)}
     while waiting:
         module, scope = waiting.pop()
         yield module, scope
         for found in (scope.get(name) for name in names):
             if isinstance(found, types.ModuleType) and id(vars(found)) not in seen:
-                package = found.__name__.partition(".")[0]
-                if package not in FOREIGN and package not in sys.stdlib_module_names:
+                if found.__name__.partition(".")[0] == module.partition(".")[0] or _is_own(found):
                     seen.add(id(vars(found)))
                     waiting.append((found.__name__, vars(found)))
+
+
+def _is_own(module: types.ModuleType) -> bool:
+    """Return False for a module of Python or of an installed package."""
+    installed = {"site-packages", "dist-packages"} & set(Path(getattr(module, "__file__", None) or "").parts)
+    return not installed and module.__name__.partition(".")[0] not in sys.stdlib_module_names
 
 
 @functools.cache

@@ -211,8 +211,8 @@ def _first_logits(
     before = _random_states(samples)
     try:
         with frozen.entered(frozen.own) as root, observer.watch(root):
-            # Inputs that ask for gradients give every layer an edge, whatever its parameters. Cloned,
-            # since a network may change them in place.
+            # Inputs that ask for gradients give every layer an edge, whatever its parameters. A
+            # network may change them in place, so it gets a clone.
             logits = root(samples.detach().requires_grad_().clone())
     except torch.OutOfMemoryError:
         raise
