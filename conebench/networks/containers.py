@@ -262,7 +262,9 @@ def _scopes(
 
 def _is_own(module: types.ModuleType) -> bool:
     """Return False for a module of Python or of an installed package."""
-    installed = {"site-packages", "dist-packages"} & set(Path(getattr(module, "__file__", None) or "").parts)
+    installed = {"site-packages", "dist-packages"} & set(
+        Path(getattr(module, "__file__", None) or "").parts
+    )
     return not installed and module.__name__.partition(".")[0] not in sys.stdlib_module_names
 
 
