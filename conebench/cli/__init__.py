@@ -72,8 +72,10 @@ def _in_words(error: typer.TyperException) -> str:
     place = re.match(r"Invalid value for '(.+?)': ", message)
     if not place:
         return message
-    if not hasattr(cause, "errors"):
-        return f"{place[1]}: {message.removeprefix(place[0])}"
+    # Only now, since they take time.
+    from pydantic import ValidationError
+
     from conebench.spec.schema_problems import value_problem
 
-    return f"{place[1]}: {value_problem(cause)}"
+    of_type = value_problem(cause) if isinstance(cause, ValidationError) else None
+    return f"{place[1]}: {of_type or message[place.end() :]}"

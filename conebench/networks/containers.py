@@ -255,8 +255,9 @@ def _scopes(
         yield module, scope
         for found in (scope.get(name) for name in names):
             if isinstance(found, types.ModuleType) and id(vars(found)) not in seen:
-                if found.__name__.partition(".")[0] == module.partition(".")[0] or _is_own(found):
-                    seen.add(id(vars(found)))
+                seen.add(id(vars(found)))
+                top = found.__name__.partition(".")[0]
+                if top == module.partition(".")[0] or _is_own(found):
                     waiting.append((found.__name__, vars(found)))
 
 

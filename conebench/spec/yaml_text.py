@@ -174,6 +174,7 @@ def _walk(node: Node, field: FieldPath, lines: dict[FieldPath, int], count: list
                 problem = "expected text as the key: quote it"
                 raise _NotAllowedError(key.start_mark.line + 1, problem)
             lines[*field, key.value] = key.start_mark.line + 1
+            _check_text(key)
             _walk(value, (*field, key.value), lines, count)
     elif isinstance(node, SequenceNode):
         for index, value in enumerate(node.value):
@@ -181,7 +182,19 @@ def _walk(node: Node, field: FieldPath, lines: dict[FieldPath, int], count: list
     elif str(node.tag).endswith((":timestamp", ":binary")):
         problem = f"got {node.value!r}, which YAML reads as a date: quote it"
         raise _NotAllowedError(line, problem)
+    elif str(node.tag).endswith(":str"):
+        _check_text(node)
     elif str(node.tag).endswith((":int", ":float")) and len(node.value) > MAX_NUMBER_LENGTH:
         # Python refuses to write integers of more than 4300 digits.
         problem = f"expected numbers of at most {MAX_NUMBER_LENGTH} characters"
         raise _NotAllowedError(line, problem)
+
+
+def _check_text(node: Node) -> None:
+    r"""Refuse half of a pair of surrogates, such as "\ud800", which no file can hold."""
+    try:
+        # A pair, as JSON writes other planes, is one character here.
+        node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        problem = f"got {node.value!a}, expected text without unpaired surrogates"
+        raise _NotAllowedError(node.start_mark.line + 1, problem) from None

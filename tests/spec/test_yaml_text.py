@@ -123,6 +123,14 @@ REFUSED = {
     "unclosed": ("a: [1,\n", ":2: expected the node content, but found '<stream end>'"),
     "tab": ("a:\n\tb: 1", r":2: found character '\t' that cannot start any token"),
     "unknown alias": ("a: *b", ":1: found undefined alias 'b'"),
+    "unpaired surrogate": (
+        r'a: "x\ud800"',
+        r":1: got 'x\ud800', expected text without unpaired surrogates",
+    ),
+    "unpaired surrogate in a key": (
+        r'"\udc00": 1',
+        r":1: got '\udc00', expected text without unpaired surrogates",
+    ),
     "control character": (
         "a: \x07",
         ":1: not YAML 1.2: unacceptable character #x0007: special characters are not allowed",
