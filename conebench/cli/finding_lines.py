@@ -4,11 +4,18 @@ from collections.abc import Iterator
 
 from conebench.study.claims import claims
 from conebench.study.effects import Cells
+from conebench.study.exploratory import exploratory_findings
 from conebench.study.findings import Finding, find_all
 from conebench.study.measurement.recalibrated import recalibrated_tests
 from conebench.study.measurement.views import view_tests
 from conebench.study.words.claim import claim_sentences
-from conebench.study.words.findings import coverage_sentence, sentence, standing_sentence
+from conebench.study.words.findings import (
+    coverage_sentence,
+    exploratory_sentence,
+    is_told,
+    sentence,
+    standing_sentence,
+)
 from conebench.study.words.measurement import (
     decay_sentences,
     recalibrated_sentence,
@@ -38,6 +45,7 @@ def finding_lines(cells: Cells, *, every: bool) -> Iterator[str]:
         yield f"{rest} more tests: no effect, or not found; --all prints them."
     if len(found) > len(tested):
         yield f"{len(found) - len(tested)} planned tests cannot be made yet."
+    yield from _exploratory_lines(cells, every=every)
     yield from decay_sentences(cells)
     otherwise = view_tests(found, cells)
     yield from view_sentences(cells, otherwise)
@@ -50,6 +58,15 @@ def finding_lines(cells: Cells, *, every: bool) -> Iterator[str]:
         if every or again.result not in ("remains", None):
             yield f"{again.finding.hypothesis.row}: {recalibrated_sentence(again)}"
     yield "docs/study.md explains hypotheses (H1a, ...), blocks (A to F, R) and predictions."
+
+
+def _exploratory_lines(cells: Cells, *, every: bool) -> Iterator[str]:
+    later = exploratory_findings(cells)
+    if any(map(is_told, later)):
+        yield exploratory_sentence(later)
+    for finding in later:
+        if is_told(finding) or (every and finding.verdict != "undefined"):
+            yield f"{finding.hypothesis.row}: {sentence(finding)}"
 
 
 def _standing(finding: Finding) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from conebench.site import record_files
 from conebench.study.claims import claims
 from conebench.study.effects import Cells, latest_cells
+from conebench.study.exploratory import exploratory_findings
 from conebench.study.findings import find_all, strongest
 from conebench.study.measurement.permutation import permuted_verdicts
 from conebench.study.measurement.recalibrated import recalibrated_tests
@@ -20,6 +21,8 @@ from conebench.study.shares import shares
 from conebench.study.words.claim import claim_sentences
 from conebench.study.words.findings import (
     coverage_sentence,
+    exploratory_sentence,
+    is_told,
     listed,
     sentence,
     standing_sentence,
@@ -74,6 +77,11 @@ def results_markdown(cells: Cells) -> str:
         f"Of {len(rest)} more tests {none} show no effect within the margins, and "
         f"{len(rest) - none} are open."
     )
+    later = exploratory_findings(cells)
+    told = [f for f in later if is_told(f)]
+    if told:
+        parts.append(exploratory_sentence(later))
+        parts.append(_items(f"**{f.hypothesis.row}** {sentence(f)}" for f in told))
     parts.append(permutation_sentence(permuted_verdicts(found, shares(cells))))
     parts += decay_sentences(cells)
     otherwise = view_tests(found, cells)

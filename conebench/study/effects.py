@@ -123,8 +123,11 @@ def _pair_means(
     return tuple(found) if len(found) > 1 else ()
 
 
-def learning_rates_differ(contrast: Contrast, cells: Cells) -> bool:
-    """Return True if a contrast compares cells of different learning rates."""
+def summed_rates_differ(contrast: Contrast, cells: Cells) -> bool:
+    """Return True if a contrast compares cells whose motion is divided by different rates.
+
+    It is divided by the sum of the learning rates of an interval, whose steps are a share of all.
+    """
     if contrast.kind == "slope":
         return len(_rates(contrast.first, cells)) > 1
     both = zip(contrast.first, contrast.second, strict=contrast.kind == "pairs")
@@ -133,8 +136,9 @@ def learning_rates_differ(contrast: Contrast, cells: Cells) -> bool:
     return _rates(first, cells) != _rates(second, cells)
 
 
-def _rates(names: Iterable[str], cells: Cells) -> Counter[Level | None]:
-    return Counter(cells[name].levels.get("learning rate") for name in names if name in cells)
+def _rates(names: Iterable[str], cells: Cells) -> Counter[tuple[Level | None, ...]]:
+    known = [cells[name].levels for name in names if name in cells]
+    return Counter((levels.get("learning rate"), levels.get("steps")) for levels in known)
 
 
 def seed_contrasts(
@@ -190,7 +194,11 @@ def _in_seed(
     second = [values.get(name) for name in contrast.second]
     if contrast.kind == "sides":
         return side_difference(first, second)
-    return mean_difference(list(zip(first, second, strict=True)))
+    pairs = list(zip(first, second, strict=True))
+    if contrast.kind == "interaction":
+        one, other = (mean_difference([pair]) for pair in pairs)
+        return None if one is None or other is None else one - other
+    return mean_difference(pairs)
 
 
 def _runs(contrast: Contrast, values: Mapping[str, Value]) -> int:

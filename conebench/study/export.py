@@ -7,6 +7,7 @@ from typing import Any
 from conebench.analysis.study import Effect, Pooled
 from conebench.study.claims import CellClaim, claim_counts, claims
 from conebench.study.effects import BlockEffect, Cells
+from conebench.study.exploratory import exploratory_findings
 from conebench.study.figures import Cell
 from conebench.study.findings import Finding, find_all
 from conebench.study.measurement.recalibrated import RecalibratedTest, recalibrated_tests
@@ -31,6 +32,7 @@ def findings_json(cells: Cells) -> dict[str, Any]:
             "cells": [_claim(found) for found in judged],
         },
         "findings": [_finding(finding) for finding in found],
+        "exploratory": [_finding(finding) for finding in exploratory_findings(cells)],
         "recalibrated": [_recalibrated(test) for test in recalibrated_tests(found, cells)],
         "otherwise": [_otherwise(test) for test in view_tests(found, cells)],
     }
@@ -137,5 +139,5 @@ def tidy_rows(cells: Sequence[Cell]) -> Iterator[tuple[str, str, str, int, str, 
             for name, value in sorted(seed.values.items()):
                 key, _, view = name.partition("@")
                 if key in BY_KEY and math.isfinite(value):
-                    shown = view or ("primary" if BY_KEY[key].of_kernel else "")
+                    shown = view or (cell.view if BY_KEY[key].of_kernel else "")
                     yield block, cell.spec, cell.record, seed.seed, key, shown, value

@@ -49,6 +49,8 @@ class Cell:
     record: str
     created: str
     test_images: int
+    # The view of the kernel that its figures are of, where they name none.
+    view: str
     # Which statistics of BatchNorm its kernels are taken with.
     batchnorm: str
     levels: Mapping[str, Level]
@@ -93,6 +95,7 @@ def figures_of(record: Record, record_id: str) -> Cell:
         record=record_id,
         created=record.provenance.created_at,
         test_images=record.data.test_images,
+        view=next(iter(record.seeds[0].kernel.by_view(spec.kernel.outputs or "full"))),
         batchnorm=spec.kernel.batchnorm,
         levels=levels_of(spec),
         seeds=tuple(_seed_values(spec, seed) for seed in record.seeds),

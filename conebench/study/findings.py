@@ -19,7 +19,7 @@ from conebench.study.effects import (
     Cells,
     block_effect,
     find_probe_variance,
-    learning_rates_differ,
+    summed_rates_differ,
 )
 from conebench.study.plan import HYPOTHESES, Hypothesis
 from conebench.study.responses import INTERVAL_DISTANCE, MOTION, RESPONSES, Response
@@ -42,8 +42,8 @@ class Finding:
     pooled: Pooled | None
     adjusted_p: float | None
     verdict: Verdict
-    # Motion between cells of different learning rates, which it is divided by; and then the effects
-    # on S over one interval, which is not: of the registered test, and of the replications.
+    # Motion between cells whose summed learning rates differ, which it is divided by; and then the
+    # effects on S over one interval, which is not: of the registered test, and of the replications.
     divided: bool = False
     undivided: Effect | None = None
     undivided_replications: tuple[BlockEffect, ...] = ()
@@ -114,14 +114,19 @@ def _repeated(effect: Effect | None, other: Effect | None) -> Block | None:
 
 
 def find_all(cells: Cells) -> tuple[Finding, ...]:
-    """Test every row of the table, as one family.
+    """Test every row of the table, as one family."""
+    return find_family(HYPOTHESES, cells)
+
+
+def find_family(hypotheses: Sequence[Hypothesis], cells: Cells) -> tuple[Finding, ...]:
+    """Test hypotheses as one family.
 
     Tests that cannot be made yet stay in the family, as undefined.
     """
     probes = {response.key: find_probe_variance(cells, response) for response in RESPONSES}
     found = [
         _finding(hypothesis, response, cells, probes[response.key])
-        for hypothesis in HYPOTHESES
+        for hypothesis in hypotheses
         for response in hypothesis.responses
     ]
     # As one family, also the tests that cannot be made yet.
@@ -138,7 +143,7 @@ def _finding(
     )
     pooled = pool([found.effect for found in (test, *others) if found.effect])
     finding = Finding(hypothesis, response, test, tuple(others), pooled, None, "undefined")
-    if response is not MOTION or not learning_rates_differ(hypothesis.test, cells):
+    if response is not MOTION or not summed_rates_differ(hypothesis.test, cells):
         return finding
     spread = find_probe_variance(cells, INTERVAL_DISTANCE)
     undivided, *elsewhere = (

@@ -150,8 +150,9 @@ class Contrast:
     """Cells to compare within a seed, in one block."""
 
     block: str
-    kind: Literal["pairs", "sides", "slope"]
+    kind: Literal["pairs", "sides", "slope", "interaction"]
     # Pairs: first minus second, one by one. Sides: high and low. Slope: the cells in order.
+    # Interaction: the first pair's difference minus the second's.
     first: tuple[str, ...]
     second: tuple[str, ...] = ()
     # True if the cells have probe images of their own, one set on each side, or in each cell.

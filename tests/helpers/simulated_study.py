@@ -71,4 +71,5 @@ def _cell(
                 values[key] = float(value)
         seeds.append(SeedValues(seed, "two phases", values, {}))
     batchnorm = spec.kernel.batchnorm
-    return Cell(spec.name, spec.title, "0" * 8, "2026-01-01", 360, batchnorm, levels, tuple(seeds))
+    head = (spec.name, spec.title, "0" * 8, "2026-01-01", 360, "trace", batchnorm)
+    return Cell(*head, levels, tuple(seeds))

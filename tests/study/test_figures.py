@@ -100,7 +100,7 @@ def test_the_long_table_has_every_seed_response_and_view(cell) -> None:
     assert {row[3] for row in rows} == {0, 1}
     assert {row[4] for row in rows} <= {response.key for response in RESPONSES}
     turns = {row[5]: row[6] for row in rows if row[3:5] == (0, "turn")}
-    assert turns.keys() == {"primary", "full", "sum"}
+    assert turns.keys() == {"trace", "full", "sum"}
     assert {row[5] for row in rows if row[4] == "benefit"} == {""}
     assert {row[0] for row in rows} == {""}
 

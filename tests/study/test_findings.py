@@ -234,7 +234,7 @@ def test_motion_between_learning_rates_is_given_undivided_and_is_not_among_the_s
     assert all((f.undivided is not None) is f.divided for f in found.values())
     assert found["H2", "motion"].verdict == "found"
     text = sentence(found["H2", "motion"])
-    assert "(at different learning rates; S over one interval ×1.0" in text
+    assert "(per summed learning rate, which differs; S over one interval ×1.0" in text
     # What is said of other blocks is about S too, and nothing is pooled.
     elsewhere = text.split("; ")[-1]
     assert elsewhere.startswith("S over one interval ")

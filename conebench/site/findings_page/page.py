@@ -27,6 +27,7 @@ from conebench.study.claims import claims
 from conebench.study.confront import paper_rows
 from conebench.study.doses import dose_curves
 from conebench.study.effects import Cells, latest_cells
+from conebench.study.exploratory import exploratory_findings
 from conebench.study.figures import Cell
 from conebench.study.findings import Finding, find_all
 from conebench.study.measurement.changes import averaged_change, measured_changes
@@ -42,6 +43,7 @@ from conebench.study.words.findings import (
     coverage_sentence,
     effect_words,
     headlines,
+    is_told,
     sentence,
     standing_sentence,
 )
@@ -107,7 +109,7 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
         claims=claim_table(judged),
         standings=standing_sentence(findings),
         decay=" ".join(decay_sentences(latest_cells(list(all_cells)))),
-        sentences=_sentences(findings),
+        sentences=_sentences(findings, exploratory_findings(cells)),
         forests=forests,
         doses=doses,
         interactions=interactions,
@@ -136,14 +138,17 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
     return FindingsPage(html, (*forests, *itertools.chain(*doses.values()), *interactions, *bars))
 
 
-def _sentences(findings: Sequence[Finding]) -> dict[str, list[tuple[str, str]]]:
-    """Return sentences with their standing, in three groups."""
+def _sentences(
+    findings: Sequence[Finding], later: Sequence[Finding]
+) -> dict[str, list[tuple[str, str]]]:
+    """Return sentences with their standing, in four groups."""
     tested = [finding for finding in findings if finding.verdict != "undefined"]
     predicted = [f for f in tested if f.predicted is not None]
     others = [f for f in tested if f.predicted is None]
     groups = {
         "Predicted": predicted,
         "Found without a prediction": [f for f in others if f.verdict == "found"],
+        "Asked after the runs (exploratory, a family of its own)": [f for f in later if is_told(f)],
         "No effect, or not found": [f for f in others if f.verdict != "found"],
     }
     return {

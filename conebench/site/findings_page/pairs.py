@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,9 +63,10 @@ def matched_pairs(rows: Sequence[Row], cells: Mapping[str, Cell]) -> list[Pair]:
     latest = {frozenset(record.fields.items()): record for record in records}
     chosen = list(latest.values())
     names = sorted({name for record in chosen for name in record.fields} - set(NOT_COMPARED))
-    pairs = [pair for name in names for pair in _pairs_in(name, chosen)]
-    pairs += _optimizer_pairs(chosen)
-    return sorted(pairs, key=lambda p: (p.field, p.records[0].row.title, p.values))
+    usual = next((record for record in chosen if record.row.spec_name == CENTER), None)
+    pairs = [pair for name in names for pair in _pairs_in(name, chosen, usual)]
+    pairs += _optimizer_pairs(chosen, usual)
+    return sorted(pairs, key=lambda p: (p.field, p.records[0].row.title, *map(_place, p.values)))
 
 
 def comparable_fields(row: Row) -> dict[str, str]:
@@ -98,7 +100,7 @@ def _rescaled(value: str | None, unit: float) -> str:
     return json.dumps(float(f"{known / unit:.6g}") if numeric else known)
 
 
-def _pairs_in(name: str, records: Sequence[Record]) -> Iterator[Pair]:
+def _pairs_in(name: str, records: Sequence[Record], usual: Record | None) -> Iterator[Pair]:
     for group in _groups(records, lambda field: field != name):
         values = [_value(record, name) for record in group]
         # A missing number is the default, which has no place among the others.
@@ -107,14 +109,14 @@ def _pairs_in(name: str, records: Sequence[Record]) -> Iterator[Pair]:
             for first, second in itertools.pairwise(ordered):
                 yield _pair(name, (_value(first, name), _value(second, name)), (first, second))
         else:
-            for first, second in _with_base(group):
+            for first, second in _with_base(group, usual, lambda record: _value(record, name)):
                 yield _pair(name, (_value(first, name), _value(second, name)), (first, second))
 
 
-def _optimizer_pairs(records: Sequence[Record]) -> Iterator[Pair]:
+def _optimizer_pairs(records: Sequence[Record], usual: Record | None) -> Iterator[Pair]:
     """Yield pairs whose optimizers have other names."""
     for group in _groups(records, lambda field: not _is_optimizers(field)):
-        for first, second in _with_base(group):
+        for first, second in _with_base(group, usual, lambda record: record.row.optimizer):
             if first.row.optimizer != second.row.optimizer:
                 values = (_optimizer_text(first), _optimizer_text(second))
                 yield _pair(OPTIMIZER, values, (first, second))
@@ -137,11 +139,24 @@ def _groups(records: Sequence[Record], kept: Callable[[str], bool]) -> Iterator[
     yield from (group for group in groups.values() if len(group) > 1)
 
 
-def _with_base(group: Sequence[Record]) -> Iterator[tuple[Record, Record]]:
-    """Pair every record with the center. Without it, the first by name stands in."""
+def _with_base(
+    group: Sequence[Record], usual: Record | None, value: Callable[[Record], str]
+) -> Iterator[tuple[Record, Record]]:
+    """Pair every record with the center. Without it, one with the center's value stands in."""
     centers = (CENTER, RECALIBRATED[CENTER])
-    ordered = sorted(group, key=lambda r: (r.row.spec_name not in centers, r.row.spec_name))
+    expected = value(usual) if usual else ""
+
+    def place(record: Record) -> tuple[bool, bool, str]:
+        name = record.row.spec_name
+        return name not in centers, value(record) != expected, name
+
+    ordered = sorted(group, key=place)
     yield from ((ordered[0], other) for other in ordered[1:])
+
+
+def _place(value: str) -> tuple[float, str]:
+    """Return a key that sorts numbers by size, before other values."""
+    return (float(value), value) if _is_number(value) else (math.inf, value)
 
 
 def _value(record: Record, name: str) -> str:

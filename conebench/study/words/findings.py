@@ -54,11 +54,11 @@ def _pair_words(finding: Finding) -> str:
 
 
 def _undivided_words(finding: Finding) -> str:
-    """Write the effect on S over one interval, for motion between different learning rates."""
+    """Write the effect on S over one interval, for motion divided by different rates."""
     if finding.undivided is None:
         return ""
     words = effect_words(INTERVAL_DISTANCE, finding.undivided)
-    return f" (at different learning rates; {INTERVAL_DISTANCE.symbol} {words})"
+    return f" (per summed learning rate, which differs; {INTERVAL_DISTANCE.symbol} {words})"
 
 
 def beginning(finding: Finding) -> str:
@@ -158,6 +158,21 @@ def coverage_sentence(cells: Mapping[str, object]) -> str:
         for block, names in BLOCKS.items()
     ]
     return f"{len(there)} of {len(planned)} cells have a record ({', '.join(blocks)})."
+
+
+def is_told(finding: Finding) -> bool:
+    """Return True for an exploratory test with a sentence of its own."""
+    return finding.verdict in ("found", "no effect")
+
+
+def exploratory_sentence(findings: Sequence[Finding]) -> str:
+    """Count the exploratory tests."""
+    told = sum(is_told(finding) for finding in findings)
+    return (
+        "Asked after the runs, so exploratory: batches at an equal number of images, and if AdamW "
+        f"does the same in every network. Of {len(findings)} tests, a family of their own, {told} "
+        "find an effect, or none within the margin:"
+    )
 
 
 def standing_sentence(findings: Sequence[Finding]) -> str:

@@ -124,7 +124,7 @@ def test_files_of_the_site(site: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(table)
     assert set(table.spec) == {*NAMES, "synthetic"}
-    turn = table[(table.spec == CENTER) & (table.response == "turn") & (table.view == "primary")]
+    turn = table[(table.spec == CENTER) & (table.response == "turn") & (table.view == "trace")]
     assert turn.seed.tolist() == [0, 1, 2, 3, 4]
     assert 'data-key="forest-cone"' in (site / "findings.html").read_text("utf-8")
 

@@ -99,6 +99,27 @@ def test_categories_are_compared_with_the_center_of_the_study(center: str) -> No
     assert [(p[3], p[4]) for p in found] == [(center, "a"), (center, "z")]
 
 
+@pytest.mark.parametrize("first", ["a", "z"])
+def test_without_the_center_its_value_comes_first(first: str) -> None:
+    def record(name: str, model: str, rate: float) -> Record:
+        training = {**BASE_SPEC["training"], "optimizer": {**SGD, "learning_rate": rate}}
+        spec = make_spec(name=name, title=name, model={"name": model}, training=training)
+        return make_record(spec)
+
+    last = "z" if first == "a" else "a"
+    found = told(
+        record("study-center", "cifar_resnet8", 0.1),
+        record(first, "cifar_resnet20", 0.2),
+        record(last, "cifar_resnet8", 0.2),
+    )
+    assert ("model.name", "cifar_resnet8", "cifar_resnet20", last, first) in found
+
+
+def test_pairs_are_in_the_order_of_their_numbers() -> None:
+    records = [with_training("b", batch_size=b) for b in (8, 16, 128)]
+    assert [p[1:3] for p in told(*records)] == [("8", "16"), ("16", "128")]
+
+
 def test_neighboring_values_make_pairs_in_the_order_of_numbers() -> None:
     records = [with_training(f"b{b}", batch_size=b) for b in (128, 16, 64)]
     assert [p[1:3] for p in told(*records)] == [("16", "64"), ("64", "128")]
