@@ -16,7 +16,7 @@ from conebench.linearize import LinearizedModel, with_recalibrated_batchnorm
 pytestmark = pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
 
 # A second pass of these is another function, by their own state.
-STATEFUL = {"counts", "counts_data"}
+STATEFUL = {"counts", "counts_data", "counts_in_array"}
 
 
 def kernel_of(J: Tensor) -> Tensor:

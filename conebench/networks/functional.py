@@ -1,11 +1,13 @@
 """A network as a function of its parameters, by its own modules in a state that stays."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import is_
-from typing import Any
+from typing import Any, TypeGuard
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -13,8 +15,10 @@ from conebench.errors import KernelError
 from conebench.networks.containers import Container, Content, find_containers
 from conebench.networks.modes import parameters_at, plain_mode, without_checkpoints
 
-# Larger tensors that are no buffers are data, not state: passes work on them, not on copies.
+# Larger arrays, and tensors that are no buffers, are data, not state: passes work on them, not on
+# copies.
 LARGEST_COPIED = 2**20
+Array = npt.NDArray[Any]
 # One kernel or pass at a time: it borrows the modules of the user's network.
 LOCK = threading.RLock()
 
@@ -50,6 +54,8 @@ class FrozenNetwork:
         # Other tensors by id: their values at the start, and the tensors that passes use.
         self._start: dict[int, Tensor] = {}
         self._working: dict[int, Tensor] = {}
+        # Arrays of numpy by id, with their values at the start.
+        self._arrays: dict[int, tuple[Array, Array]] = {}
         self._find()
         contents = [container.read() for container in self.containers]
         self.set_contents(self._evaluated(contents) if is_anchored else contents)
@@ -64,6 +70,9 @@ class FrozenNetwork:
             for key, value in content.items()
             if isinstance(value, Tensor | tuple) and any(True for _ in tensors_in(value))
         ]
+        for value in (value for content in self.contents for value in content.values()):
+            if _is_array_of_state(value) and id(value) not in self._arrays:
+                self._arrays[id(value)] = (value, value.copy())
         known = {id(p) for p in self.own.values()} | self._start.keys()
         buffers = {id(buffer) for buffer in self.network.buffers()}
         for tensor in (tensor for *_, value in self.places for tensor in tensors_in(value)):
@@ -127,11 +136,14 @@ class FrozenNetwork:
         """
         with LOCK, plain_mode(), without_checkpoints():
             before = [container.read() for container in self.containers]
+            arrays = [(array, array.copy()) for array, _ in self._arrays.values()]
             try:
                 write(self.containers, before, self._state(replaced or {}, dtype))
+                _fill(self._arrays.values())
                 yield self.network
             finally:
                 write(self.containers, [c.read() for c in self.containers], before)
+                _fill(arrays)
                 self._renew()
 
     def _renew(self) -> None:
@@ -171,6 +183,22 @@ class FrozenNetwork:
         for number, key, value in self.places:
             state[number][key] = map_tensors(value, lambda t: used.get(id(t), t))
         return state
+
+
+def _is_array_of_state(value: object) -> TypeGuard[Array]:
+    """Return True for an array that a pass may change."""
+    return (
+        isinstance(value, np.ndarray)
+        and value.size <= LARGEST_COPIED
+        and value.flags.writeable
+        and not value.dtype.hasobject
+    )
+
+
+def _fill(arrays: Iterable[tuple[Array, Array]]) -> None:
+    """Give arrays these values."""
+    for array, values in arrays:
+        array[...] = values
 
 
 def _are_equal(start: Tensor, now: Tensor) -> bool:

@@ -186,7 +186,10 @@ def test_on_the_board_a_halved_grid_leaves_turn_and_cone(
 ) -> None:
     base = Way(view)
     ways = {"grid halved": changes(base)["grid halved"]}
-    row = figures_table(shown(), base, ways).splitlines()[2].split("|")
+    # Of 21 runs with a kernel every T/50. A coarser grid moves the turn by up to 5 % (the page).
+    fine = [t for t in shown() if t.steps[-1] == 50 * t.every]
+    assert len(fine) == 105
+    row = figures_table(fine, base, ways).splitlines()[2].split("|")
     turn, cone = (float(cell.split("/")[1]) for cell in row[3:5])
     assert turn < most_turn
     assert cone < most_cone

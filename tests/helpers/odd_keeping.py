@@ -6,6 +6,7 @@ import types
 import weakref
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from odd_holding import body
 from torch import Tensor, nn
@@ -249,6 +250,17 @@ class Counts(nn.Module):
         y = torch.tanh(self.layer(x)) * torch.exp(-self.count)
         self.count.add_(1)
         self.calls += 1
+        return y
+
+
+class CountsInArray(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.counts = nn.Linear(2, 3), {"calls": np.zeros(2)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.tanh(self.layer(x)) * float(np.exp(-self.counts["calls"][0]))
+        self.counts["calls"] += 1
         return y
 
 

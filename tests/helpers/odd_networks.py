@@ -142,6 +142,7 @@ CASES = {
     "frozen_backbone": Case(odd_values.FrozenBackbone),
     "counts": Case(odd_keeping.Counts),
     "counts_data": Case(odd_keeping.CountsData),
+    "counts_in_array": Case(odd_keeping.CountsInArray),
     "moving_mean": Case(odd_keeping.MovingMean, BATCH, BATCH),
     "changes_its_weights": Case(
         odd_keeping.ChangesItsWeights, "changes its parameters", "changes its"
