@@ -151,10 +151,18 @@ def _switches(network: FrozenNetwork) -> tuple[tuple[str, str], ...]:
     }
     frozen = ((name, p) for name, p in network.own.items() if not p.requires_grad)
     return tuple(
-        (name, str(tensor.tolist()))
+        (name, _values(tensor))
         for name, tensor in (*network.network.named_buffers(), *frozen)
         if tensor.numel() <= MOST_SWITCHES and id(tensor) not in statistics
     )
+
+
+def _values(tensor: Tensor) -> str:
+    try:
+        return str(tensor.tolist())
+    except (RuntimeError, NotImplementedError):
+        # It has none, or cannot show them.
+        return str(tensor.dtype)
 
 
 def _setting(value: object) -> object:
@@ -165,6 +173,10 @@ def _setting(value: object) -> object:
         return value.__code__
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, np.ndarray) and value.size <= MOST_SWITCHES:
+        return str(value)
+    if isinstance(value, tuple | range) and len(value) <= MOST_SWITCHES:
+        return tuple(map(_setting, value))
     return value if isinstance(value, SIMPLE) else type(value)
 
 

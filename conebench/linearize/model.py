@@ -63,7 +63,8 @@ class LinearizedModel(nn.Module):
         super().__init__()
         # In a tuple, the frozen network's tensors are not part of this module's state: anchors are
         # in the checkpoint they come from.
-        with plain_mode():
+        # Not while a kernel in another thread has its parameters elsewhere.
+        with LOCK, plain_mode():
             self._frozen = (FrozenNetwork(model, is_anchored=True),)
         # By shape of a batch: a network may compute another shape another way.
         self._folds: dict[torch.Size, tuple[Fold, ...]] = {}

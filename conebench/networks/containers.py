@@ -5,8 +5,8 @@ import gc
 import sys
 import types
 import weakref
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections import ChainMap, UserDict, UserList, deque
+from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,18 @@ ATOMS = frozenset(
 # Kinds that keep no tensor of their own, but may lead to something that does.
 TRANSPARENT = (
     *(tuple, frozenset, functools.partial, types.MethodType),
-    *(property, staticmethod, classmethod, functools.cached_property),
+    *(property, staticmethod, classmethod, functools.cached_property, types.MappingProxyType),
 )
-WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
+# Objects that hold others.
+HOLDERS = (
+    *(weakref.WeakKeyDictionary, weakref.WeakValueDictionary, functools.partial),
+    *(types.SimpleNamespace, types.MappingProxyType, ChainMap, UserDict, UserList),
+)
+DATA = (Tensor, dict, list, deque, tuple, set, bool, int, float, str)
 # Of torch's dicts and sets in each module those that passes leave empty: most of all there are.
 LEFT_EMPTY = {name for name, entry in vars(nn.Module()).items() if isinstance(entry, dict | set)}
 LEFT_EMPTY -= {"_buffers", "_forward_hooks", "_forward_pre_hooks"}
+GROWING = {"_modules", "_parameters"}
 # Packages whose functions and objects keep no tensors of a network.
 FOREIGN = (
     *("torch", "numpy", "builtins", "functools", "typing", "logging", "threading", "inspect"),
@@ -127,19 +133,21 @@ class Memo(Container):
         self._function.cache_clear()
 
 
-def find_containers(network: nn.Module) -> list[tuple[str, Container]]:
+def find_containers(network: nn.Module, *, may_grow: bool = False) -> list[tuple[str, Container]]:
     """Return every container that the network's code can reach, each with a label.
 
-    Goes through modules, their attributes, collections and objects in them, hooks, the variables
+    With `may_grow` also those in which modules without parts keep modules and parameters. Goes
+    through modules, their attributes, collections and objects in them, hooks, the variables
     that functions share, and the global names that the classes' own code mentions.
     """
-    return _Search(network).found
+    return _Search(network, LEFT_EMPTY - GROWING if may_grow else LEFT_EMPTY).found
 
 
 class _Search:
     """Visits each object once and keeps the containers."""
 
-    def __init__(self, root: nn.Module) -> None:
+    def __init__(self, root: nn.Module, left_empty: Collection[str]) -> None:
+        self._left_empty = left_empty
         self.found: list[tuple[str, Container]] = []
         # By id; kept alive until the end, so that no id is used twice.
         seen: dict[int, Any] = {}
@@ -206,7 +214,7 @@ class _Search:
         if isinstance(attributes, dict):
             self.found.append((place, Container(attributes)))
             for name, entry in attributes.items():
-                if type(entry) not in ATOMS and (name not in LEFT_EMPTY or entry):
+                if type(entry) not in ATOMS and (name not in self._left_empty or entry):
                     yield f"{place}.{name}", entry
         classes = type(value).__mro__
         slots = [name for cls in classes for name in vars(cls).get("__slots__", ())]
@@ -231,7 +239,8 @@ class _Search:
         """Keep global data, and yield variables shared with others, defaults and globals."""
         if is_foreign(value):
             return
-        for inside in (value.__closure__, value.__defaults__, value.__kwdefaults__):
+        attributes = vars(value) or None
+        for inside in (value.__closure__, value.__defaults__, value.__kwdefaults__, attributes):
             yield place, inside
         names = _names(value.__code__)
         for module, scope in _scopes(value.__module__, value.__globals__, names):
@@ -277,15 +286,17 @@ def _names(code: types.CodeType) -> tuple[str, ...]:
 
 
 def _is_data(value: Any) -> bool:
-    """Return True for values that a forward pass may set or fill."""
-    return value is None or isinstance(value, Tensor | dict | list | deque | tuple | set)
+    """Return True for values that a forward pass may set, fill or count with."""
+    return value is None or isinstance(value, DATA)
 
 
 def _is_near(value: Any, function: types.FunctionType) -> bool:
-    """Return True for a weak dictionary, and for classes and objects of a function's package."""
+    """Return True for standard collections, and classes and objects of a user's own code."""
     cls = value if isinstance(value, type) else type(value)
     packages = [str(kind.__module__).partition(".")[0] for kind in (cls, function)]
-    return packages[0] == packages[1] or issubclass(cls, WEAK)
+    module = sys.modules.get(str(cls.__module__))
+    is_own = module is not None and _is_own(module)
+    return packages[0] == packages[1] or is_own or issubclass(cls, HOLDERS)
 
 
 def is_plain(value: Any) -> bool:

@@ -8,6 +8,7 @@ from torch import nn
 from conebench.errors import KernelError
 from conebench.networks.containers import find_containers
 from conebench.networks.functional import original, tensors_in
+from conebench.text import first_line
 
 
 def copied(network: nn.Module) -> nn.Module:
@@ -26,7 +27,11 @@ def copied(network: nn.Module) -> nn.Module:
         for tensor in tensors_in(value)
         if not tensor.is_leaf
     }
-    fresh = copy.deepcopy(network, memo)
+    try:
+        fresh = copy.deepcopy(network, memo)
+    except (TypeError, RuntimeError) as error:
+        # As of a lock or a generator.
+        raise KernelError(f"the network cannot be copied: {first_line(error)}") from error
     reached = {id(value) for _, c in find_containers(fresh) for value in c.read().values()}
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
         if id(tensor) in reached:

@@ -1,7 +1,8 @@
 """A network as a function of its parameters, by its own modules in a state that stays."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import is_
 from typing import Any, TypeGuard
@@ -18,6 +19,8 @@ from conebench.networks.modes import parameters_at, plain_mode, without_checkpoi
 # Larger arrays, and tensors that are no buffers, are data, not state: passes work on them, not on
 # copies.
 LARGEST_COPIED = 2**20
+# Most bytes of one memory, of which several tensors are parts, to copy as a whole.
+LARGEST_SHARED = 2**26
 Array = npt.NDArray[Any]
 # One kernel or pass at a time: it borrows the modules of the user's network.
 LOCK = threading.RLock()
@@ -54,8 +57,8 @@ class FrozenNetwork:
         # Other tensors by id: their values at the start, and the tensors that passes use.
         self._start: dict[int, Tensor] = {}
         self._working: dict[int, Tensor] = {}
-        # Arrays of numpy by id, with their values at the start.
-        self._arrays: dict[int, tuple[Array, Array]] = {}
+        # Values of numpy arrays at the start, by id.
+        self._arrays: dict[int, Array] = {}
         self._find()
         contents = [container.read() for container in self.containers]
         self.set_contents(self._evaluated(contents) if is_anchored else contents)
@@ -70,19 +73,26 @@ class FrozenNetwork:
             for key, value in content.items()
             if isinstance(value, Tensor | tuple) and any(True for _ in tensors_in(value))
         ]
-        for value in (value for content in self.contents for value in content.values()):
-            if _is_array_of_state(value) and id(value) not in self._arrays:
-                self._arrays[id(value)] = (value, value.copy())
+        self._array_places = [
+            (number, key, value)
+            for number, content in enumerate(self.contents)
+            for key, value in content.items()
+            if _is_array_of_state(value)
+        ]
+        for *_, array in self._array_places:
+            self._arrays.setdefault(id(array), array.copy())
         known = {id(p) for p in self.own.values()} | self._start.keys()
         buffers = {id(buffer) for buffer in self.network.buffers()}
+        new: dict[int, Tensor] = {}
         for tensor in (tensor for *_, value in self.places for tensor in tensors_in(value)):
             is_state = id(tensor) in buffers or tensor.numel() <= LARGEST_COPIED
             if is_state and id(tensor) not in known and tensor.layout is torch.strided:
-                start = tensor.detach()
-                # The owner may change it, or it cannot be saved for gradients.
-                is_copied = self._is_anchored or start.is_inference()
-                self._start[id(tensor)] = start.clone() if is_copied else start
-                self._working[id(tensor)] = start.clone()
+                new[id(tensor)] = tensor.detach()
+        if new:
+            # The owner may change them, or they cannot be saved for gradients.
+            copied = {k: t for k, t in new.items() if self._is_anchored or t.is_inference()}
+            self._start |= {**new, **copies(copied)}
+            self._working = copies(self._start)
 
     def named(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the parameters that passes use, with their names."""
@@ -97,7 +107,7 @@ class FrozenNetwork:
         """Convert device or type of all tensors kept here."""
         self.anchors = {name: convert(anchor) for name, anchor in self.anchors.items()}
         self._start = {key: convert(start) for key, start in self._start.items()}
-        self._working = {key: start.clone() for key, start in self._start.items()}
+        self._working = copies(self._start)
 
     def __reduce__(self) -> str:
         """Refuse to be pickled: its state is that of live modules."""
@@ -136,25 +146,22 @@ class FrozenNetwork:
         """
         with LOCK, plain_mode(), without_checkpoints():
             before = [container.read() for container in self.containers]
-            arrays = [(array, array.copy()) for array, _ in self._arrays.values()]
             try:
                 write(self.containers, before, self._state(replaced or {}, dtype))
-                _fill(self._arrays.values())
                 yield self.network
             finally:
                 write(self.containers, [c.read() for c in self.containers], before)
-                _fill(arrays)
                 self._renew()
 
     def _renew(self) -> None:
         """Undo what a pass did to the tensors."""
-        for key, start in self._start.items():
-            if not _are_equal(start, self._working[key]):
-                self._working[key] = start.clone()
-                self.changes_tensors = True
+        if not all(_are_equal(start, self._working[k]) for k, start in self._start.items()):
+            self._working = copies(self._start)
+            self.changes_tensors = True
 
     def _find(self) -> None:
-        found = find_containers(self.network)
+        # While it goes on training, its owner may add modules and parameters.
+        found = find_containers(self.network, may_grow=self._is_anchored)
         self.labels = [label for label, _ in found]
         self.containers = [container for _, container in found]
 
@@ -178,10 +185,14 @@ class FrozenNetwork:
         used = {key: converted(tensor, dtype) for key, tensor in self._working.items()}
         used |= {id(self.own[name]): t for name, t in {**self.anchors, **replaced}.items()}
         state = list(self.contents)
-        for number in {number for number, *_ in self.places}:
+        # Arrays of their own for each pass, since gradients may be taken through them later.
+        arrays = {key: array.copy() for key, array in self._arrays.items()}
+        for number in {number for number, *_ in (*self.places, *self._array_places)}:
             state[number] = dict(state[number])
         for number, key, value in self.places:
             state[number][key] = map_tensors(value, lambda t: used.get(id(t), t))
+        for number, key, array in self._array_places:
+            state[number][key] = arrays[id(array)]
         return state
 
 
@@ -195,10 +206,23 @@ def _is_array_of_state(value: object) -> TypeGuard[Array]:
     )
 
 
-def _fill(arrays: Iterable[tuple[Array, Array]]) -> None:
-    """Give arrays these values."""
-    for array, values in arrays:
-        array[...] = values
+def copies(tensors: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """Return copies of tensors, which share memory where the tensors do."""
+    owners = Counter(tensor.untyped_storage().data_ptr() for tensor in tensors.values())
+    memory: dict[int, torch.UntypedStorage] = {}
+    made = {}
+    for key, tensor in tensors.items():
+        storage = tensor.untyped_storage()
+        place, is_plain = storage.data_ptr(), not (tensor.is_conj() or tensor.is_neg())
+        if owners[place] > 1 and is_plain and storage.nbytes() <= LARGEST_SHARED:
+            if place not in memory:
+                memory[place] = storage.clone()  # type: ignore[no-untyped-call]
+            made[key] = tensor.new_empty(0).set_(
+                memory[place], tensor.storage_offset(), tensor.size(), tensor.stride()
+            )
+        else:
+            made[key] = tensor.clone()
+    return made
 
 
 def _are_equal(start: Tensor, now: Tensor) -> bool:
@@ -215,6 +239,8 @@ def _check(network: nn.Module) -> None:
         # Its compiled code may leave gradients out: seen with torch 2.14.
         if isinstance(module, torch.jit.ScriptModule):
             raise KernelError(f"{name or 'the network'} is scripted: give the module it is of")
+        if getattr(module, "scale_grad_by_freq", False):
+            raise KernelError(f"{name}: scale_grad_by_freq makes gradients depend on the batch")
     for name, p in network.named_parameters():
         if isinstance(p, nn.parameter.UninitializedParameter):
             raise KernelError(f"{name} has no shape yet: call the network once")
@@ -253,7 +279,8 @@ def original(network: nn.Module) -> nn.Module:
     """Return the modules of a compiled network, any other network as it is."""
     if not isinstance(network, nn.Module):
         raise KernelError(f"model: got a {type(network).__name__}, expected a torch.nn.Module")
-    compiled = getattr(network, "_orig_mod", None)
+    # Not by attribute: a wrapper may pass those of the network in it on.
+    compiled = network._modules.get("_orig_mod")
     return compiled if isinstance(compiled, nn.Module) else network
 
 
