@@ -17,6 +17,7 @@ from conebench.entk.proof import (
     kernel_function,
     plain,
     proved_routes,
+    uses_more,
 )
 from conebench.entk.routes import Term
 from conebench.errors import KernelError
@@ -137,6 +138,8 @@ def prepare(
         # Differences in float64 take twice the parameters.
         return_freed_memory()
     x = x1 if x2 is None else torch.cat([x1, x2])
+    if uses_more(network, routes, x):
+        routes, _ = proved_routes(network, x, is_routed=True)
     request = Request(
         network=network,
         parameters={t.parameter: network.own[t.parameter].detach() for t in routes.terms},

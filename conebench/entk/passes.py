@@ -138,6 +138,10 @@ def _write_chunk(whole: Tensor | None, part: Tensor, rows: slice, request: Reque
         return part
     # A layer may have several rows per sample, as window attention has.
     each = len(part) // n
+    if whole is not None and (
+        part.shape[1:] != whole.shape[1:] or len(whole) != each * len(request.x)
+    ):
+        raise KernelError("a layer's inputs or outputs have other shapes for other inputs")
     if whole is None:
         last = part.ndim == 4 and part.is_contiguous(memory_format=torch.channels_last)
         whole = torch.empty(

@@ -1,6 +1,7 @@
 """Checks of a network before its kernel is built."""
 
 import functools
+import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,20 +16,22 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from conebench.entk.contraction import Outputs
-from conebench.entk.routes import Routes, find_routes
+from conebench.entk.routes import Routes, find_in_order, find_routes
 from conebench.errors import KernelError
 from conebench.networks.functional import LOCK, FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.modes import plain_mode
 from conebench.networks.referee import check_derivatives, check_mixing
-from conebench.networks.reference import Path, check_inputs, pair_of, path_at, take_reference
+from conebench.networks.reference import Path, check_inputs, pair_of, take_pass, take_reference
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 # Values that are part of a network's structure; those of tensors are not.
 SIMPLE = (bool, int, float, str, type(None))
-# Larger buffers are tables (indices, masks), or differ along a training run.
+# Samples in one pass that looks for further parameters.
+PART = 64
+# Larger tensors of other numbers differ along a training run.
 MOST_SWITCHES = 16
 
 
@@ -48,12 +51,20 @@ class Proof:
 
         Its path tells of all by which it may choose: parameters, buffers, global variables. One
         that treats samples differently has more than one path, so it is proved each time.
+
+        Raises:
+            KernelError: as `empirical_ntk`.
+
         """
-        return (
-            not self.routes.is_routed
-            and self.structure == structure_of(network, x)
-            and self.path == path_at(network, pair_of(x), dict(network.named()))
-        )
+        if self.routes.is_routed or self.structure != structure_of(network, x):
+            return False
+        passed = take_pass(network, pair_of(x), dict(network.named()))
+        if self.path != passed.path:
+            return False
+        # The same operators may take rows in another order, or mix them.
+        check_mixing(network, passed, x)
+        layers = {term.module for term in self.routes.terms if term.module}
+        return find_in_order(network, passed, layers) == layers
 
 
 def kernel_function(function: Callable[P, T]) -> Callable[P, T]:
@@ -115,9 +126,14 @@ def prove(model: nn.Module, x: Float[Tensor, "n ..."]) -> Proof:
     return Proof(structure_of(network, x), path, routes)
 
 
-def proved_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Routes, Path]:
-    """Find the routes of gradients that are the network's derivatives, and the path taken."""
-    routes, reference = find_routes(network, x)
+def proved_routes(
+    network: FrozenNetwork, x: Float[Tensor, "n ..."], *, is_routed: bool = False
+) -> tuple[Routes, Path]:
+    """Find the routes of gradients that are the network's derivatives, and the path taken.
+
+    `is_routed` says that the network is known to treat samples differently.
+    """
+    routes, reference = find_routes(network, x, is_routed=is_routed)
     check_derivatives(network, reference)
     check_mixing(network, reference, x)
     if routes.is_routed:
@@ -125,6 +141,23 @@ def proved_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Ro
         for first in range(1, len(x)):
             check_derivatives(network, take_reference(network, x.roll(-first, 0)))
     return routes, reference.path
+
+
+def uses_more(network: FrozenNetwork, routes: Routes, x: Float[Tensor, "n ..."]) -> bool:
+    """Return True if some samples use parameters that have no route, as those of another expert."""
+    routed = {term.parameter for term in routes.terms}
+    leaves = {
+        name: network.own[name].detach().requires_grad_()
+        for name in network.trainable
+        if name not in routed and network.own[name].numel()
+    }
+    if not leaves:
+        return False
+    others = {name: p.detach() for name, p in network.own.items() if name not in leaves}
+    with torch.enable_grad():
+        return any(
+            network(part, {**others, **leaves}).requires_grad for part in torch.split(x, PART)
+        )
 
 
 def structure_of(network: FrozenNetwork, x: Tensor) -> tuple[Any, ...]:
@@ -141,7 +174,10 @@ def structure_of(network: FrozenNetwork, x: Tensor) -> tuple[Any, ...]:
 
 
 def _switches(network: FrozenNetwork) -> tuple[tuple[str, str], ...]:
-    """Return the values of small buffers and frozen parameters, by which a network may choose."""
+    """Return values of buffers and frozen parameters, by which a network may choose.
+
+    Of large ones those of whole numbers: tables of places, masks.
+    """
     # These of BatchNorm differ along a training run, and choose nothing.
     statistics = {
         id(buffer)
@@ -153,13 +189,17 @@ def _switches(network: FrozenNetwork) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name, _values(tensor))
         for name, tensor in (*network.network.named_buffers(), *frozen)
-        if tensor.numel() <= MOST_SWITCHES and id(tensor) not in statistics
+        if id(tensor) not in statistics
     )
 
 
 def _values(tensor: Tensor) -> str:
     try:
-        return str(tensor.tolist())
+        if tensor.numel() <= MOST_SWITCHES:
+            return str(tensor.tolist())
+        if tensor.is_floating_point() or tensor.is_complex():
+            return ""
+        return hashlib.sha256(tensor.cpu().numpy().tobytes()).hexdigest()
     except (RuntimeError, NotImplementedError):
         # It has none, or cannot show them.
         return str(tensor.dtype)
@@ -168,7 +208,7 @@ def _values(tensor: Tensor) -> str:
 def _setting(value: object) -> object:
     """Return what of an attribute is structure."""
     if isinstance(value, Tensor):
-        return (value.shape, value.dtype)
+        return (None if value.is_nested else value.shape, value.dtype)
     if isinstance(value, FunctionType):
         return value.__code__
     if isinstance(value, np.generic):

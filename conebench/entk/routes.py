@@ -74,8 +74,12 @@ class Routes:
     is_routed: bool = False
 
 
-def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Routes, Reference]:
+def find_routes(
+    network: FrozenNetwork, x: Float[Tensor, "n ..."], *, is_routed: bool = False
+) -> tuple[Routes, Reference]:
     """Find the route of each parameter's gradient.
+
+    `is_routed` says that the network is known to treat samples differently.
 
     Returns them with autograd's gradients, which remain to be proved. A rule or an expansion must
     give these gradients, which belong to the second of two samples and may not be zero. Both are
@@ -85,15 +89,12 @@ def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Rout
     """
     seen = _Seen(network)
     reference = take_reference(network, x, seen)
+    is_routed = is_routed or seen.routing.is_found
     uses, gradients = reference.uses, reference.gradients
     # Other samples may be routed to parameters that these two do not use.
-    used = [
-        name
-        for name, g in gradients.items()
-        if g.numel() and (name in uses or seen.routing.is_found)
-    ]
+    used = [name for name, g in gradients.items() if g.numel() and (name in uses or is_routed)]
     found: dict[str, Term] = {}
-    if not seen.routing.is_found:
+    if not is_routed:
         found = {term.parameter: term for term in _by_rule(network, reference, seen)}
         # Layers take no slice per sample.
         layers = {id(p) for m in network.network.modules() if is_layer(m) for p in m.parameters()}
@@ -111,7 +112,7 @@ def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Rout
             elif loud:
                 terms = list(_by_expansion(network, candidates, reference, ()))
             found |= {term.parameter: term for term in terms}
-        wrong = loud - _find_in_order(network, reference, loud)
+        wrong = loud - find_in_order(network, reference, loud)
         found = {name: term for name, term in found.items() if term.module not in wrong}
     routed = [
         found.get(name) or Term(name, "", "generic", real_entries(reference.parameters[name]))
@@ -122,7 +123,7 @@ def find_routes(network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> tuple[Rout
     generic = [term.parameter for term in routed if term.route == "generic"]
     mapped = find_mapped(network, reference, generic)
     classes = reference.logits.shape[1]
-    return Routes(routed, classes, graph_numbers, mapped, seen.routing.is_found), reference
+    return Routes(routed, classes, graph_numbers, mapped, is_routed), reference
 
 
 class _Seen(Observer):
@@ -165,9 +166,7 @@ def expand(parameter: Tensor, n: int) -> Tensor:
     return slices.detach().expand(n, *slices.shape[1:] if parameter.ndim > 1 else slices.shape)
 
 
-def _find_in_order(
-    network: FrozenNetwork, reference: Reference, names: Collection[str]
-) -> set[str]:
+def find_in_order(network: FrozenNetwork, reference: Reference, names: Collection[str]) -> set[str]:
     """Return the layers of which the second third of the rows is the second of three samples."""
     if not names or _leaves_second(network, reference, names):
         return set(names)

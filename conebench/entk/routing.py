@@ -1,6 +1,6 @@
 """Networks that treat inputs differently, depending on their values."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from torch import Tensor
@@ -16,7 +16,8 @@ PLACES = frozenset(
     (
         *("__getitem__", "__setitem__", "index_select", "index_add", "index_copy", "index_put"),
         *("index_fill", "gather", "scatter", "scatter_add", "scatter_reduce", "take", "put"),
-        *("take_along_dim", "masked_select", "masked_scatter"),
+        *("take_along_dim", "masked_select", "masked_scatter", "repeat_interleave"),
+        *("narrow", "tensor_split"),
     )
 )
 # Those that make places or an order of values, and those that give values to Python.
@@ -25,8 +26,12 @@ VALUES = frozenset(
         *("nonzero", "nonzero_static", "argwhere", "sort", "argsort", "msort", "topk", "kthvalue"),
         *("unique", "unique_consecutive", "bincount", "item", "tolist", "numpy", "is_nonzero"),
         *("__bool__", "__int__", "__float__", "__index__", "__array__", "equal", "allclose"),
+        *("__contains__", "__format__", "__repr__", "__dlpack__", "apply", "map", "arange"),
+        *("storage", "untyped_storage", "__reduce_ex__"),
     )
 )
+# Operators that write to their first argument, besides those with names such as `copy_`.
+WRITING = frozenset(("__setitem__", "__set__", "__iadd__", "__isub__", "__imul__", "__itruediv__"))
 # Names of functions met so far.
 NAMES: dict[Callable[..., Any], str] = {}
 
@@ -41,22 +46,28 @@ class Routing(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.is_found = False
-        # Tensors without gradients that depend on the inputs; kept, so that ids stay theirs.
+        # Tensors without gradients that depend on the inputs; kept, so that ids stay theirs. And
+        # the memory of those that were written to, which views share.
         self._dependent: dict[int, Tensor] = {}
+        self._memory: set[int] = set()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         output = func(*args, **(kwargs or {}))
-        dependent = [t for t in tensors_in((args, kwargs), COLLECTIONS) if self._depends(t)]
+        dependent = [t for t in _tensors_in((args, kwargs)) if self._depends(t)]
         if dependent:
             self.is_found = self.is_found or _routes(func, args, dependent)
             found = (t for t in tensors_in(output, COLLECTIONS) if not t.requires_grad)
             self._dependent |= {id(tensor): tensor for tensor in found}
+            if _writes(func) and isinstance(args[0], Tensor) and not args[0].requires_grad:
+                self._dependent[id(args[0])] = args[0]
+                self._memory.add(_memory_of(args[0]))
         return output
 
     def _depends(self, tensor: Tensor) -> bool:
-        return tensor.requires_grad or id(tensor) in self._dependent
+        is_known = tensor.requires_grad or id(tensor) in self._dependent
+        return is_known or (bool(self._memory) and _memory_of(tensor) in self._memory)
 
 
 def _routes(func: Callable[..., Any], args: tuple[Any, ...], tensors: Iterable[Tensor]) -> bool:
@@ -69,3 +80,27 @@ def _routes(func: Callable[..., Any], args: tuple[Any, ...], tensors: Iterable[T
         # Values may depend on the inputs, places may not.
         return any(not t.is_floating_point() for t in tensors)
     return name in VALUES or (name == "where" and len(args) == 1)
+
+
+def _writes(func: Callable[..., Any]) -> bool:
+    name = getattr(func, "__name__", "")
+    return name in WRITING or (name.endswith("_") and not name.startswith("__"))
+
+
+def _memory_of(tensor: Tensor) -> int:
+    """Return the address of a tensor's memory, 0 if it has none of its own."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):
+        return 0
+
+
+def _tensors_in(arguments: Any) -> Iterator[Tensor]:
+    """Yield the tensors in arguments, also those that bound a slice."""
+    for entry in arguments.values() if isinstance(arguments, dict) else arguments:
+        if isinstance(entry, Tensor):
+            yield entry
+        elif isinstance(entry, slice):
+            yield from _tensors_in((entry.start, entry.stop, entry.step))
+        elif isinstance(entry, COLLECTIONS):
+            yield from _tensors_in(entry)

@@ -26,6 +26,8 @@ LARGEST_MOVED = 2**16
 TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
 # Largest one of logits that should be equal.
 LARGEST_DIFFERENCES = {torch.float64: 1e-6, torch.float32: 1e-3}
+# Size of the weights of logits: large, so that a hook that clips gradients shows.
+WEIGHTS = {torch.float64: 1e3, torch.float32: 1e3}
 
 # Operators and parameters of a graph in a fixed order, each with the number of its output.
 Path = tuple[tuple[str, int], ...]
@@ -140,9 +142,9 @@ def take_reference(
     if reference is None:
         raise KernelError("the network gives NaN or infinite logits")
     own = dict(frozen.named())
-    if reference.path != path_at(frozen, reference.samples, own) and (
+    if reference.path != take_pass(frozen, reference.samples, own).path and (
         # A network that keeps a tensor takes another path the second time at any values.
-        reference.path == path_at(frozen, reference.samples, reference.parameters)
+        reference.path == take_pass(frozen, reference.samples, reference.parameters).path
     ):
         # The network chooses its path by its parameters.
         return _gradients(frozen, reference.samples, own, observer or Observer()) or reference
@@ -167,7 +169,7 @@ def _gradients(
         if not uses:
             raise KernelError("no output of the network depends on a trainable parameter")
         weights = torch.zeros_like(logits.detach())
-        weights[1] = noise_like(weights[1], 1)
+        weights[1] = noise_like(weights[1], 1) * WEIGHTS.get(weights.dtype, 1.0)
         places: list[Any] = [*own, *observer.places()]
         try:
             found = torch.autograd.grad(logits, places, weights, allow_unused=True)
@@ -193,14 +195,17 @@ def _gradients(
     )
 
 
-def path_at(frozen: FrozenNetwork, samples: Tensor, parameters: dict[str, Tensor]) -> Path:
-    """Return the path of the network at these values of its parameters."""
+def take_pass(frozen: FrozenNetwork, samples: Tensor, parameters: dict[str, Tensor]) -> Reference:
+    """Return the logits and the path at these values of the parameters, without gradients."""
     with (
         torch.random.fork_rng(devices=[samples.device] if samples.is_cuda else []),
         parameters_at(frozen.own, parameters, frozen.trainable),
         torch.enable_grad(),
     ):
-        return _path(_first_logits(frozen, samples, Observer()), frozen)
+        logits = _first_logits(frozen, samples, Observer())
+        path = _path(logits, frozen)
+    logits = logits.detach()
+    return Reference(samples, parameters, logits, torch.zeros_like(logits), {}, {}, path)
 
 
 def _first_logits(

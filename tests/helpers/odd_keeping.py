@@ -170,6 +170,16 @@ class KeepsInAnotherModule(KeepsGlobal):
         return STORE.kept_values.BY_KEY[self.key]
 
 
+HOLDER = types.SimpleNamespace(by_key=None)
+
+
+class KeepsInAHolder(KeepsGlobal):
+    def kept(self) -> Tensor:
+        if HOLDER.by_key is None or HOLDER.by_key[0] != self.key:
+            HOLDER.by_key = (self.key, self.made())
+        return HOLDER.by_key[1]
+
+
 class KeepsById(Keeps):
     """Finds what it keeps by the parameter that it was made of."""
 
@@ -251,6 +261,34 @@ class Counts(nn.Module):
         self.count.add_(1)
         self.calls += 1
         return y
+
+
+class CountsInAClass(nn.Module):
+    calls = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+        type(self).calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.tanh(self.layer(x)) * 0.5 ** type(self).calls
+        type(self).calls += 1
+        return y
+
+
+class WritesToAView(nn.Module):
+    """Two buffers share their memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+        self.register_buffer("whole", torch.ones(3, dtype=torch.float64))
+        self.register_buffer("part", self.whole[:1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.part.fill_(3.0)
+        return torch.tanh(self.layer(x)) * self.whole
 
 
 class CountsInArray(nn.Module):

@@ -63,6 +63,30 @@ class SparseTable(nn.Module):
         return self.head(torch.tanh(self.table(rows)).flatten(1))
 
 
+def clips_a_gradient() -> nn.Module:
+    network = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3))
+    network[0].weight.register_hook(lambda gradient: gradient.clamp(-5.0, 5.0))
+    return network
+
+
+class PassesOn(nn.Module):
+    """Has all attributes of the network in it, which may be a compiled one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model, self.scale = nn.Linear(2, 3), nn.Parameter(torch.full((3,), 2.0))
+        self.model._orig_mod = nn.Linear(2, 3)
+
+    def __getattr__(self, name: str) -> object:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("model"), name)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x) * self.scale
+
+
 class WithArray(nn.Module):
     def __init__(self) -> None:
         super().__init__()

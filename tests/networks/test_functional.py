@@ -6,7 +6,7 @@ import itertools
 import pytest
 import torch
 from networks import make_network
-from odd_keeping import Keeps
+from odd_keeping import CountsInAClass, CountsInArray, Keeps
 from odd_networks import CASES
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
@@ -82,6 +82,38 @@ def test_an_anchored_network_does_not_follow_its_own() -> None:
     assert torch.equal(frozen(x), before)
     assert network.training
     assert network[0].kept == 1
+
+
+def test_an_anchored_network_does_not_follow_what_is_added_to_empty_modules() -> None:
+    network, x = nn.Sequential(nn.Linear(2, 3), nn.Sequential(), nn.Identity()), torch.ones(1, 2)
+    frozen = FrozenNetwork(network, is_anchored=True)
+    before = frozen(x)
+    network[1].append(nn.Tanh())
+    after = network(x)
+    assert torch.equal(frozen(x), before)
+    assert torch.equal(network(x), after)
+    assert not torch.equal(before, after)
+
+
+def test_a_counter_of_a_class_is_left_alone() -> None:
+    network, x = CountsInAClass().double().eval(), torch.ones(1, 2, dtype=torch.float64)
+    frozen = FrozenNetwork(network, is_anchored=False)
+    assert torch.equal(frozen(x), frozen(x))
+    assert CountsInAClass.calls == 0
+
+
+def test_an_array_that_was_changed_later_has_no_part_in_gradients() -> None:
+    network = CountsInArray().double().eval()
+    network.forward = lambda x: network.layer(x) * torch.from_numpy(network.counts["calls"][:1])
+    network.counts["calls"] += 2.0
+    frozen = FrozenNetwork(network, is_anchored=True)
+    network.counts["calls"] += 1.0
+    leaves = {"layer.weight": torch.ones(3, 2, dtype=torch.float64, requires_grad=True)}
+    with torch.enable_grad():
+        y = frozen(torch.ones(1, 2, dtype=torch.float64), leaves)
+    (gradient,) = torch.autograd.grad(y.sum(), list(leaves.values()))
+    assert torch.equal(gradient, torch.full((3, 2), 2.0, dtype=torch.float64))
+    assert network.counts["calls"].tolist() == [3.0, 3.0]
 
 
 @pytest.mark.parametrize("is_before", [True, False], ids=["removed", "added"])
@@ -192,6 +224,8 @@ def test_networks_whose_parameters_cannot_be_moved_are_refused() -> None:
         FrozenNetwork(nn.Sequential(nn.LazyLinear(3)), is_anchored=True)
     with pytest.raises(KernelError, match=r"0\.weight has no values: it is on the device meta"):
         FrozenNetwork(nn.Sequential(nn.Linear(2, 3, device="meta")), is_anchored=True)
+    with pytest.raises(KernelError, match="0: scale_grad_by_freq makes gradients depend on the"):
+        FrozenNetwork(nn.Sequential(nn.Embedding(2, 3, scale_grad_by_freq=True)), is_anchored=True)
 
 
 @pytest.mark.parametrize("network", [None, "resnet18", nn.Linear, lambda x: x])

@@ -16,7 +16,7 @@ from conebench.linearize import LinearizedModel
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.noise import noise_like
-from conebench.networks.referee import CLEAR, check_derivatives, slopes
+from conebench.networks.referee import CLEAR, check_derivatives, check_mixing, slopes
 from conebench.networks.reference import Reference, check_inputs, take_reference
 
 
@@ -25,6 +25,7 @@ def referee(network: nn.Module, x: Tensor) -> Reference:
     forget_kept(frozen, x[:1])
     reference = take_reference(frozen, x)
     check_derivatives(frozen, reference)
+    check_mixing(frozen, reference, x)
     return reference
 
 
