@@ -56,7 +56,10 @@ def load_spec(
     _check("name", name, "the name of a spec", str | None)
     _check("settings", settings, "a mapping of fields to values", Mapping | None)
     texts = [_setting(field, value) for field, value in (settings or {}).items()]
-    loaded = load_all([Path(spec)], [] if name is None else [name], texts)
+    try:
+        loaded = load_all([Path(spec)], [] if name is None else [name], texts)
+    except OSError as error:
+        raise SpecError(f"{spec}: cannot be read: {error.strerror}") from None
     if len(loaded) > 1:
         names = ", ".join(found.written_name for found in loaded[:3])
         raise SpecError(

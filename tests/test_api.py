@@ -209,6 +209,14 @@ def test_an_argument_of_another_kind_is_named(options: dict, message: str) -> No
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "n" * 300])
+@pytest.mark.parametrize(
+    "call", [conebench.read_record, conebench.load_spec, conebench.frames.arms]
+)
+def test_a_name_that_no_file_can_have_is_one_line(call, name: str) -> None:
+    assert "\n" not in refused(call, name)
+
+
 def test_a_generator_of_seeds_is_named() -> None:
     message = refused(conebench.run, "tiny.yaml", seeds=(seed for seed in [0]))
     assert message.startswith("seeds: got <generator")

@@ -15,6 +15,8 @@ DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
 )
+# Errors of a name that cannot be that of a file.
+NAME_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 
 
 @contextmanager
@@ -27,9 +29,12 @@ def errors_as_exit_codes() -> Iterator[None]:
     except FileExistsError as error:
         found = InputError(f"{error.filename} already exists; nothing is overwritten")
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        if error.errno in NAME_ERRORS:
+            found = InputError(f"{error.filename}: cannot be read: {error.strerror}")
+        elif error.errno in DISK_ERRORS:
+            found = storage_error(error)
+        else:
             raise
-        found = storage_error(error)
     else:
         return
     show_error(found)

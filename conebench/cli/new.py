@@ -63,6 +63,7 @@ def new(
     """Write a new spec with comments. On a terminal, ask for model, dataset and title."""
     with errors_as_exit_codes():
         path = folder / f"{name}.yaml"
+        _check_text(title=[title or ""], set=settings or [])
         _check_name(name, path)
         if extends is None:
             own = own_models(imports or [])
@@ -87,9 +88,19 @@ def new(
     echo(f"wrote {path}; now: conebench validate {command}, conebench plan {command}{root}")
 
 
+def _check_text(**options: Sequence[str]) -> None:
+    """Refuse bytes that are no text, which Python reads as surrogates."""
+    for option, values in options.items():
+        for value in values:
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise InputError(f"--{option}: got {value!a}, expected UTF-8") from None
+
+
 def _check_name(name: str, path: Path) -> None:
     if not re.fullmatch(NAME, name):
-        raise InputError(f"NAME: got {name!r}, expected a-z, 0-9, '.', '_' and '-'")
+        raise InputError(f"NAME: got {name!r}, expected up to 64 of a-z, 0-9, '.', '_' and '-'")
     if (shipped_specs() / path.name).is_file() and not path.exists():
         # A command would take the shipped one for this name.
         raise InputError(f"NAME: got {name!r}, the name of a shipped spec; choose another")

@@ -228,7 +228,7 @@ def _curve_line(name: str, values: Sequence[float], bars: str, *, log: bool = Fa
 def _arms_table(record: Record) -> Table:
     table = Table(box=None)
     rows = arm_cells(record)
-    for name in rows[0]:
+    for name in rows[0] if rows else ():
         table.add_column(name, justify="left" if name == "Arm" else "right")
     for row in rows:
         table.add_row(*row.values())

@@ -1,6 +1,7 @@
 """Curves of a run that is not finished, from its metrics.jsonl."""
 
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ def curves(run: Path, bars: str, columns: int | None = None) -> Iterator[str]:
     padded = LABEL if columns is None else longest
     for (seed, stage), of_stage in stages.items():
         name = next(name for name in DRAWN if name in of_stage[max(of_stage)])
-        values = [of_stage[step][name] for step in sorted(of_stage)]
+        values = [of_stage[step][name] for step in sorted(of_stage) if name in of_stage[step]]
         last = f"{values[-1]:.4g} at step {max(of_stage):,}"
         head = f"{_label(seed, stage):<{padded}} {name:<13} "
         room = WIDTH if columns is None else columns - len(head) - len(last) - 1
@@ -85,15 +86,26 @@ def _label(seed: int, stage: str) -> str:
 def _rows(path: Path) -> dict[tuple[int, str], dict[int, dict[str, Any]]]:
     """Return the rows of each stage by step; the last one of a step counts."""
     rows: dict[tuple[int, str], dict[int, dict[str, Any]]] = {}
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    for line in lines:
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    for line in text.splitlines():
         try:
             row = json.loads(line)
         except ValueError:
             # The last line, which is still being written.
             continue
-        rows.setdefault((row["seed"], row["stage"]), {})[row["step"]] = row
+        if _is_row(row):
+            rows.setdefault((row["seed"], row["stage"]), {})[row["step"]] = row
     return rows
+
+
+def _is_row(row: object) -> bool:
+    """Return True for what a run writes; a line may be damaged."""
+    if not isinstance(row, dict) or not isinstance(row.get("stage"), str):
+        return False
+    numbers = [row.get("seed"), row.get("step")]
+    drawn = [row[name] for name in DRAWN if name in row]
+    are_finite = (isinstance(value, int | float) and math.isfinite(value) for value in drawn)
+    return all(isinstance(n, int) for n in numbers) and bool(drawn) and all(are_finite)
 
 
 def is_under_way(run: Path) -> bool:

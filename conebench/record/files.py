@@ -49,14 +49,17 @@ def read_record(path: Path | str) -> Record:
     if not isinstance(path, str | Path):
         raise RecordError(f"path: got {path!r}, expected the file of a record or a run's folder")
     path = Path(path)
-    path = path / "record.json" if path.is_dir() else path
     try:
+        path = path / "record.json" if path.is_dir() else path
         # Before it is read: a file of gigabytes would fill the memory.
         if path.stat().st_size > MAX_BYTES:
             raise RecordError(f"{path}: expected at most {MAX_BYTES:,} bytes")
         content = path.read_bytes()
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        # A name that no file can have.
+        raise RecordError(f"{str(path)!a}: cannot be read: {error}") from None
     return parse_record(content, path)
 
 

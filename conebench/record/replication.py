@@ -148,7 +148,11 @@ def _problems(path: Path, found: Replication, record: Record) -> Iterator[str]:
 
 def replications_of(record: Path) -> list[Path]:
     """Return the files in a record's folder of replications, sorted."""
-    return sorted(record.with_suffix(SUFFIX).glob("*"))
+    try:
+        return sorted(record.with_suffix(SUFFIX).glob("*"))
+    except OSError:
+        # The name of the folder is too long.
+        return []
 
 
 def read_both(path: Path) -> Replication:

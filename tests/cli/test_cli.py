@@ -21,9 +21,17 @@ def test_version(call: Call) -> None:
     assert call("--version") == (0, f"conebench {__version__}\n", "")
 
 
+@pytest.mark.parametrize("command", ["run", "plan", "list", "show", "check", "status", "clean"])
+def test_a_name_that_is_too_long_is_named(call: Call, command: str) -> None:
+    name = "n" * 300
+    assert call(command, name) == (1, "", f"{name}: cannot be read: File name too long\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["new", "a", "--title", "\udcff"], "--title: got '\\udcff', expected UTF-8\n"),
+        (["new", "a", "--set", "\udcff=1"], "--set: got '\\udcff=1', expected UTF-8\n"),
         (["fly"], "conebench: No such command 'fly'. See conebench --help.\n"),
         (["runn"], "conebench: No such command 'runn'. Did you mean 'run'? See conebench "),
         (["run"], "conebench: Missing argument 'specs'. See conebench run --help.\n"),

@@ -58,7 +58,7 @@ def test_a_new_spec_is_valid_and_nothing_is_overwritten(call: Call, tmp_path: Pa
     ("arguments", "message"),
     [
         (["digits"], "NAME: got 'digits', the name of a shipped spec; choose another\n"),
-        (["Mine"], "NAME: got 'Mine', expected a-z, 0-9, '.', '_' and '-'\n"),
+        (["Mine"], "NAME: got 'Mine', expected up to 64 of a-z, 0-9, '.', '_' and '-'\n"),
         (
             ["mine", "--dataset", "pets"],
             "--dataset: got 'pets', expected one of digits",

@@ -46,6 +46,25 @@ def test_curves_so_far(call: Call) -> None:
     assert last == "no record yet; conebench status runs/a shows what is left"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"5",
+        b'{"a": 1}',
+        b'{"seed": 0, "stage": "kernels", "step": 9}',
+        b'{"seed": [0], "stage": "kernels", "step": 9, "S": null}',
+        b'{"seed": 0, "stage": "kernels", "step": "x", "S": 0.5}',
+        b'{"seed": 0, "stage": "kernels", "step": 9, "S": "x"}',
+        b'{"seed": 0, "stage": "kernels", "step": 9, "S": 1e999}',
+        b"\xff",
+    ],
+)
+def test_damaged_lines_are_left_out(call: Call, run: Path, line: bytes) -> None:
+    _, expected, _ = call("show", "runs/a")
+    (run / "metrics.jsonl").write_bytes(line + b"\n" + ROWS.encode())
+    assert call("show", "runs/a") == (0, expected, "")
+
+
 def test_follow_until_the_record_is_there(call: Call, run: Path) -> None:
     record = make_record()
     writer = threading.Timer(0.2, (run / "record.json").write_text, [record_text(record)])

@@ -3,9 +3,8 @@
 import ast
 import hashlib
 import importlib.util
+import io
 import subprocess
-import sys
-import sysconfig
 import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import conebench
 from conebench.errors import SpecError
+from conebench.networks.imported import LOADED, content_of, file_of, is_installed
 from conebench.networks.timm_models import entry_point
 
 # Modules that can change a stage's result. Analysis and records follow from stored results and can
@@ -148,7 +148,7 @@ def own_sources(model: str, imports: Sequence[str] = ()) -> list[str]:
 
     """
     made_in, modules = entry_point(model).__module__, own_modules(model, imports)
-    if made_in in modules and _file_of(made_in) is None:
+    if made_in in modules and file_of(made_in) is None:
         # As in a notebook, where the function's source does not hold all that it uses.
         raise SpecError(
             f"the source of {model!r} cannot be read, so its results could not be told from those "
@@ -165,14 +165,15 @@ def sources_of(modules: Sequence[str]) -> list[str]:
     """
     tops = {name.partition(".")[0] for name in modules}
     found: dict[str, Path] = {}
-    todo = list(modules)
+    # Also those that came with them in ways that their source does not tell.
+    todo = [*modules, *(other for name in modules for other in LOADED.get(name, ()))]
     while todo:
         name = todo.pop()
-        file = _file_of(name)
+        file = file_of(name)
         package = name.partition(".")[0]
         if name in found or package in KNOWN_PACKAGES or file is None:
             continue
-        if package not in tops and _is_installed(file):
+        if package not in tops and is_installed(file):
             continue
         found[name] = file
         todo += _imported_by(name, file)
@@ -180,29 +181,12 @@ def sources_of(modules: Sequence[str]) -> list[str]:
 
 
 def _read(file: Path) -> str:
+    content = content_of(file)
     # In the encoding that the file states, as Python reads it.
-    with suppress(SyntaxError, UnicodeDecodeError), tokenize.open(file) as source:
-        return source.read()
-    return file.read_text(encoding="latin-1")
-
-
-def _file_of(module: str) -> Path | None:
-    """Return the file of a module. None if it has no Python source."""
-    loaded = sys.modules.get(module)
-    file = getattr(loaded, "__file__", None)
-    if loaded is None:
-        with suppress(ImportError, ValueError, AttributeError):
-            found = importlib.util.find_spec(module)
-            file = found.origin if found else None
-    return Path(file) if file and file.endswith(".py") else None
-
-
-def _is_installed(file: Path) -> bool:
-    # An environment may lie on top of another one.
-    if {"site-packages", "dist-packages"} & set(file.parts):
-        return True
-    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
-    return any(file.is_relative_to(folder) for folder in folders)
+    with suppress(SyntaxError, UnicodeDecodeError):
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return io.TextIOWrapper(io.BytesIO(content), encoding).read()
+    return content.decode("latin-1")
 
 
 def _imported_by(module: str, file: Path) -> Iterator[str]:
@@ -236,16 +220,21 @@ def _called(call: ast.Call) -> str:
 
 
 def _loaded_by(call: ast.Call, package: str, file: Path) -> Iterator[str]:
-    """Yield the module that a call loads; all modules beside the caller if its name is computed."""
-    first = call.args[0] if call.args else None
-    if LOADERS[_called(call)] and isinstance(first, ast.Constant) and isinstance(first.value, str):
+    """Yield the module that a call loads.
+
+    If its name is computed, all modules of the caller's folder; of a package also those below.
+    """
+    names = [a.value if isinstance(a, ast.Constant) else None for a in call.args[:2]]
+    first, second = [*names, None, None][:2]
+    if LOADERS[_called(call)] and isinstance(first, str):
+        anchor = second if isinstance(second, str) else package
         with suppress(ImportError):
-            yield from _with_parents(importlib.util.resolve_name(first.value, package))
+            yield from _with_parents(importlib.util.resolve_name(first, anchor))
         return
-    for beside in sorted((*file.parent.glob("*.py"), *file.parent.glob("*/__init__.py"))):
-        name = beside.parent.name if beside.name == "__init__.py" else beside.stem
-        if beside.parent != file.parent or beside.name != "__init__.py":
-            yield f"{package}.{name}" if package else name
+    found = file.parent.rglob("*.py") if package else file.parent.glob("*.py")
+    for beside in sorted(found):
+        parts = [*filter(None, [package]), *beside.relative_to(file.parent).with_suffix("").parts]
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def _with_parents(module: str) -> Iterator[str]:

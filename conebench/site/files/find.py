@@ -42,11 +42,19 @@ def record_files(paths: Sequence[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in paths:
-        inside = [file.path for file in find_records([path])] if path.is_dir() else [path]
+        inside = [file.path for file in find_records([path])] if _is_folder(path) else [path]
         if not inside:
             raise RecordError(f"{path}: the folder holds no record")
         files += inside
     return files
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        # A name that no file can have.
+        return False
 
 
 def replication_files(paths: Sequence[Path]) -> list[Path]:
@@ -56,7 +64,7 @@ def replication_files(paths: Sequence[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if _is_folder(path):
             inside = sorted(folder for folder in path.rglob(f"*{SUFFIX}") if folder.is_dir())
             files += sorted(file for folder in inside for file in folder.iterdir())
         else:

@@ -6,6 +6,7 @@ import inspect
 import linecache
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,8 @@ import timm
 from tiny_runs import RecordingProgress, content, run, tiny_spec
 
 import conebench
-from conebench.errors import SpecError
+from conebench.errors import InputError, SpecError
+from conebench.networks.imported import LOADED, import_modules
 from conebench.runner.stages import code, context
 from conebench.runner.stages.code import Code, code_hash, current_code, own_sources
 
@@ -182,10 +184,14 @@ def test_the_source_of_an_own_network_counts_with_what_it_imports(
     [
         ('importlib.import_module("loaded_of_test.heads.small")', {"heads/small", "heads"}),
         ('import_module(".heads", "loaded_of_test")', {"heads"}),
+        ('import_module(".small", "loaded_of_test.heads")', {"heads/small", "heads"}),
         ('__import__("loaded_of_test.layers")', {"layers"}),
-        # All modules beside the one that computes a name, and what they import.
-        ("for name in names: importlib.import_module(name)", {"layers", "heads", "other"}),
-        ("spec_from_file_location('layers', path)", {"layers", "heads", "other"}),
+        # All modules beside and below the one that computes a name.
+        (
+            "for name in names: importlib.import_module(name)",
+            {"layers", "heads", "heads/small", "other"},
+        ),
+        ("spec_from_file_location('layers', path)", {"layers", "heads", "heads/small", "other"}),
         ("other.load('loaded_of_test.layers')", set()),
     ],
 )
@@ -209,6 +215,39 @@ def test_modules_that_are_loaded_by_name_count(
     for name in [name for name in sys.modules if name.startswith("loaded_of_test")]:
         del sys.modules[name]
     assert changed == counted
+
+
+@pytest.fixture
+def helped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The source of a module that is imported in a way that its importer's source does not tell."""
+    monkeypatch.syspath_prepend(tmp_path)
+    importing = "from importlib import import_module as load\nload('helper_of_test')\n"
+    (tmp_path / "importing_of_test.py").write_text(importing)
+    helper = tmp_path / "helper_of_test.py"
+    helper.write_text("SCALE = 1\n")
+    yield helper
+    for name in ("importing_of_test", "helper_of_test"):
+        sys.modules.pop(name, None)
+        LOADED.pop(name, None)
+
+
+def test_what_came_with_an_import_counts_as_it_was_imported(helped: Path) -> None:
+    import_modules(["importing_of_test"])
+    before = code.sources_of(["importing_of_test"])
+    assert "SCALE = 1\n" in before
+    helped.write_text("SCALE = 3\n")
+    assert code.sources_of(["importing_of_test"]) == before
+
+
+def test_a_module_that_was_changed_after_its_import_is_refused(helped: Path) -> None:
+    import_modules(["importing_of_test"])
+    import_modules(["importing_of_test"])
+    helped.write_text("SCALE = 3\n")
+    with pytest.raises(InputError) as caught:
+        import_modules(["importing_of_test"])
+    assert str(caught.value) == (
+        "--import: helper_of_test was changed after it was imported; start Python again"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Overwriting own_network_of_test")
