@@ -6,7 +6,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
@@ -35,7 +35,9 @@ def import_modules(names: Iterable[str]) -> None:
             sys.path.append(here)
         before = set(sys.modules)
         try:
-            importlib.import_module(name)
+            # stdout is for results.
+            with redirect_stdout(sys.stderr):
+                importlib.import_module(name)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # a user's module may raise anything

@@ -29,6 +29,20 @@ def test_a_module_of_the_current_folder_is_imported(folder: Path) -> None:
     assert package_of("own_module_here") is None
 
 
+def test_what_a_module_prints_is_no_result(folder: Path, capsys) -> None:
+    (folder / "prints_at_import.py").write_text("print('hello')\n")
+    import_modules(["prints_at_import"])
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "BaseException"])
+def test_any_error_of_a_module_is_one_line_but_an_interrupt(folder: Path, error: str) -> None:
+    (folder / f"raises_{error.lower()}.py").write_text(f"raise {error}('no')\n")
+    expected = KeyboardInterrupt if error == "KeyboardInterrupt" else InputError
+    with pytest.raises(expected):
+        import_modules([f"raises_{error.lower()}"])
+
+
 def test_no_file_of_the_current_folder_stands_in_for_a_library(folder: Path) -> None:
     (folder / "numpy.py").write_text("raise RuntimeError\n")
     import_modules(["numpy"])
