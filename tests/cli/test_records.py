@@ -1,5 +1,6 @@
 """`conebench check` and `conebench show`, as a user meets them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,14 @@ def test_show_says_one_seed_wherever_there_is_no_interval(call: Call) -> None:
     (lazy,) = (line for line in lines if line.startswith(" lazy ") and "1 of 1" in line)
     assert turn.rstrip().endswith("one seed")
     assert "one seed" in lazy
+
+
+def test_a_record_without_arms_is_shown(call: Call, tmp_path: Path) -> None:
+    data = make_record().dump()
+    for seed in data["seeds"]:
+        seed["arms"] = []
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    code, out, err = call("show", str(path))
+    assert (code, err) == (0, "")
+    assert out
