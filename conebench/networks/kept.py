@@ -86,7 +86,8 @@ def _made_again(
 ) -> list[Place]:
     """Return those of the missing entries that a pass makes again with a gradient."""
     kept = frozen.contents
-    values = {name: p.detach() for name, p in frozen.named()}
+    # Copies, since the network may change them in place.
+    values = {name: p.detach().clone() for name, p in frozen.named()}
     floating = [name for name, p in values.items() if p.is_floating_point()]
     frozen.set_contents(_without(kept, places, is_deleted=is_deleted))
     try:

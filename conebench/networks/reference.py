@@ -156,9 +156,14 @@ def _gradients(
 ) -> Reference | None:
     """Take the gradients, None if the logits are not finite."""
     own = [frozen.own[name] for name in frozen.trainable]
+    # The network may change them in place.
+    lent = {
+        name: p.clone() if p.data_ptr() == frozen.own[name].data_ptr() else p
+        for name, p in parameters.items()
+    }
     with (
         torch.random.fork_rng(devices=[samples.device] if samples.is_cuda else []),
-        parameters_at(frozen.own, parameters, frozen.trainable),
+        parameters_at(frozen.own, lent, frozen.trainable),
         torch.enable_grad(),
     ):
         logits = _first_logits(frozen, samples, observer)

@@ -318,6 +318,22 @@ class MovingMean(Counts):
         return y - self.count
 
 
+class ChangesAFrozenWeight(nn.Module):
+    """Scales a weight that is not trained, and one too large to be moved; it also has a tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.table = nn.Linear(2, 3), nn.Linear(2, 2**16)
+        self.layer.weight.requires_grad_(False)
+        self.constant = torch.ones(3, dtype=torch.float64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.layer.weight.mul_(0.9)
+            self.table.weight.mul_(0.9)
+        return self.layer(x) * self.constant + self.table(x)[:, :3]
+
+
 class ChangesItsWeights(nn.Module):
     def __init__(self) -> None:
         super().__init__()

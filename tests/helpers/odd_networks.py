@@ -153,6 +153,9 @@ CASES = {
     "passes_on": Case(odd_values.PassesOn),
     "counts_in_array": Case(odd_keeping.CountsInArray),
     "moving_mean": Case(odd_keeping.MovingMean, BATCH, BATCH),
+    "changes_a_frozen_weight": Case(
+        odd_keeping.ChangesAFrozenWeight, "changes its parameters", "changes its"
+    ),
     "changes_its_weights": Case(
         odd_keeping.ChangesItsWeights, "changes its parameters", "changes its"
     ),
