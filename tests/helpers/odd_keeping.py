@@ -319,19 +319,18 @@ class MovingMean(Counts):
 
 
 class ChangesAFrozenWeight(nn.Module):
-    """Scales a weight that is not trained, and one too large to be moved; it also has a tensor."""
+    """Scales a weight that is not trained; it also has a tensor."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer, self.table = nn.Linear(2, 3), nn.Linear(2, 2**16)
+        self.layer = nn.Linear(2, 3)
         self.layer.weight.requires_grad_(False)
         self.constant = torch.ones(3, dtype=torch.float64)
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.no_grad():
             self.layer.weight.mul_(0.9)
-            self.table.weight.mul_(0.9)
-        return self.layer(x) * self.constant + self.table(x)[:, :3]
+        return self.layer(x) * self.constant
 
 
 class ChangesItsWeights(nn.Module):

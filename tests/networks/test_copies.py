@@ -9,7 +9,7 @@ from conebench.networks.copies import copied
 
 # Of these two passes differ, or torch warns.
 SKIPPED = {"drops", "noisy", "changes_its_weights", "checkpointed_twice", "moving_mean"}
-SKIPPED |= {"counts", "counts_data", "counts_in_array"}
+SKIPPED |= {"changes_a_frozen_weight", "counts", "counts_data", "counts_in_array"}
 # Their code holds on to the original.
 REFUSED = (
     "patched_forward",
