@@ -30,7 +30,7 @@ T = TypeVar("T")
 # Values that are part of a network's structure; those of tensors are not.
 SIMPLE = (bool, int, float, str, type(None))
 # Samples in one pass that looks for further parameters.
-PART = 64
+PART = 16
 # Larger tensors of other numbers differ along a training run.
 MOST_SWITCHES = 16
 
@@ -156,8 +156,19 @@ def uses_more(network: FrozenNetwork, routes: Routes, x: Float[Tensor, "n ..."])
     others = {name: p.detach() for name, p in network.own.items() if name not in leaves}
     with torch.enable_grad():
         return any(
-            network(part, {**others, **leaves}).requires_grad for part in torch.split(x, PART)
+            _logits(network, part, {**others, **leaves}).requires_grad
+            for part in torch.split(x, PART)
         )
+
+
+def _logits(network: FrozenNetwork, x: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    """Return the logits, of all samples twice if the network does not take their number."""
+    try:
+        return network(x, parameters)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, IndexError):
+        return network(torch.cat([x, x]), parameters)
 
 
 def structure_of(network: FrozenNetwork, x: Tensor) -> tuple[Any, ...]:

@@ -60,9 +60,10 @@ class Routing(TorchFunctionMode):
             self.is_found = self.is_found or _routes(func, args, dependent)
             found = (t for t in tensors_in(output, COLLECTIONS) if not t.requires_grad)
             self._dependent |= {id(tensor): tensor for tensor in found}
-            if _writes(func) and isinstance(args[0], Tensor) and not args[0].requires_grad:
-                self._dependent[id(args[0])] = args[0]
-                self._memory.add(_memory_of(args[0]))
+            written = args[0] if args and _writes(func) else None
+            if isinstance(written, Tensor) and not written.requires_grad:
+                self._dependent[id(written)] = written
+                self._memory.add(_memory_of(written))
         return output
 
     def _depends(self, tensor: Tensor) -> bool:

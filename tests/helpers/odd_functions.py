@@ -72,6 +72,18 @@ class ChoosesUnseen(Chooses):
             return torch.tensor([float(mean) > 0 for mean in x])
 
 
+class ChoosesTakingNoLoneSample(Chooses):
+    """Never chooses the other expert."""
+
+    def chosen(self, x: Tensor) -> Tensor:
+        return torch.zeros(len(x), dtype=torch.bool)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) == 1:
+            raise ValueError("expected more than one sample")
+        return super().forward(x)
+
+
 class CropsToTheLongest(nn.Module):
     def __init__(self) -> None:
         super().__init__()

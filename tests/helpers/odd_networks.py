@@ -131,6 +131,9 @@ CASES = {
     "chooses_by_a_view": Case(odd_functions.ChoosesByAView, inputs=3, count=8),
     "chooses_by_text": Case(odd_functions.ChoosesByText, inputs=3, count=8),
     "chooses_unseen": Case(odd_functions.ChoosesUnseen, inputs=3, count=8),
+    "chooses_taking_no_lone_sample": Case(
+        odd_functions.ChoosesTakingNoLoneSample, inputs=3, count=17
+    ),
     "crops_to_the_longest": Case(odd_functions.CropsToTheLongest, BATCH, BATCH, inputs=4, count=8),
     "sorted_tokens": Case(odd_functions.SortedTokens, inputs=3, count=6),
     "whole_batch_routed": Case(odd_functions.WholeBatchRouted, count=6),
