@@ -150,7 +150,7 @@ def _check(name: str, value: object, expected: str, kinds: type | UnionType) -> 
 
 
 def _check_options(device: object, jobs: object, **others: object) -> None:
-    """Raise an InputError for an option that is no device, number, folder or switch."""
+    """Raise an InputError for a device, number, folder or switch of the wrong type."""
     if not isinstance(device, str) or device not in DEVICES:
         raise InputError(f"device: got {device!r}, expected one of {', '.join(DEVICES)}")
     _check("jobs", jobs, "a whole number from 1 on", Integral)
@@ -164,7 +164,7 @@ def _check_options(device: object, jobs: object, **others: object) -> None:
 
 
 def _check_lists(seeds: object, **names: object) -> None:
-    """Raise an InputError for what is no list, or holds something else than seeds or names."""
+    """Raise an InputError for a value that is not a list, or not of whole numbers or names."""
     for argument, value in {"seeds": seeds, **names}.items():
         is_list = isinstance(value, Iterable) and hasattr(value, "__len__")
         if value is not None and (isinstance(value, str | Mapping) or not is_list):

@@ -89,7 +89,7 @@ def new(
 
 
 def _check_text(**options: Sequence[str]) -> None:
-    """Refuse bytes that are no text, which Python reads as surrogates."""
+    """Refuse bytes that are not UTF-8, which Python reads as surrogates."""
     for option, values in options.items():
         for value in values:
             try:

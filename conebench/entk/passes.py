@@ -141,7 +141,11 @@ def _write_chunk(whole: Tensor | None, part: Tensor, rows: slice, request: Reque
     if whole is not None and (
         part.shape[1:] != whole.shape[1:] or len(whole) != each * len(request.x)
     ):
-        raise KernelError("a layer's inputs or outputs have other shapes for other inputs")
+        got, expected = list(part.shape[1:]), list(whole.shape[1:])
+        raise KernelError(
+            f"a layer's shape changes with the inputs: got {each} rows of {got} per sample, "
+            f"expected {len(whole) // len(request.x)} of {expected}"
+        )
     if whole is None:
         last = part.ndim == 4 and part.is_contiguous(memory_format=torch.channels_last)
         whole = torch.empty(

@@ -49,8 +49,8 @@ class Proof:
     def serves(self, network: FrozenNetwork, x: Float[Tensor, "n ..."]) -> bool:
         """Return True if the routes are right for a network.
 
-        Its path tells of all by which it may choose: parameters, buffers, global variables. One
-        that treats samples differently has more than one path, so it is proved each time.
+        The path shows the choices that parameters, buffers and global variables make. A network
+        that treats samples differently has several paths, so it is proved for each kernel.
 
         Raises:
             KernelError: as `empirical_ntk`.
@@ -145,7 +145,7 @@ def proved_routes(
 
 
 def uses_more(network: FrozenNetwork, routes: Routes, x: Float[Tensor, "n ..."]) -> bool:
-    """Return True if some samples use parameters that have no route, as those of another expert."""
+    """Return True if some samples use parameters that have no route, like another expert's."""
     routed = {term.parameter for term in routes.terms}
     leaves = {
         name: network.own[name].detach().requires_grad_()

@@ -6,8 +6,6 @@ from typing import Any
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from conebench.networks.functional import tensors_in
-
 COLLECTIONS = (tuple, list, dict)
 
 # By name, since each is a function, a method and sometimes an operator. Those that take places in a
@@ -58,12 +56,12 @@ class Routing(TorchFunctionMode):
         dependent = [t for t in _tensors_in((args, kwargs)) if self._depends(t)]
         if dependent:
             self.is_found = self.is_found or _routes(func, args, dependent)
-            found = (t for t in tensors_in(output, COLLECTIONS) if not t.requires_grad)
+            found = (t for t in _tensors_in((output,)) if not t.requires_grad)
             self._dependent |= {id(tensor): tensor for tensor in found}
             written = args[0] if args and _writes(func) else None
             if isinstance(written, Tensor) and not written.requires_grad:
                 self._dependent[id(written)] = written
-                self._memory.add(_memory_of(written))
+                self._memory |= {_memory_of(written)} - {0}
         return output
 
     def _depends(self, tensor: Tensor) -> bool:

@@ -208,12 +208,14 @@ def _is_array_of_state(value: object) -> TypeGuard[Array]:
 
 def copies(tensors: Mapping[int, Tensor]) -> dict[int, Tensor]:
     """Return copies of tensors, which share memory where the tensors do."""
-    owners = Counter(tensor.untyped_storage().data_ptr() for tensor in tensors.values())
-    memory: dict[int, torch.UntypedStorage] = {}
+    # By device and address. Empty tensors and those on the device meta have the address 0.
+    places = {key: (t.device, t.untyped_storage().data_ptr()) for key, t in tensors.items()}
+    owners = Counter(place for place in places.values() if place[1])
+    memory: dict[tuple[torch.device, int], torch.UntypedStorage] = {}
     made = {}
     for key, tensor in tensors.items():
-        storage = tensor.untyped_storage()
-        place, is_plain = storage.data_ptr(), not (tensor.is_conj() or tensor.is_neg())
+        storage, place = tensor.untyped_storage(), places[key]
+        is_plain = not (tensor.is_conj() or tensor.is_neg())
         if owners[place] > 1 and is_plain and storage.nbytes() <= LARGEST_SHARED:
             if place not in memory:
                 memory[place] = storage.clone()  # type: ignore[no-untyped-call]

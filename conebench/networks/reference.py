@@ -156,8 +156,8 @@ def _gradients(
 ) -> Reference | None:
     """Take the gradients, None if the logits are not finite."""
     own = [frozen.own[name] for name in frozen.trainable]
-    # The network may change them in place. A third copy of the trained ones, beside their
-    # gradients, would not fit into a small limit.
+    # Clone frozen parameters: the network may change them in place. Clones of the trained ones,
+    # beside their gradients, would exceed a small memory limit.
     lent = {n: p if n in frozen.trainable else p.clone() for n, p in parameters.items()}
     with (
         torch.random.fork_rng(devices=[samples.device] if samples.is_cuda else []),

@@ -1,4 +1,4 @@
-"""What was asked after the runs: a family of tests of its own."""
+"""Exploratory tests: questions asked after the runs, adjusted as a family of their own."""
 
 from conebench.study.effects import Cells
 from conebench.study.findings import Finding, find_family

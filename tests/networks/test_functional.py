@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from conebench.errors import KernelError
-from conebench.networks.functional import FrozenNetwork
+from conebench.networks.functional import FrozenNetwork, copies
 from conebench.networks.modes import parameters_at
 
 
@@ -93,6 +93,21 @@ def test_an_anchored_network_does_not_follow_what_is_added_to_empty_modules() ->
     assert torch.equal(frozen(x), before)
     assert torch.equal(network(x), after)
     assert not torch.equal(before, after)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_tensors_without_memory_share_none(device: str) -> None:
+    # All of them have the address 0.
+    tensors = {
+        0: torch.zeros(0, device="cpu"),
+        1: torch.zeros((0, 2), dtype=torch.int64, device=device),
+        2: torch.zeros(3, dtype=torch.float64, device=device),
+        3: torch.zeros(0, 5, device=device),
+    }
+    made = copies(tensors)
+    assert [(t.shape, t.dtype, t.device) for t in made.values()] == [
+        (t.shape, t.dtype, t.device) for t in tensors.values()
+    ]
 
 
 def test_a_counter_of_a_class_is_left_alone() -> None:

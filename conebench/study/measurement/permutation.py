@@ -1,4 +1,4 @@
-"""Verdicts with p-values by permutation, which the plan has beside those of t intervals."""
+"""Verdicts by permutation p-values, which the plan reports beside those of t intervals."""
 
 from collections.abc import Sequence
 from dataclasses import replace
