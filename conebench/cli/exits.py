@@ -30,7 +30,7 @@ def errors_as_exit_codes() -> Iterator[None]:
         found = InputError(f"{error.filename} already exists; nothing is overwritten")
     except OSError as error:
         if error.errno in NAME_ERRORS:
-            found = InputError(f"{error.filename}: cannot be read: {error.strerror}")
+            found = InputError(f"{error.filename}: cannot be used: {error.strerror}")
         elif error.errno in DISK_ERRORS:
             found = storage_error(error)
         else:
