@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import inspect
 import sys
 import types
 import weakref
@@ -149,6 +150,8 @@ class _Search:
     def __init__(self, root: nn.Module, left_empty: Collection[str]) -> None:
         self._left_empty = left_empty
         self.found: list[tuple[str, Container]] = []
+        # Names of slots by class, of the classes met so far.
+        self._slots: dict[type, tuple[str, ...]] = {}
         # By id; kept alive until the end, so that no id is used twice.
         seen: dict[int, Any] = {}
         waiting: list[tuple[str, Any]] = [(type(root).__name__, root)]
@@ -216,12 +219,12 @@ class _Search:
             for name, entry in attributes.items():
                 if type(entry) not in ATOMS and (name not in self._left_empty or entry):
                     yield f"{place}.{name}", entry
-        classes = type(value).__mro__
-        slots = [name for cls in classes for name in vars(cls).get("__slots__", ())]
-        if slots:
-            names = tuple(name for name in slots if name not in ("__dict__", "__weakref__"))
-            yield from self._attributes(place, value, names)
-        yield from ((cls.__name__, cls) for cls in classes)
+        kind = type(value)
+        if kind not in self._slots:
+            self._slots[kind] = _slots_of(kind)
+            yield from ((cls.__name__, cls) for cls in kind.__mro__)
+        if self._slots[kind]:
+            yield from self._attributes(place, value, self._slots[kind])
 
     def _class(self, cls: type) -> Iterator[tuple[str, Any]]:
         """Keep data of a class, and yield all that its methods reach."""
@@ -254,6 +257,14 @@ class _Search:
                     yield f"{module}.{name}", found
 
 
+def _slots_of(kind: type) -> tuple[str, ...]:
+    """Return the names of a class's slots, as Python spells private ones."""
+    members = (vars(cls).items() for cls in kind.__mro__ if "__slots__" in vars(cls))
+    return tuple(
+        name for items in members for name, value in items if inspect.ismemberdescriptor(value)
+    )
+
+
 def _scopes(
     module: str, scope: dict[str, Any], names: Iterable[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -272,10 +283,13 @@ def _scopes(
 
 def _is_own(module: types.ModuleType) -> bool:
     """Return False for a module of Python or of an installed package."""
-    installed = {"site-packages", "dist-packages"} & set(
-        Path(getattr(module, "__file__", None) or "").parts
-    )
-    return not installed and module.__name__.partition(".")[0] not in sys.stdlib_module_names
+    return _is_own_file(module.__name__, getattr(module, "__file__", None) or "")
+
+
+@functools.cache
+def _is_own_file(module: str, file: str) -> bool:
+    installed = {"site-packages", "dist-packages"} & set(Path(file).parts)
+    return not installed and module.partition(".")[0] not in sys.stdlib_module_names
 
 
 @functools.cache
@@ -293,10 +307,11 @@ def _is_data(value: Any) -> bool:
 def _is_near(value: Any, function: types.FunctionType) -> bool:
     """Return True for standard collections, and classes and objects of a user's own code."""
     cls = value if isinstance(value, type) else type(value)
-    packages = [str(kind.__module__).partition(".")[0] for kind in (cls, function)]
+    own, other = (str(kind.__module__).partition(".")[0] for kind in (cls, function))
+    if own == other or issubclass(cls, HOLDERS):
+        return True
     module = sys.modules.get(str(cls.__module__))
-    is_own = module is not None and _is_own(module)
-    return packages[0] == packages[1] or is_own or issubclass(cls, HOLDERS)
+    return module is not None and _is_own(module)
 
 
 def is_plain(value: Any) -> bool:

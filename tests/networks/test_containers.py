@@ -26,6 +26,20 @@ class Slotted:
     __slots__ = ("kept",)
 
 
+class OneSlot:
+    __slots__ = "kept"  # noqa: PLC0205  # Python allows one string
+
+    def __init__(self, kept: object) -> None:
+        self.kept = kept
+
+
+class PrivateSlot:
+    __slots__ = ("__kept",)
+
+    def __init__(self, kept: object) -> None:
+        self.__kept = kept
+
+
 def cell(*values: object) -> Attributes:
     return Attributes(types.CellType(*values), ("cell_contents",))
 
@@ -72,6 +86,13 @@ def test_tensors_kept_by_a_pass_are_found(name: str) -> None:
     network.kept()
     del network.made
     assert any(value is kept for value in values(network))
+
+
+@pytest.mark.parametrize("kind", [OneSlot, PrivateSlot])
+def test_every_spelling_of_slots_is_read(kind: type) -> None:
+    network = nn.Linear(2, 1)
+    network.holder = kind("a value")
+    assert "a value" in values(network)
 
 
 def test_variables_of_hooks_are_found() -> None:
