@@ -11,8 +11,7 @@ from traceback import walk_tb
 PACKAGES = {
     "PIL": "pillow",
     "markdown_it": "markdown-it-py",
-    "ruamel": "ruamel.yaml",
-    "sklearn": "scikit-learn",
+    "ruamel": "ruamel-yaml",
 }
 AT_LEAST = re.compile(r"([\w.-]+)>=([\d.]+)")
 EXACTLY = re.compile(r"([\w.-]+)==([\d.]+)")

@@ -22,10 +22,10 @@ def test_a_missing_package_is_named_as_pip_names_it(monkeypatch: pytest.MonkeyPa
     def nothing(package: str) -> str:
         raise importlib.metadata.PackageNotFoundError(package)
 
-    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "ruamel", None)
     monkeypatch.setattr(dependencies, "version", nothing)
-    message = broken_dependency(raised("import sklearn.datasets"))
-    assert message == "scikit-learn is not installed; conebench needs scikit-learn>=1.3"
+    message = broken_dependency(raised("import ruamel.yaml"))
+    assert message == "ruamel-yaml is not installed; conebench needs ruamel-yaml>=0.18.6"
 
 
 def test_a_name_that_a_package_lacks_is_its_fault() -> None:

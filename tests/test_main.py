@@ -16,7 +16,7 @@ from conebench.cli import app
 ROOT = Path(__file__).parents[1]
 # Packages that only some commands need.
 OPTIONAL = [
-    *("PIL", "jinja2", "pandas", "pyarrow", "scipy", "sklearn"),
+    *("PIL", "jinja2", "pandas", "pyarrow", "scipy"),
     *("timm", "torch", "torchvision"),
 ]
 
@@ -98,7 +98,7 @@ def test_the_version_is_told_where_nothing_can_be_imported(tmp_path: Path) -> No
             "torchvision 9.9 cannot be imported (operator torchvision::nms does not exist); "
             "it needs torch 1.13.0, got ",
         ),
-        ("sklearn", "9.9", "import no_such_thing", (), "no_such_thing is not installed\n"),
+        ("torchvision", "9.9", "import no_such_thing", (), "no_such_thing is not installed\n"),
         # What is missed first depends on the versions of the packages that need it.
         ("numpy", "9.9", "", (), "numpy 9.9 cannot be imported ("),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # Packages that only run, plan and verify import.
-OF_RUNS = {"pillow", "safetensors", "scikit-learn", "timm", "torch", "torchvision"}
+OF_RUNS = {"pillow", "safetensors", "timm", "torch", "torchvision"}
 
 
 def name(requirement: str) -> str:

@@ -50,7 +50,7 @@ def _datasets(root: Path) -> Iterator[tuple[str, str]]:
     state = "" if root.is_dir() else " (not there)"
     yield "data root", f"{root}{state}"
     folders = sorted(path.name for path in root.iterdir() if path.is_dir()) if not state else []
-    yield "", f"holds {', '.join(folders) or 'nothing'}; digits comes with scikit-learn"
+    yield "", f"holds {', '.join(folders) or 'nothing'}; digits comes with conebench"
 
 
 def _submission() -> Iterator[tuple[str, str]]:

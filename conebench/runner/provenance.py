@@ -15,7 +15,7 @@ from conebench.record import CodeFacts, ImportedModule, KernelBuild, Provenance
 from conebench.runner.stages.code import Code, code_hash, own_modules, sources_of
 from conebench.runner.stages.device import device_name
 
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pydantic")
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pydantic")
 
 
 def gather_provenance(

@@ -19,7 +19,7 @@ def test_doctor_of_a_sound_environment(call: Call, tmp_path: Path) -> None:
     assert "torch 2." in lines[1]
     assert lines[2].startswith("device     on ")
     assert lines[3] == f"data root  {tmp_path}/data"
-    assert lines[4] == "           holds cifar10-jpeg; digits comes with scikit-learn"
+    assert lines[4] == "           holds cifar10-jpeg; digits comes with conebench"
 
 
 def test_doctor_names_what_is_missing(

@@ -12,9 +12,7 @@ from conebench.cli import main
 
 # Children start with all libraries loaded, so that many are cheap.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(
-    ["conebench.runner", "conebench.cli", "sklearn.datasets", "tiny_runs"]
-)
+SERVER.set_forkserver_preload(["conebench.runner", "conebench.cli", "tiny_runs"])
 
 SPEC = """\
 name: tiny
