@@ -61,6 +61,8 @@ def show(
         if file.suffix in (".yaml", ".yml") or shipped_spec(file):
             if requirements:
                 raise InputError(f"{file}: --requirements is for records only")
+            if following:
+                raise InputError(f"{file}: --follow is for the folder of a run only")
             _show_specs(file, names or [], resolved=resolved)
         elif names or resolved:
             raise InputError(f"{file}: --name and --resolved are for .yaml files only")

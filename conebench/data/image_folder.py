@@ -96,7 +96,8 @@ class _Walk:
                 f"{part}/<class>/<image>"
             )
         if not classes:
-            what = "holds no class folders" if top.is_dir() else "is missing"
+            found = "holds no class folders" if top.is_dir() else "is a file"
+            what = found if top.exists() else "is missing"
             raise DataMissingError(
                 f"dataset folder {shown(top)} {what}; put images there as "
                 "<class>/<image>.png, or choose --data-root or CONEBENCH_DATA"

@@ -79,6 +79,8 @@ def test_only_a_run_can_be_followed(call: Call, run: Path) -> None:
     (run / "record.json").write_text(record_text(make_record()))
     code, _, err = call("show", "runs/a/record.json", "--follow")
     assert (code, err) == (1, "runs/a/record.json: --follow is for the folder of a run only\n")
+    code, out, err = call("show", "digits", "--follow")
+    assert (code, out, err) == (1, "", "digits: --follow is for the folder of a run only\n")
 
 
 def test_follow_waits_for_a_run_that_has_not_started(call: Call, run: Path) -> None:

@@ -92,7 +92,8 @@ def test_a_missing_folder_says_what_to_put_where(tmp_path: Path, missing: str) -
     assert _refusal(folder, DataMissingError) == (absent if missing == "pets" else empty)
     (tmp_path / missing).rmdir()
     (tmp_path / missing).touch()
-    assert _refusal(folder, DataMissingError) == absent
+    a_file = f"dataset folder pets/{part} is a file; put {where}"
+    assert _refusal(folder, DataMissingError) == (absent if missing == "pets" else a_file)
 
 
 def test_images_without_class_folders_are_refused(tmp_path: Path) -> None:

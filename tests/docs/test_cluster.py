@@ -32,10 +32,10 @@ def test_the_array_makes_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SCRATCH", str(tmp_path))
     cluster, job = FakeSlurm(tmp_path / "cluster"), tmp_path / "job.sh"
     job.write_text(script("#!/bin/bash"))
-    (tmp_path / "tiny.yaml").write_text(SPEC.replace("seeds: [0]", "seeds: [0, 1, 2]"))
-    tasks = [cluster.start_task(job, index, tmp_path) for index in range(3)]
+    (tmp_path / "tiny.yaml").write_text(SPEC.replace("seeds: [0]", "seeds: [0, 1]"))
+    tasks = [cluster.start_task(job, index, tmp_path) for index in range(2)]
     errors = [task.communicate(timeout=300)[1] for task in tasks]
-    assert [task.returncode for task in tasks] == [0, 0, 0], errors
+    assert [task.returncode for task in tasks] == [0, 0], errors
     assert record_of(tmp_path)["status"] == "complete"
 
 
