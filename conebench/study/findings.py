@@ -98,6 +98,12 @@ class Finding:
             return None
         return max(ends[0], -ends[1], 0.0) / self.margin
 
+    @property
+    def is_within_margin(self) -> bool:
+        """True if the whole interval counts as no effect."""
+        ends = self.effect.interval() if self.effect else None
+        return bool(ends and self.margin and max(abs(ends[0]), abs(ends[1])) < self.margin)
+
     def block(self, found: BlockEffect) -> Block | None:
         """Compare the sign of one of `elsewhere`. None without intervals."""
         return _repeated(self.undivided if self.divided else self.effect, found.effect)

@@ -70,7 +70,7 @@ def _table_rows(response: Response, finding: Finding) -> Iterator[tuple[str, ...
         is_test = block == finding.test.block
         p = effect.p_value
         yield (
-            f"{finding.hypothesis.row} {_label(finding)}",
+            f"{finding.hypothesis.row} {label_of(finding)}",
             block,
             response.effect_text(effect.value),
             response.interval_text(effect.interval()) or UNDEFINED,
@@ -83,7 +83,8 @@ def _table_rows(response: Response, finding: Finding) -> Iterator[tuple[str, ...
         )
 
 
-def _label(finding: Finding) -> str:
+def label_of(finding: Finding) -> str:
+    """Return the contrast's label."""
     label = finding.hypothesis.label
     return f"{label}, ×2" if finding.hypothesis.per_doubling else label
 
@@ -95,7 +96,7 @@ def _forest_drawing(response: Response, rows: Sequence[Finding]) -> Drawing:
         for block, effect in effects:
             marks.append(_Mark(finding.hypothesis.row, block, effect, y))
             y += MARK
-        ticks.append(Tick((top + y - MARK) / 2, f"{finding.hypothesis.row} {_label(finding)}"))
+        ticks.append(Tick((top + y - MARK) / 2, f"{finding.hypothesis.row} {label_of(finding)}"))
         lines.append((finding, top - MARK / 2, y - MARK / 2))
         y += GAP
     canvas = Canvas(WIDTH, round(y) + 46, LEFT)

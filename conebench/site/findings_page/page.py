@@ -9,6 +9,7 @@ from conebench.site.charts.plot import Plot
 from conebench.site.findings_page.bars import share_plot
 from conebench.site.findings_page.curves import dose_plot, interaction_plot, largest_interactions
 from conebench.site.findings_page.forest import forest_plots
+from conebench.site.findings_page.glance import COLUMNS, glance_rows
 from conebench.site.findings_page.pairs import MOST_PAIRS, matched_pairs
 from conebench.site.findings_page.pairs import RESPONSES as PAIR_RESPONSES
 from conebench.site.findings_page.tables import (
@@ -107,6 +108,8 @@ def findings_page(rows: Sequence[Row], all_cells: Sequence[Cell]) -> FindingsPag
         missing={b: [n for n in names if n not in cells] for b, names in BLOCKS.items()},
         claim=" ".join(claim_sentences(judged)),
         claims=claim_table(judged),
+        glance=glance_rows(findings),
+        glance_columns=[response.symbol for response in COLUMNS],
         standings=standing_sentence(findings),
         decay=" ".join(decay_sentences(latest_cells(list(all_cells)))),
         sentences=_sentences(findings, exploratory_findings(cells)),

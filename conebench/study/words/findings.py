@@ -34,7 +34,7 @@ def sentence(finding: Finding) -> str:
     parts = [f"{start} {effect_words(finding.response, effect)}{unit}{_undivided_words(finding)}"]
     if VERDICTS[finding.verdict]:
         parts.append(VERDICTS[finding.verdict])
-    elif finding.size is not None and finding.size < 1 and _is_small(finding):
+    elif finding.is_within_margin:
         parts.append("found, but within the margin")
     parts.append(f"block {finding.test.block}, {runs_words(finding.test)}")
     if finding.test.same_sign is not None:
@@ -65,11 +65,6 @@ def beginning(finding: Finding) -> str:
     """Write what is compared, and the response."""
     words = finding.hypothesis.subject
     return f"{words[0].upper()}{words[1:]}: {finding.response.symbol}"
-
-
-def _is_small(finding: Finding) -> bool:
-    ends, margin = finding.effect and finding.effect.interval(), finding.margin
-    return bool(ends and margin and max(abs(ends[0]), abs(ends[1])) < margin)
 
 
 def effect_words(response: Response, effect: Effect) -> str:

@@ -1,0 +1,83 @@
+"""One table of what each factor does to each response."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conebench.site.findings_page.forest import label_of
+from conebench.study.findings import Finding
+from conebench.study.responses import ALPHA, BENEFIT, BENEFIT_EARLY, CONE, MOTION, TURN
+from conebench.text import joined
+
+COLUMNS = (TURN, CONE, ALPHA, MOTION, BENEFIT_EARLY, BENEFIT)
+STANDINGS = {"as predicted": "✓", "against the prediction": "✗"}
+
+
+@dataclass(frozen=True)
+class GlanceCell:
+    """One test: a mark, the effect, and both in words."""
+
+    mark: str
+    effect: str
+    words: str
+    standing: str
+
+
+@dataclass(frozen=True)
+class GlanceRow:
+    """A factor: a cell for each column, None where nothing is tested, and its other predictions."""
+
+    row: str
+    label: str
+    cells: tuple[GlanceCell | None, ...]
+    others: tuple[GlanceCell, ...]
+
+
+def glance_rows(findings: Sequence[Finding]) -> list[GlanceRow]:
+    """Return a row for each contrast with a test."""
+    tested: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.verdict != "undefined":
+            tested.setdefault(finding.hypothesis.row, []).append(finding)
+    return [_row(row, found) for row, found in tested.items()]
+
+
+def _row(row: str, found: Sequence[Finding]) -> GlanceRow:
+    by_response = {finding.response: finding for finding in found}
+    cells = (by_response.get(column) for column in COLUMNS)
+    return GlanceRow(
+        row,
+        label_of(found[0]),
+        tuple(_cell(finding) if finding else None for finding in cells),
+        tuple(
+            _cell(finding, f"{finding.response.symbol} ")
+            for finding in found
+            if finding.response not in COLUMNS and finding.predicted is not None
+        ),
+    )
+
+
+def _cell(finding: Finding, name: str = "") -> GlanceCell:
+    mark, words = _mark(finding)
+    effect = finding.response.effect_text(finding.effect.value) if finding.effect else ""
+    shown = f"{name}{effect if mark in '▲▼△▽' else ''}".strip()
+    standing = STANDINGS.get(finding.standing, "")
+    spoken = ", ".join(filter(None, (words, finding.standing if standing else "")))
+    return GlanceCell(mark, shown, spoken, standing)
+
+
+def _mark(finding: Finding) -> tuple[str, str]:
+    if finding.divided:
+        return "÷", "divided by learning rates that differ"
+    if finding.verdict == "no effect" or finding.is_within_margin:
+        return "≈", "no effect beyond the margin"
+    if finding.verdict != "found" or finding.effect is None:
+        return "?", "not found"
+    is_up = finding.effect.value > 0
+    against = [b.block for b in finding.elsewhere if finding.block(b) in ("reversed", "not found")]
+    if against:
+        return "△" if is_up else "▽", f"{_way(is_up)}, but not in block {joined(against)}"
+    return "▲" if is_up else "▼", _way(is_up)
+
+
+def _way(is_up: bool) -> str:
+    return "up" if is_up else "down"
