@@ -31,6 +31,7 @@ OTHERS = {
     "https://arxiv.org/abs/2505.13900",
     "https://arxiv.org/abs/2506.13234",
     "https://cli.github.com",
+    "https://doi.org/10.24432/C50P49",
     "https://github.com/facebookincubator/submitit",
     "https://github.com/huggingface/pytorch-image-models",
 }
