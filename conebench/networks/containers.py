@@ -6,7 +6,7 @@ import inspect
 import sys
 import types
 import weakref
-from collections import ChainMap, UserDict, UserList, deque
+from collections import ChainMap, OrderedDict, UserDict, UserList, deque
 from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -16,11 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from conebench.errors import KernelError
+
 Content = dict[Any, Any]
 
 # More entries are data rather than something that a forward pass keeps.
 MOST_ENTRIES = 4096
-MOST_CONTAINERS = 50_000
+MOST_CONTAINERS = 1_000_000
 MEMO = type(functools.lru_cache(lambda: None))
 ATOMS = frozenset(
     {type(None), bool, int, float, complex, str, bytes, types.ModuleType, torch.dtype}
@@ -37,6 +39,7 @@ HOLDERS = (
     *(types.SimpleNamespace, types.MappingProxyType, ChainMap, UserDict, UserList),
 )
 DATA = (Tensor, dict, list, deque, tuple, set, bool, int, float, str)
+COLLECTIONS: tuple[Any, ...] = (list, deque, set)
 # Of torch's dicts and sets in each module those that passes leave empty: most of all there are.
 LEFT_EMPTY = {name for name, entry in vars(nn.Module()).items() if isinstance(entry, dict | set)}
 LEFT_EMPTY -= {"_buffers", "_forward_hooks", "_forward_pre_hooks"}
@@ -49,48 +52,48 @@ FOREIGN = (
 
 
 class Container:
-    """The entries of a dict, or those of the chosen names."""
+    """The entries of a dict, or those of the chosen names.
+
+    Read and written by the methods of Python's own dict: a kind with its own may make what it
+    gives, or import it.
+    """
 
     def __init__(self, entries: dict[Any, Any], names: tuple[str, ...] | None = None) -> None:
         self._entries = entries
         self._names = names
+        self._kind = OrderedDict if isinstance(entries, OrderedDict) else dict
 
     def read(self) -> Content:
         """Return a copy of the entries."""
         if self._names is None:
-            return dict(self._entries)
-        return {name: self._entries[name] for name in self._names if name in self._entries}
+            return dict(self._kind.items(self._entries))
+        has, get = self._kind.__contains__, self._kind.__getitem__
+        return {name: get(self._entries, name) for name in self._names if has(self._entries, name)}
 
     def write(self, content: Content) -> None:
         """Put these entries in place of those that are there."""
         for name in self.read():
-            del self._entries[name]
-        self._entries.update(content)
+            self._kind.__delitem__(self._entries, name)
+        for name, value in content.items():
+            self._kind.__setitem__(self._entries, name, value)
 
 
 class ListContainer(Container):
-    """A list or deque, its entries by number."""
+    """A list, deque or set, its entries by number."""
 
     def __init__(self, entries: Any) -> None:
         self._list = entries
+        self._own = next(kind for kind in COLLECTIONS if isinstance(entries, kind))
 
     def read(self) -> Content:
         """Return the entries by number."""
-        return dict(enumerate(self._list))
+        return dict(enumerate(self._own.__iter__(self._list)))
 
     def write(self, content: Content) -> None:
         """Put these entries in place of those that are there."""
-        self._list.clear()
-        self._list.extend(content.values())
-
-
-class SetContainer(ListContainer):
-    """A set, its entries by number."""
-
-    def write(self, content: Content) -> None:
-        """Put these entries in place of those that are there."""
-        self._list.clear()
-        self._list.update(content.values())
+        add = self._own.update if self._own is set else self._own.extend
+        self._own.clear(self._list)
+        add(self._list, content.values())
 
 
 class Attributes(Container):
@@ -134,6 +137,15 @@ class Memo(Container):
         self._function.cache_clear()
 
 
+def entries_of(collection: Any) -> Iterable[Any]:
+    """Return the entries of a collection, by the methods of Python's own kinds."""
+    if isinstance(collection, dict):
+        kind = OrderedDict if isinstance(collection, OrderedDict) else dict
+        return kind.values(collection)
+    own: Any = next(k for k in (*COLLECTIONS, tuple) if isinstance(collection, k))
+    return iter(own.__iter__(collection))
+
+
 def find_containers(network: nn.Module, *, may_grow: bool = False) -> list[tuple[str, Container]]:
     """Return every container that the network's code can reach, each with a label.
 
@@ -155,7 +167,12 @@ class _Search:
         # By id; kept alive until the end, so that no id is used twice.
         seen: dict[int, Any] = {}
         waiting: list[tuple[str, Any]] = [(type(root).__name__, root)]
-        while waiting and len(self.found) < MOST_CONTAINERS:
+        while waiting:
+            if len(self.found) > MOST_CONTAINERS:
+                raise KernelError(
+                    f"the network's code reaches more than {MOST_CONTAINERS:,} objects and "
+                    "collections, too many to keep their state"
+                )
             place, value = waiting.pop()
             if type(value) not in ATOMS and id(value) not in seen:
                 seen[id(value)] = value
@@ -197,13 +214,12 @@ class _Search:
         yield from self._object(label, module)
 
     def _collection(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:
-        if len(value) <= MOST_ENTRIES:
-            is_dict = isinstance(value, dict)
-            kind = (
-                Container if is_dict else SetContainer if isinstance(value, set) else ListContainer
-            )
+        entries = list(entries_of(value))
+        # Thousands of modules, or of parameters, are a part of the network.
+        if len(entries) <= MOST_ENTRIES or isinstance(entries[0], nn.Module | nn.Parameter):
+            kind = Container if isinstance(value, dict) else ListContainer
             self.found.append((place, kind(value)))
-            yield from ((place, entry) for entry in (value.values() if is_dict else value))
+            yield from ((place, entry) for entry in entries)
 
     def _attributes(
         self, place: str, owner: Any, names: tuple[str, ...]

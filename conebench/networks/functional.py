@@ -282,7 +282,7 @@ def original(network: nn.Module) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise KernelError(f"model: got a {type(network).__name__}, expected a torch.nn.Module")
     # Not by attribute: a wrapper may pass those of the network in it on.
-    compiled = network._modules.get("_orig_mod")
+    compiled = dict(network.named_children()).get("_orig_mod")
     return compiled if isinstance(compiled, nn.Module) else network
 
 
@@ -295,13 +295,13 @@ def write(
             container.write(new)
 
 
-def tensors_in(value: Any, kinds: tuple[Any, ...] = (tuple,), depth: int = 4) -> Iterator[Tensor]:
-    """Yield a tensor, or the tensors in collections of some kinds."""
+def tensors_in(value: Any, depth: int = 4) -> Iterator[Tensor]:
+    """Yield a tensor, or the tensors in a tuple."""
     if isinstance(value, Tensor):
         yield value
-    elif depth and isinstance(value, kinds):
-        for entry in value.values() if isinstance(value, dict) else value:
-            yield from tensors_in(entry, kinds, depth - 1)
+    elif depth and isinstance(value, tuple):
+        for entry in value:
+            yield from tensors_in(entry, depth - 1)
 
 
 def map_tensors(value: Any, convert: Callable[[Tensor], Tensor]) -> Any:

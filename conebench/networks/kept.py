@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from conebench.networks.containers import Content, is_plain
+from conebench.networks.containers import Content, entries_of, is_plain
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.modes import parameters_at
 
@@ -117,6 +117,6 @@ def _held(value: object) -> Iterator[Tensor]:
         if isinstance(inside, Tensor):
             yield inside
         elif isinstance(inside, COLLECTIONS):
-            waiting += inside.values() if isinstance(inside, dict) else inside
+            waiting += entries_of(inside)
         elif is_plain(inside):
             waiting += vars(inside).values()

@@ -3,7 +3,7 @@
 import functools
 import types
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 
 import pytest
 import torch
@@ -12,12 +12,13 @@ from odd_keeping import keeps_variable
 from odd_networks import CASES
 from torch import nn
 
+from conebench.errors import KernelError
+from conebench.networks import containers
 from conebench.networks.containers import (
     MOST_ENTRIES,
     Attributes,
     Container,
     ListContainer,
-    SetContainer,
     find_containers,
 )
 
@@ -40,6 +41,30 @@ class PrivateSlot:
         self.__kept = kept
 
 
+class Registry(OrderedDict):
+    """Makes what it gives, as registries of classes do."""
+
+    def __getitem__(self, key: object) -> object:
+        return super().__getitem__(key)()
+
+    def __setitem__(self, key: object, value: object) -> None:
+        super().__setitem__(key, value() if isinstance(value, nn.Module) else value)
+
+
+class Lazy(dict):
+    """Imports what it gives."""
+
+    def values(self) -> list[object]:
+        raise ImportError("nothing here")
+
+    items = keys = __iter__ = __len__ = __getitem__ = values
+
+
+class LazyList(list):
+    def __iter__(self) -> object:
+        raise ImportError("nothing here")
+
+
 def cell(*values: object) -> Attributes:
     return Attributes(types.CellType(*values), ("cell_contents",))
 
@@ -51,7 +76,7 @@ def cell(*values: object) -> Attributes:
         (Container({"a": 1, "b": 2}, ("b", "c")), {"b": 2}, {"c": 3}),
         (ListContainer([1, 2]), {0: 1, 1: 2}, {0: 2}),
         (ListContainer(deque([1])), {0: 1}, {0: 2, 1: 3}),
-        (SetContainer({1}), {0: 1}, {0: 2}),
+        (ListContainer({1}), {0: 1}, {0: 2}),
         (cell(1), {"cell_contents": 1}, {"cell_contents": 2}),
         (cell(), {}, {"cell_contents": 2}),
         (Attributes(Slotted(), ("kept",)), {}, {"kept": 2}),
@@ -69,6 +94,29 @@ def test_chosen_names_leave_the_others() -> None:
     entries = {"a": 1, "b": 2}
     Container(entries, ("b",)).write({})
     assert entries == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("collection", "container"),
+    [
+        (Registry(relu=nn.ReLU), Container),
+        (Lazy(relu=nn.ReLU), Container),
+        (LazyList([nn.ReLU]), ListContainer),
+    ],
+)
+def test_collections_with_methods_of_their_own_are_read_by_pythons(
+    collection: object, container: type[Container]
+) -> None:
+    network = nn.Linear(1, 1)
+    network.holder = collection
+    assert nn.ReLU in values(network)
+    own = container(collection)
+    before = own.read()
+    assert list(before.values()) == [nn.ReLU]
+    own.write({})
+    assert own.read() == {}
+    own.write(before)
+    assert own.read() == before
 
 
 def values(network: nn.Module) -> list[object]:
@@ -120,6 +168,18 @@ def test_a_long_collection_is_data() -> None:
     network.few = [1]
     lists = [c.read() for _, c in find_containers(network) if isinstance(c, ListContainer)]
     assert lists == [{0: 1}]
+
+
+def test_a_long_list_of_modules_is_a_part_of_the_network() -> None:
+    network = nn.ModuleList(nn.Identity() for _ in range(MOST_ENTRIES + 1))
+    network[-1].kept = "a value"
+    assert "a value" in values(network)
+
+
+def test_more_than_can_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "MOST_CONTAINERS", 10)
+    with pytest.raises(KernelError, match="reaches more than 10 objects and collections"):
+        find_containers(body())
 
 
 def test_each_container_is_found_once() -> None:
