@@ -140,10 +140,10 @@ class Memo(Container):
 def entries_of(collection: Any) -> Iterable[Any]:
     """Return the entries of a collection, by the methods of Python's own kinds."""
     if isinstance(collection, dict):
-        kind = OrderedDict if isinstance(collection, OrderedDict) else dict
-        return kind.values(collection)
-    own: Any = next(k for k in (*COLLECTIONS, tuple) if isinstance(collection, k))
-    return iter(own.__iter__(collection))
+        return Container(collection).read().values()
+    own: Any = next(kind for kind in (*COLLECTIONS, tuple) if isinstance(collection, kind))
+    entries: Iterable[Any] = own.__iter__(collection)
+    return entries
 
 
 def find_containers(network: nn.Module, *, may_grow: bool = False) -> list[tuple[str, Container]]:

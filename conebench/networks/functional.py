@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from conebench.errors import KernelError
 from conebench.networks.containers import Container, Content, find_containers
 from conebench.networks.modes import parameters_at, plain_mode, without_checkpoints
+from conebench.text import first_line
 
 # Larger arrays, and tensors that are no buffers, are data, not state: passes work on them, not on
 # copies.
@@ -172,7 +173,7 @@ class FrozenNetwork:
         try:
             # A network may change its weights on the way (`eval` merges some adapters).
             with parameters_at(self.own, self.anchors):
-                self.network.eval()
+                _evaluate(self.network)
                 self.anchors = {name: p.data for name, p in self.own.items()}
             # Or its collections.
             self._find()
@@ -251,6 +252,16 @@ def _check(network: nn.Module) -> None:
         if p.is_inference():
             raise KernelError(f"{name} was made in inference mode: make the network outside of it")
     _check_memory(network)
+
+
+def _evaluate(network: nn.Module) -> None:
+    try:
+        network.eval()
+    except Exception as error:
+        # Of an exported program, or the network's own.
+        raise KernelError(
+            f"the network cannot be put into evaluation mode: {first_line(error)}"
+        ) from error
 
 
 def _check_memory(network: nn.Module) -> None:

@@ -1,8 +1,12 @@
 """conebench.entk.verification: a right kernel passes, a wrong one does not."""
 
+import math
+
 import pytest
 import torch
 from networks import NETWORKS, make_network
+from torch import nn
+from torchvision.ops import roi_align
 
 from conebench.entk import empirical_ntk, self_check
 
@@ -28,6 +32,49 @@ def test_a_kernel_without_one_parameter_fails(outputs: str) -> None:
 def test_more_samples_than_are_taken_at_once() -> None:
     network, x = make_network("batchnorm_cnn", count=33)
     assert self_check(network, x, empirical_ntk(network, x), "full") < 1e-12
+
+
+class Regions(nn.Module):
+    """Torchvision's operator drops tangents without a word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 2, 3, padding=1), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        boxes = [torch.tensor([[0.0, 0, 5, 5]]).to(x)] * len(x)
+        return self.head(roi_align(self.conv(x).relu(), boxes, 2).flatten(1))
+
+
+class Encoder(nn.Module):
+    """In evaluation mode it takes an operator without a derivative."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(6, 2, 8, batch_first=True)
+        self.encoder, self.head = nn.TransformerEncoder(layer, 1), nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.encoder(x[:, 0]).mean(1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("kind", [Regions, Encoder])
+def test_differences_decide_where_forward_mode_is_missing_or_wrong(
+    kind: type[nn.Module], dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    network, x = kind().to(dtype).eval(), torch.randn(4, 1, 6, 6, dtype=dtype)
+    K = empirical_ntk(network, x, outputs="trace")
+    assert self_check(network, x, K, "trace") < (1e-6 if dtype == torch.float64 else 1e-4)
+    assert self_check(network, x, K + 0.01 * K.mean(), "trace") > 1e-3
+
+
+def test_a_kernel_with_nan_fails() -> None:
+    network, x = make_network("mlp")
+    K = empirical_ntk(network, x)
+    K[0, 0, 0, 0] = torch.nan
+    assert math.isnan(self_check(network, x, K, "full"))
 
 
 def test_the_seed_decides_the_directions() -> None:
