@@ -51,8 +51,9 @@ def test_groups_and_the_self_check_are_right_too(name: str) -> None:
     assert list(groups) == trainable
     trace = torch.einsum("icjc->ij", whole) / whole.shape[1]
     torch.testing.assert_close(sum(groups.values()), trace, rtol=1e-9, atol=1e-12)
-    if "weight_norm" not in name:
-        assert self_check(network, x, whole, "full") < 1e-10
+    # Without forward mode differences decide.
+    is_exact = case.linear == RIGHT and "weight_norm" not in name
+    assert self_check(network, x, whole, "full") < (1e-10 if is_exact else 1e-6)
 
 
 @pytest.mark.parametrize("is_used", [False, True], ids=["fresh", "used before"])
@@ -93,7 +94,7 @@ def test_the_network_is_left_as_it_was(name: str, use: Callable[..., object]) ->
     try:
         use(network, x)
     except KernelError:
-        assert case.kernel != RIGHT
+        assert (case.kernel, case.linear) != (RIGHT, RIGHT)
     assert repr(_state(network)) == repr(before)
     assert [m.training for m in network.modules()] == modes
 
@@ -109,7 +110,9 @@ def _state(network: nn.Module) -> list[object]:
 
 def _shown(value: object) -> object:
     if isinstance(value, Tensor):
-        return (value.data_ptr(), value.tolist(), value.requires_grad, value.is_leaf and value.grad)
+        place = value.data_ptr() if value.layout is torch.strided else id(value)
+        entries = value.to_dense().tolist()
+        return (place, entries, value.requires_grad, value.is_leaf and value.grad)
     if isinstance(value, dict):
         return {key: _shown(entry) for key, entry in value.items()}
     return copy.copy(value) if isinstance(value, list) else repr(value)
@@ -161,9 +164,19 @@ def test_a_compiled_network_is_taken_by_its_original_module(backend: str) -> Non
 def test_a_scripted_network_is_refused(use: Callable[..., object]) -> None:
     network = body().double().eval()
     with pytest.warns(FutureWarning, match="is deprecated"):
+        whole = torch.jit.script(network)
+    with pytest.warns(FutureWarning, match="is deprecated"):
         network[0] = torch.jit.script(network[0])
-    with pytest.raises(KernelError, match="0 is scripted: give the module it is of"):
-        use(network, CASES["gain"].x())
+    for scripted, name in ((network, "0"), (whole, "the network")):
+        with pytest.raises(KernelError, match=f"^{name} is scripted: give the module it is of"):
+            use(scripted, CASES["gain"].x())
+
+
+def test_a_network_that_cannot_be_evaluated_is_refused() -> None:
+    x = CASES["gain"].x()
+    exported = torch.export.export(body().double().eval(), (x,)).module()
+    with pytest.raises(KernelError, match="cannot be put into evaluation mode: Calling eval"):
+        LinearizedModel(exported)
 
 
 def test_a_copy_with_other_statistics_is_refused_where_it_would_use_the_original() -> None:

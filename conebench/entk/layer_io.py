@@ -12,6 +12,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.utils.hooks import RemovableHandle
 
 from conebench.networks.functional import FrozenNetwork
+from conebench.networks.modes import is_transformed
 
 
 @dataclass
@@ -88,6 +89,8 @@ class LayerWatch:
         self.inputs: dict[str, list[Tensor]] = {name: [] for name in modules}
         self.edges: dict[str, GradientEdge] = {}
         self.shapes: dict[str, torch.Size] = {}
+        # Modules that run inside a transformed function: their tensors belong to it.
+        self._transformed: set[str] = set()
 
     @contextmanager
     def hooks(self, root: nn.Module) -> Iterator[None]:
@@ -100,16 +103,22 @@ class LayerWatch:
 
     def usable(self) -> list[str]:
         """Return the modules called exactly once with one tensor, with an output in the graph."""
-        return [name for name, seen in self.inputs.items() if len(seen) == 1 and name in self.edges]
+        return [
+            name
+            for name, seen in self.inputs.items()
+            if len(seen) == 1 and name in self.edges and name not in self._transformed
+        ]
 
     def _hooks(self, name: str, module: nn.Module) -> Iterator[RemovableHandle]:
 
         def before(_: nn.Module, arguments: tuple[object, ...]) -> None:
-            if len(arguments) == 1 and isinstance(arguments[0], Tensor):
+            if is_transformed():
+                self._transformed.add(name)
+            elif len(arguments) == 1 and isinstance(arguments[0], Tensor):
                 self.inputs[name].append(arguments[0].detach())
 
         def after(_: nn.Module, __: object, output: object) -> object:
-            if isinstance(output, Tensor):
+            if isinstance(output, Tensor) and not is_transformed():
                 output = _with_edge(output)
             self._see_output(name, output)
             return output
@@ -125,7 +134,9 @@ class LayerWatch:
             yield child.register_forward_pre_hook(before_child)
 
     def _see_output(self, name: str, output: object) -> None:
-        if isinstance(output, Tensor) and output.requires_grad and name not in self.edges:
+        if name in self.edges or name in self._transformed:
+            return
+        if isinstance(output, Tensor) and output.requires_grad:
             # The edge stays right if the output is changed in place later.
             self.edges[name] = get_gradient_edge(output)
             self.shapes[name] = output.shape

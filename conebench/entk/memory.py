@@ -65,6 +65,8 @@ class GraphMeter(saved_tensors_hooks):
 
     def add(self, tensor: Tensor) -> None:
         """Count one more tensor."""
+        if tensor.layout is not torch.strided:
+            tensor = tensor._values() if tensor.is_sparse else tensor.values()
         # By storage, so that views of one tensor count once.
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self._own:

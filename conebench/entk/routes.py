@@ -27,10 +27,10 @@ from conebench.entk.layer_rules import (
     weight_shaped,
 )
 from conebench.entk.memory import GraphMeter
-from conebench.entk.routing import Routing
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.noise import noise_like
 from conebench.networks.reference import Observer, Reference, take_reference
+from conebench.networks.routing import Routing
 
 # Of noise in the rows of other samples, relative to a layer's outputs: it wakes silent units.
 LOUD = 3.0

@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from conebench.linearize.fast_tangents import make_dual
 from conebench.networks.functional import FrozenNetwork
+from conebench.networks.modes import is_transformed
 
 CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
 # Names of the arguments, in order.
@@ -237,6 +238,8 @@ class _Watch(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         found = func(*args, **kwargs)
+        if is_transformed():
+            return found
         if not isinstance(found, NO_TENSOR):
             self._uses.update(id(tensor) for tensor in _tensors((args, kwargs)))
         if func is F.batch_norm:

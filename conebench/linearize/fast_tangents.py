@@ -19,6 +19,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 
+from conebench.networks.modes import is_transformed
+
 Arguments = tuple[Any, ...]
 
 PRODUCTS = (torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__)
@@ -48,6 +50,9 @@ class ShortTangents(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Arguments = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if is_transformed():
+            # There a dual tensor is inside of another one.
+            return func(*args, **kwargs)
         output, rule = None, RULES.get(func)
         if rule is not None:
             output = rule(*args, **kwargs)

@@ -16,8 +16,9 @@ from conebench.linearize.recording import Recording, record
 from conebench.networks.functional import LOCK, FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.modes import plain_mode
-from conebench.networks.referee import check_derivatives, check_mixing
+from conebench.networks.referee import check_alone, check_derivatives, check_mixing
 from conebench.networks.reference import Reference, check_inputs, take_reference
+from conebench.networks.routing import RoutingObserver
 from conebench.text import first_line
 
 # Shapes of batches that are recorded; others are run as before.
@@ -144,9 +145,12 @@ class LinearizedModel(nn.Module):
             # Of a diverged network: its logits are NaN, here too.
             return
         forget_kept(self.network, x)
-        reference = take_reference(self.network, x)
+        observer = RoutingObserver()
+        reference = take_reference(self.network, x, observer)
         check_derivatives(self.network, reference, self._tangents_near)
         check_mixing(self.network, reference, x)
+        if observer.routing.is_found:
+            check_alone(self.network, x)
 
     def _tangents_near(self, reference: Reference, w: Mapping[str, Tensor]) -> Float[Tensor, "m c"]:
         """Return J w at the reference's parameters."""

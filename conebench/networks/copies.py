@@ -3,12 +3,15 @@
 import copy
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from conebench.errors import KernelError
 from conebench.networks.containers import find_containers
 from conebench.networks.functional import original, tensors_in
 from conebench.text import first_line
+
+COMPRESSED = {torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
 
 
 def copied(network: nn.Module) -> nn.Module:
@@ -19,13 +22,13 @@ def copied(network: nn.Module) -> nn.Module:
 
     """
     network = original(network)
-    # Activations that a pass left behind cannot be copied as they are.
+    # Activations that a pass left behind, and compressed sparse tensors, have no copies in torch.
     memo: dict[int, Any] = {
         id(tensor): tensor.detach().clone()
         for _, container in find_containers(network)
         for value in container.read().values()
         for tensor in tensors_in(value)
-        if not tensor.is_leaf
+        if not tensor.is_leaf or (tensor.layout in COMPRESSED and type(tensor) is Tensor)
     }
     try:
         fresh = copy.deepcopy(network, memo)

@@ -30,6 +30,12 @@ def parameters_at(
             own[name].requires_grad_(asked)
 
 
+def is_transformed() -> bool:
+    """Return True inside a function that torch.func transforms, as `torch.vmap` does."""
+    # Torch has no public way to ask.
+    return torch._C._functorch.maybe_current_level() is not None
+
+
 @contextmanager
 def plain_mode() -> Iterator[None]:
     """Switch off inference mode, autocast and compilation."""

@@ -296,6 +296,20 @@ def check_mixing(frozen: FrozenNetwork, reference: Reference, x: Float[Tensor, "
         raise _mixing(apart)
 
 
+def check_alone(frozen: FrozenNetwork, x: Float[Tensor, "n ..."]) -> None:
+    """Refuse a network whose logits for any of these samples change with the batch.
+
+    For networks that treat samples differently, by their values: one sample may change the way that
+    the whole batch takes.
+    """
+    parameters = dict(frozen.named())
+    whole = _logits_at(frozen, parameters, x)
+    alone = torch.cat([_alone(frozen, parameters, sample) for sample in torch.split(x, 1)])
+    apart = difference(alone, whole)
+    if apart > largest_difference(whole.dtype):
+        raise _mixing(apart)
+
+
 def _mixing(apart: float) -> KernelError:
     return KernelError(
         f"the logits of a sample depend on the other samples of its batch: {apart:.2g} (relative) "

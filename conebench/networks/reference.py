@@ -225,6 +225,11 @@ def _first_logits(
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
+        if "saved tensor hooks" in str(error):
+            raise KernelError(
+                "the network calls torch.func.grad, vjp or jacrev in forward, which leaves no "
+                "graph to measure: use torch.autograd.grad with create_graph=True there"
+            ) from error
         raise KernelError(
             f"the network cannot take inputs of shape {list(samples.shape)} and type "
             f"{_name(samples.dtype)}: {first_line(error)}"

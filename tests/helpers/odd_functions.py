@@ -125,6 +125,14 @@ class ByBatchSize(NoGradScale):
         return self.layer(x) / len(x)
 
 
+class OneChangesTheWay(NoGradScale):
+    """Of the samples of its case only the seventh exceeds the bound, and changes all logits."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x)
+        return y.tanh() if (x[:, 0] > 1.5).any() else y
+
+
 class Drops(NoGradScale):
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(self.layer(x), 0.1)

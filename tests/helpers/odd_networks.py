@@ -11,6 +11,7 @@ import odd_functions
 import odd_holding
 import odd_keeping
 import odd_parameters
+import odd_transforms
 import odd_values
 import torch
 from torch import Tensor, nn
@@ -110,6 +111,7 @@ CASES = {
     "centered": Case(odd_functions.Centered, BATCH, BATCH),
     "shuffled": Case(odd_functions.Shuffled, BATCH, BATCH),
     "by_batch_size": Case(odd_functions.ByBatchSize, BATCH, BATCH),
+    "one_changes_the_way": Case(odd_functions.OneChangesTheWay, BATCH, BATCH, count=11),
     "drops": Case(odd_functions.Drops, DRAWS, DRAWS),
     "noisy": Case(odd_functions.Noisy, DRAWS, DRAWS),
     "complex_weight": Case(odd_parameters.ComplexWeight),
@@ -149,6 +151,15 @@ CASES = {
     "even_batches": Case(odd_values.EvenBatches, count=4),
     "tokens": Case(odd_values.Tokens),
     "frozen_backbone": Case(odd_values.FrozenBackbone),
+    "mapped_over_rows": Case(odd_transforms.MappedOverRows),
+    "mapped_images": Case(odd_transforms.MappedImages),
+    "ensemble": Case(odd_transforms.Ensemble),
+    "sparse_adjacency": Case(odd_transforms.SparseAdjacency, RIGHT, "cannot be linearized"),
+    "compressed_adjacency": Case(
+        lambda: odd_transforms.SparseAdjacency(is_compressed=True), RIGHT, "cannot be linearized"
+    ),
+    "with_registry": Case(odd_transforms.WithRegistry),
+    "gradient_of_energy": Case(odd_transforms.GradientOfEnergy, "torch.func.grad, vjp or jacrev"),
     "counts": Case(odd_keeping.Counts),
     "counts_data": Case(odd_keeping.CountsData),
     "writes_to_a_view": Case(odd_keeping.WritesToAView),

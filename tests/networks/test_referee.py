@@ -16,7 +16,7 @@ from conebench.linearize import LinearizedModel
 from conebench.networks.functional import FrozenNetwork
 from conebench.networks.kept import forget_kept
 from conebench.networks.noise import noise_like
-from conebench.networks.referee import CLEAR, check_derivatives, check_mixing, slopes
+from conebench.networks.referee import CLEAR, check_alone, check_derivatives, check_mixing, slopes
 from conebench.networks.reference import Reference, check_inputs, take_reference
 
 
@@ -36,7 +36,11 @@ def test_right_derivatives_pass_in_every_type(name: str, dtype: torch.dtype) -> 
     referee(network.to(dtype), x.to(dtype))
 
 
-@pytest.mark.parametrize("name", CASES)
+# The search for routes refuses it, and the test of samples alone.
+REFUSED_ELSEWHERE = {"gradient_of_energy", "one_changes_the_way"}
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - REFUSED_ELSEWHERE))
 def test_odd_networks(name: str) -> None:
     case = CASES[name]
     if case.kernel == RIGHT:
@@ -44,6 +48,15 @@ def test_odd_networks(name: str) -> None:
     else:
         with pytest.raises(KernelError, match=case.kernel):
             referee(case.network(), case.x())
+
+
+def test_a_late_sample_that_changes_the_batch_is_found_by_samples_alone() -> None:
+    case = CASES["one_changes_the_way"]
+    frozen = FrozenNetwork(case.network(), is_anchored=False)
+    with pytest.raises(KernelError, match=case.kernel):
+        check_alone(frozen, case.x())
+    check_alone(frozen, case.x()[:6])
+    check_alone(frozen, case.x()[6:7])
 
 
 def slope_error(frozen: FrozenNetwork, reference: Reference) -> float:

@@ -1,10 +1,10 @@
-"""conebench.entk.routing: places, orders and numbers that depend on the inputs are found."""
+"""conebench.networks.routing: places, orders and numbers that depend on the inputs are found."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from conebench.entk.routing import Routing
+from conebench.networks.routing import Routing
 
 ROUTES = {
     "mask": lambda x: x[x > 0],

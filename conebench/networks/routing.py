@@ -1,10 +1,13 @@
 """Networks that treat inputs differently, depending on their values."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from conebench.networks.reference import Observer
 
 COLLECTIONS = (tuple, list, dict)
 
@@ -32,6 +35,19 @@ VALUES = frozenset(
 WRITING = frozenset(("__setitem__", "__set__", "__iadd__", "__isub__", "__imul__", "__itruediv__"))
 # Names of functions met so far.
 NAMES: dict[Callable[..., Any], str] = {}
+
+
+class RoutingObserver(Observer):
+    """Tells if the network treats samples differently."""
+
+    def __init__(self) -> None:
+        self.routing = Routing()
+
+    @contextmanager
+    def watch(self, root: nn.Module) -> Iterator[None]:  # noqa: ARG002
+        """Enclose the forward pass of the network."""
+        with self.routing:
+            yield
 
 
 class Routing(TorchFunctionMode):
