@@ -44,7 +44,15 @@ SUSPICIOUS = 1e-8
 REPEATED = 0.1
 # Most of the user's samples that are compared in two batches.
 MOST_COMPARED = 4
-ADVICE = "look for detach(), no_grad() or .data in forward and for tensors kept between passes"
+ADVICE = (
+    "look in forward for detach(), no_grad(), .data, autocast or an embedding's padding_idx, and "
+    "for tensors kept between passes"
+)
+FORWARD_ADVICE = (
+    "forward mode does not follow autograd.grad in forward, nor operators that drop tangents, as "
+    "torchvision's do"
+)
+GRADIENTS, TANGENTS = "autograd's gradients", "the linearization's tangents"
 
 # A linearization: J w at the parameters of a reference, for w by name.
 Tangents = Callable[[Reference, Mapping[str, Tensor]], Float[Tensor, "m c"]]
@@ -112,7 +120,8 @@ def _check_claims(
     if not error <= tolerance or (dtype == torch.float64 and is_repeated):
         raise KernelError(
             f"{what} are not the derivatives of the network: along a random direction of all "
-            f"parameters they are {error:.2g} (relative) from finite differences; {ADVICE}"
+            f"parameters they are {error:.2g} (relative) from finite differences; "
+            f"{FORWARD_ADVICE if what == TANGENTS else ADVICE}"
         )
     return error
 
@@ -123,7 +132,7 @@ def _claims(reference: Reference, seed: int, tangents: Tangents | None) -> dict[
     def along(gradients: Iterable[Tensor]) -> float:
         return math.fsum(_inner(g, *noise_factors(g, seed, k)) for k, g in enumerate(gradients))
 
-    claims = {"autograd's gradients": along(reference.gradients.values())}
+    claims = {GRADIENTS: along(reference.gradients.values())}
     if tangents is not None:
         w = {
             name: noise_like(g, seed, number).requires_grad_()
@@ -132,7 +141,7 @@ def _claims(reference: Reference, seed: int, tangents: Tangents | None) -> dict[
         with torch.enable_grad():
             J_u = tangents(reference, w)
             found = _gradients_of(J_u, list(w.values()), reference.weights)
-        claims["the linearization's tangents"] = float((J_u.detach() * reference.weights).sum())
+        claims[TANGENTS] = float((J_u.detach() * reference.weights).sum())
         claims["the linearization's gradients"] = along(found)
     return claims
 
@@ -177,8 +186,8 @@ def slopes(
             # A network may raise anything in a type that it does not expect.
             if dtype == x.dtype:
                 raise KernelError(
-                    "the network fails under no_grad(), or on other numbers of samples: "
-                    f"{first_line(error)}"
+                    "the network fails under no_grad(), on other numbers of samples, or with all "
+                    f"parameters of one type: {first_line(error)}"
                 ) from error
         else:
             return
