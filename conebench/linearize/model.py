@@ -23,6 +23,8 @@ from conebench.text import first_line
 
 # Shapes of batches that are recorded; others are run as before.
 MOST_RECORDINGS = 8
+# Samples whose paths are checked, in a network that treats samples differently.
+MOST_PATHS = 16
 
 
 class LinearizedModel(nn.Module):
@@ -151,6 +153,10 @@ class LinearizedModel(nn.Module):
         check_mixing(self.network, reference, x)
         if observer.routing.is_found:
             check_alone(self.network, x)
+            # Each sample may take a path of its own.
+            for first in range(1, min(len(x), MOST_PATHS)):
+                reference = take_reference(self.network, x.roll(-first, 0))
+                check_derivatives(self.network, reference, self._tangents_near)
 
     def _tangents_near(self, reference: Reference, w: Mapping[str, Tensor]) -> Float[Tensor, "m c"]:
         """Return J w at the reference's parameters."""
