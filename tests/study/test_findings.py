@@ -205,6 +205,18 @@ def _shifted(cell: Cell, change: float) -> Cell:
     return replace(cell, seeds=tuple(seeds))
 
 
+def test_an_interval_for_another_block_wider_than_ten_margins_is_open(findings) -> None:
+    found = findings["H3a", "cone"]
+    assert found.pooled is not None
+    ends = {"as wide": (0.0, 10 * found.margin), "wider": (0.0, 10.1 * found.margin)}
+    words = {
+        name: sentence(replace(found, pooled=replace(found.pooled, predicted=predicted)))
+        for name, predicted in ends.items()
+    }
+    assert words["as wide"].endswith("(another block: [0.00, +3.33]).")
+    assert words["wider"].endswith("(another block: open).")
+
+
 def test_sentences_have_effect_interval_runs_p_and_blocks(findings) -> None:
     text = sentence(findings["H3a", "cone"])
     assert text.startswith("A larger batch: cone angle −0.")

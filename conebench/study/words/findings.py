@@ -11,6 +11,8 @@ from conebench.text import count_of, joined
 
 # Pairs of cells whose own effects are written.
 MOST_PAIRS = 3
+# Widest interval for another block that is written, in margins.
+MOST_MARGINS = 10
 SIGNS = {1: "up", -1: "down", 0: "no effect"}
 VERDICTS = {
     "found": "",
@@ -120,9 +122,15 @@ def _elsewhere(finding: Finding) -> list[str]:
         return [f"{response.symbol} {', '.join(parts)}"] if parts else []
     if finding.pooled is not None:
         together = effect_words(response, finding.pooled.effect)
-        another = response.interval_text(finding.pooled.predicted)
+        another = _predicted_words(finding, finding.pooled.predicted)
         parts.append(f"together {together}{finding.hypothesis.unit} (another block: {another})")
     return parts
+
+
+def _predicted_words(finding: Finding, ends: tuple[float, float]) -> str:
+    """Write the interval for another block; "open" where it is too wide to say anything."""
+    is_open = finding.margin is not None and ends[1] - ends[0] > MOST_MARGINS * finding.margin
+    return "open" if is_open else finding.response.interval_text(ends)
 
 
 def headlines(findings: Sequence[Finding], count: int = 3) -> list[str]:
