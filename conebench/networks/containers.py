@@ -65,10 +65,13 @@ class Container:
 
     def read(self) -> Content:
         """Return a copy of the entries."""
-        if self._names is None:
-            return dict(self._kind.items(self._entries))
-        has, get = self._kind.__contains__, self._kind.__getitem__
-        return {name: get(self._entries, name) for name in self._names if has(self._entries, name)}
+        if self._names is not None:
+            has, get = self._kind.__contains__, self._kind.__getitem__
+            own = self._entries
+            return {name: get(own, name) for name in self._names if has(own, name)}
+        # A plain copy is the quickest.
+        plain = self._kind is dict
+        return dict.copy(self._entries) if plain else dict(self._kind.items(self._entries))
 
     def write(self, content: Content) -> None:
         """Put these entries in place of those that are there."""
