@@ -70,8 +70,8 @@ class Container:
             own = self._entries
             return {name: get(own, name) for name in self._names if has(own, name)}
         # A plain copy is the quickest.
-        plain = self._kind is dict
-        return dict.copy(self._entries) if plain else dict(self._kind.items(self._entries))
+        is_own = type(self._entries) is dict
+        return self._entries.copy() if is_own else dict(self._kind.items(self._entries))
 
     def write(self, content: Content) -> None:
         """Put these entries in place of those that are there."""
