@@ -69,8 +69,13 @@ class GraphMeter(saved_tensors_hooks):
             tensor = tensor._values() if tensor.is_sparse else tensor.values()
         # By storage, so that views of one tensor count once.
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._own:
-            self._kept[storage.data_ptr()] = storage.nbytes()
+        try:
+            place = storage.data_ptr()
+        except RuntimeError:
+            # A dual tensor's inside a function transform; what it holds is counted elsewhere.
+            return
+        if place not in self._own:
+            self._kept[place] = storage.nbytes()
 
     @property
     def kept_bytes(self) -> int:

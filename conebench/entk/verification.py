@@ -12,8 +12,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from conebench.entk.contraction import Outputs
 from conebench.entk.proof import kernel_function, plain
+from conebench.errors import KernelError
 from conebench.networks.functional import FrozenNetwork, converted
 from conebench.networks.kept import forget_kept
+from conebench.text import first_line
 
 SAMPLES_AT_ONCE = 32
 # A larger error by forward mode may be its own.
@@ -51,7 +53,11 @@ def self_check(
         seed: seed of the directions.
 
     Returns:
-        The largest ||K u - J (J^T u)|| / ||J (J^T u)|| over the directions.
+        The largest ||K u - J (J^T u)|| / ||J (J^T u)|| over the directions; NaN if K has NaN.
+
+    Raises:
+        KernelError: a kernel of another shape or type, or a network without a forward-mode
+            derivative that does not run in float64.
 
     Example:
         For a linear layer without bias the trace kernel is x x^T.
@@ -70,6 +76,11 @@ def self_check(
     parameters = {name: network.own[name].detach() for name in network.trainable}
     with torch.no_grad():
         classes = network(x[:2]).shape[1]
+    shape = [len(x), classes] * 2 if outputs == "full" else [len(x)] * 2
+    if list(kernel.shape) != shape or kernel.dtype != x.dtype:
+        raise KernelError(
+            f"kernel: got {list(kernel.shape)} of {kernel.dtype}, expected {shape} of {x.dtype}"
+        )
 
     def product(push: Push, u: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
         return _kernel_product(network, parameters, x, u, push)
@@ -93,17 +104,29 @@ def _error(
     """Return the relative error of K u by forward mode, or by differences where it is smaller."""
 
     def by(push: Push) -> float:
-        expected, found = _both_products(partial(product, push), kernel, outputs, u)
-        return float((found - expected).norm() / expected.norm())
+        both = _both_products(partial(product, push), kernel, outputs, u)
+        # In float64, where squares of small and of large numbers are numbers too.
+        expected, found = (side.cpu().double() for side in both)
+        error, size = float((found - expected).norm()), float(expected.norm())
+        return error / size if size else math.inf if error else 0.0
 
-    try:
-        error = by(_jvp)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, NotImplementedError):
-        error = math.inf
-    # Written so that NaN is not clear, and gives way to a number.
-    return error if error <= CLEAR.get(u.dtype, 1e-1) else min(by(_difference), error)
+    errors: list[float] = []
+    reasons: list[Exception] = []
+    for push in (_jvp, _difference):
+        try:
+            errors.append(by(push))
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as reason:  # noqa: BLE001  # a network may raise anything in either
+            reasons.append(reason)
+        if errors and errors[-1] <= CLEAR.get(u.dtype, 1e-1):
+            break
+    if not errors:
+        raise KernelError(
+            "the network has no forward-mode derivative and does not run in float64: "
+            f"{first_line(reasons[0])}"
+        ) from reasons[0]
+    return min(errors, key=lambda error: (math.isnan(error), error))
 
 
 def _both_products(
@@ -167,7 +190,7 @@ def _jvp(
 
 
 def _difference(
-    network: FrozenNetwork, parameters: TensorDict, tangents: Mapping[str, Tensor], x: Tensor
+    network: FrozenNetwork, _: TensorDict, tangents: Mapping[str, Tensor], x: Tensor
 ) -> Float[Tensor, "n c"]:
     """Compute J v as a central difference."""
     size = math.hypot(*(float(v.norm()) for v in tangents.values()))
@@ -175,10 +198,9 @@ def _difference(
     length = STEP * entries**0.5 / (size or 1.0)
 
     def logits_at(step: float) -> Tensor:
-        moved = {
-            name: converted(p, torch.float64) + step * converted(tangents[name], torch.float64)
-            for name, p in parameters.items()
-        }
+        moved = {name: converted(p, torch.float64) for name, p in network.named()}
+        for name, v in tangents.items():
+            moved[name] = moved[name] + step * converted(v, torch.float64)
         with torch.no_grad():
             return network(x.double(), moved, torch.float64)
 

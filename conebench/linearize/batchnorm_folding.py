@@ -187,6 +187,8 @@ class _Folded(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Arguments = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if self._folds and is_transformed():
+            raise PathError("a function transform hides where a convolution's output goes")
         if func is F.batch_norm:
             mu = id(_argument(args, kwargs, 1, "running_mean"))
             if mu in self.waiting and self.waiting[mu] is _argument(args, kwargs, 0, "input"):
@@ -221,13 +223,16 @@ class _Watch(TorchFunctionMode):
         self._outputs: dict[int, tuple[Tensor, Sequence[Any]]] = {}
         self._takers: dict[int, Sequence[Any]] = {}
         self._uses: Counter[int] = Counter()
+        # A transformed function sees other tensors, so that uses there are not counted.
+        self._is_transformed = False
 
     def pairs(self) -> Iterator[tuple[Sequence[Any], Tensor, Tensor, int]]:
         """Yield a convolution and its BatchNorm, pair by pair.
 
         Tensors (W, b, gamma, beta), mu, sigma^2 + eps, and the size of the output between.
         """
-        for identity, (mu, variance, gamma, beta) in self._takers.items():
+        takers = {} if self._is_transformed else self._takers
+        for identity, (mu, variance, gamma, beta) in takers.items():
             output, (W, b) = self._outputs[identity]
             # Used once: the output by this BatchNorm alone, statistics and weight by this pair.
             if all(self._uses[used] == 1 for used in (identity, id(mu), id(W))):
@@ -238,8 +243,7 @@ class _Watch(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         found = func(*args, **kwargs)
-        if is_transformed():
-            return found
+        self._is_transformed = self._is_transformed or is_transformed()
         if not isinstance(found, NO_TENSOR):
             self._uses.update(id(tensor) for tensor in _tensors((args, kwargs)))
         if func is F.batch_norm:

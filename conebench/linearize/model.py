@@ -24,7 +24,7 @@ from conebench.text import first_line
 # Shapes of batches that are recorded; others are run as before.
 MOST_RECORDINGS = 8
 # Samples whose paths are checked, in a network that treats samples differently.
-MOST_PATHS = 16
+MOST_PATHS = 8
 
 
 class LinearizedModel(nn.Module):
@@ -160,8 +160,8 @@ class LinearizedModel(nn.Module):
 
     def _tangents_near(self, reference: Reference, w: Mapping[str, Tensor]) -> Float[Tensor, "m c"]:
         """Return J w at the reference's parameters."""
-        folds = find_folds(self.network, reference.parameters, reference.samples)
         try:
+            folds = find_folds(self.network, reference.parameters, reference.samples)
             return self._push(reference.samples, reference.parameters, w, folds)[1]
         except (RuntimeError, NotImplementedError) as error:
             raise KernelError(f"the network cannot be linearized: {first_line(error)}") from error

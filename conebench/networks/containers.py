@@ -8,6 +8,7 @@ import types
 import weakref
 from collections import ChainMap, OrderedDict, UserDict, UserList, deque
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -119,10 +120,35 @@ class Attributes(Container):
 
     def write(self, content: Content) -> None:
         """Set the attributes given and delete the others."""
+        # A metaclass may have methods of its own.
+        kind = type if isinstance(self._owner, type) else object
         for name in self.read().keys() - content.keys():
-            delattr(self._owner, name)
+            kind.__delattr__(self._owner, name)
         for name, value in content.items():
-            setattr(self._owner, name, value)
+            kind.__setattr__(self._owner, name, value)
+
+
+class Slots(Container):
+    """Slots of an object, by their descriptors: names may be private, hidden or frozen."""
+
+    def __init__(self, owner: Any, slots: dict[str, Any]) -> None:
+        self._owner = owner
+        self._slots = slots
+
+    def read(self) -> Content:
+        """Return the slots that are set."""
+        found = {}
+        for name, slot in self._slots.items():
+            with suppress(AttributeError):
+                found[name] = slot.__get__(self._owner)
+        return found
+
+    def write(self, content: Content) -> None:
+        """Set the slots given and empty the others."""
+        for name in self.read().keys() - content.keys():
+            self._slots[name].__delete__(self._owner)
+        for name, value in content.items():
+            self._slots[name].__set__(self._owner, value)
 
 
 class Memo(Container):
@@ -165,8 +191,8 @@ class _Search:
     def __init__(self, root: nn.Module, left_empty: Collection[str]) -> None:
         self._left_empty = left_empty
         self.found: list[tuple[str, Container]] = []
-        # Names of slots by class, of the classes met so far.
-        self._slots: dict[type, tuple[str, ...]] = {}
+        # Slots of the classes met so far.
+        self._slots: dict[type, dict[str, Any]] = {}
         # By id; kept alive until the end, so that no id is used twice.
         seen: dict[int, Any] = {}
         waiting: list[tuple[str, Any]] = [(type(root).__name__, root)]
@@ -219,7 +245,8 @@ class _Search:
     def _collection(self, place: str, value: Any) -> Iterator[tuple[str, Any]]:
         entries = list(entries_of(value))
         # Thousands of modules, or of parameters, are a part of the network.
-        if len(entries) <= MOST_ENTRIES or isinstance(entries[0], nn.Module | nn.Parameter):
+        parts = (nn.Module, nn.Parameter)
+        if len(entries) <= MOST_ENTRIES or any(isinstance(entry, parts) for entry in entries):
             kind = Container if isinstance(value, dict) else ListContainer
             self.found.append((place, kind(value)))
             yield from ((place, entry) for entry in entries)
@@ -243,7 +270,9 @@ class _Search:
             self._slots[kind] = _slots_of(kind)
             yield from ((cls.__name__, cls) for cls in kind.__mro__)
         if self._slots[kind]:
-            yield from self._attributes(place, value, self._slots[kind])
+            slots = Slots(value, self._slots[kind])
+            self.found.append((place, slots))
+            yield from ((place, entry) for entry in slots.read().values())
 
     def _class(self, cls: type) -> Iterator[tuple[str, Any]]:
         """Keep data of a class, and yield all that its methods reach."""
@@ -276,12 +305,14 @@ class _Search:
                     yield f"{module}.{name}", found
 
 
-def _slots_of(kind: type) -> tuple[str, ...]:
-    """Return the names of a class's slots, as Python spells private ones."""
-    members = (vars(cls).items() for cls in kind.__mro__ if "__slots__" in vars(cls))
-    return tuple(
-        name for items in members for name, value in items if inspect.ismemberdescriptor(value)
-    )
+def _slots_of(kind: type) -> dict[str, Any]:
+    """Return the slots of a class and of those it inherits from, which may have the same name."""
+    found: dict[str, Any] = {}
+    for cls in kind.__mro__:
+        for name, slot in vars(cls).items() if "__slots__" in vars(cls) else ():
+            if inspect.ismemberdescriptor(slot):
+                found[f"{cls.__name__}.{name}" if name in found else name] = slot
+    return found
 
 
 def _scopes(

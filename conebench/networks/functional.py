@@ -185,13 +185,18 @@ class FrozenNetwork:
         """Return the kept state, with the tensors that a pass uses in it."""
         used = {key: converted(tensor, dtype) for key, tensor in self._working.items()}
         used |= {id(self.own[name]): t for name, t in {**self.anchors, **replaced}.items()}
+
+        def lend(tensor: Tensor) -> Tensor:
+            # Large and sparse ones have no copies.
+            return used[id(tensor)] if id(tensor) in used else converted(tensor, dtype)
+
         state = list(self.contents)
         # Arrays of their own for each pass, since gradients may be taken through them later.
         arrays = {key: array.copy() for key, array in self._arrays.items()}
         for number in {number for number, *_ in (*self.places, *self._array_places)}:
             state[number] = dict(state[number])
         for number, key, value in self.places:
-            state[number][key] = map_tensors(value, lambda t: used.get(id(t), t))
+            state[number][key] = map_tensors(value, lend)
         for number, key, array in self._array_places:
             state[number][key] = arrays[id(array)]
         return state
@@ -249,6 +254,8 @@ def _check(network: nn.Module) -> None:
             raise KernelError(f"{name} has no shape yet: call the network once")
         if p.is_meta:
             raise KernelError(f"{name} has no values: it is on the device meta")
+        if p.layout is not torch.strided:
+            raise KernelError(f"{name} is sparse: use a dense parameter")
         if p.is_inference():
             raise KernelError(f"{name} was made in inference mode: make the network outside of it")
     _check_memory(network)
@@ -311,7 +318,7 @@ def tensors_in(value: Any, depth: int = 4) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif depth and isinstance(value, tuple):
-        for entry in value:
+        for entry in tuple.__iter__(value):
             yield from tensors_in(entry, depth - 1)
 
 
@@ -321,8 +328,14 @@ def map_tensors(value: Any, convert: Callable[[Tensor], Tensor]) -> Any:
         return convert(value)
     if not isinstance(value, tuple):
         return value
-    entries = [map_tensors(entry, convert) for entry in value]
-    return type(value)(*entries) if hasattr(value, "_fields") else type(value)(entries)
+    entries = [map_tensors(entry, convert) for entry in tuple.__iter__(value)]
+    if type(value).__module__ == "torch.return_types":
+        return type(value)(entries)
+    # Of its own kind, without its constructor, and with its attributes.
+    made = tuple.__new__(type(value), entries)
+    if hasattr(value, "__dict__"):
+        vars(made).update(vars(value))
+    return made
 
 
 def converted(tensor: Tensor, dtype: torch.dtype | None, *, copy: bool = False) -> Tensor:

@@ -8,7 +8,7 @@ from networks import NETWORKS, make_network
 from torch import nn
 from torchvision.ops import roi_align
 
-from conebench.entk import empirical_ntk, self_check
+from conebench.entk import KernelError, empirical_ntk, self_check
 
 OUTPUTS = ["full", "trace", "sum"]
 
@@ -68,6 +68,63 @@ def test_differences_decide_where_forward_mode_is_missing_or_wrong(
     K = empirical_ntk(network, x, outputs="trace")
     assert self_check(network, x, K, "trace") < (1e-6 if dtype == torch.float64 else 1e-4)
     assert self_check(network, x, K + 0.01 * K.mean(), "trace") > 1e-3
+
+
+class OfOneType(nn.Module):
+    """A constant of its own type, a frozen layer, and an operator that drops tangents."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.regions, self.last = Regions(), nn.Linear(3, 2).requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.mm(self.last(self.regions(x)), torch.ones(2, 2))
+
+
+def test_a_network_that_has_neither_is_told_by_forward_modes_error() -> None:
+    torch.manual_seed(0)
+    network, x = OfOneType().eval(), torch.randn(4, 1, 6, 6)
+    K = empirical_ntk(network, x, outputs="trace")
+    assert self_check(network, x, K, "trace") > 0.01
+    network.regions = Encoder().eval()
+    with pytest.raises(KernelError, match="no forward-mode derivative and does not run in float64"):
+        self_check(network, x, empirical_ntk(network, x, outputs="trace"), "trace")
+
+
+def test_frozen_layers_stay_as_they_are_in_differences() -> None:
+    torch.manual_seed(0)
+    network, x = Regions().eval(), torch.randn(4, 1, 6, 6)
+    network.head.requires_grad_(False)
+    K = empirical_ntk(network, x, outputs="trace")
+    assert self_check(network, x, K, "trace") < 1e-4
+    assert self_check(network, x, 1.03 * K, "trace") == pytest.approx(0.03, rel=0.01)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e18])
+def test_small_and_large_logits(scale: float) -> None:
+    torch.manual_seed(0)
+    network, x = nn.Linear(3, 2).eval(), torch.randn(4, 3) * scale
+    K = empirical_ntk(network, x, outputs="trace")
+    assert self_check(network, x, K, "trace") < 1e-5
+    assert self_check(network, x, 1.01 * K, "trace") > 5e-3
+
+
+def test_a_kernel_of_zeros_passes_where_it_is_right() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1, bias=False)).double()
+    network[0].bias.data.fill_(-100.0)
+    x = torch.randn(3, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    zero = torch.zeros(3, 3, dtype=torch.float64)
+    assert self_check(network.eval(), x, zero, "trace") == 0.0
+    assert self_check(network, x, zero + 1, "trace") == math.inf
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS)
+def test_a_kernel_of_another_shape_or_type_is_refused(outputs: str) -> None:
+    network, x = make_network("mlp")
+    K = empirical_ntk(network, x, outputs=outputs)
+    for wrong in (K[:2], K.float()):
+        with pytest.raises(KernelError, match=r"^kernel: got \["):
+            self_check(network, x, wrong, outputs)
 
 
 def test_a_kernel_with_nan_fails() -> None:

@@ -4,6 +4,7 @@ import functools
 import types
 import weakref
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from conebench.networks.containers import (
     Attributes,
     Container,
     ListContainer,
+    Slots,
     find_containers,
 )
 
@@ -32,6 +34,20 @@ class OneSlot:
 
     def __init__(self, kept: object) -> None:
         self.kept = kept
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenSlot:
+    kept: object
+
+
+class SameSlot(OneSlot):
+    """Its base's slot holds the value."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self, kept: object) -> None:
+        OneSlot.kept.__set__(self, kept)
 
 
 class PrivateSlot:
@@ -80,6 +96,7 @@ def cell(*values: object) -> Attributes:
         (cell(1), {"cell_contents": 1}, {"cell_contents": 2}),
         (cell(), {}, {"cell_contents": 2}),
         (Attributes(Slotted(), ("kept",)), {}, {"kept": 2}),
+        (Slots(Slotted(), {"kept": Slotted.kept}), {}, {"kept": 2}),
     ],
 )
 def test_entries_are_read_and_put_back(container: Container, before: dict, other: dict) -> None:
@@ -136,11 +153,17 @@ def test_tensors_kept_by_a_pass_are_found(name: str) -> None:
     assert any(value is kept for value in values(network))
 
 
-@pytest.mark.parametrize("kind", [OneSlot, PrivateSlot])
+@pytest.mark.parametrize("kind", [OneSlot, PrivateSlot, FrozenSlot, SameSlot])
 def test_every_spelling_of_slots_is_read(kind: type) -> None:
     network = nn.Linear(2, 1)
     network.holder = kind("a value")
-    assert "a value" in values(network)
+    (slots,) = [c for _, c in find_containers(network) if isinstance(c, Slots)]
+    (name,) = (before := slots.read())
+    assert before == {name: "a value"}
+    slots.write({name: "another"})
+    assert slots.read() == {name: "another"}
+    slots.write({})
+    assert slots.read() == {}
 
 
 def test_variables_of_hooks_are_found() -> None:
