@@ -9,7 +9,7 @@ from conebench.study.responses import ALPHA, BENEFIT, BENEFIT_EARLY, CONE, MOTIO
 from conebench.text import joined
 
 COLUMNS = (TURN, CONE, ALPHA, MOTION, BENEFIT_EARLY, BENEFIT)
-STANDINGS = {"as predicted": "✓", "against the prediction": "✗"}
+STANDINGS = {"as predicted": "✓", "against the prediction": "✗", "open": "○"}
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,22 @@ def _mark(finding: Finding) -> tuple[str, str]:
         return "≈", "no effect beyond the margin"
     if finding.verdict != "found" or finding.effect is None:
         return "?", "not found"
-    is_up = finding.effect.value > 0
-    against = [b.block for b in finding.elsewhere if finding.block(b) in ("reversed", "not found")]
+    is_up, against = finding.effect.value > 0, _against(finding)
+    way = "up" if is_up else "down"
     if against:
-        return "△" if is_up else "▽", f"{_way(is_up)}, but not in block {joined(against)}"
-    return "▲" if is_up else "▼", _way(is_up)
+        return "△" if is_up else "▽", f"{way}, but not in {joined(against)}"
+    return "▲" if is_up else "▼", way
 
 
-def _way(is_up: bool) -> str:
-    return "up" if is_up else "down"
+def _against(finding: Finding) -> list[str]:
+    """Return where an effect is reversed or not found."""
+    same = finding.test.same_sign
+    blocks = [b.block for b in finding.elsewhere if finding.block(b) in ("reversed", "not found")]
+    return [
+        *(
+            [f"{same[1] - same[0]} of {same[1]} pairs of cells"]
+            if same and same[0] < same[1]
+            else []
+        ),
+        *(f"block {block}" for block in blocks),
+    ]

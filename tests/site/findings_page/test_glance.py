@@ -84,6 +84,16 @@ def test_another_block_against_an_effect_opens_its_mark() -> None:
         assert (shown.mark, shown.words) == (mark, words)
 
 
+def test_a_pair_of_cells_with_the_other_sign_opens_a_mark() -> None:
+    found = finding("H10b", CONE)
+    test = replace(
+        found.test, effect=Effect(5.0, 0.001, 4.0, 5), pairs=(("a", 4.0), ("b", 6.0), ("c", -1.0))
+    )
+    shown = cell(replace(found, test=test, verdict="found"))
+    assert shown is not None
+    assert (shown.mark, shown.words) == ("△", "up, but not in 1 of 3 pairs of cells")
+
+
 def test_motion_between_different_learning_rates_is_told_as_divided() -> None:
     shown = cell(finding("H2", MOTION))
     assert shown == GlanceCell("÷", "", "divided by learning rates that differ", "")
