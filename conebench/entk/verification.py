@@ -76,11 +76,7 @@ def self_check(
     parameters = {name: network.own[name].detach() for name in network.trainable}
     with torch.no_grad():
         classes = network(x[:2]).shape[1]
-    shape = [len(x), classes] * 2 if outputs == "full" else [len(x)] * 2
-    if list(kernel.shape) != shape or kernel.dtype != x.dtype:
-        raise KernelError(
-            f"kernel: got {list(kernel.shape)} of {kernel.dtype}, expected {shape} of {x.dtype}"
-        )
+    _check_kernel(kernel, x, classes if outputs == "full" else None)
 
     def product(push: Push, u: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
         return _kernel_product(network, parameters, x, u, push)
@@ -93,6 +89,15 @@ def self_check(
         errors[i] = _error(product, kernel, outputs, u)
     # NaN is the largest.
     return float(errors.max())
+
+
+def _check_kernel(kernel: Tensor, x: Tensor, classes: int | None) -> None:
+    """Refuse a kernel that is not of these inputs; `classes` is None if it has no axes of them."""
+    shape = [len(x)] * 2 if classes is None else [len(x), classes] * 2
+    if list(kernel.shape) != shape or kernel.dtype != x.dtype:
+        raise KernelError(
+            f"kernel: got {list(kernel.shape)} of {kernel.dtype}, expected {shape} of {x.dtype}"
+        )
 
 
 def _error(
