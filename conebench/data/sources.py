@@ -22,8 +22,9 @@ from conebench.text import first_line
 
 Part = tuple[Tensor, Tensor]
 
-# The test part of Optical Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak, UCI, CC BY 4.0):
-# 64 gray levels and the digit per line. scikit-learn has the same file, but takes a second to import.
+# The test part of Optical Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak, UCI,
+# CC BY 4.0): 64 gray levels and the digit per line. scikit-learn has the same file, but takes a
+# second to import.
 DIGITS = Path(__file__).parent / "digits.csv.gz"
 # They have no split of their own: every fifth image is a test image.
 DIGITS_TEST_EVERY = 5
