@@ -59,6 +59,23 @@ def test_a_late_sample_that_changes_the_batch_is_found_by_samples_alone() -> Non
     check_alone(frozen, case.x()[6:7])
 
 
+class Inner(nn.Module):
+    """Computes in float32 inside of a float64 network, as norms of language models do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(2, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head((200.0 * self.body(x).float()).sin().to(x))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_network_that_rounds_and_bends_is_right(seed: int) -> None:
+    torch.manual_seed(seed)
+    referee(Inner().double().eval(), torch.randn(4, 2, dtype=torch.float64))
+
+
 def slope_error(frozen: FrozenNetwork, reference: Reference) -> float:
     """Least error of the weighted slope, relative to the gradients."""
     along = sum(
