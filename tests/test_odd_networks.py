@@ -8,6 +8,7 @@ import pytest
 import torch
 from odd_holding import body
 from odd_networks import CASES, RIGHT, Case, flat, rows
+from odd_transforms import MapsLargeBatches
 from torch import Tensor, nn
 
 from conebench.entk import KernelError, empirical_ntk, grouped_ntk, self_check
@@ -189,3 +190,23 @@ def test_a_wrong_kernel_does_not_pass_for_a_right_one() -> None:
     """The oracle of these tests tells the networks apart."""
     plain, patched = Case(body), CASES["patched_forward"]
     assert not torch.allclose(rows(plain), rows(patched))
+
+
+def test_a_linearization_of_large_batches_that_are_mapped_is_right() -> None:
+    torch.manual_seed(0)
+    network = MapsLargeBatches().double().eval()
+    x = torch.randn(8, 1, 5, 5, dtype=torch.float64)
+    linear = LinearizedModel(network, intercept=False)
+    with torch.no_grad():
+        for w in linear.displacement:
+            w.normal_()
+    few = torch.cat([linear(part) for part in x.split(4)])
+    torch.testing.assert_close(linear(x), few, rtol=1e-9, atol=1e-12)
+
+
+def test_a_sparse_parameter_is_refused() -> None:
+    network = body().double().eval()
+    network.extra = nn.Parameter(torch.eye(2, dtype=torch.float64).to_sparse())
+    for use in (empirical_ntk, lambda network, x: LinearizedModel(network)(x)):
+        with pytest.raises(KernelError, match="extra is sparse: use a dense parameter"):
+            use(network, CASES["gain"].x())

@@ -55,8 +55,8 @@ FOREIGN = (
 class Container:
     """The entries of a dict, or those of the chosen names.
 
-    Read and written by the methods of Python's own dict: a kind with its own may make what it
-    gives, or import it.
+    Read and written by the methods of dict itself: those of a subclass may build or import what
+    they return.
     """
 
     def __init__(self, entries: dict[Any, Any], names: tuple[str, ...] | None = None) -> None:
@@ -71,8 +71,8 @@ class Container:
             own = self._entries
             return {name: get(own, name) for name in self._names if has(own, name)}
         # A plain copy is the quickest.
-        is_own = type(self._entries) is dict
-        return self._entries.copy() if is_own else dict(self._kind.items(self._entries))
+        is_exact = type(self._entries) is dict
+        return self._entries.copy() if is_exact else dict(self._kind.items(self._entries))
 
     def write(self, content: Content) -> None:
         """Put these entries in place of those that are there."""
@@ -120,7 +120,7 @@ class Attributes(Container):
 
     def write(self, content: Content) -> None:
         """Set the attributes given and delete the others."""
-        # A metaclass may have methods of its own.
+        # Not by setattr, which a class or a metaclass may override.
         kind = type if isinstance(self._owner, type) else object
         for name in self.read().keys() - content.keys():
             kind.__delattr__(self._owner, name)
@@ -129,7 +129,10 @@ class Attributes(Container):
 
 
 class Slots(Container):
-    """Slots of an object, by their descriptors: names may be private, hidden or frozen."""
+    """Slots of an object, by their descriptors.
+
+    The attributes of these names may be private, overridden or frozen.
+    """
 
     def __init__(self, owner: Any, slots: dict[str, Any]) -> None:
         self._owner = owner
@@ -309,7 +312,8 @@ def _slots_of(kind: type) -> dict[str, Any]:
     """Return the slots of a class and of those it inherits from, which may have the same name."""
     found: dict[str, Any] = {}
     for cls in kind.__mro__:
-        for name, slot in vars(cls).items() if "__slots__" in vars(cls) else ():
+        own = vars(cls).items() if "__slots__" in vars(cls) else ()
+        for name, slot in own:
             if inspect.ismemberdescriptor(slot):
                 found[f"{cls.__name__}.{name}" if name in found else name] = slot
     return found

@@ -50,8 +50,8 @@ ADVICE = (
     "for tensors kept between passes"
 )
 FORWARD_ADVICE = (
-    "forward mode does not follow autograd.grad in forward, nor operators that drop tangents, as "
-    "torchvision's do"
+    "forward mode cannot follow autograd.grad in forward, or operators that drop tangents, such as "
+    "torchvision's"
 )
 GRADIENTS, TANGENTS = "autograd's gradients", "the linearization's tangents"
 

@@ -227,8 +227,8 @@ def _first_logits(
     except Exception as error:
         if "saved tensor hooks" in str(error):
             raise KernelError(
-                "the network calls torch.func.grad, vjp or jacrev in forward, which leaves no "
-                "graph to measure: use torch.autograd.grad with create_graph=True there"
+                "the network calls torch.func.grad, vjp or jacrev in forward, which hides its "
+                "graph: use torch.autograd.grad with create_graph=True instead"
             ) from error
         raise KernelError(
             f"the network cannot take inputs of shape {list(samples.shape)} and type "

@@ -158,6 +158,8 @@ CASES = {
     "compressed_adjacency": Case(
         lambda: odd_transforms.SparseAdjacency(is_compressed=True), RIGHT, "cannot be linearized"
     ),
+    "with_tuple": Case(odd_transforms.WithTuple),
+    "needs_company": Case(odd_transforms.NeedsCompany, "number.? of samples", "numbers of samples"),
     "with_registry": Case(odd_transforms.WithRegistry),
     "gradient_of_energy": Case(odd_transforms.GradientOfEnergy, "torch.func.grad, vjp or jacrev"),
     "counts": Case(odd_keeping.Counts),

@@ -85,6 +85,60 @@ class WithRegistry(nn.Module):
         return self.head(self.activation(self.hidden(x)))
 
 
+class Scales(tuple):
+    """Has a constructor, entries and an attribute of its own."""
+
+    def __new__(cls, first: Tensor, last: Tensor) -> "Scales":
+        made = super().__new__(cls, (first, last))
+        made.factor = 2.0
+        return made
+
+    def __getnewargs__(self) -> tuple[Tensor, ...]:
+        return (self[0], self[1])
+
+    def __iter__(self) -> object:
+        return iter([2 * entry for entry in tuple.__iter__(self)])
+
+
+class WithTuple(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = perceptron()
+        self.scales = Scales(torch.arange(1.0, 4.0, dtype=torch.float64), torch.ones(3).double())
+        self.scales.factor = 3.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) * self.scales[0] * self.scales.factor
+
+
+class MapsLargeBatches(nn.Module):
+    """Gives a convolution's output to a BatchNorm and to another function, mapped if many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Linear(3, 2)
+        self.norm.running_mean.fill_(0.3)
+        self.norm.running_var.fill_(2.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        others = torch.vmap(torch.sin)(y) if len(x) > 4 else y.sin()
+        return self.head((self.norm(y).tanh() + others).mean((2, 3)))
+
+
+class NeedsCompany(nn.Module):
+    """Chooses by values, and refuses a lone sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert len(x) > 1
+        y = self.layer(x)
+        return y.tanh() if (x[:, 0] > 100).any() else y
+
+
 class GradientOfEnergy(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -194,9 +194,12 @@ def test_a_long_collection_is_data() -> None:
 
 
 def test_a_long_list_of_modules_is_a_part_of_the_network() -> None:
-    network = nn.ModuleList(nn.Identity() for _ in range(MOST_ENTRIES + 1))
-    network[-1].kept = "a value"
+    modules = [nn.Identity() for _ in range(MOST_ENTRIES + 1)]
+    modules[-1].kept = "a value"
+    network = nn.Linear(1, 1)
+    network.plain = [None, *modules]
     assert "a value" in values(network)
+    assert "a value" in values(nn.ModuleList(modules))
 
 
 def test_more_than_can_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

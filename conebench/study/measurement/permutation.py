@@ -1,4 +1,4 @@
-"""Verdicts by permutation p-values, which the plan reports beside those of t intervals."""
+"""Verdicts by permutation p-values, beside those by t intervals."""
 
 from collections.abc import Sequence
 from dataclasses import replace
