@@ -81,13 +81,7 @@ def _mark(finding: Finding) -> tuple[str, str]:
 
 def _against(finding: Finding) -> list[str]:
     """Return where an effect is reversed or not found."""
-    same = finding.test.same_sign
+    same, total = finding.test.same_sign or (0, 0)
     blocks = [b.block for b in finding.elsewhere if finding.block(b) in ("reversed", "not found")]
-    return [
-        *(
-            [f"{same[1] - same[0]} of {same[1]} pairs of cells"]
-            if same and same[0] < same[1]
-            else []
-        ),
-        *(f"block {block}" for block in blocks),
-    ]
+    pairs = [f"{total - same} of {total} pairs of cells"] if same < total else []
+    return [*pairs, *(f"block {block}" for block in blocks)]
