@@ -210,3 +210,21 @@ def test_a_sparse_parameter_is_refused() -> None:
     for use in (empirical_ntk, lambda network, x: LinearizedModel(network)(x)):
         with pytest.raises(KernelError, match="extra is sparse: use a dense parameter"):
             use(network, CASES["gain"].x())
+
+
+class SlopeOfEnergy(nn.Module):
+    """Takes a gradient in forward, which no_grad() forbids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.energy = body()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(self.energy(x).square().sum(), x, create_graph=True)[0]
+
+
+@pytest.mark.parametrize("use", [empirical_ntk, lambda network, x: LinearizedModel(network)(x)])
+def test_a_network_that_needs_gradients_in_forward_is_told_so(use: Callable[..., object]) -> None:
+    with pytest.raises(KernelError, match=r"^the network (fails under no_grad|cannot be linear)"):
+        use(SlopeOfEnergy().double().eval(), CASES["gain"].x())
